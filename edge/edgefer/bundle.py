@@ -1,0 +1,154 @@
+"""The model bundle, a folder or the same as one .zip: loading is the only way in.
+
+Every file is read whole, compared with the manifest's sha256 and handed on as
+bytes, so that nothing unchecked reaches a runtime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import zipfile
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from edgefer.errors import BundleCorrupt, BundleError, BundleMissing, SettingsError
+from edgefer.manifest import File, Manifest, read_manifest, write_manifest
+
+MANIFEST = "manifest.json"
+
+
+class Bundle:
+    """A checked model bundle."""
+
+    def __init__(self, path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._contents = contents
+
+    def read(self, format: str) -> bytes:
+        """Return the bytes of one format; raise `BundleError` where the bundle lacks it."""
+        if format not in self._contents:
+            have = ", ".join(sorted(self._contents))
+            raise BundleError(f"{self.path}: has no '{format}' file; it has: {have}")
+        return self._contents[format]
+
+
+def shipped() -> list[str]:
+    """Return the names of the bundles that come with edgefer."""
+    folder = resources.files("edgefer") / "models"
+    return sorted(item.name for item in folder.iterdir() if item.is_dir())
+
+
+def open_bundle(name: str | Path) -> Bundle:
+    """Open a bundle by its path or the name of a shipped one.
+
+    Raises `BundleMissing`, `BundleCorrupt` or `SchemaMismatch`.
+    """
+    path = Path(name)
+    if not path.exists() and str(name) in shipped():
+        path = Path(str(resources.files("edgefer") / "models" / str(name)))
+    if not path.exists():
+        raise BundleMissing(
+            f"{path}: no such model bundle; shipped models: {', '.join(shipped())}", path
+        )
+    try:
+        manifest = read_manifest(_read(path, MANIFEST), str(path / MANIFEST))
+    except SettingsError as exc:
+        raise BundleCorrupt(str(exc), path) from exc
+    files = manifest.files.items()
+    return Bundle(path, manifest, {format: _checked(path, file) for format, file in files})
+
+
+def _read(path: Path, name: str) -> bytes:
+    """Return a file of a folder or zip bundle."""
+    if path.is_dir():
+        inside = path / name
+        if not inside.is_file():
+            raise BundleMissing(f"{path}: {name} is missing from the model bundle", inside)
+        return inside.read_bytes()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name)
+    except zipfile.BadZipFile:
+        raise BundleCorrupt(f"{path}: not a model bundle: neither folder nor zip", path) from None
+    except KeyError:
+        raise BundleMissing(f"{path}: {name} is missing from the model bundle", path) from None
+
+
+def _checked(path: Path, file: File) -> bytes:
+    """Return a file's bytes; raise `BundleCorrupt` unless they are what the manifest says."""
+    if Path(file.path).name != file.path:
+        raise BundleCorrupt(f"{path}: '{file.path}' would lie outside the bundle", path)
+    content = _read(path, file.path)
+    if len(content) != file.bytes:
+        raise BundleCorrupt(
+            f"{path}: {file.path} has {len(content)} bytes, the manifest says {file.bytes}; "
+            "copy the bundle again",
+            path,
+        )
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise BundleCorrupt(
+            f"{path}: {file.path} does not match its sha256 in the manifest; copy the bundle again",
+            path,
+        )
+    return content
+
+
+def describe(path: str, content: bytes, target: str) -> File:
+    """Return the manifest's entry for a file."""
+    return File(path, hashlib.sha256(content).hexdigest(), len(content), target)
+
+
+def write_bundle(out: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle to a folder, or to one .zip by its name: whole, or not at all.
+
+    `contents` holds the bytes of each format in the manifest. An older bundle
+    at `out` is replaced; raises `BundleError` when something else lies there.
+    """
+    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
+        raise BundleError(f"{out}: is a folder but not a model bundle; choose another --out")
+    named = {manifest.files[format].path: content for format, content in contents.items()}
+    named[MANIFEST] = write_manifest(manifest)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = out.with_name(f".{out.name}.part")
+    _remove(beside)
+    try:
+        _write_zip(beside, named) if out.suffix == ".zip" else _write_folder(beside, named)
+        _replace(beside, out)
+    except OSError as exc:
+        raise BundleError(f"{out}: could not be written: {exc}") from exc
+    finally:
+        _remove(beside)
+    return open_bundle(out)
+
+
+def _write_folder(folder: Path, named: Mapping[str, bytes]) -> None:
+    folder.mkdir()
+    for name, content in named.items():
+        (folder / name).write_bytes(content)
+
+
+def _write_zip(path: Path, named: Mapping[str, bytes]) -> None:
+    """Write entries in order with a fixed date, so that equal contents give equal bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(named):
+            archive.writestr(zipfile.ZipInfo(name), named[name], zipfile.ZIP_DEFLATED)
+
+
+def _replace(beside: Path, out: Path) -> None:
+    """Put the new bundle in place; an old folder, which no rename replaces, steps aside."""
+    aside = out.with_name(f".{out.name}.old")
+    _remove(aside)
+    if out.is_dir():
+        out.rename(aside)
+    beside.replace(out)
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

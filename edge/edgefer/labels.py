@@ -1,0 +1,25 @@
+"""The label sets that a model can speak, in the order of its outputs."""
+
+from __future__ import annotations
+
+from edgefer.errors import SettingsError
+
+FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""FER2013's classes in the order of its `emotion` column (Goodfellow et al. 2013)."""
+
+FERPLUS = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
+"""FER+'s eight classes in the order of its vote columns (Barsoum et al. 2016)."""
+
+LABEL_SETS: dict[str, tuple[str, ...]] = {"fer2013": FER2013, "ferplus": FERPLUS}
+
+UNKNOWN = "unknown"
+"""What is said when a face is there and no label is sure enough."""
+
+
+def label_set(name: str) -> tuple[str, ...]:
+    """Return the labels of a set by its name; raise `SettingsError` for another name."""
+    try:
+        return LABEL_SETS[name]
+    except KeyError:
+        known = ", ".join(LABEL_SETS)
+        raise SettingsError(f"unknown label set '{name}'; known: {known}") from None

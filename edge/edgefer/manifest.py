@@ -1,0 +1,120 @@
+"""The manifest of a model bundle: the single truth that a device reads."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgefer.affine import Affine
+from edgefer.errors import SchemaMismatch, SettingsError
+from edgefer.metrics import Scores
+from edgefer.preprocess import Preprocess
+from edgefer.settings import parse
+
+SCHEMA_VERSION = 1
+
+
+class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the int8 model takes."""
+
+    shape: tuple[int, int, int]
+    """Height, width, channels."""
+    dtype: str
+    colour: str
+    """`grey`."""
+    preprocess: Preprocess
+    affine: Affine
+
+
+class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the int8 model gives: one logit a label."""
+
+    affine: Affine
+    temperature: float
+    """Logits divided by this give calibrated probabilities."""
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of the bundle."""
+
+    path: str
+    sha256: str
+    bytes: int
+    target: str
+    """What runs it, in words."""
+
+
+class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the model comes from and what it was measured to do."""
+
+    dataset: str
+    fingerprint: str
+    """sha256 of the dataset."""
+    recipe_name: str
+    recipe: dict[str, object]
+    seed: int
+    parameters: int
+    macs: int
+    minutes: float
+    """Wall time of the training."""
+    machine: str
+    versions: dict[str, str]
+    scores: dict[str, Scores]
+    """By format, `float` among them, on PrivateTest."""
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One measured figure beside its limit."""
+
+    name: str
+    measured: float
+    limit: float
+    passed: bool
+
+
+class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The verdict on a conversion."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that a bundle says of itself; `manifest.json`."""
+
+    schema_version: int
+    name: str
+    label_set: str
+    labels: tuple[str, ...]
+    input: Input
+    output: Output
+    files: dict[str, File]
+    """By format: `int8`, `onnx`, `onnx-int8`; and `labels`, `card`."""
+    evidence: Evidence
+    gate: Gate
+    licences: dict[str, str]
+
+
+def read_manifest(content: bytes, source: str) -> Manifest:
+    """Check and decode manifest.json; raise `SchemaMismatch` or `SettingsError`."""
+    try:
+        table = msgspec.json.decode(content, type=dict[str, object])
+    except msgspec.DecodeError as exc:
+        raise SettingsError(f"{source}: not a manifest: {exc}") from exc
+    found = table.get("schema_version")
+    if found != SCHEMA_VERSION:
+        raise SchemaMismatch(
+            f"{source}: schema version {found}, this edgefer reads {SCHEMA_VERSION}; "
+            "convert the model again or install the edgefer that made it",
+            found=found,
+            expected=SCHEMA_VERSION,
+        )
+    return parse(table, Manifest, source)
+
+
+def write_manifest(manifest: Manifest) -> bytes:
+    """Return the manifest as JSON for people: the same bytes for the same content."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2) + b"\n"

@@ -1,0 +1,85 @@
+"""What the stages say to one another, and its JSON form."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Box(msgspec.Struct, frozen=True, array_like=True):
+    """A rectangle in the pixels of its frame; JSON: [left, top, width, height]."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return self.width * self.height
+
+    def overlap(self, other: Box) -> float:
+        """Intersection over union with another box, 0..1."""
+        across = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
+        down = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
+        if across <= 0 or down <= 0:
+            return 0.0
+        return across * down / (self.area + other.area - across * down)
+
+
+class Detection(msgspec.Struct, frozen=True):
+    """One face as a detector sees it."""
+
+    box: Box
+    score: float
+    """The detector's own certainty, 0..1."""
+
+
+class Face(msgspec.Struct, frozen=True):
+    """One tracked and classified face."""
+
+    track: int
+    """The same number as long as it is the same person in view."""
+    box: Box
+    score: float
+    """The detector's own certainty, 0..1."""
+    label: str
+    """The smoothed label, `unknown` when none is sure enough."""
+    probabilities: dict[str, float]
+    """This frame's calibrated probabilities, by label."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What one frame showed; one line of `--sink jsonl:`."""
+
+    time: float
+    """Seconds on the camera's clock."""
+    frame: int
+    """Count of frames since the start."""
+    faces: tuple[Face, ...]
+    mood: str | None
+    """The mood of the largest face; None when there is no face."""
+    confidence: float | None
+    """Smoothed probability of `mood`, 0..1; None when there is no face."""
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """The faces of one picture; one line of `predict --json`."""
+
+    image: str
+    faces: tuple[Face, ...]
+
+
+def to_json(message: msgspec.Struct) -> str:
+    """Return the message as one line of JSON, floats rounded to six places."""
+    return msgspec.json.encode(_rounded(msgspec.to_builtins(message))).decode()
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return value

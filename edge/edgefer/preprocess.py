@@ -1,0 +1,101 @@
+"""From a face in a picture to the grey square that a model reads.
+
+Training, calibration, evaluation and the device all call `Preprocess`; a test
+holds their results equal to the bit.
+"""
+
+from __future__ import annotations
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefer.affine import Affine
+from edgefer.errors import ImageError
+from edgefer.messages import Box
+
+Pixels = NDArray[np.uint8]
+
+PIXEL = Affine(scale=1 / 255, zero_point=-128)
+"""Grey levels 0..255 as reals 0..1: int8 value = grey level - 128, exactly."""
+
+
+class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a face becomes a model's input; part of the manifest."""
+
+    size: int = 48
+    """Side of the square, pixels."""
+    margin: float = 0.0
+    """Added to each side of a detector's box, as a share of the box's side."""
+
+    def chip(self, grey: Pixels, box: Box) -> Pixels:
+        """Cut `box` out of a grey picture (H, W) as a uint8 square (size, size).
+
+        The square is centred on the box, its side the box's mean side and margin;
+        what lies outside the picture repeats its edge. Raises `ImageError` when the
+        picture is not grey uint8 or the box is empty.
+        """
+        _require_grey(grey)
+        if box.width <= 0 or box.height <= 0:
+            raise ImageError(f"a face box must have an area, got {box.width}x{box.height}")
+        side = max(1, round((box.width + box.height) / 2 * (1 + 2 * self.margin)))
+        left = round(box.left + box.width / 2 - side / 2)
+        top = round(box.top + box.height / 2 - side / 2)
+        return self.resize(_square(grey, left, top, side))
+
+    def resize(self, grey: Pixels) -> Pixels:
+        """Bring a grey picture (H, W) to (size, size), averaging areas when it shrinks."""
+        _require_grey(grey)
+        if grey.shape == (self.size, self.size):
+            return grey
+        shrinks = min(grey.shape) >= self.size
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(grey, (self.size, self.size), interpolation=how), np.uint8)
+
+    def to_float(self, chips: Pixels) -> NDArray[np.float32]:
+        """Turn chips (N, size, size) into float32 (N, size, size, 1) in 0..1."""
+        pixels = self._batch(chips).astype(np.float32)
+        return np.asarray(pixels * np.float32(PIXEL.scale), np.float32)
+
+    def to_int8(self, chips: Pixels, affine: Affine) -> NDArray[np.int8]:
+        """Turn chips (N, size, size) into int8 (N, size, size, 1) for a model's input scale."""
+        table = affine.quantize(np.arange(256) * PIXEL.scale)
+        return table[self._batch(chips)]
+
+    def _batch(self, chips: Pixels) -> Pixels:
+        if chips.dtype != np.uint8 or chips.shape[1:] != (self.size, self.size):
+            raise ImageError(
+                f"face chips must be uint8 (N, {self.size}, {self.size}), "
+                f"got {chips.dtype} {chips.shape}"
+            )
+        return chips[..., np.newaxis]
+
+
+def to_grey(picture: Pixels) -> Pixels:
+    """Return a BGR picture (H, W, 3) or a grey one (H, W) as grey uint8 (H, W)."""
+    if picture.dtype != np.uint8:
+        raise ImageError(f"a picture must be uint8, got {picture.dtype}")
+    if picture.ndim == 2:
+        return picture
+    if picture.ndim == 3 and picture.shape[2] == 3:
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
+    raise ImageError(f"a picture must be (H, W) or (H, W, 3), got {picture.shape}")
+
+
+def _require_grey(grey: Pixels) -> None:
+    if grey.dtype != np.uint8 or grey.ndim != 2 or grey.size == 0:
+        raise ImageError(f"expected a grey uint8 picture (H, W), got {grey.dtype} {grey.shape}")
+
+
+def _square(grey: Pixels, left: int, top: int, side: int) -> Pixels:
+    """Cut a square that may reach outside the picture; the edge is repeated there."""
+    height, width = grey.shape
+    right, bottom = left + side, top + side
+    inside = grey[max(top, 0) : max(bottom, 1), max(left, 0) : max(right, 1)]
+    pads = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))
+    if inside.size == 0:
+        raise ImageError(f"face box at {left},{top} lies outside the {width}x{height} picture")
+    if not any(pads):
+        return inside
+    return np.asarray(cv2.copyMakeBorder(inside, *pads, cv2.BORDER_REPLICATE), np.uint8)

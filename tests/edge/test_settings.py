@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edgefer.errors import SettingsError, UnknownKey
+from edgefer.settings import parse, read_toml
+
+
+class Inner(msgspec.Struct, frozen=True):
+    threshold: float = 0.5
+
+
+class Outer(msgspec.Struct, frozen=True):
+    name: str
+    inner: Inner = Inner()
+
+
+def test_defaults_fill_what_the_table_leaves_out() -> None:
+    assert parse({"name": "a"}, Outer, "x.toml") == Outer("a")
+
+
+def test_an_unknown_key_names_the_nearest() -> None:
+    with pytest.raises(UnknownKey, match=r"x\.toml: unknown key 'inner\.treshold'") as caught:
+        parse({"name": "a", "inner": {"treshold": 1.0}}, Outer, "x.toml")
+    assert caught.value.nearest == "inner.threshold"
+
+
+def test_a_value_of_another_type_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"x\.toml: Expected `float`"):
+        parse({"name": "a", "inner": {"threshold": "high"}}, Outer, "x.toml")
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("a = = b")
+    with pytest.raises(SettingsError, match=r"bad\.toml"):
+        read_toml(tmp_path / "bad.toml")
+    with pytest.raises(SettingsError, match="no such file"):
+        read_toml(tmp_path / "none.toml")
