@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgefer.errors import RunError
+from edgefer_train import fer2013
+from edgefer_train.fit import fit
+from edgefer_train.recipe import Fit, Recipe
+from edgefer_train.run import Run
+from slices import write_slice
+
+RECIPE = """
+architecture = "small"
+[fit]
+epochs = 4
+batch_size = 32
+# Compiling would take longer than these few steps.
+xla = false
+"""
+
+
+@pytest.fixture(scope="module")
+def faces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_slice(data, tmp_path_factory.mktemp("slice") / "fer2013.npz", 320, 64, 64)
+
+
+def curve(run: Path) -> list[dict[str, str]]:
+    with (run / "float.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def start(recipe: Path, faces: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "edgefer.cli", "train", "--recipe", str(recipe)]
+    command += ["--data", str(faces), "--out", str(out), *more]
+    # One thread: how sums are split over threads would otherwise change the last digits.
+    env = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    env["PYTHONPATH"] = os.pathsep.join(sys.path)
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL, env=env)
+
+
+def test_a_killed_training_resumes_to_the_same_curve(faces: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE)
+    assert start(recipe, faces, tmp_path / "whole").wait() == 0
+
+    killed = start(recipe, faces, tmp_path / "killed")
+    while not (tmp_path / "killed" / "float.csv").exists():
+        assert killed.poll() is None
+        time.sleep(0.05)  # a real process, watched from outside
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert len(curve(tmp_path / "killed")) < 4
+    assert start(recipe, faces, tmp_path / "killed", "--resume").wait() == 0
+
+    whole, resumed = curve(tmp_path / "whole"), curve(tmp_path / "killed")
+    assert len(whole) == len(resumed) == 4
+    for expected, row in zip(whole, resumed, strict=True):
+        values = {key: float(value) for key, value in row.items()}
+        assert values == pytest.approx({k: float(v) for k, v in expected.items()}, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    recipe = Recipe("small", fit=Fit(epochs=1, batch_size=32, xla=False))
+    out = tmp_path_factory.mktemp("run") / "run"
+    return fit(recipe, "tiny", fer2013.load(faces), out, resume=False)
+
+
+def test_a_run_tells_what_decided_it(trained: Run, faces: Path) -> None:
+    record = trained.record()
+    assert record.fingerprint == fer2013.load(faces).fingerprint
+    assert list(record.heads) == ["fer2013", "ferplus"]
+    assert record.macs < 60e6
+    assert record.parameters < 1e6
+    assert trained.float.model.is_file()
+
+
+def test_a_training_is_never_overwritten(trained: Run, faces: Path) -> None:
+    recipe = trained.record().recipe
+    with pytest.raises(RunError, match="already holds a training; add --resume"):
+        fit(recipe, "tiny", fer2013.load(faces), trained.folder, resume=False)
+
+
+def test_another_recipe_cannot_resume_it(trained: Run, faces: Path) -> None:
+    other = Recipe("small", fit=Fit(epochs=9))
+    with pytest.raises(RunError, match="was trained with another recipe"):
+        fit(other, "tiny", fer2013.load(faces), trained.folder, resume=True)
+
+
+def test_a_folder_without_training_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no training here; run: edgefer train"):
+        Run(tmp_path).record()

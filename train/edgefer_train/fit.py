@@ -1,0 +1,120 @@
+"""The float training, top to bottom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+from edgefer.labels import FERPLUS, label_set
+from edgefer.machine import machine
+from edgefer_train.architectures import build, macs, one_head, parameters
+from edgefer_train.batches import Targets, batches, plain, steps_per_epoch
+from edgefer_train.callbacks import Bar, Keep
+from edgefer_train.dataset import Dataset, Faces, Usage, soft_labels
+from edgefer_train.recipe import Recipe
+from edgefer_train.run import Record, Run, save_model, versions
+
+VOTES = "ferplus"
+"""Name of the second head."""
+
+
+def fit(recipe: Recipe, recipe_name: str, dataset: Dataset, out: Path, resume: bool) -> Run:
+    """Train `recipe` on the dataset's Training part into the folder `out`.
+
+    The weights kept are the moving average of the epoch that did best on
+    PublicTest. Raises `RunError` when `out` holds another training.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
+    run, model = Run(out), build(recipe.architecture, heads_of(recipe, dataset))
+    run.start(record_of(recipe, recipe_name, dataset, model), resume)
+
+    steps = steps_per_epoch(training, recipe.fit.batch_size)
+    compile_for(model, recipe, steps)
+    metric = "accuracy" if len(model.output_names) == 1 else f"{recipe.labels}_accuracy"
+    keep = Keep(run.float, plain(validation, targets_of(recipe, validation)), metric)
+    first = keep.restore(model)
+    data = batches(
+        training,
+        targets_of(recipe, training),
+        recipe.augment,
+        recipe.fit.batch_size,
+        recipe.seed,
+        first_step=first * steps,
+    )
+    model.fit(
+        data,
+        epochs=recipe.fit.epochs,
+        initial_epoch=first,
+        steps_per_epoch=steps,
+        callbacks=[keep, Bar(recipe.fit.epochs, steps, first)],
+        verbose=0,
+    )
+    model.load_weights(run.float.weights)
+    save_model(one_head(model, recipe.labels), run.float.model)
+    return run
+
+
+def heads_of(recipe: Recipe, dataset: Dataset) -> dict[str, int]:
+    """Return the outputs' sizes: the recipe's labels, and FER+ votes where they are known."""
+    heads = {recipe.labels: len(label_set(recipe.labels))}
+    if dataset.faces.votes is not None and recipe.fit.votes_weight > 0:
+        heads[VOTES] = len(FERPLUS)
+    return heads
+
+
+def targets_of(recipe: Recipe, faces: Faces) -> Targets:
+    """Return what each head should say of each face, as distributions over its labels."""
+    targets = {recipe.labels: np.eye(len(label_set(recipe.labels)), dtype=np.float32)[faces.labels]}
+    if faces.votes is not None and recipe.fit.votes_weight > 0:
+        targets[VOTES] = soft_labels(faces.votes)
+    return targets
+
+
+def compile_for(model: Any, recipe: Recipe, steps: int) -> None:
+    """Give the model its losses and SGD along a cosine with warm-up."""
+    how = recipe.fit
+    warmup = round(how.warmup_epochs * steps)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, how.epochs * steps - warmup, warmup_target=how.learning_rate, warmup_steps=warmup
+    )
+    optimizer = keras.optimizers.SGD(
+        rate,
+        momentum=0.9,
+        nesterov=True,
+        # Decoupled from the momentum: ten times the figure that coupled decay would need.
+        weight_decay=10 * how.weight_decay,
+        use_ema=how.average > 0,
+        ema_momentum=how.average,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    smoothing = {recipe.labels: how.label_smoothing, VOTES: 0.0}
+    loss = keras.losses.CategoricalCrossentropy
+    model.compile(
+        optimizer,
+        {head: loss(True, smoothing[head]) for head in model.output_names},
+        metrics=dict.fromkeys(model.output_names, "accuracy"),
+        loss_weights={
+            head: how.votes_weight if head == VOTES else 1.0 for head in model.output_names
+        },
+        jit_compile=how.xla,
+    )
+
+
+def record_of(recipe: Recipe, recipe_name: str, dataset: Dataset, model: Any) -> Record:
+    """Return what decides this training, for run.json."""
+    primary = one_head(model, recipe.labels)
+    return Record(
+        recipe_name=recipe_name,
+        recipe=recipe,
+        heads={name: label_set(name) for name in model.output_names},
+        dataset=dataset.name,
+        fingerprint=dataset.fingerprint,
+        parameters=parameters(primary),
+        macs=macs(primary),
+        versions=versions(),
+        machine=machine(),
+    )

@@ -1,0 +1,87 @@
+"""Quantization-aware fine-tuning of a trained float model.
+
+Source of the method: Jacob et al. 2018, section 3, as tfmot implements it:
+per-channel scales for weights, per-tensor for activations, int8.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tensorflow_model_optimization as tfmot
+import tf_keras as keras
+
+from edgefer_train.batches import batches, plain, steps_per_epoch
+from edgefer_train.callbacks import Bar, Keep
+from edgefer_train.dataset import Dataset, Usage
+from edgefer_train.fit import compile_for, targets_of
+from edgefer_train.recipe import Recipe
+from edgefer_train.run import Run, Stage, save_model
+
+
+def quantize(run: Run, dataset: Dataset) -> None:
+    """Fine-tune the run's float model with fake quantization and write its qat model.
+
+    A quantization that was killed goes on where it was, as long as the float model
+    is the same. Raises `RunError` when the run has no finished float model.
+    """
+    record = run.record()
+    source = run.model(run.float)
+    recipe = as_fine_tuning(record.recipe)
+    keras.utils.set_random_seed(recipe.seed)
+    training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
+    model = tfmot.quantization.keras.quantize_model(keras.models.load_model(source, compile=False))
+    steps = steps_per_epoch(training, recipe.fit.batch_size)
+    compile_for(model, recipe, steps)
+
+    stage = _stage_for(run, source)
+    keep = Keep(stage, plain(validation, targets_of(recipe, validation)), "accuracy")
+    first = keep.restore(model)
+    data = batches(
+        training,
+        targets_of(recipe, training),
+        recipe.augment,
+        recipe.fit.batch_size,
+        recipe.seed,
+        first_step=first * steps,
+    )
+    model.fit(
+        data,
+        epochs=recipe.fit.epochs,
+        initial_epoch=first,
+        steps_per_epoch=steps,
+        callbacks=[keep, Bar(recipe.fit.epochs, steps, first)],
+        verbose=0,
+    )
+    model.load_weights(stage.weights)
+    save_model(model, run.qat.model)
+
+
+def as_fine_tuning(recipe: Recipe) -> Recipe:
+    """Return the recipe with its fine-tuning in place of its fit: one head, low rate."""
+    how = recipe.quantize
+    fit = msgspec.structs.replace(
+        recipe.fit,
+        epochs=how.epochs,
+        learning_rate=how.learning_rate,
+        warmup_epochs=0.1,
+        votes_weight=0.0,
+    )
+    return msgspec.structs.replace(recipe, fit=fit)
+
+
+def _stage_for(run: Run, source: Path) -> Stage:
+    """The qat stage, its checkpoint named after the float model that it goes on from."""
+    stage = run.qat
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
+    stage.checkpoint = stage.checkpoint.with_name(f"qat-{digest}.checkpoint")
+    return stage
+
+
+def load_quantized(path: Path) -> Any:
+    """Load a model with fake quantization from its file."""
+    with tfmot.quantization.keras.quantize_scope():
+        return keras.models.load_model(path, compile=False)

@@ -1,0 +1,134 @@
+"""The folder of one training: what was asked, what came of it, and how to go on."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import platform
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgefer.errors import RunError
+from edgefer_train.recipe import Recipe
+
+PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`run.json`: everything that decides the training."""
+
+    recipe_name: str
+    recipe: Recipe
+    heads: dict[str, tuple[str, ...]]
+    """Labels of each head."""
+    dataset: str
+    fingerprint: str
+    """sha256 of the dataset."""
+    parameters: int
+    macs: int
+    versions: dict[str, str]
+    machine: str
+
+
+class Stage:
+    """One fit of a run, `float` or `qat`: its model, its curves and how to go on with it."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self.weights = folder / f"{name}.weights.h5"
+        """The moving average of the epoch that did best on PublicTest."""
+        self.model = folder / f"{name}.h5"
+        """The same as a whole model with one head; written when the fit is done."""
+        self.history = folder / f"{name}.csv"
+        self.checkpoint = folder / f"{name}.checkpoint"
+
+    def minutes(self) -> float:
+        """Wall time of all epochs so far, those before a resume included."""
+        return sum(float(row["seconds"]) for row in self.rows()) / 60
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return one dict of figures an epoch."""
+        if not self.history.exists():
+            return []
+        with self.history.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def add_row(self, row: dict[str, object]) -> None:
+        """Log an epoch; rows of epochs repeated after a kill are dropped first."""
+        epoch = int(str(row["epoch"]))
+        rows = [old for old in self.rows() if int(old["epoch"]) < epoch]
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(row))
+        writer.writeheader()
+        writer.writerows([*rows, row])
+        write_beside(self.history, text.getvalue().encode())
+
+
+class Run:
+    """Paths and records of a run's folder: run.json and the two stages' files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.record_file = folder / "run.json"
+        self.float = Stage(folder, "float")
+        self.qat = Stage(folder, "qat")
+
+    def start(self, record: Record, resume: bool) -> None:
+        """Claim the folder; raise `RunError` where that would lose or mix a training."""
+        if not self.record_file.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_beside(self.record_file, msgspec.json.format(msgspec.json.encode(record)))
+            return
+        if not resume:
+            raise RunError(
+                f"{self.folder}: already holds a training; add --resume to go on with it"
+            )
+        before = self.record()
+        if (before.recipe, before.fingerprint) != (record.recipe, record.fingerprint):
+            what = "recipe" if before.recipe != record.recipe else "dataset"
+            raise RunError(f"{self.folder}: was trained with another {what}; choose another --out")
+
+    def record(self) -> Record:
+        """Read run.json; raise `RunError` when there is none."""
+        try:
+            return msgspec.json.decode(self.record_file.read_bytes(), type=Record)
+        except FileNotFoundError:
+            raise RunError(f"{self.folder}: no training here; run: edgefer train") from None
+        except msgspec.DecodeError as exc:
+            raise RunError(f"{self.record_file}: {exc}") from exc
+
+    def model(self, stage: Stage) -> Path:
+        """Return a stage's finished model; raise `RunError` naming the verb that makes it."""
+        if not stage.model.is_file():
+            verb = "train" if stage.name == "float" else "quantize"
+            raise RunError(
+                f"{self.folder}: has no finished {stage.name} model; run: edgefer {verb}"
+            )
+        return stage.model
+
+    def minutes(self) -> float:
+        """Wall time of both stages."""
+        return self.float.minutes() + self.qat.minutes()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide a training."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **found}
+
+
+def save_model(model: Any, path: Path) -> None:
+    """Write a Keras model whole or not at all."""
+    beside = path.with_name(f"part.{path.name}")
+    model.save(beside, include_optimizer=False, save_format="h5")
+    beside.replace(path)
+
+
+def write_beside(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_bytes(content)
+    beside.replace(path)
