@@ -1,0 +1,65 @@
+"""Lines of text to a file descriptor, written by a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import queue
+import threading
+
+from edgefer.errors import SinkError
+
+CLOSE_SECONDS = 1.0
+"""How long `close` waits for a reader that has stopped reading."""
+
+
+class LineWriter:
+    """Writes lines without ever holding up the event loop.
+
+    A pipe whose reader stands still blocks its writer. So the writing is done in a
+    daemon thread, and on the descriptor itself: Python's own stdout has a lock that
+    a blocked thread would still hold when the interpreter ends.
+    """
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor, self._name = descriptor, name
+        self._loop = asyncio.get_running_loop()
+        self._work: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._run, name=f"lines {name}", daemon=True)
+        self._thread.start()
+
+    async def write(self, line: str) -> None:
+        """Write a line and its end; raise `SinkError` when nobody takes it."""
+        written = self._loop.create_future()
+        self._work.put((line.encode() + b"\n", written))
+        await written
+
+    def close(self) -> None:
+        """End the thread; again is allowed."""
+        self._work.put(None)
+        self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while (item := self._work.get()) is not None:
+            rest, written = item
+            error: SinkError | None = None
+            try:
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+            except OSError as exc:
+                error = SinkError(f"{self._name}: cannot be written: {exc.strerror}")
+            # A reader that comes back late may find that the loop has ended.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_settle, written, error)
+
+
+def _settle(written: asyncio.Future[None], error: SinkError | None) -> None:
+    if written.done():
+        return
+    if error is None:
+        written.set_result(None)
+    else:
+        written.set_exception(error)

@@ -1,0 +1,187 @@
+// @ts-check
+/** The halo: strands of light on a circle, which breathe and take the gesture of the mood. */
+
+import { AT_REST, blend, css } from "./moods.js";
+
+/** @typedef {import("./moods.js").Look} Look */
+/** @typedef {import("./moods.js").Colour} Colour */
+
+// Strands, frames and pixels are what the halo costs, and a Raspberry Pi has other work.
+const STRANDS = 32;
+const CORNERS = 120; // of one strand's polygon: finer cannot be told from a curve
+const PAUSE = 52; // ms between frames: the waves move a pixel or two in it
+const LONG_PAUSE = 180; // ms, while nobody looks and hardly anything moves
+const LARGEST = 760; // pixels a side: the light is soft, so larger screens scale it up
+const RADIUS = 0.37; // of the canvas's side
+const TURN = 2 * Math.PI;
+const MELT = 0.9; // seconds in which an old mood's gesture fades to a third
+
+export class Halo {
+  /** @param {HTMLElement} element */
+  constructor(element) {
+    this.glow = /** @type {HTMLElement} */ (element.querySelector(".glow"));
+    const canvas = /** @type {HTMLCanvasElement} */ (element.querySelector("canvas"));
+    this.canvas = canvas;
+    this.pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    this.look = AT_REST;
+    /** The looks still to be seen, with the share of each. @type {Map<Look, number>} */
+    this.shares = new Map([[AT_REST, 1]]);
+    this.drawn = 0; // ms
+    this.timer = 0;
+    this.frame = 0;
+    this.wants = matchMedia("(prefers-reduced-motion: reduce)");
+    this.wants.addEventListener("change", () => this.#begin());
+    new ResizeObserver(() => this.#resize()).observe(canvas);
+  }
+
+  /** @param {Look} look */
+  show(look) {
+    if (look === this.look) return;
+    this.look = look;
+    if (!this.shares.has(look)) this.shares.set(look, 0);
+    this.#begin(); // at once, not after a long pause
+  }
+
+  #resize() {
+    const side = Math.min(this.canvas.clientWidth * devicePixelRatio, LARGEST);
+    this.canvas.width = this.canvas.height = Math.max(1, Math.round(side));
+    this.#begin();
+  }
+
+  #begin() {
+    clearTimeout(this.timer);
+    cancelAnimationFrame(this.frame);
+    this.canvas.dataset.motion = this.wants.matches ? "still" : "breathing";
+    if (this.wants.matches) this.#still();
+    else this.frame = requestAnimationFrame((now) => this.#animate(now));
+  }
+
+  /** One picture without motion, for those whom motion troubles. */
+  #still() {
+    this.shares = new Map([[this.look, 1]]);
+    this.#draw(0);
+  }
+
+  /** @param {number} now  ms */
+  #animate(now) {
+    this.#melt(Math.min(now - this.drawn, 300) / 1000);
+    this.drawn = now;
+    this.#draw(now / 1000);
+    const resting = this.look === AT_REST && this.shares.size === 1;
+    this.timer = setTimeout(
+      () => { this.frame = requestAnimationFrame((next) => this.#animate(next)); },
+      resting ? LONG_PAUSE : PAUSE,
+    );
+  }
+
+  /** @param {number} seconds */
+  #melt(seconds) {
+    const keep = Math.exp(-seconds / MELT);
+    for (const [look, share] of this.shares) {
+      const next = look === this.look ? 1 - (1 - share) * keep : share * keep;
+      if (next < 0.004 && look !== this.look) this.shares.delete(look);
+      else this.shares.set(look, next);
+    }
+  }
+
+  /** @param {number} time  seconds */
+  #draw(time) {
+    const { pen, canvas } = this;
+    const side = canvas.width;
+    const layers = this.#layers();
+    this.#breathe(time);
+    pen.clearRect(0, 0, side, side);
+    pen.globalCompositeOperation = "lighter"; // light adds up where strands cross
+    pen.lineWidth = Math.max(1, side / 470);
+    pen.strokeStyle = this.#paint(layers, time);
+    const light = layers.reduce((sum, { look, weight }) => sum + look.light * weight, 0);
+    for (let strand = 0; strand < STRANDS; strand++) {
+      const place = strand / (STRANDS - 1);
+      // The middle strands are the brightest, so that the band has no edge.
+      pen.globalAlpha = light * (0.06 + 0.34 * Math.sin(Math.PI * place) ** 2);
+      this.#trace(layers, place, time);
+    }
+  }
+
+  /**
+   * The glow behind breathes in the same frames: of its own it would draw sixty a second.
+   *
+   * @param {number} time  seconds
+   */
+  #breathe(time) {
+    const breath = breathAt(time);
+    this.glow.style.opacity = String(0.72 + 0.28 * breath);
+    this.glow.style.transform = `scale(${1.01 + 0.035 * breath})`;
+  }
+
+  /** @returns {{ look: Look, weight: number }[]} */
+  #layers() {
+    let total = 0;
+    for (const share of this.shares.values()) total += share;
+    return [...this.shares].map(([look, share]) => ({ look, weight: share / (total || 1) }));
+  }
+
+  /**
+   * @param {{ look: Look, weight: number }[]} layers
+   * @param {number} time  seconds
+   */
+  #paint(layers, time) {
+    const near = css(blend(layers.map(({ look, weight }) => ({ colour: look.near, weight }))));
+    const far = css(blend(layers.map(({ look, weight }) => ({ colour: look.far, weight }))));
+    const middle = this.canvas.width / 2;
+    const paint = this.pen.createConicGradient(time * 0.11 - 2, middle, middle);
+    paint.addColorStop(0, near);
+    paint.addColorStop(0.3, far);
+    paint.addColorStop(0.55, near);
+    paint.addColorStop(0.8, far);
+    paint.addColorStop(1, near);
+    return paint;
+  }
+
+  /**
+   * @param {{ look: Look, weight: number }[]} layers
+   * @param {number} place  of the strand in the band, 0..1
+   * @param {number} time  seconds
+   */
+  #trace(layers, place, time) {
+    const { pen, canvas } = this;
+    const middle = canvas.width / 2;
+    const radius = canvas.width * RADIUS * (1 + 0.018 * breathAt(time)) * (1 + 0.1 * (place - 0.5));
+    pen.beginPath();
+    for (let corner = 0; corner < CORNERS; corner++) {
+      const angle = (corner / CORNERS) * TURN;
+      let sway = 0;
+      for (const { look, weight } of layers) sway += weight * wave(look, angle, place, time);
+      const reach = radius * (1 + sway);
+      pen.lineTo(middle + reach * Math.cos(angle), middle + reach * Math.sin(angle));
+    }
+    pen.closePath();
+    pen.stroke();
+  }
+}
+
+/**
+ * @param {number} time  seconds
+ * @returns {number}  -1..1, over eight seconds
+ */
+function breathAt(time) {
+  return Math.sin((time * TURN) / 8);
+}
+
+/**
+ * How far a strand leaves the circle, in radii: two waves against one another, stronger on
+ * one side, and that side wanders.
+ *
+ * @param {Look} look
+ * @param {number} angle  radians
+ * @param {number} place  of the strand in the band, 0..1
+ * @param {number} time  seconds
+ */
+function wave(look, angle, place, time) {
+  const beat = time * 0.55 * look.pace;
+  const lean = look.weave * place;
+  const one = Math.sin(look.lobes * angle + beat + lean);
+  const other = Math.sin((look.lobes + 1) * angle - 0.7 * beat + 1.6 * lean + 1);
+  const side = 0.62 + 0.38 * Math.sin(angle - 0.35 * beat + 0.8 * lean);
+  return look.sway * side * (0.6 * one + 0.4 * other);
+}

@@ -1,0 +1,35 @@
+// @ts-check
+/**
+ * What the server says, as mirror_messages.py declares it.
+ *
+ * @typedef {[at: number, mood: string | null, confidence: number | null]} Moment
+ *   One second of the ribbon: server seconds, label (null: no face), 0..1.
+ *
+ * @typedef {object} View
+ * @property {"view"} [type]
+ * @property {string | null} mood  null: no face
+ * @property {number | null} confidence  0..1
+ * @property {number} faces
+ *
+ * @typedef {object} Tick
+ * @property {"tick"} type
+ * @property {number} now  server seconds
+ * @property {Moment | null} moment  null: no report came in this second
+ *
+ * @typedef {object} Hello
+ * @property {"hello"} type
+ * @property {number} now  server seconds
+ * @property {number} span  seconds that the ribbon covers
+ * @property {View | null} view
+ * @property {Moment[]} history  oldest first
+ *
+ * @typedef {(View & {type: "view"}) | Tick | Hello} Message
+ */
+
+/**
+ * @param {string} text
+ * @returns {Message}
+ */
+export function decode(text) {
+  return JSON.parse(text);
+}

@@ -1,0 +1,112 @@
+// @ts-check
+/** How each mood looks: two colours, and the gesture of its halo. The labels come from the server. */
+
+/**
+ * @typedef {[red: number, green: number, blue: number]} Colour  0..255
+ *
+ * @typedef {object} Look
+ * @property {Colour} near  the colour of arc, word and ribbon
+ * @property {Colour} far  the colour that the halo runs into
+ * @property {number} sway  how far the strands leave the circle, in radii
+ * @property {number} lobes  waves around the circle
+ * @property {number} pace  speed of the waves, 1 is a slow breath
+ * @property {number} weave  how far neighbouring strands part, in radians of their wave
+ * @property {number} light  brightness of the strands, 0..1
+ */
+
+/** @type {Record<string, Look>} */
+const LOOKS = {
+  neutral: look([196, 222, 235], [92, 140, 170], { sway: 0.07, lobes: 3, pace: 0.7, weave: 2.2 }),
+  happy: look([255, 205, 110], [255, 128, 84], { sway: 0.14, lobes: 5, pace: 1.15, weave: 2.8 }),
+  surprise: look([255, 160, 236], [110, 214, 255], { sway: 0.16, lobes: 4, pace: 1.5, weave: 3.6 }),
+  sad: look([112, 158, 255], [58, 84, 214], { sway: 0.13, lobes: 2, pace: 0.5, weave: 2.4 }),
+  angry: look([255, 102, 82], [190, 40, 84], { sway: 0.1, lobes: 7, pace: 1.2, weave: 3.2 }),
+  fear: look([188, 150, 255], [98, 84, 214], { sway: 0.09, lobes: 8, pace: 1.4, weave: 4 }),
+  disgust: look([152, 218, 140], [60, 148, 116], { sway: 0.13, lobes: 4, pace: 0.7, weave: 3 }),
+  contempt: look([226, 188, 146], [150, 106, 92], { sway: 0.1, lobes: 3, pace: 0.6, weave: 2.6 }),
+  unknown: look([170, 178, 188], [104, 112, 132], {
+    sway: 0.13, lobes: 3, pace: 0.8, weave: 4.5, light: 0.6,
+  }),
+};
+
+/** No mood to show: nobody in view, no report, no connection. */
+export const AT_REST = look([104, 118, 132], [44, 50, 64], {
+  sway: 0.02, lobes: 2, pace: 0.4, weave: 0.8, light: 0.5,
+});
+
+/** @type {Record<string, string>} */
+const WORDS = { unknown: "not sure" };
+
+/**
+ * @param {string} mood
+ * @returns {string}
+ */
+export function wordFor(mood) {
+  return WORDS[mood] ?? mood;
+}
+
+/**
+ * A model may bring labels of its own: each then gets a steady colour from its name.
+ *
+ * @param {string} mood
+ * @returns {Look}
+ */
+export function lookFor(mood) {
+  return LOOKS[mood] ?? madeUp(mood);
+}
+
+/** @param {Colour} colour */
+export function css(colour) {
+  return `rgb(${colour.map(Math.round).join(" ")})`;
+}
+
+/**
+ * @param {{ colour: Colour, weight: number }[]} parts  weights that add to 1
+ * @returns {Colour}
+ */
+export function blend(parts) {
+  /** @type {Colour} */
+  const sum = [0, 0, 0];
+  for (const { colour, weight } of parts) {
+    for (const channel of /** @type {const} */ ([0, 1, 2])) {
+      sum[channel] += colour[channel] * weight;
+    }
+  }
+  return sum;
+}
+
+/**
+ * @param {Colour} near
+ * @param {Colour} far
+ * @param {{ sway: number, lobes: number, pace: number, weave: number, light?: number }} gesture
+ * @returns {Look}
+ */
+function look(near, far, gesture) {
+  return { near, far, light: 1, ...gesture };
+}
+
+/**
+ * @param {string} mood
+ * @returns {Look}
+ */
+function madeUp(mood) {
+  let hash = 0;
+  for (const letter of mood) hash = (hash * 31 + letter.charCodeAt(0)) >>> 0;
+  const hue = hash % 360;
+  const gesture = { sway: 0.08, lobes: 3 + (hash % 4), pace: 0.9, weave: 2 };
+  return look(fromHue(hue, 0.8), fromHue((hue + 40) % 360, 0.6), gesture);
+}
+
+/**
+ * @param {number} hue  degrees
+ * @param {number} value  0..1
+ * @returns {Colour}
+ */
+function fromHue(hue, value) {
+  /** @type {(shift: number) => number} */
+  const channel = (shift) => {
+    const wave = 0.5 + 0.5 * Math.cos(((hue - shift) * Math.PI) / 180);
+    return 255 * value * (0.4 + 0.6 * wave);
+  };
+  return [channel(0), channel(120), channel(240)];
+}

@@ -1,0 +1,180 @@
+// @ts-check
+/** The ribbon: the last minutes from left to right, coloured by mood, as wide as it was sure. */
+
+import { AT_REST, blend, css, lookFor, wordFor } from "./moods.js";
+
+/** @typedef {import("./messages.js").Moment} Moment */
+/** @typedef {import("./moods.js").Colour} Colour */
+
+const SOFT = 6; // seconds over which colour and width run into one another
+const LOST = 2.5; // seconds between moments beyond which nothing was seen in between
+const LETTER = 0.6; // em that a letter of a name takes, its share of the gaps included
+/** Bands of one column, each [share of its height, opacity]: a glow, not a block. */
+const BANDS = /** @type {const} */ ([
+  [1, 0.15], [0.88, 0.2], [0.76, 0.25], [0.64, 0.3], [0.52, 0.4], [0.38, 0.5],
+]);
+const THIN = 0.05; // of the height: somebody could have come, nobody did
+
+export class Ribbon {
+  /** @param {HTMLElement} element */
+  constructor(element) {
+    this.element = element;
+    this.names = /** @type {HTMLElement} */ (element.querySelector(".names"));
+    this.ticks = /** @type {HTMLElement} */ (element.querySelector(".ticks"));
+    this.canvas = /** @type {HTMLCanvasElement} */ (element.querySelector("canvas"));
+    this.pen = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    this.span = 600; // seconds
+    this.now = 0; // server seconds
+    /** @type {Moment[]} */
+    this.moments = [];
+    new ResizeObserver(() => this.#resize()).observe(this.canvas);
+  }
+
+  /**
+   * Begin anew, with what the server remembers.
+   *
+   * @param {number} now  server seconds
+   * @param {number} span  seconds
+   * @param {Moment[]} moments  oldest first
+   */
+  start(now, span, moments) {
+    this.span = span;
+    this.moments = [...moments];
+    this.#rule();
+    this.advance(now, null);
+  }
+
+  /**
+   * @param {number} now  server seconds
+   * @param {Moment | null} moment
+   */
+  advance(now, moment) {
+    this.now = now;
+    if (moment) this.moments.push(moment);
+    while (this.moments.length && this.moments[0][0] < now - this.span) this.moments.shift();
+    this.#draw();
+    this.#name();
+  }
+
+  #resize() {
+    const scale = Math.min(devicePixelRatio, 2);
+    this.canvas.width = Math.max(1, Math.round(this.canvas.clientWidth * scale));
+    this.canvas.height = Math.max(1, Math.round(this.canvas.clientHeight * scale));
+    this.#draw();
+    this.#rule();
+  }
+
+  #draw() {
+    const { width, height } = this.canvas;
+    this.pen.clearRect(0, 0, width, height);
+    let first = 0;
+    for (let x = 0; x < width; x++) {
+      const at = this.now - this.span * (1 - (x + 0.5) / width);
+      while (first < this.moments.length && this.moments[first][0] < at - SOFT) first++;
+      const slice = this.#slice(first, at);
+      if (!slice) continue;
+      this.pen.fillStyle = css(slice.colour);
+      for (const [share, opacity] of BANDS) {
+        const tall = Math.max(2, height * slice.width * share);
+        this.pen.globalAlpha = slice.light * opacity;
+        this.pen.fillRect(x, (height - tall) / 2, 1, tall);
+      }
+    }
+  }
+
+  /**
+   * The ribbon at one time, out of the moments around it, the nearer the heavier.
+   *
+   * @param {number} first  index of the first moment that can matter
+   * @param {number} at  server seconds
+   */
+  #slice(first, at) {
+    const parts = [];
+    let [total, width, light, nearest] = [0, 0, 0, Infinity];
+    for (let i = first; i < this.moments.length && this.moments[i][0] < at + SOFT; i++) {
+      const [when, mood, confidence] = this.moments[i];
+      const distance = Math.abs(when - at);
+      nearest = Math.min(nearest, distance);
+      const weight = (1 - distance / SOFT) ** 2;
+      total += weight;
+      width += weight * (mood === null ? THIN : 0.1 + 0.9 * (confidence ?? 0) ** 1.5);
+      light += weight * (mood === null ? 0.45 : 1);
+      parts.push({ colour: colourOf(mood), weight });
+    }
+    if (nearest > LOST || total === 0) return null;
+    for (const part of parts) part.weight /= total;
+    return { colour: blend(parts), width: width / total, light: light / total };
+  }
+
+  /** Whole minutes under the ribbon, as many as have room. */
+  #rule() {
+    const minutes = Math.round(this.span / 60);
+    const room = Math.max(1, Math.floor(this.element.clientWidth / 200));
+    const step = [1, 2, 5, 10, 30, 60].find((each) => minutes / each <= room) ?? minutes;
+    this.ticks.replaceChildren();
+    for (let ago = 0; ago <= minutes; ago += step) {
+      this.ticks.append(mark(ago ? `${ago} min` : "now", 1 - ago / minutes));
+    }
+  }
+
+  /** Each long run bears its mood's name, so that colour alone need not be told apart. */
+  #name() {
+    const start = this.now - this.span;
+    const runs = runsOf(this.moments);
+    const letter = LETTER * parseFloat(getComputedStyle(this.names).fontSize);
+    const second = this.names.clientWidth / this.span; // pixels
+    this.names.replaceChildren();
+    for (const { mood, from, to } of runs) {
+      if (mood === null || (to - from) * second < wordFor(mood).length * letter) continue;
+      const label = mark(wordFor(mood), ((from + to) / 2 - start) / this.span);
+      label.style.color = css(lookFor(mood).near);
+      this.names.append(label);
+    }
+    this.element.setAttribute("aria-label", spoken(runs));
+  }
+}
+
+/** @param {string | null} mood */
+function colourOf(mood) {
+  return mood === null ? AT_REST.near : lookFor(mood).near;
+}
+
+/**
+ * @param {string} text
+ * @param {number} share  of the ribbon's width, 0..1
+ */
+function mark(text, share) {
+  const element = document.createElement("span");
+  element.textContent = text;
+  element.style.left = `${100 * share}%`;
+  return element;
+}
+
+/**
+ * @param {Moment[]} moments
+ * @returns {{ mood: string | null, from: number, to: number }[]}
+ */
+function runsOf(moments) {
+  /** @type {{ mood: string | null, from: number, to: number }[]} */
+  const runs = [];
+  for (const [at, mood] of moments) {
+    const last = runs.at(-1);
+    if (last && last.mood === mood && at - last.to <= LOST) last.to = at;
+    else runs.push({ mood, from: at, to: at });
+  }
+  return runs;
+}
+
+/** @param {{ mood: string | null, from: number, to: number }[]} runs */
+function spoken(runs) {
+  /** @type {Map<string, number>} */
+  const seconds = new Map();
+  for (const { mood, from, to } of runs) {
+    if (mood !== null) seconds.set(mood, (seconds.get(mood) ?? 0) + to - from + 1);
+  }
+  const shares = [...seconds]
+    .filter(([, held]) => held >= 30)
+    .sort(([, a], [, b]) => b - a)
+    .map(([mood, held]) => `${wordFor(mood)} ${Math.round(held / 60) || "under 1"} min`);
+  return `The last minutes: ${shares.join(", ") || "nothing yet"}`;
+}

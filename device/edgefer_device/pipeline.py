@@ -1,0 +1,155 @@
+"""The running whole: a camera's thread, an inference thread, and a task for each sink.
+
+    camera ──▶ capture ──Handover──▶ inference ──Outbox──▶ sink
+               thread    (newest)    thread      (each)    task
+
+A live camera never waits: frames and reports that come too fast are dropped,
+oldest first. A clip waits, so that everything in it is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import CancelledError
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from edgefer.messages import Report
+from edgefer_device.analysis import Analyst
+from edgefer_device.camera import Camera, Frame
+from edgefer_device.handover import Handover
+from edgefer_device.outbox import Outbox
+from edgefer_device.sink import Sink
+from edgefer_device.worker import Worker
+
+log = logging.getLogger(__name__)
+
+JOIN_SECONDS = 3.0
+"""How long a thread may take to end."""
+DRAIN_SECONDS = 3.0
+"""How long sinks may take for their last reports; a clip that nobody stopped waits for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """When to end by itself; None is never."""
+
+    frames: int | None = None
+    """Reports made."""
+    seconds: float | None = None
+    """On the camera's clock, from its first frame taken."""
+
+    def reached(self, frames: int, seconds: float) -> bool:
+        """Whether so many reports, or so much time, is enough."""
+        enough = self.frames is not None and frames >= self.frames
+        return enough or (self.seconds is not None and seconds >= self.seconds)
+
+
+class Pipeline:
+    """Runs once, from the camera's first frame to its last or to `stop`."""
+
+    def __init__(self, camera: Camera, analyst: Analyst, sinks: Sequence[Sink]) -> None:
+        self._camera, self._analyst, self._sinks = camera, analyst, sinks
+        self._frames: Handover[Frame] = Handover(lossy=camera.live)
+        self._outboxes = [Outbox(sink, lossy=camera.live) for sink in sinks]
+        self._stopping = asyncio.Event()
+        self._halted = False
+        self._offering: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        """End soon and clean; on the event loop's thread, before or during `run`, and again."""
+        self._stopping.set()
+        self._halt()
+
+    async def run(self, limit: Limit | None = None) -> None:
+        """Run until the camera ends, `stop`, or the limit.
+
+        Raises what the camera, the inference or a sink raised, once the reports
+        made before were handed to the sinks.
+        """
+        try:
+            async with AsyncExitStack() as entered:
+                for sink in self._sinks:
+                    await entered.enter_async_context(sink)
+                await self._flow(limit or Limit())
+        finally:
+            self._camera.close()
+
+    async def _flow(self, limit: Limit) -> None:
+        capture = Worker("capture", self._capture)
+        loop = asyncio.get_running_loop()
+        inference = Worker("inference", lambda: self._infer(limit, loop))
+        deliveries = [asyncio.create_task(outbox.deliver()) for outbox in self._outboxes]
+        capture.start()
+        inference.start()
+        # A delivery that is done while reports still come has failed.
+        await asyncio.wait([inference.done, *deliveries], return_when=asyncio.FIRST_COMPLETED)
+        self._halt()
+        for worker in (inference, capture):
+            if not await worker.join(JOIN_SECONDS):
+                log.warning("the %s thread did not end within %g s", worker.name, JOIN_SECONDS)
+        await self._drain(deliveries)
+        ends: list[asyncio.Future[None]] = [capture.done, inference.done, *deliveries]
+        # All are asked, for asyncio complains of errors that nobody looked at.
+        errors = [end.exception() for end in ends if end.done() and not end.cancelled()]
+        for error in filter(None, errors):
+            raise error
+
+    def _capture(self) -> None:
+        """Work of the capture thread: hand frames over as they come."""
+        try:
+            for frame in self._camera.frames():
+                if not self._frames.put(frame):
+                    return
+        finally:
+            self._frames.end()
+
+    def _infer(self, limit: Limit, loop: asyncio.AbstractEventLoop) -> None:
+        """Work of the inference thread: a report for every frame that is handed over."""
+        made, start = 0, None
+        while (frame := self._frames.take()) is not None:
+            start = frame.time if start is None else start
+            offered = asyncio.run_coroutine_threadsafe(self._offer(self._analyst.look(frame)), loop)
+            made += 1
+            try:
+                offered.result()
+            except CancelledError:
+                return
+            if limit.reached(made, frame.time - start):
+                return
+
+    async def _offer(self, report: Report) -> None:
+        """Put a report into every outbox, unless the end has begun."""
+        if self._halted:
+            return
+        self._offering = asyncio.current_task()
+        for outbox in self._outboxes:
+            await outbox.offer(report)
+
+    def _halt(self) -> None:
+        """Take no more from the camera, and nobody waits any longer."""
+        self._halted = True
+        self._frames.stop()
+        self._camera.close()
+        if self._offering is not None:
+            self._offering.cancel()
+
+    async def _drain(self, deliveries: Sequence[asyncio.Task[None]]) -> None:
+        """Let the sinks have what is left; what takes too long is given up."""
+        if not deliveries:
+            return
+        for outbox in self._outboxes:
+            await outbox.end()
+        rest = asyncio.gather(*deliveries, return_exceptions=True)
+        if not self._camera.live:
+            stopping = asyncio.ensure_future(self._stopping.wait())
+            either: list[asyncio.Future[Any]] = [rest, stopping]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+        await asyncio.wait([rest], timeout=DRAIN_SECONDS)
+        for delivery in deliveries:
+            delivery.cancel()
+        await rest

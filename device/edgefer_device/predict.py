@@ -1,0 +1,79 @@
+"""The faces of one picture, without tracking or smoothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgefer.bundle import open_bundle
+from edgefer.errors import ImageError
+from edgefer.labels import UNKNOWN
+from edgefer.manifest import Manifest
+from edgefer.messages import Detection, Face, Prediction
+from edgefer.preprocess import Pixels
+from edgefer.runtime import Classifier, open_classifier
+from edgefer_device.config import Config
+from edgefer_device.faces import FaceDetector, open_detector
+from edgefer_device.mood import Mood, MoodSettings
+from edgefer_device.reading import Probabilities, Reader
+
+
+def predict(
+    path: Path, detector: FaceDetector, classifier: Classifier, manifest: Manifest
+) -> Prediction:
+    """Return the faces of an image file, the surest first; their `track` counts from 1.
+
+    A label is `unknown` under the threshold that also holds for a mood. Raises
+    `ImageError` when the file is absent or not an image.
+    """
+    picture, reader = read_picture(path), Reader(classifier, manifest)
+    found = detector.detect(picture)
+    rows = reader.read(picture, [face.box for face in found])
+    faces = (
+        _face(number, *pair, reader) for number, pair in enumerate(zip(found, rows, strict=True), 1)
+    )
+    return Prediction(str(path), tuple(faces))
+
+
+def predictions(
+    paths: Iterable[Path], detector: str | None = None, model: str | None = None
+) -> Iterator[Prediction]:
+    """Yield the prediction for each image file, by names of a detector and a bundle."""
+    bundle = open_bundle(model or Config().model)
+    classifier = open_classifier(bundle, "int8")
+    finder = open_detector(detector)
+    for path in paths:
+        yield predict(path, finder, classifier, bundle.manifest)
+
+
+def describe(prediction: Prediction) -> str:
+    """Return a prediction for people: `party.jpg: happy 93 %, unknown`."""
+    said = [_said(face) for face in prediction.faces]
+    return f"{prediction.image}: {', '.join(said) or 'no face'}"
+
+
+def _said(face: Face) -> str:
+    if face.label == UNKNOWN:
+        return UNKNOWN
+    return f"{face.label} {100 * face.probabilities[face.label]:.0f} %"
+
+
+def read_picture(path: Path) -> Pixels:
+    """Return an image file as BGR uint8 (H, W, 3), turned as its EXIF says."""
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise ImageError(f"{path}: {exc.strerror or exc}") from exc
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    if picture is None:
+        raise ImageError(f"{path}: not an image that OpenCV can read (JPEG, PNG, WebP, ...)")
+    return np.asarray(picture, np.uint8)
+
+
+def _face(number: int, found: Detection, row: Probabilities, reader: Reader) -> Face:
+    mood = Mood(reader.labels, MoodSettings())
+    mood.update(row, 0.0)
+    return Face(number, found.box, found.score, mood.label, reader.named(row))

@@ -1,0 +1,41 @@
+"""From boxes in a picture to each face's probabilities, as the manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefer.manifest import Manifest
+from edgefer.messages import Box
+from edgefer.metrics import softmax
+from edgefer.preprocess import Pixels, to_grey
+from edgefer.runtime import Classifier
+
+Probabilities = NDArray[np.float32]
+"""(faces, labels), calibrated; rows sum to 1."""
+
+
+class Reader:
+    """Cuts faces out, asks the classifier, calibrates the answer."""
+
+    def __init__(self, classifier: Classifier, manifest: Manifest) -> None:
+        self._classifier, self._manifest = classifier, manifest
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return self._manifest.labels
+
+    def read(self, picture: Pixels, boxes: Sequence[Box]) -> Probabilities:
+        """Return the probabilities of the faces at `boxes` in a BGR picture (H, W, 3)."""
+        if not boxes:
+            return np.empty((0, len(self.labels)), np.float32)
+        grey = to_grey(picture)
+        chips = np.stack([self._manifest.input.preprocess.chip(grey, box) for box in boxes])
+        return softmax(self._classifier.logits(chips), self._manifest.output.temperature)
+
+    def named(self, row: NDArray[np.floating]) -> dict[str, float]:
+        """Return one face's probabilities by label."""
+        return dict(zip(self.labels, map(float, row), strict=True))

@@ -1,0 +1,129 @@
+"""Which face is which from frame to frame, and when to look for faces again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from edgefer.messages import Box, Detection
+
+
+class TrackingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[tracking]` table."""
+
+    interval: float = 0.12
+    """Seconds between two detections while nothing changes; frames between hold the box."""
+    overlap: float = 0.3
+    """Least intersection over union of a detection with the track that it continues, 0..1."""
+    hits: int = 3
+    """Detections, one after the other, that confirm a track."""
+    certainty: float = 0.7
+    """Mean score, the later detections counting more, that confirms a track, 0..1. BlazeFace
+    gives clouds and letters up to 0.66 over several frames, and faces at arm's length 0.74 or
+    more; it keeps a confirmed face through the lower scores of a turned head."""
+    patience: float = 0.5
+    """Seconds unseen after which a confirmed track is dropped."""
+    smallest: float = 32.0
+    """Side of the smallest face that is followed, pixels."""
+
+    def __post_init__(self) -> None:
+        if self.hits < 1 or not 0 < self.overlap < 1 or min(self.interval, self.patience) < 0:
+            raise ValueError(
+                "hits must be at least 1, overlap between 0 and 1, interval and patience at least 0"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One face followed over time."""
+
+    number: int
+    box: Box
+    score: float
+    """The detector's score when it last saw the face, 0..1."""
+    certainty: float
+    """Mean of its scores, each weighing half of the next."""
+    hits: int
+    seen: float
+    """When the detector last saw it, seconds on the camera's clock."""
+    missed: bool
+    """Whether the last detection did not see it: the box is then a memory."""
+    confirmed: bool
+
+
+class Tracker:
+    """Joins detections to tracks by overlap; numbers are never used again."""
+
+    def __init__(self, settings: TrackingSettings) -> None:
+        self._settings = settings
+        self._tracks: list[Track] = []
+        self._looked: float | None = None
+        self._next = 1
+
+    @property
+    def tracks(self) -> list[Track]:
+        """The confirmed tracks, the largest first."""
+        confirmed = (track for track in self._tracks if track.confirmed)
+        return sorted(confirmed, key=lambda track: (-track.box.area, track.number))
+
+    def wants_detection(self, time: float) -> bool:
+        """Whether to look for faces in the frame of this time: on doubt always, else in turn."""
+        doubt = any(track.missed or not track.confirmed for track in self._tracks)
+        return doubt or self._looked is None or time - self._looked >= self._settings.interval
+
+    def update(self, detections: list[Detection], time: float) -> None:
+        """Take the faces found in the frame of this time, seconds."""
+        self._looked = time
+        large = [face for face in detections if face.box.width >= self._settings.smallest]
+        pairs = self._pairs(large)
+        kept = [self._follow(track, pairs.get(track.number), time) for track in self._tracks]
+        followed = {id(face) for face in pairs.values()}
+        fresh = [self._begin(face, time) for face in large if id(face) not in followed]
+        self._tracks = [track for track in kept if self._lives(track, time)] + fresh
+
+    def _pairs(self, detections: list[Detection]) -> dict[int, Detection]:
+        """Return the detection of each continued track, by number; best overlaps first."""
+        overlaps = sorted(
+            (
+                (track.box.overlap(face.box), track.number, index)
+                for track in self._tracks
+                for index, face in enumerate(detections)
+            ),
+            key=lambda pair: (-pair[0], pair[1]),
+        )
+        pairs: dict[int, int] = {}
+        for overlap, number, index in overlaps:
+            free = number not in pairs and index not in pairs.values()
+            if overlap >= self._settings.overlap and free:
+                pairs[number] = index
+        return {number: detections[index] for number, index in pairs.items()}
+
+    def _follow(self, track: Track, face: Detection | None, time: float) -> Track:
+        if face is None:
+            return replace(track, hits=0, missed=True)
+        fresh = replace(
+            track,
+            box=face.box,
+            score=face.score,
+            certainty=(track.certainty + face.score) / 2,
+            hits=track.hits + 1,
+            seen=time,
+            missed=False,
+        )
+        return replace(fresh, confirmed=track.confirmed or self._convinces(fresh))
+
+    def _convinces(self, track: Track) -> bool:
+        enough = self._settings
+        return track.hits >= enough.hits and track.certainty >= enough.certainty
+
+    def _begin(self, face: Detection, time: float) -> Track:
+        number, self._next = self._next, self._next + 1
+        track = Track(number, face.box, face.score, face.score, 1, time, False, False)
+        return replace(track, confirmed=self._convinces(track))
+
+    def _lives(self, track: Track, time: float) -> bool:
+        """Whether to keep a track: an unconfirmed one must be seen every time."""
+        if not track.missed:
+            return True
+        return track.confirmed and time - track.seen < self._settings.patience

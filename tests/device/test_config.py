@@ -1,0 +1,67 @@
+"""The configuration file: strict, and in clear words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgefer.errors import SettingsError, UnknownKey
+from edgefer_device.config import Config, load_config
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "edgefer.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_holds_only_its_differences(tmp_path: Path) -> None:
+    text = 'camera = "demo:"\nsinks = ["jsonl:-", "mirror:"]\n[mood]\nthreshold = 0.5\n'
+    config = load_config(written(tmp_path, text))
+    assert config.camera == "demo:"
+    assert config.sinks == ("jsonl:-", "mirror:")
+    assert config.mood.threshold == 0.5
+    assert config.mood.dwell == Config().mood.dwell
+    assert config.tracking == Config().tracking
+
+
+def test_what_is_given_beside_the_file_goes_before_it(tmp_path: Path) -> None:
+    path = written(tmp_path, 'camera = "demo:"\ndetector = "haar"\n')
+    config = load_config(path, {"camera": "file:clip.mkv", "sinks": ("jsonl:-",)})
+    assert (config.camera, config.detector) == ("file:clip.mkv", "haar")
+    assert config.sinks == ("jsonl:-",)
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    assert load_config(None) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('camra = "demo:"', "unknown key 'camra'; did you mean 'camera'?"),
+        ("[mood]\ntreshold = 0.5", "unknown key 'mood.treshold'; did you mean 'mood.threshold'?"),
+        ("[trackin]\nhits = 3", "unknown key 'trackin'; did you mean 'tracking'?"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(UnknownKey) as refused:
+        load_config(written(tmp_path, text))
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["camera = 0", "[mood]\nthreshold = 2.0", "[tracking]\nhits = 0", "camera = ", "sinks = 'x'"],
+)
+def test_a_value_that_cannot_be_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r"edgefer\.toml"):
+        load_config(written(tmp_path, text))
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"absent\.toml: no such file"):
+        load_config(tmp_path / "absent.toml")

@@ -1,0 +1,543 @@
+"""The mirror page: what the server tells, whom it refuses, and what Chromium then shows."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import pytest
+from aiohttp import ClientSession, ClientWebSocketResponse, WSServerHandshakeError
+from selenium.webdriver import Chrome
+
+from edgefer.errors import SettingsError, SinkError
+from edgefer.labels import FERPLUS
+from edgefer_device.mirror import PAGE, MirrorSink
+from edgefer_device.mirror_access import is_loopback, is_own_name, is_same_origin
+from edgefer_device.mirror_messages import History, Moment, View, encode
+from screenshot import CHROMEDRIVER, CHROMIUM, chromium, report, resize
+
+T = TypeVar("T")
+# Generic only since aiohttp 3.14, so the parameter is for the type checker alone.
+Page: TypeAlias = "ClientWebSocketResponse[bool]"
+PATIENCE = 15.0
+"""Seconds that a test waits for what should come within one: CI machines are busy."""
+
+needs_chromium = pytest.mark.skipif(
+    not (CHROMIUM and CHROMEDRIVER), reason="chromium and chromedriver are not installed"
+)
+
+
+def run(story: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(asyncio.wait_for(story, PATIENCE))
+
+
+@asynccontextmanager
+async def page_of(sink: MirrorSink) -> AsyncIterator[Page]:
+    """Connect as a page does."""
+    async with ClientSession() as session, session.ws_connect(sink.url + "ws") as page:
+        yield page
+
+
+async def heard(page: Page, kind: str) -> dict[str, Any]:
+    """Return the page's next message of a kind."""
+    while True:
+        message: dict[str, Any] = await page.receive_json()
+        if message["type"] == kind:
+            return message
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():
+        await asyncio.sleep(0.02)
+
+
+# --- what is told ------------------------------------------------------------
+
+
+def test_history_forgets_what_left_its_span() -> None:
+    history = History(span=10)
+    for second in range(30):
+        history.add(Moment(at=float(second), mood="happy", confidence=0.5))
+    assert [moment.at for moment in history] == [float(at) for at in range(19, 30)]
+
+
+def test_a_view_is_compact_and_holds_no_box_and_no_picture() -> None:
+    told = json.loads(encode(View.of(report("happy", 0.876))))
+    assert told == {"type": "view", "mood": "happy", "confidence": 0.88, "faces": 1}
+
+
+def test_late_page_gets_the_present_and_the_past() -> None:
+    async def story() -> dict[str, Any]:
+        async with MirrorSink(port=0) as sink:
+            await sink.publish(report("happy", 0.9))
+            await until(lambda: len(sink.history) > 0)
+            async with page_of(sink) as page:
+                return await heard(page, "hello")
+
+    hello = run(story())
+    assert hello["view"] == {"type": "view", "mood": "happy", "confidence": 0.9, "faces": 1}
+    assert [moment[1:] for moment in hello["history"]] == [["happy", 0.9]]
+    assert hello["span"] == 600
+    assert hello["history"][0][0] <= hello["now"]
+
+
+def test_a_changed_mood_is_told_and_an_unchanged_one_is_not_told_again() -> None:
+    async def story() -> list[dict[str, Any]]:
+        async with MirrorSink(port=0) as sink, page_of(sink) as page:
+            await heard(page, "hello")
+            await sink.publish(report("sad", 0.6))
+            messages = [await heard(page, "view")]
+            await sink.publish(report("sad", 0.6))
+            messages += [await page.receive_json()]
+            await sink.publish(report(None))
+            return [*messages, await heard(page, "view")]
+
+    first, *between, last = run(story())
+    assert first["mood"] == "sad"
+    assert {message["type"] for message in between} == {"tick"}
+    assert (last["mood"], last["confidence"], last["faces"]) == (None, None, 0)
+
+
+def test_a_page_hears_at_most_five_messages_a_second() -> None:
+    async def story() -> int:
+        async with MirrorSink(port=0) as sink, page_of(sink) as page:
+            await heard(page, "tick")
+            camera = asyncio.create_task(changing(sink))
+            count = 0
+            while (await page.receive_json())["type"] != "tick":
+                count += 1
+            camera.cancel()
+            return count
+
+    assert 2 <= run(story()) <= 4  # and the tick itself
+
+
+async def changing(sink: MirrorSink) -> None:
+    """Publish a hundred different reports a second."""
+    for frame in itertools.count():
+        await sink.publish(report("happy", frame % 100 / 100))
+        await asyncio.sleep(0.01)
+
+
+def test_when_reports_stop_the_last_mood_no_longer_stands_for_now() -> None:
+    now = 100.0
+
+    async def story() -> dict[str, Any]:
+        nonlocal now
+        async with MirrorSink(port=0, clock=lambda: now) as sink:
+            await sink.publish(report("happy", 0.9))
+            now += 60
+            async with page_of(sink) as page:
+                return await heard(page, "hello")
+
+    assert run(story())["view"] is None
+
+
+# --- slow and strange clients ------------------------------------------------
+
+
+def test_a_page_that_reads_nothing_blocks_nobody_and_is_dropped() -> None:
+    async def story() -> None:
+        async with MirrorSink(port=0, heartbeat=0.2) as sink:
+            with deaf_page(sink.port):
+                await until(lambda: sink.pages == 1)
+                async with page_of(sink) as page:
+                    await sink.publish(report("surprise", 0.8))
+                    assert (await heard(page, "view"))["mood"] == "surprise"
+                    await until(lambda: sink.pages == 1)
+
+    run(story())
+
+
+@contextmanager
+def deaf_page(port: int) -> Iterator[None]:
+    """Open a WebSocket by hand and never read from it, so that no ping is answered."""
+    request = (
+        f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(request.encode())
+        yield
+
+
+def test_a_page_of_another_origin_is_refused() -> None:
+    async def story() -> int:
+        async with MirrorSink(port=0) as sink, ClientSession() as session:
+            try:
+                await session.ws_connect(sink.url + "ws", origin="http://evil.example")
+            except WSServerHandshakeError as exc:
+                return exc.status
+        return 0
+
+    assert run(story()) == 403
+
+
+def test_a_foreign_name_that_points_here_is_refused() -> None:
+    async def story() -> int:
+        async with MirrorSink(port=0) as sink, ClientSession() as session:
+            rebound = {"Host": f"evil.example:{sink.port}"}
+            async with session.get(sink.url, headers=rebound) as answer:
+                return answer.status
+
+    assert run(story()) == 421
+
+
+@pytest.mark.parametrize(
+    ("authority", "bound", "own"),
+    [
+        ("127.0.0.1:8137", "127.0.0.1", True),
+        ("localhost:8137", "127.0.0.1", True),
+        ("[::1]:8137", "::1", True),
+        ("192.168.1.7:8137", "0.0.0.0", True),
+        ("mirror.lan", "mirror.lan", True),
+        (f"{socket.gethostname()}.local:8137", "0.0.0.0", True),
+        ("evil.example", "127.0.0.1", False),
+        ("127.0.0.1.evil.example", "127.0.0.1", False),
+        ("[::1", "127.0.0.1", False),
+    ],
+)
+def test_own_names(authority: str, bound: str, own: bool) -> None:
+    assert is_own_name(authority, bound) is own
+
+
+def test_same_origin() -> None:
+    assert is_same_origin(None, "127.0.0.1:8137")
+    assert is_same_origin("http://127.0.0.1:8137", "127.0.0.1:8137")
+    assert not is_same_origin("http://127.0.0.1:9000", "127.0.0.1:8137")
+    assert not is_same_origin("null", "127.0.0.1:8137")
+
+
+# --- address -----------------------------------------------------------------
+
+
+def test_port_in_use_is_one_clear_line() -> None:
+    async def story() -> str:
+        async with MirrorSink(port=0) as first:
+            with pytest.raises(SinkError) as caught:
+                async with MirrorSink(port=first.port):
+                    pass
+            return str(caught.value)
+
+    line = run(story())
+    assert "\n" not in line
+    assert "Address already in use" in line
+    assert "choose another port" in line
+
+
+def test_a_port_that_cannot_be_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"port must be 0\.\.65535, got 70000"):
+        MirrorSink(port=70000)
+
+
+def test_host_that_is_not_ours_is_one_clear_line() -> None:
+    async def story() -> None:
+        async with MirrorSink("192.0.2.1"):  # an address kept for documents (RFC 5737)
+            pass
+
+    with pytest.raises(SinkError, match=r"192\.0\.2\.1 port 8137: (Cannot assign|could not bind)"):
+        run(story())
+
+
+def test_the_page_is_announced_once_it_can_be_opened(capsys: pytest.CaptureFixture[str]) -> None:
+    async def story() -> str:
+        async with MirrorSink(port=0) as sink:
+            return sink.url
+
+    url = run(story())
+    assert capsys.readouterr().err == f"mirror page: {url}\n"
+
+
+def test_an_open_address_warns_aloud(capsys: pytest.CaptureFixture[str]) -> None:
+    async def story() -> None:
+        async with MirrorSink("0.0.0.0", port=0):
+            pass
+
+    run(story())
+    announced, warned = capsys.readouterr().err.splitlines()
+    assert announced.startswith(f"mirror page: http://{socket.gethostname()}:")
+    assert warned.startswith("warning: anyone who reaches 0.0.0.0")
+
+
+def test_loopback() -> None:
+    assert all(map(is_loopback, ("127.0.0.1", "127.8.9.1", "::1", "localhost")))
+    assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.1.7", "mirror.lan")))
+
+
+def test_leaving_twice_is_fine_and_frees_the_port() -> None:
+    async def story() -> None:
+        async with MirrorSink(port=0) as sink:
+            port = sink.port
+        await sink.__aexit__(None, None, None)
+        async with MirrorSink(port=port):
+            pass
+
+    run(story())
+
+
+# --- files -------------------------------------------------------------------
+
+
+def test_every_answer_carries_the_policy() -> None:
+    async def story() -> list[tuple[int, str]]:
+        async with MirrorSink(port=0) as sink, ClientSession() as session:
+            answers = []
+            for path in ("", "mirror.js", "nothing-here"):
+                async with session.get(sink.url + path) as answer:
+                    policy = answer.headers.get("Content-Security-Policy", "")
+                    answers.append((answer.status, policy))
+            return answers
+
+    answers = run(story())
+    assert [status for status, _ in answers] == [200, 200, 404]
+    assert all(policy.startswith("default-src 'none'; ") for _, policy in answers)
+
+
+@pytest.mark.parametrize("script", sorted(PAGE.glob("*.js")), ids=lambda path: path.name)
+def test_scripts_are_type_checked_and_never_name_another_host(script: Path) -> None:
+    text = script.read_text()
+    assert text.startswith("// @ts-check\n")
+    assert "http" not in text.replace('"https:"', "")
+
+
+# --- Chromium ----------------------------------------------------------------
+
+
+class LiveMirror:
+    """A mirror on a loop of its own, so that a test may block on the browser."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.sink = MirrorSink(port=port)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="live mirror")
+
+    def __enter__(self) -> LiveMirror:
+        self._thread.start()
+        self._wait(self.sink.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wait(self.sink.__aexit__(None, None, None))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE)
+        self._loop.close()
+
+    def publish(self, mood: str | None, confidence: float | None = None) -> None:
+        self._wait(self.sink.publish(report(mood, confidence)))
+
+    def _wait(self, story: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(story, self._loop).result(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chrome]:
+    # Without a graphics chip the halo's motion would cost most of the tests' time.
+    with chromium(1280, 720, "force-prefers-reduced-motion") as driver:
+        yield driver
+
+
+def read(browser: Chrome, selector: str) -> str:
+    text = browser.execute_script(
+        "return document.querySelector(arguments[0]).textContent", selector
+    )
+    return str(text)
+
+
+def state(browser: Chrome) -> str:
+    return str(browser.execute_script("return document.body.dataset.state"))
+
+
+def wait_for(browser: Chrome, words: str, publish: Callable[[], None] = lambda: None) -> None:
+    """Wait for the page to say `words`, publishing again and again as a pipeline does."""
+
+    def says() -> str:
+        publish()
+        return read(browser, "#mood")
+
+    wait_until(says, words)
+
+
+def wait_until(get: Callable[[], str], wanted: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while (found := get()) != wanted:
+        assert time.monotonic() < end, f"wanted {wanted!r}, found {found!r}"
+        time.sleep(0.03)  # real time: a browser cannot be told that it has passed
+
+
+@needs_chromium
+def test_page_shows_each_mood_and_its_confidence(browser: Chrome) -> None:
+    with LiveMirror() as mirror:
+        browser.get(mirror.sink.url)
+        wait_for(browser, "no picture")
+        colours = set()
+        for place, mood in enumerate(FERPLUS):
+            mirror.publish(mood, 0.5 + place / 20)
+            wait_for(browser, mood)
+            assert state(browser) == "mood"
+            assert read(browser, "#detail") == f"{50 + 5 * place} %"
+            colours.add(
+                browser.execute_script("return document.body.style.getPropertyValue('--near')")
+            )
+        assert len(colours) == len(FERPLUS)
+
+
+@needs_chromium
+def test_page_says_when_it_is_not_sure_and_when_no_one_is_there(browser: Chrome) -> None:
+    with LiveMirror() as mirror:
+        browser.get(mirror.sink.url)
+        wait_for(browser, "not sure", lambda: mirror.publish("unknown", 0.3))
+        assert (state(browser), read(browser, "#detail")) == ("unsure", "")
+        wait_for(browser, "no one in view", lambda: mirror.publish(None))
+        assert (state(browser), read(browser, "#detail")) == ("nobody", "")
+
+
+@needs_chromium
+def test_page_survives_a_restart_of_the_server(browser: Chrome) -> None:
+    with LiveMirror() as mirror:
+        browser.get(mirror.sink.url)
+        wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
+    wait_for(browser, "connection lost")
+    assert read(browser, "#detail") == "reconnecting"
+    with LiveMirror(port=mirror.sink.port) as again:
+        wait_for(browser, "sad", lambda: again.publish("sad", 0.7))
+
+
+@needs_chromium
+def test_page_shows_the_notice_and_the_last_minutes(browser: Chrome) -> None:
+    with LiveMirror() as mirror:
+        now = time.monotonic()
+        for ago in range(300, 0, -1):
+            mirror.sink.history.add(Moment(at=now - ago, mood="happy", confidence=0.9))
+        mirror.publish("happy", 0.9)
+        browser.get(mirror.sink.url)
+        wait_for(browser, "happy")
+        assert read(browser, "#notice") == (
+            "Expressions are read here, not feelings. No picture leaves this device."
+        )
+        assert read(browser, "#ribbon .names") == "happy"
+        assert read(browser, "#ribbon .ticks").startswith("now")
+        label = browser.execute_script(
+            "return document.querySelector('#ribbon').getAttribute('aria-label')"
+        )
+        assert label == "The last minutes: happy 5 min"
+
+
+@needs_chromium
+def test_page_loads_its_own_files_and_the_browser_refuses_others(browser: Chrome) -> None:
+    with LiveMirror() as mirror:
+        browser.get(mirror.sink.url)
+        wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
+        loaded = browser.execute_script(
+            "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+        )
+        assert {"mirror.js", "mirror.css", "jost.woff2"} <= {url.split("/")[-1] for url in loaded}
+        assert all(url.startswith(mirror.sink.url) for url in loaded)
+        assert not any("violates" in str(line) for line in console(browser))
+        refused = browser.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "addEventListener('securitypolicyviolation', (event) => done(event.blockedURI));"
+            "fetch('http://192.0.2.1/').catch(() => {});"
+        )
+        assert refused == "http://192.0.2.1/"
+
+
+def console(browser: Chrome) -> list[dict[str, Any]]:
+    """Return what the browser's console said since the last call."""
+    return list(browser.get_log("browser"))  # type: ignore[no-untyped-call]  # selenium's own
+
+
+@needs_chromium
+def test_motion_rests_for_those_who_ask(browser: Chrome) -> None:
+    def motion() -> str:
+        script = "return document.querySelector('#halo canvas').dataset.motion"
+        return str(browser.execute_script(script))
+
+    with LiveMirror() as mirror:
+        browser.get(mirror.sink.url)
+        wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
+        wait_until(motion, "still")
+        still = drawn(browser)
+        assert drawn(browser) == still
+        wait_for(browser, "sad", lambda: mirror.publish("sad", 0.9))
+        assert drawn(browser) != still
+        with media(browser, "prefers-reduced-motion", "no-preference"):
+            wait_until(motion, "breathing")
+            assert drawn(browser) != drawn(browser)  # it moves
+
+
+def drawn(browser: Chrome) -> str:
+    """Return the halo as it is drawn in a few frames."""
+    return str(
+        browser.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "const canvas = document.querySelector('#halo canvas');"
+            "setTimeout(() => requestAnimationFrame(() => done(canvas.toDataURL())), 120);"
+        )
+    )
+
+
+@contextmanager
+def media(browser: Chrome, name: str, value: str) -> Iterator[None]:
+    def tell(features: list[dict[str, str]]) -> None:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    tell([{"name": name, "value": value}])
+    try:
+        yield
+    finally:
+        tell([])
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    "size",
+    [(320, 568), (844, 390), (1080, 1920), (3840, 2160)],
+    ids=lambda size: "x".join(map(str, size)),
+)
+def test_everything_fits_the_glass(browser: Chrome, size: tuple[int, int]) -> None:
+    with LiveMirror() as mirror:
+        resize(browser, *size)
+        browser.get(mirror.sink.url)
+        for mood, words in ((None, "no one in view"), ("contempt", "contempt")):
+            wait_for(browser, words, partial(mirror.publish, mood, 0.8))
+            assert outside(browser) == []
+            assert overlapping(browser) == []
+
+
+PIECES = "['#clock', '#date', '#halo', '#mood', '#detail', '#ribbon', '#notice']"
+
+
+def outside(browser: Chrome) -> list[str]:
+    """Return what stands out of the window."""
+    return list(
+        browser.execute_script(
+            f"return {PIECES}.filter((name) => {{"
+            " const box = document.querySelector(name).getBoundingClientRect();"
+            " return box.left < 0 || box.right > innerWidth"
+            "  || box.top < 0 || box.bottom > innerHeight; })"
+        )
+    )
+
+
+def overlapping(browser: Chrome) -> list[list[str]]:
+    """Return the pairs of pieces that cover one another by more than a pixel."""
+    return list(
+        browser.execute_script(
+            f"const boxes = {PIECES}.map((name) =>"
+            " [name, document.querySelector(name).getBoundingClientRect()]);"
+            "const apart = (a, b) => a.right <= b.left + 1 || b.right <= a.left + 1"
+            " || a.bottom <= b.top + 1 || b.bottom <= a.top + 1;"
+            "return boxes.flatMap(([name, box], at) => boxes.slice(at + 1)"
+            " .filter(([, other]) => !apart(box, other)).map(([other]) => [name, other]));"
+        )
+    )
