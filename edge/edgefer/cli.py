@@ -14,6 +14,7 @@ import click
 
 from edgefer import __version__
 from edgefer.errors import EdgeferError, MissingExtra
+from edgefer.notices import shown_plainly
 
 if TYPE_CHECKING:
     from edgefer_train.dataset import Dataset
@@ -42,7 +43,8 @@ class Verbs(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; `--debug` lets the traceback through."""
         try:
-            return super().invoke(ctx)
+            with shown_plainly():
+                return super().invoke(ctx)
         except EdgeferError as exc:
             if ctx.params.get("debug"):
                 raise

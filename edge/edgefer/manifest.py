@@ -116,5 +116,5 @@ def read_manifest(content: bytes, source: str) -> Manifest:
 
 
 def write_manifest(manifest: Manifest) -> bytes:
-    """Return the manifest as JSON for people: the same bytes for the same content."""
-    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2) + b"\n"
+    """Return the manifest as JSON for people: the same bytes for the same content in order."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"

@@ -24,8 +24,8 @@ def targets(count: int) -> dict[str, np.ndarray]:
 def test_an_epoch_shows_every_face_once_with_its_own_target() -> None:
     some = faces(12)
     seen = []
-    for pictures, heads in islice(batches(some, targets(12), STILL, 4, seed=1), 3):
-        rows = heads["fer2013"].numpy().argmax(1)
+    for pictures, target in islice(batches(some, targets(12), STILL, 4, seed=1), 3):
+        rows = target.numpy().argmax(1)
         seen += rows.tolist()
         shown = np.round(pictures.numpy()[..., 0] * 255)
         assert (shown == some.images[rows]).all()
@@ -38,7 +38,7 @@ def test_a_stream_that_starts_late_equals_the_rest_of_one_that_did_not(how: Augm
     late = list(islice(batches(faces(12), targets(12), how, 4, seed=3, first_step=4), 2))
     for (a, left), (b, right) in zip(whole[4:], late, strict=True):
         assert (a.numpy() == b.numpy()).all()
-        assert (left["fer2013"].numpy() == right["fer2013"].numpy()).all()
+        assert (left.numpy() == right.numpy()).all()
 
 
 def test_two_epochs_differ_in_order_and_in_augmentation() -> None:
@@ -70,7 +70,7 @@ def test_fewer_faces_than_a_batch_make_one_smaller_batch() -> None:
 
 def test_training_evaluation_and_device_see_the_same_pixels() -> None:
     some = faces(4)
-    (augmented, heads), *_ = islice(batches(some, targets(4), STILL, 4, seed=1), 1)
+    (augmented, target), *_ = islice(batches(some, targets(4), STILL, 4, seed=1), 1)
     (evaluated, _), *_ = plain(some, targets(4))
-    rows = heads["fer2013"].numpy().argmax(1)
+    rows = target.numpy().argmax(1)
     assert (augmented.numpy() == evaluated.numpy()[rows]).all()

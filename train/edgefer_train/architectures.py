@@ -58,7 +58,7 @@ ARCHITECTURES: dict[str, Callable[[Tensor], Tensor]] = {"small": small}
 
 
 def build(architecture: str, heads: Mapping[str, int]) -> Any:
-    """Return a `tf_keras.Model` from pictures (B, 48, 48, 1) in 0..1 to logits by head.
+    """Return a `tf_keras.Model` from pictures (B, 48, 48, 1) in 0..1 to logits, by head if several.
 
     Raises `SettingsError` for an architecture that is not in the registry.
     """
@@ -68,7 +68,12 @@ def build(architecture: str, heads: Mapping[str, int]) -> Any:
     picture = layers.Input((SIDE, SIDE, 1), name="picture")
     features = ARCHITECTURES[architecture](picture)
     outputs = {name: layers.Dense(size, name=name)(features) for name, size in heads.items()}
-    return keras.Model(picture, outputs, name=architecture)
+    return keras.Model(picture, unwrapped(outputs), name=architecture)
+
+
+def unwrapped(heads: Mapping[str, Any]) -> Any:
+    """Return what stands for the heads in Keras: a dict of several, but one by itself."""
+    return dict(heads) if len(heads) > 1 else next(iter(heads.values()))
 
 
 def one_head(model: Any, head: str) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from edgefer.preprocess import Preprocess
+from edgefer_train.architectures import unwrapped
 from edgefer_train.augment import augment
 from edgefer_train.dataset import Faces
 from edgefer_train.recipe import Augment
@@ -26,6 +27,7 @@ def batches(
 ) -> Any:
     """Return an endless `tf.data.Dataset` of (pictures, targets) from a step on.
 
+    Targets are a dict by head, or the array itself where there is one head.
     Pictures are float32 (B, 48, 48, 1) in 0..1. Epoch e visits all faces in an
     order drawn from (seed, e); step s is augmented by draws from (seed, s).
     """
@@ -35,14 +37,14 @@ def batches(
     last = tf.constant(len(faces) - 1, tf.int64)
     size = min(batch_size, len(faces))
 
-    def batch(step: Any) -> tuple[Any, dict[str, Any]]:
+    def batch(step: Any) -> tuple[Any, Any]:
         epoch, within = step // per_epoch, step % per_epoch
         places = within * size + tf.range(size, dtype=tf.int64)
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
         rows = tf.random.experimental.index_shuffle(places, key, last)
         draws = tf.stack([tf.constant(seed, tf.int64), step])
         pictures = augment(tf.gather(images, rows), how, draws)
-        return pictures, {name: tf.gather(values, rows) for name, values in heads.items()}
+        return pictures, unwrapped({name: tf.gather(heads[name], rows) for name in heads})
 
     data = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
     return data.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
@@ -51,4 +53,4 @@ def batches(
 def plain(faces: Faces, targets: Targets, batch_size: int = 512) -> Any:
     """Return a `tf.data.Dataset` of the faces as they are, once, in order."""
     pictures = Preprocess().to_float(faces.images)
-    return tf.data.Dataset.from_tensor_slices((pictures, targets)).batch(batch_size)
+    return tf.data.Dataset.from_tensor_slices((pictures, unwrapped(targets))).batch(batch_size)

@@ -80,11 +80,18 @@ class Dataset:
     @cached_property
     def leak_free(self) -> NDArray[np.bool_]:
         """(n PrivateTest,) False where Training holds a copy or near-copy of the face."""
-        private = _thumbnails(self.part(Usage.PrivateTest).images)
-        training = _thumbnails(self.part(Usage.Training).images)
-        return np.asarray([
-            float((training @ row).max()) <= NEAR_COPY for row in private
-        ])  # fmt: skip
+        private, training = (
+            self.part(usage).images for usage in (Usage.PrivateTest, Usage.Training)
+        )
+        known = {image.tobytes() for image in training}
+        copies = np.array([image.tobytes() in known for image in private])
+        return ~(copies | _near_copies(_thumbnails(private), _thumbnails(training)))
+
+
+def _near_copies(private: NDArray[np.float32], training: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(n private,) True where a thumbnail correlates with one of training; a row at a time
+    keeps it in the cache, and out of a matrix of 400 MB."""
+    return np.array([float((training @ row).max()) > NEAR_COPY for row in private])
 
 
 def _thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -98,10 +105,15 @@ def _thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def soft_labels(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Turn FER+ votes (N, 10) into distributions (N, 8); all zero where no vote names a label.
+    """Turn FER+ votes (N, 10) into distributions (N, 8); uniform where no vote names a label.
+
+    A row of zeros would be no abstention: TensorFlow's cross-entropy takes its gradient
+    as if each row summed to 1, and 153 such faces of Training push all logits down for
+    ever, until the training diverges.
 
     Source: Barsoum et al. 2016, "Training Deep Networks for Facial Expression
     Recognition with Crowd-Sourced Label Distribution", the cross-entropy scheme.
     """
     named = votes[:, : len(FERPLUS)].astype(np.float32)
-    return np.asarray(named / np.maximum(named.sum(1, keepdims=True), 1), np.float32)
+    named[named.sum(1) == 0] = 1
+    return np.asarray(named / named.sum(1, keepdims=True), np.float32)

@@ -34,7 +34,7 @@ def fit(recipe: Recipe, recipe_name: str, dataset: Dataset, out: Path, resume: b
 
     steps = steps_per_epoch(training, recipe.fit.batch_size)
     compile_for(model, recipe, steps)
-    metric = "accuracy" if len(model.output_names) == 1 else f"{recipe.labels}_accuracy"
+    metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
     keep = Keep(run.float, plain(validation, targets_of(recipe, validation)), metric)
     first = keep.restore(model)
     data = batches(
@@ -91,15 +91,16 @@ def compile_for(model: Any, recipe: Recipe, steps: int) -> None:
         ema_momentum=how.average,
     )
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    smoothing = {recipe.labels: how.label_smoothing, VOTES: 0.0}
-    loss = keras.losses.CategoricalCrossentropy
+    cross_entropy = keras.losses.CategoricalCrossentropy
+    smoothed, plain_one = cross_entropy(True, how.label_smoothing), cross_entropy(True)
+    if len(model.outputs) == 1:
+        model.compile(optimizer, smoothed, metrics=["accuracy"], jit_compile=how.xla)
+        return
     model.compile(
         optimizer,
-        {head: loss(True, smoothing[head]) for head in model.output_names},
-        metrics=dict.fromkeys(model.output_names, "accuracy"),
-        loss_weights={
-            head: how.votes_weight if head == VOTES else 1.0 for head in model.output_names
-        },
+        {recipe.labels: smoothed, VOTES: plain_one},
+        metrics={recipe.labels: "accuracy", VOTES: "accuracy"},
+        loss_weights={recipe.labels: 1.0, VOTES: how.votes_weight},
         jit_compile=how.xla,
     )
 

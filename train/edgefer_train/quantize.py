@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
+from edgefer.preprocess import Preprocess
 from edgefer_train.batches import batches, plain, steps_per_epoch
 from edgefer_train.callbacks import Bar, Keep
 from edgefer_train.dataset import Dataset, Usage
 from edgefer_train.fit import compile_for, targets_of
+from edgefer_train.ranges import set_ranges
 from edgefer_train.recipe import Recipe
 from edgefer_train.run import Run, Stage, save_model
+
+MEASURED = 512
+"""Pictures of Training from which the first ranges of activations are taken."""
 
 
 def quantize(run: Run, dataset: Dataset) -> None:
@@ -33,7 +37,9 @@ def quantize(run: Run, dataset: Dataset) -> None:
     recipe = as_fine_tuning(record.recipe)
     keras.utils.set_random_seed(recipe.seed)
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
-    model = tfmot.quantization.keras.quantize_model(keras.models.load_model(source, compile=False))
+    float_model = keras.models.load_model(source, compile=False)
+    model = tfmot.quantization.keras.quantize_model(float_model)
+    set_ranges(model, float_model, Preprocess().to_float(training.images[:MEASURED]))
     steps = steps_per_epoch(training, recipe.fit.batch_size)
     compile_for(model, recipe, steps)
 
@@ -79,9 +85,3 @@ def _stage_for(run: Run, source: Path) -> Stage:
     digest = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
     stage.checkpoint = stage.checkpoint.with_name(f"qat-{digest}.checkpoint")
     return stage
-
-
-def load_quantized(path: Path) -> Any:
-    """Load a model with fake quantization from its file."""
-    with tfmot.quantization.keras.quantize_scope():
-        return keras.models.load_model(path, compile=False)

@@ -6,6 +6,7 @@ import csv
 import importlib.metadata
 import io
 import platform
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,12 @@ def versions() -> dict[str, str]:
 
 
 def save_model(model: Any, path: Path) -> None:
-    """Write a Keras model whole or not at all."""
+    """Write a Keras model whole or not at all, as HDF5: the form that tfmot is tested with."""
     beside = path.with_name(f"part.{path.name}")
-    model.save(beside, include_optimizer=False, save_format="h5")
+    with warnings.catch_warnings():
+        # Keras would rather have its newer form.
+        warnings.simplefilter("ignore", UserWarning)
+        model.save(beside, include_optimizer=False, save_format="h5")
     beside.replace(path)
 
 

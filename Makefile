@@ -1,0 +1,110 @@
+# Targets of edgefer. Bare `make` lists them.
+#
+# Two environments: `.venv-device` is what a device has (no TensorFlow) and serves
+# `make demo`; `.venv` has everything. Both are filled by plain pip, because it is
+# there with python3 and reads the machine's pip.conf (on a Raspberry Pi, piwheels),
+# and both hold exactly what constraints.txt pins, the build backend included.
+
+SHELL  := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+RECIPE ?= small
+RUN    ?= runs/$(RECIPE)
+BUNDLE ?= $(RUN)/bundle
+DATA   ?= $(EDGEFER_DATA)
+PYTEST ?=
+UV     := uv==0.13.9
+
+PINS    := pyproject.toml constraints.txt device/assets.txt
+SOURCES := edge train convert device tests
+data    := $(if $(DATA),--data "$(DATA)")
+# SECONDS counts only as an argument of make: some shells keep a variable of that name.
+seconds := $(if $(filter command,$(origin SECONDS)),--seconds $(SECONDS))
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: .venv-device/installed ## the mirror, with a camera or without (SECONDS=20 to stop by itself)
+	.venv-device/bin/edgefer run --camera auto: --sink console: --sink mirror: $(seconds)
+
+.PHONY: test
+test: .venv/installed debian-for-tests ## all tests (EDGEFER_DATA=DIR runs those on real faces too)
+	.venv/bin/python -m pytest $(PYTEST)
+
+.PHONY: check
+check: lint types test ## ruff, mypy strict, then the tests
+
+.PHONY: lint
+lint: .venv/installed
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+.PHONY: types
+types: .venv/installed
+	.venv/bin/mypy
+
+.PHONY: train
+train: .venv/installed ## train RECIPE=small on DATA=DIR into RUN=runs/small
+	.venv/bin/edgefer train --recipe $(RECIPE) $(data) --out $(RUN)
+
+.PHONY: quantize
+quantize: .venv/installed ## quantization-aware fine-tuning of RUN
+	.venv/bin/edgefer quantize --run $(RUN) $(data)
+
+.PHONY: convert
+convert: .venv/installed ## RUN to a gated model bundle, BUNDLE=runs/small/bundle
+	.venv/bin/edgefer convert --run $(RUN) $(data) --out $(BUNDLE)
+
+.PHONY: bench
+bench: .venv-device/installed ## how fast the shipped model runs on this machine
+	.venv-device/bin/edgefer bench --short
+
+.PHONY: constraints
+constraints: .venv/installed ## pin again what still fits (UPGRADE=--upgrade: the newest)
+	.venv/bin/python -m pip install --quiet $(UV)
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.10 --all-extras $(UPGRADE) \
+	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --output-file constraints.txt pyproject.toml
+	sed -i '1i # Written by `make constraints` from pyproject.toml: do not edit.' constraints.txt
+
+.PHONY: clean
+clean: ## remove environments, caches and builds; runs/ stays
+	rm -rf .venv .venv-device build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
+
+# --- environments ------------------------------------------------------------
+
+.venv-device/installed: EXTRAS := device
+.venv/installed: EXTRAS := train,device,dev
+
+# ensurepip is what Debian's python3 lacks until python3-venv is there.
+.venv-device/installed .venv/installed: $(PINS)
+	@echo "make: installing edgefer[$(EXTRAS)] into $(@D)"
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(call debian,python3-venv); }
+	@test -x $(@D)/bin/pip || $(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --constraint constraints.txt hatchling
+	@$(@D)/bin/python -m pip install --quiet --constraint constraints.txt --no-build-isolation \
+	    --editable '.[$(EXTRAS)]'
+	@$(@D)/bin/python -m pip install --quiet --no-deps --requirement device/assets.txt
+	@touch $@
+
+# --- Debian packages ---------------------------------------------------------
+
+# $(call debian,PACKAGES) installs them as root or through a sudo that asks nothing;
+# otherwise it says what to type and fails.
+sudo   := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v sudo),sudo -n,false) )
+debian  = command -v apt-get >/dev/null \
+    && $(sudo)apt-get update -qq \
+    && $(sudo)env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1) >/dev/null \
+    || { echo "make: cannot install here; run: sudo apt-get install $(1)" >&2; exit 1; }
+
+# A broker and a browser. Where they cannot be installed, their tests skip and say so.
+.PHONY: debian-for-tests
+debian-for-tests:
+	@PATH="$$PATH:/usr/sbin"; type mosquitto chromium chromedriver >/dev/null 2>&1 && exit 0; \
+	( $(call debian,mosquitto chromium chromium-driver) ) || echo "make: testing without them" >&2

@@ -1,0 +1,121 @@
+"""The command line as a user meets it: exit statuses and one clear line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgefer.cli import main
+
+
+def edgefer(*words: object) -> Result:
+    return CliRunner(env={"EDGEFER_DATA": ""}).invoke(main, [str(word) for word in words])
+
+
+@pytest.mark.parametrize("verb", sorted(main.commands))
+def test_every_verb_explains_itself(verb: str) -> None:
+    done = edgefer(verb, "--help")
+    assert done.exit_code == 0
+    assert "Usage:" in done.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("evaluate",), ("run", "--frames", "0"), ("predict",), ("evaluate", "small", "--format", "x")],
+)
+def test_wrong_usage_is_exit_status_2(words: tuple[str, ...]) -> None:
+    assert edgefer(*words).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("inspect", "nowhere"), "edgefer: nowhere: no such model bundle; shipped models: small"),
+        (("train", "--out", "x"), "edgefer: no dataset was named: get FER2013 from Kaggle"),
+        (("train", "--recipe", "smal", "--out", "x"), "edgefer: unknown recipe 'smal'"),
+        (("quantize", "--run", "x"), "edgefer: x: has no finished float model; run: edgefer train"),
+        (("convert", "--run", "x", "--out", "y"), "edgefer: x: has no finished qat model; run: "),
+        (("run", "--camera", "file:none.mp4"), "edgefer: none.mp4: no such video file"),
+        (("run", "--sink", "fax:1"), "edgefer: unknown sink 'fax:1'; known: "),
+        (("predict", "none.jpg"), "edgefer: none.jpg: "),
+        (("run", "--config", "none.toml"), "edgefer: none.toml: no such file"),
+    ],
+)
+def test_an_error_is_one_line_on_stderr_and_exit_status_1(
+    words: tuple[str, ...], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = edgefer(*words)
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback() -> None:
+    with pytest.raises(FileNotFoundError):
+        CliRunner().invoke(main, ["--debug", "inspect", "nowhere"], catch_exceptions=False)
+
+
+def test_an_unknown_key_in_the_configuration_names_the_nearest(tmp_path: Path) -> None:
+    config = tmp_path / "mirror.toml"
+    config.write_text("[mood]\ntreshold = 0.5\n")
+    done = edgefer("run", "--config", config)
+    assert done.exit_code == 1
+    assert "unknown key 'mood.treshold'; did you mean 'mood.threshold'?" in done.stderr
+
+
+def test_the_shipped_model_is_inspected_as_table_and_as_json() -> None:
+    assert "PrivateTest" in edgefer("inspect", "small").stdout
+    manifest = json.loads(edgefer("inspect", "small", "--json").stdout)
+    assert manifest["evidence"]["scores"]["int8"]["n"] == 3589
+    assert all(check["passed"] for check in manifest["gate"]["checks"])
+
+
+def test_the_shipped_model_is_as_small_and_as_good_as_promised() -> None:
+    manifest = json.loads(edgefer("inspect", "small", "--json").stdout)
+    assert manifest["files"]["int8"]["bytes"] <= 1_000_000
+    assert manifest["evidence"]["macs"] <= 60e6
+    assert manifest["evidence"]["scores"]["int8"]["accuracy"] >= 0.64
+
+
+def test_the_shipped_model_measures_what_its_manifest_says(data: Path) -> None:
+    words = [sys.executable, "-m", "edgefer.cli", "evaluate", "small", "--data", str(data)]
+    done = subprocess.run([*words, "--json"], check=True, capture_output=True, text=True)
+    measured = json.loads(done.stdout)
+    told = json.loads(edgefer("inspect", "small", "--json").stdout)["evidence"]["scores"]["int8"]
+    # Runtimes and builds differ by a count or two, so a few pictures may change their label.
+    assert measured["accuracy"] == pytest.approx(told["accuracy"], abs=0.003)
+    assert measured["n_leak_free"] == told["n_leak_free"]
+
+
+def test_bench_times_the_classifier_and_a_clip(data: Path) -> None:
+    clip = data / "clips" / "single_face.mp4"
+    done = edgefer("bench", "small", "--short", "--camera", f"file:{clip}", "--json")
+    timings = json.loads(done.stdout)["timings"]
+    assert timings[1]["calls"] == 72
+    for one in timings:
+        assert 0 < one["p50"] <= one["p90"] <= one["p99"] <= one["max"]
+
+
+@pytest.mark.parametrize("verb", ["run", "predict", "inspect", "bench"])
+def test_the_device_verbs_never_import_tensorflow(verb: str, data: Path) -> None:
+    photo, clip = data / "photos" / "2008_001322.jpg", data / "clips" / "single_face.mp4"
+    words = {
+        "run": ["--camera", f"file:{clip}", "--frames", "5"],
+        "predict": [str(photo)],
+        "inspect": ["small"],
+        "bench": ["--short"],
+    }[verb]
+    program = (
+        "import sys; from edgefer.cli import main\n"
+        f"main({[verb, *words]!r}, standalone_mode=False)\n"
+        "assert not {'tensorflow', 'tf_keras', 'edgefer_train'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
