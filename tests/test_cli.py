@@ -98,8 +98,11 @@ def test_the_shipped_model_measures_what_its_manifest_says(data: Path) -> None:
 def test_bench_times_the_classifier_and_a_clip(data: Path) -> None:
     clip = data / "clips" / "single_face.mp4"
     done = edgefer("bench", "small", "--short", "--camera", f"file:{clip}", "--json")
-    timings = json.loads(done.stdout)["timings"]
+    bench = json.loads(done.stdout)
+    timings = bench["timings"]
     assert timings[1]["calls"] == 72
+    assert 0 < bench["startup"]["first_mood"] < 30
+    assert 30 < bench["startup"]["peak_mb"] < 300
     for one in timings:
         assert 0 < one["p50"] <= one["p90"] <= one["p99"] <= one["max"]
 

@@ -19,6 +19,7 @@ from edgefer_device.camera import Camera, open_camera
 from edgefer_device.config import Config
 from edgefer_device.faces import open_detector
 from edgefer_device.reading import Reader
+from edgefer_device.startup import Startup, measure_startup
 from edgefer_device.tracker import Tracker
 
 WARM_UP = 30
@@ -46,15 +47,19 @@ class Bench(msgspec.Struct, frozen=True):
     machine: str
     model: str
     timings: tuple[Timing, ...]
+    startup: Startup | None
+    """Of the daemon on the camera; None where no camera was given."""
 
 
 def bench(bundle: Bundle, camera: str | None, seconds: float) -> Bench:
-    """Time the classifier for `seconds` and, if a camera is given, the analysis of its frames."""
+    """Time the classifier for `seconds`; given a camera, its frames and the daemon's start too."""
     classifier = open_classifier(bundle)
-    timings = [time_classifier(classifier, bundle.manifest.input.preprocess.size, seconds)]
-    if camera is not None:
-        timings.append(time_analysis(bundle, classifier, camera))
-    return Bench(machine(), bundle.manifest.name, tuple(timings))
+    alone = time_classifier(classifier, bundle.manifest.input.preprocess.size, seconds)
+    if camera is None:
+        return Bench(machine(), bundle.manifest.name, (alone,), None)
+    timings = alone, time_analysis(bundle, classifier, camera)
+    startup = measure_startup(str(bundle.path), camera)
+    return Bench(machine(), bundle.manifest.name, timings, startup)
 
 
 def time_classifier(classifier: Classifier, size: int, seconds: float) -> Timing:
@@ -78,7 +83,7 @@ def time_analysis(bundle: Bundle, classifier: Classifier, camera: str) -> Timing
     detector = open_detector(config.detector)
     analyst = Analyst(detector, reader, Tracker(config.tracking), config.mood)
     with closing(open_camera(camera)) as opened:
-        return measured(f"analysis of {camera}", frames(opened, analyst))
+        return measured(f"a frame of {camera.rpartition('/')[2]}", frames(opened, analyst))
 
 
 def frames(camera: Camera, analyst: Analyst) -> Iterator[Callable[[], object]]:
@@ -111,5 +116,11 @@ def describe(bench: Bench, short: bool) -> str:
         figures = " ".join(
             f"{value:7.2f}" for value in (one.p50, one.p90, one.p99, one.max, one.cpu_ms)
         )
-        lines.append(f"{one.what[-40:]:<40} {figures}  {one.calls}")
+        lines.append(f"{one.what:<40} {figures}  {one.calls}")
+    if bench.startup is not None:
+        start = bench.startup
+        lines.append(
+            f"the daemon: first mood {start.first_mood:.2f} s after its start, "
+            f"peak memory {start.peak_mb:.0f} MB"
+        )
     return "\n".join(lines)

@@ -206,7 +206,9 @@ def inspect(bundle: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("bundle", default="small")
-@click.option("--camera", help="Also time the analysis of each frame of file:PATH or demo:.")
+@click.option(
+    "--camera", help="Also time each frame of file:PATH or demo:, and the daemon's start on it."
+)
 @click.option("--short", is_flag=True, help="One second instead of ten; says so.")
 @json_option
 def bench(bundle: str, camera: str | None, short: bool, as_json: bool) -> None:

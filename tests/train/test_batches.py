@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from edgefer_train.batches import batches, plain, steps_per_epoch
+from edgefer_train.batches import batches, steps_per_epoch
 from edgefer_train.dataset import Faces
 from edgefer_train.recipe import Augment
 
@@ -66,11 +66,3 @@ def test_fewer_faces_than_a_batch_make_one_smaller_batch() -> None:
     assert steps_per_epoch(faces(3), 8) == 1
     (pictures, _), *_ = islice(batches(faces(3), targets(3), STILL, 8, seed=1), 1)
     assert len(pictures) == 3
-
-
-def test_training_evaluation_and_device_see_the_same_pixels() -> None:
-    some = faces(4)
-    (augmented, target), *_ = islice(batches(some, targets(4), STILL, 4, seed=1), 1)
-    (evaluated, _), *_ = plain(some, targets(4))
-    rows = target.numpy().argmax(1)
-    assert (augmented.numpy() == evaluated.numpy()[rows]).all()

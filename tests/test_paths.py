@@ -1,0 +1,43 @@
+"""The three ways that a face takes to a model must end in the same numbers."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bundles import manifest
+from edgefer.messages import Box
+from edgefer.preprocess import PIXEL, Pixels, Preprocess
+from edgefer_device.reading import Reader
+from edgefer_device.scripted import ScriptedClassifier
+from edgefer_train import fer2013
+from edgefer_train.batches import batches, plain
+from edgefer_train.dataset import Usage
+from edgefer_train.recipe import Augment
+
+COUNT = 64
+STILL = Augment(flip=False, rotation=0, zoom=0, shift=0, brightness=0, contrast=0)
+
+
+def test_training_evaluation_and_device_see_real_faces_alike_to_the_bit(data: Path) -> None:
+    faces = fer2013.load(data).part(Usage.Training).take(slice(0, COUNT))
+    rows = {"row": np.eye(COUNT, dtype=np.float32)}
+    (trained, order), *_ = islice(batches(faces, rows, STILL, COUNT, seed=1), 1)
+    (evaluated, _), *_ = plain(faces, rows)
+    seen = np.stack([on_the_device(image) for image in faces.images])
+
+    in_order = trained.numpy()[order.numpy().argmax(1).argsort()]
+    assert (in_order == evaluated.numpy()).all()
+    assert (PIXEL.dequantize(Preprocess().to_int8(seen, PIXEL)) == evaluated.numpy()).all()
+
+
+def on_the_device(image: Pixels) -> Pixels:
+    """The chip that the device's reader cuts for a face that stands in a larger scene."""
+    scene = np.zeros((480, 640, 3), np.uint8)
+    scene[100:148, 200:248] = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    classifier = ScriptedClassifier([(1.0,) * 7])
+    Reader(classifier, manifest()).read(scene, [Box(200, 100, 48, 48)])
+    return np.asarray(classifier.chips[-1][0])
