@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgefer.errors import SettingsError, UnknownKey
@@ -31,6 +32,12 @@ def test_what_is_given_beside_the_file_goes_before_it(tmp_path: Path) -> None:
     config = load_config(path, {"camera": "file:clip.mkv", "sinks": ("jsonl:-",)})
     assert (config.camera, config.detector) == ("file:clip.mkv", "haar")
     assert config.sinks == ("jsonl:-",)
+
+
+def test_the_shipped_example_tells_the_defaults() -> None:
+    example = Path(__file__).parents[2] / "firmware-config" / "common" / "edgefer.toml"
+    config = load_config(example)
+    assert msgspec.structs.replace(config, sinks=Config().sinks) == Config()
 
 
 def test_without_a_file_the_defaults_hold() -> None:

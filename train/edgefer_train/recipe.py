@@ -53,7 +53,7 @@ class FineTune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Quantization-aware fine-tuning of the float model."""
 
     epochs: int = 4
-    learning_rate: float = 0.001
+    learning_rate: float = 0.003
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
