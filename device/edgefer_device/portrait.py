@@ -16,7 +16,7 @@ from edgefer.preprocess import Pixels
 from edgefer_device.camera import Clock, Frame
 
 PACKAGE = "scikit-image"
-"""The newest that still installs on Python 3.10; its data folder is all that is used."""
+"""Its data folder is all that is used."""
 
 WIDTH, HEIGHT, RATE = 640, 480, 15
 CENTRE = (224.0, 150.0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -30,16 +30,26 @@ def measure_startup(model: str, camera: str) -> Startup:
     command = [sys.executable, "-m", "edgefer.cli", "run", "--model", model]
     command += ["--camera", camera, "--sink", "jsonl:-", "--seconds", "10"]
     began = time.monotonic()
-    first: float | None = None
-    # Not communicate(): the process must be waited for by wait4, which tells its memory.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout is not None
-    with process.stdout as lines:
-        for line in lines:
+    first, peak = None, 0.0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
             if first is None and msgspec.json.decode(line, type=Report).mood is not None:
                 first = time.monotonic() - began
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+            peak = max(peak, peak_memory(process.pid))
     if first is None:
         raise CameraError(f"{camera}: no mood was reported; name a camera that shows a face")
-    return Startup(round(first, 3), round(usage.ru_maxrss * 1024 / 1e6, 1))
+    return Startup(round(first, 3), round(peak / 1e6, 1))
+
+
+def peak_memory(pid: int) -> float:
+    """Return the most memory that a process has held so far, bytes; 0 when it is gone.
+
+    Not `getrusage`: its figure for a child begins with the size of the parent it forked from.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    held = (line.split()[1] for line in lines if line.startswith("VmHWM"))
+    return 1024 * float(next(held, 0))

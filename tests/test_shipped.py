@@ -1,0 +1,69 @@
+"""The shipped model keeps its promises, on PrivateTest and on clips of real people."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def edgefer(*words: object) -> str:
+    """Run the command as a user does; return what it prints."""
+    command = [sys.executable, "-m", "edgefer.cli", *map(str, words)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def inspected() -> Any:
+    return json.loads(edgefer("inspect", "small", "--json"))
+
+
+def moods(clip: Path, detector: str) -> list[str | None]:
+    """The moods that the daemon reports on a clip, repetitions left out."""
+    lines = edgefer("run", "--camera", f"file:{clip}", "--detector", detector, "--sink", "jsonl:-")
+    return [mood for mood, _ in groupby(json.loads(line)["mood"] for line in lines.splitlines())]
+
+
+def test_the_shipped_model_is_inspected_as_table_and_as_json() -> None:
+    assert "PrivateTest" in edgefer("inspect", "small")
+    manifest = inspected()
+    assert manifest["evidence"]["scores"]["int8"]["n"] == 3589
+    assert all(check["passed"] for check in manifest["gate"]["checks"])
+
+
+def test_the_shipped_model_is_as_small_and_as_good_as_promised() -> None:
+    manifest = inspected()
+    assert manifest["files"]["int8"]["bytes"] <= 1_000_000
+    assert manifest["evidence"]["macs"] <= 60e6
+    assert manifest["evidence"]["scores"]["int8"]["accuracy"] >= 0.64
+
+
+def test_the_shipped_model_measures_what_its_manifest_says(data: Path) -> None:
+    measured = json.loads(edgefer("evaluate", "small", "--data", data, "--json"))
+    told = inspected()["evidence"]["scores"]["int8"]
+    # Runtimes and builds differ by a count or two, so a few pictures may change their label.
+    assert measured["accuracy"] == pytest.approx(told["accuracy"], abs=0.003)
+    assert measured["n_leak_free"] == told["n_leak_free"]
+
+
+@pytest.mark.parametrize("detector", ["blazeface", "haar"])
+def test_a_face_that_begins_to_smile_goes_once_from_neutral_to_happy(
+    data: Path, detector: str
+) -> None:
+    clip = data / "clips" / "single_face.mp4"
+    assert moods(clip, detector) == [None, "neutral", "happy"]
+
+
+@pytest.mark.parametrize("detector", ["blazeface", "haar"])
+def test_without_a_face_there_is_never_a_mood(data: Path, detector: str) -> None:
+    assert moods(data / "clips" / "no_face.mp4", detector) == [None]
+
+
+@pytest.mark.parametrize("detector", ["blazeface", "haar"])
+def test_when_the_face_leaves_the_mood_goes(data: Path, detector: str) -> None:
+    told = moods(data / "clips" / "face_noface.mov", detector)
+    assert told == [None, "neutral", "happy", None]
