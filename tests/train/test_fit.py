@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 
 from edgefer.errors import RunError
@@ -81,6 +82,12 @@ def test_a_run_tells_what_decided_it(trained: Run, faces: Path) -> None:
     assert record.macs < 60e6
     assert record.parameters < 1e6
     assert trained.float.model.is_file()
+
+
+def test_a_run_shows_its_curves(trained: Run) -> None:
+    picture = cv2.imread(str(trained.folder / "float.png"))
+    assert picture is not None
+    assert picture.std() > 5, "something is drawn"
 
 
 def test_a_training_is_never_overwritten(trained: Run, faces: Path) -> None:

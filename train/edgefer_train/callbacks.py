@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from edgefer.progress import progress_bar
+from edgefer_train.curves import draw_curves
 from edgefer_train.run import Stage
 
 
@@ -74,7 +75,7 @@ class Keep(keras.callbacks.Callback):
         self.began = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Validate the averaged weights, keep them if they are the best, save all."""
+        """Validate the averaged weights, keep them if they are the best, log and save all."""
         logs = {} if logs is None else logs
         with Averaged(self.model):
             seen = self.model.evaluate(self.validation, verbose=0, return_dict=True)
@@ -87,6 +88,7 @@ class Keep(keras.callbacks.Callback):
         self.epoch.assign(epoch + 1)
         seconds = round(time.monotonic() - self.began, 2)
         self.stage.add_row({"epoch": epoch + 1, "seconds": seconds, **logs})
+        draw_curves(self.stage, f"{self.model.name}, {self.stage.name}")
         self.manager.save()
 
 

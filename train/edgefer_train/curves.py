@@ -1,0 +1,50 @@
+"""The curves of a fit as a picture, drawn anew after each epoch."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from edgefer_train.run import Stage, write_beside
+
+COLOURS = ("#3b6fb6", "#d1843c", "#4f9a6b")
+"""One a head; readable beside each other by the colour-blind too."""
+
+
+def draw_curves(stage: Stage, title: str) -> Path:
+    """Draw loss and accuracy of every head, on Training and PublicTest, by epoch.
+
+    Returns the PNG's path. The curves on PublicTest are of the averaged weights and of
+    pictures as they are, so they can lie above those on augmented Training.
+    """
+    rows = [{name: float(value) for name, value in row.items()} for row in stage.rows()]
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure.suptitle(title)
+    panels: tuple[Axes, Axes] = tuple(figure.subplots(1, 2))
+    for panel, what in zip(panels, ("loss", "accuracy"), strict=True):
+        _draw(panel, rows, what)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    path = stage.history.with_suffix(".png")
+    write_beside(path, picture.getvalue())
+    return path
+
+
+def _draw(panel: Axes, rows: list[dict[str, float]], what: str) -> None:
+    heads = [name for name in rows[0] if name.endswith(what) and not name.startswith("val_")]
+    if len(heads) > 1:
+        # The sum of several heads' losses has another scale than each of them.
+        heads = [name for name in heads if name != what]
+    epochs = [row["epoch"] for row in rows]
+    for name, colour in zip(heads, COLOURS, strict=False):
+        head = name.removesuffix(what).strip("_") or what
+        panel.plot(epochs, [row[name] for row in rows], "--", color=colour, linewidth=1.2)
+        values = [row[f"val_{name}"] for row in rows]
+        panel.plot(epochs, values, color=colour, linewidth=2, label=head)
+    panel.set(title=f"{what}: PublicTest, Training dashed", xlabel="epoch")
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(alpha=0.25)
+    panel.legend(frameon=False)
