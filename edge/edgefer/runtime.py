@@ -6,7 +6,9 @@ judged by the same code that will run it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import msgspec
@@ -31,10 +33,8 @@ class LiteRT:
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         self.manifest = bundle.manifest
-        interpreter = litert_interpreter()
         try:
-            self._model = interpreter(model_content=bundle.read("int8"), num_threads=threads)
-            self._model.allocate_tensors()
+            self._model = litert(bundle.read("int8"), threads)
         except (ValueError, RuntimeError) as exc:
             raise BundleCorrupt(f"{bundle.path}: not a TFLite model: {exc}", bundle.path) from exc
         self._input = self._model.get_input_details()[0]["index"]
@@ -103,7 +103,7 @@ class Tensor(msgspec.Struct, frozen=True):
 
 def tflite_tensors(model: bytes, which: str = "all") -> list[Tensor]:
     """Return the tensors of a TFLite file: `all`, its `inputs` or its `outputs`."""
-    interpreter = litert_interpreter()(model_content=model)
+    interpreter = litert(model)
     details = {
         "all": interpreter.get_tensor_details,
         "inputs": interpreter.get_input_details,
@@ -121,7 +121,34 @@ def tflite_tensors(model: bytes, which: str = "all") -> list[Tensor]:
     ]
 
 
-def litert_interpreter() -> Any:
+def litert(model: bytes, threads: int = 1) -> Any:
+    """Return an interpreter of a TFLite file, its tensors allocated.
+
+    Raises `MissingExtra` where no runtime is installed, and the runtime's own
+    `ValueError` or `RuntimeError` for bytes that are no model.
+    """
+    interpreter = _litert_interpreter()
+    with _without_chatter():
+        opened = interpreter(model_content=model, num_threads=threads)
+        opened.allocate_tensors()
+    return opened
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep from stderr that a delegate was created: LiteRT writes it to the descriptor itself
+    and has no switch against it. What goes wrong comes as an exception."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _litert_interpreter() -> Any:
     """LiteRT's interpreter, or the older tflite-runtime's where that is what there is."""
     try:
         from ai_edge_litert.interpreter import Interpreter
