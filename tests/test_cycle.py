@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import aiomqtt
+import h5py
 import pytest
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -150,6 +152,28 @@ async def first_mood(port: int) -> dict[str, object]:
 
 
 def test_other_data_than_it_was_trained_on_is_refused(run: Path, data: Path) -> None:
-    done = edgefer("convert", "--run", run, "--data", data, "--out", run.parent / "other", status=1)
-    assert re.match("edgefer: fer2013: not the pictures that ", done.stderr.splitlines()[-1])
-    assert not (run.parent / "other").exists()
+    out = run.parent / "other"
+    for words in (("quantize",), ("convert", "--out", out)):
+        done = edgefer(*words, "--run", run, "--data", data, status=1)
+        assert re.match("edgefer: fer2013: not the pictures that ", done.stderr.splitlines()[-1])
+    assert not out.exists()
+
+
+def test_a_model_that_int8_ruins_is_refused_and_the_old_bundle_stays(
+    run: Path, bundle: Path, faces: Path, tmp_path: Path
+) -> None:
+    ruined = shutil.copytree(run, tmp_path / "run")
+    with h5py.File(ruined / "qat.h5", "r+") as model:
+        model["model_weights/quant_fer2013"].visititems(wipe_kernel)
+    before = (bundle / "manifest.json").read_bytes()
+    done = edgefer("convert", "--run", ruined, "--data", faces, "--out", bundle, status=1)
+    said = done.stderr.splitlines()[-1]
+    assert re.match(
+        r"edgefer: accuracy drop of int8 is \d+\.\d\d%, at most 1\.00% is allowed", said
+    )
+    assert (bundle / "manifest.json").read_bytes() == before
+
+
+def wipe_kernel(name: str, item: h5py.Dataset | h5py.Group) -> None:
+    if name.endswith("kernel:0"):
+        item[...] = 0

@@ -11,7 +11,7 @@ import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
 from edgefer.bundle import Bundle, describe, write_bundle
-from edgefer.errors import DatasetError, GateFailed
+from edgefer.errors import GateFailed
 from edgefer.manifest import SCHEMA_VERSION, Evidence, File, Gate, Input, Manifest, Output
 from edgefer.metrics import Logits, Scores, best_temperature, score
 from edgefer.preprocess import Preprocess
@@ -45,11 +45,7 @@ def convert(run: Run, dataset: Dataset, out: Path) -> Bundle:
     bundle at `out` then stays as it is.
     """
     record = run.record()
-    if dataset.fingerprint != record.fingerprint:
-        raise DatasetError(
-            f"{dataset.name}: not the pictures that {run.folder} was trained on; "
-            "name the same dataset with --data"
-        )
+    run.require_data(dataset)
     float_model = keras.models.load_model(run.model(run.float), compile=False)
     with tfmot.quantization.keras.quantize_scope():
         qat_model = keras.models.load_model(run.model(run.qat), compile=False)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
 import signal
 import subprocess
@@ -88,6 +89,15 @@ def test_a_run_shows_its_curves(trained: Run) -> None:
     picture = cv2.imread(str(trained.folder / "float.png"))
     assert picture is not None
     assert picture.std() > 5, "something is drawn"
+
+
+def test_without_votes_there_is_one_head(faces: Path, tmp_path: Path) -> None:
+    whole = fer2013.load(faces)
+    bare = dataclasses.replace(whole, faces=dataclasses.replace(whole.faces, votes=None))
+    recipe = Recipe("small", fit=Fit(epochs=1, batch_size=32, xla=False))
+    run = fit(recipe, "tiny", bare, tmp_path / "run", resume=False)
+    assert list(run.record().heads) == ["fer2013"]
+    assert {"accuracy", "val_accuracy"} <= set(run.float.rows()[0])
 
 
 def test_a_training_is_never_overwritten(trained: Run, faces: Path) -> None:

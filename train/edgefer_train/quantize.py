@@ -30,10 +30,12 @@ def quantize(run: Run, dataset: Dataset) -> None:
     """Fine-tune the run's float model with fake quantization and write its qat model.
 
     A quantization that was killed goes on where it was, as long as the float model
-    is the same. Raises `RunError` when the run has no finished float model.
+    is the same. Raises `RunError` when the run has no finished float model and
+    `DatasetError` when `dataset` is not the one it was trained on.
     """
     record = run.record()
     source = run.model(run.float)
+    run.require_data(dataset)
     recipe = as_fine_tuning(record.recipe)
     keras.utils.set_random_seed(recipe.seed)
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)

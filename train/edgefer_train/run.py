@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from edgefer.errors import RunError
+from edgefer.errors import DatasetError, RunError
+from edgefer_train.dataset import Dataset
 from edgefer_train.recipe import Recipe
 
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
@@ -109,6 +110,14 @@ class Run:
                 f"{self.folder}: has no finished {stage.name} model; run: edgefer {verb}"
             )
         return stage.model
+
+    def require_data(self, dataset: Dataset) -> None:
+        """Raise `DatasetError` unless these are the faces that the run was trained on."""
+        if dataset.fingerprint != self.record().fingerprint:
+            raise DatasetError(
+                f"{dataset.name}: not the pictures that {self.folder} was trained on; "
+                "name the same dataset with --data"
+            )
 
     def minutes(self) -> float:
         """Wall time of both stages."""
