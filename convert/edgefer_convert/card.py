@@ -31,7 +31,7 @@ Leak-free leaves out the {leaks} PrivateTest pictures with a copy or near-copy i
 | --- | --- | --- | --- | --- |
 {classes}
 
-The command that measured it: `edgefer evaluate {name} --data DIR`.
+Measured by `edgefer convert`, and again by `edgefer evaluate BUNDLE --data DIR --format FORMAT`.
 
 ## Gate: {verdict}
 

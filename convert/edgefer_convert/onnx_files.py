@@ -26,4 +26,6 @@ def to_int8_onnx(tflite: bytes) -> bytes:
         path = Path(folder) / "model.tflite"
         path.write_bytes(tflite)
         proto, _ = tf2onnx.convert.from_tflite(str(path), opset=OPSET)
+    # tf2onnx names the graph after the file: the same model must give the same bytes.
+    proto.graph.name, proto.graph.doc_string = "model", ""
     return bytes(proto.SerializeToString(deterministic=True))

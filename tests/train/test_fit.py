@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edgefer.errors import RunError
+from edgefer.errors import DatasetError, RunError
 from edgefer_train import fer2013
 from edgefer_train.fit import fit
 from edgefer_train.recipe import Fit, Recipe
@@ -98,6 +98,13 @@ def test_without_votes_there_is_one_head(faces: Path, tmp_path: Path) -> None:
     run = fit(recipe, "tiny", bare, tmp_path / "run", resume=False)
     assert list(run.record().heads) == ["fer2013"]
     assert {"accuracy", "val_accuracy"} <= set(run.float.rows()[0])
+
+
+def test_labels_that_the_dataset_lacks_are_refused(faces: Path, tmp_path: Path) -> None:
+    recipe = Recipe("small", labels="ferplus")
+    with pytest.raises(DatasetError, match="wants the labels of ferplus, fer2013 has angry"):
+        fit(recipe, "tiny", fer2013.load(faces), tmp_path / "run", resume=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_training_is_never_overwritten(trained: Run, faces: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
+from edgefer.errors import DatasetError
 from edgefer.labels import FERPLUS, label_set
 from edgefer.machine import machine
 from edgefer_train.architectures import build, macs, one_head, parameters
@@ -25,8 +26,14 @@ def fit(recipe: Recipe, recipe_name: str, dataset: Dataset, out: Path, resume: b
     """Train `recipe` on the dataset's Training part into the folder `out`.
 
     The weights kept are the moving average of the epoch that did best on
-    PublicTest. Raises `RunError` when `out` holds another training.
+    PublicTest. Raises `RunError` when `out` holds another training and `DatasetError`
+    when the dataset has other labels than the recipe wants.
     """
+    if label_set(recipe.labels) != dataset.labels:
+        raise DatasetError(
+            f"the recipe wants the labels of {recipe.labels}, {dataset.name} has "
+            f"{', '.join(dataset.labels)}; change `labels` in the recipe"
+        )
     keras.utils.set_random_seed(recipe.seed)
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
     run, model = Run(out), build(recipe.architecture, heads_of(recipe, dataset))
