@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiomqtt
@@ -122,17 +124,27 @@ def test_the_bundle_speaks_to_a_broker_and_to_the_page(
         command += ["--camera", f"file:{clip}?pace=real&loop=1"]
         command += ["--sink", f"mqtt://127.0.0.1:{broker.port}/mirror"]
         command += ["--sink", f"mirror:127.0.0.1:{port}"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as daemon:
+        with running(command) as daemon:
             state = asyncio.run(first_mood(broker.port))
             with chromium() as page:
                 page.get(f"http://127.0.0.1:{port}/")
-                WebDriverWait(page, 20).until(
-                    lambda driver: driver.find_element("id", "mood").text in SAID
-                )
+                # Asked in one go: between finding the element and reading it, it may be replaced.
+                mood = "return document.querySelector('#mood').textContent.trim()"
+                WebDriverWait(page, 60).until(lambda driver: driver.execute_script(mood) in SAID)
             daemon.send_signal(signal.SIGTERM)
             assert daemon.wait(10) == 0
     assert state["faces"] == 1
     assert state["mood"] in {*open_bundle(bundle).manifest.labels, "unknown"}
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program that a failed test does not leave behind, nor wait for."""
+    with subprocess.Popen(command) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 SAID = {*FER2013, "not sure"}
