@@ -16,7 +16,7 @@ from edgefer_train.batches import Targets, batches, plain, steps_per_epoch
 from edgefer_train.callbacks import Bar, Keep
 from edgefer_train.dataset import Dataset, Faces, Usage, soft_labels
 from edgefer_train.recipe import Recipe
-from edgefer_train.run import Record, Run, save_model, versions
+from edgefer_train.run import Record, Run, Stage, save_model, versions
 
 VOTES = "ferplus"
 """Name of the second head."""
@@ -35,14 +35,20 @@ def fit(recipe: Recipe, recipe_name: str, dataset: Dataset, out: Path, resume: b
             f"{', '.join(dataset.labels)}; change `labels` in the recipe"
         )
     keras.utils.set_random_seed(recipe.seed)
-    training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
     run, model = Run(out), build(recipe.architecture, heads_of(recipe, dataset))
     run.start(record_of(recipe, recipe_name, dataset, model), resume)
+    fit_stage(model, run.float, recipe, dataset)
+    save_model(one_head(model, recipe.labels), run.float.model)
+    return run
 
+
+def fit_stage(model: Any, stage: Stage, recipe: Recipe, dataset: Dataset) -> None:
+    """Fit a model from the stage's last checkpoint on; it ends with the best averaged weights."""
+    training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
     steps = steps_per_epoch(training, recipe.fit.batch_size)
     compile_for(model, recipe, steps)
     metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
-    keep = Keep(run.float, plain(validation, targets_of(recipe, validation)), metric)
+    keep = Keep(stage, plain(validation, targets_of(recipe, validation)), metric)
     first = keep.restore(model)
     data = batches(
         training,
@@ -60,9 +66,7 @@ def fit(recipe: Recipe, recipe_name: str, dataset: Dataset, out: Path, resume: b
         callbacks=[keep, Bar(recipe.fit.epochs, steps, first)],
         verbose=0,
     )
-    model.load_weights(run.float.weights)
-    save_model(one_head(model, recipe.labels), run.float.model)
-    return run
+    model.load_weights(stage.weights)
 
 
 def heads_of(recipe: Recipe, dataset: Dataset) -> dict[str, int]:

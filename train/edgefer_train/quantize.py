@@ -14,10 +14,8 @@ import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
 from edgefer.preprocess import Preprocess
-from edgefer_train.batches import batches, plain, steps_per_epoch
-from edgefer_train.callbacks import Bar, Keep
 from edgefer_train.dataset import Dataset, Usage
-from edgefer_train.fit import compile_for, targets_of
+from edgefer_train.fit import fit_stage
 from edgefer_train.ranges import set_ranges
 from edgefer_train.recipe import Recipe
 from edgefer_train.run import Run, Stage, save_model
@@ -38,33 +36,11 @@ def quantize(run: Run, dataset: Dataset) -> None:
     run.require_data(dataset)
     recipe = as_fine_tuning(record.recipe)
     keras.utils.set_random_seed(recipe.seed)
-    training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
     float_model = keras.models.load_model(source, compile=False)
     model = tfmot.quantization.keras.quantize_model(float_model)
-    set_ranges(model, float_model, Preprocess().to_float(training.images[:MEASURED]))
-    steps = steps_per_epoch(training, recipe.fit.batch_size)
-    compile_for(model, recipe, steps)
-
-    stage = _stage_for(run, source)
-    keep = Keep(stage, plain(validation, targets_of(recipe, validation)), "accuracy")
-    first = keep.restore(model)
-    data = batches(
-        training,
-        targets_of(recipe, training),
-        recipe.augment,
-        recipe.fit.batch_size,
-        recipe.seed,
-        first_step=first * steps,
-    )
-    model.fit(
-        data,
-        epochs=recipe.fit.epochs,
-        initial_epoch=first,
-        steps_per_epoch=steps,
-        callbacks=[keep, Bar(recipe.fit.epochs, steps, first)],
-        verbose=0,
-    )
-    model.load_weights(stage.weights)
+    pictures = dataset.part(Usage.Training).images[:MEASURED]
+    set_ranges(model, float_model, Preprocess().to_float(pictures))
+    fit_stage(model, _stage_for(run, source), recipe, dataset)
     save_model(model, run.qat.model)
 
 
