@@ -45,27 +45,30 @@ def small(picture: Tensor) -> Tensor:
     x = _convolution(picture, 32, 5, 2, "stem")
     x = layers.ReLU(name="stem_relu")(x)
     for name, filters, stride in (
-        ("block1", 48, 2),
-        ("block2", 96, 2),
-        ("block3", 96, 1),
+        ("block1", 32, 1),
+        ("block2", 64, 2),
+        ("block3", 64, 1),
+        ("block4", 128, 2),
+        ("block5", 128, 1),
     ):
         x = _residual(x, filters, stride, name)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return layers.Dropout(0.2, name="dropout")(x)
+    return layers.Dropout(0.3, name="dropout")(x)
 
 
 ARCHITECTURES: dict[str, Callable[[Tensor], Tensor]] = {"small": small}
 
 
-def build(architecture: str, heads: Mapping[str, int]) -> Any:
-    """Return a `tf_keras.Model` from pictures (B, 48, 48, 1) in 0..1 to logits, by head if several.
+def build(architecture: str, heads: Mapping[str, int], side: int | None = SIDE) -> Any:
+    """Return a `tf_keras.Model` from pictures (B, side, side, 1) in 0..1 to logits, by head.
 
-    Raises `SettingsError` for an architecture that is not in the registry.
+    The outputs are a dict by head, or one tensor where there is one head. Without a `side`
+    the model takes any; not every architecture can. Raises `SettingsError` for an architecture that is not in the registry.
     """
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise SettingsError(f"unknown architecture '{architecture}'; known: {known}")
-    picture = layers.Input((SIDE, SIDE, 1), name="picture")
+    picture = layers.Input((side, side, 1), name="picture")
     features = ARCHITECTURES[architecture](picture)
     outputs = {name: layers.Dense(size, name=name)(features) for name, size in heads.items()}
     return keras.Model(picture, unwrapped(outputs), name=architecture)

@@ -13,10 +13,13 @@ Tensor = Any
 """A `tf.Tensor`; TensorFlow ships no types."""
 
 
-def augment(images: Tensor, how: Augment, seed: Tensor) -> Tensor:
-    """Change float32 pictures (B, H, W, 1) in 0..1, the same way for the same seed (2,)."""
+def augment(images: Tensor, how: Augment, seed: Tensor, side: int) -> Tensor:
+    """Change float32 pictures (B, S, S, 1) in 0..1, the same way for the same seed (2,).
+
+    Returns (B, side, side, 1): a change of size costs nothing beside the geometry.
+    """
     draw = _Draw(tf.shape(images)[0], seed)
-    images = _move(images, how, draw)
+    images = _move(images, how, draw, side)
     images = _light(images, how, draw)
     return _erase(images, how, draw)
 
@@ -36,25 +39,26 @@ class _Draw:
         return tf.random.stateless_uniform([self.count], seed, low, high)
 
 
-def _move(images: Tensor, how: Augment, draw: _Draw) -> Tensor:
-    """Rotate, zoom, shear, shift and flip about the centre."""
+def _move(images: Tensor, how: Augment, draw: _Draw, side: int) -> Tensor:
+    """Rotate, zoom, shear, shift and flip about the centre, on to `side` pixels."""
     angle = draw(-how.rotation, how.rotation) * (math.pi / 180)
-    scale_x = 1 + draw(-how.zoom, how.zoom)
-    scale_y = 1 + draw(-how.zoom, how.zoom)
+    step = images.shape[1] / side
+    scale_x = step * (1 + draw(-how.zoom, how.zoom))
+    scale_y = step * (1 + draw(-how.zoom, how.zoom))
     if how.flip:
         scale_x *= tf.sign(draw(-1, 1))
     shear = draw(-how.shear, how.shear)
     cos, sin = tf.cos(angle), tf.sin(angle)
     a, b = cos * scale_x, (shear * cos - sin) * scale_y
     d, e = sin * scale_x, (shear * sin + cos) * scale_y
-    centre = (tf.cast(tf.shape(images)[1], tf.float32) - 1) / 2
-    c = centre - (a + b) * centre + draw(-how.shift, how.shift)
-    f = centre - (d + e) * centre + draw(-how.shift, how.shift)
+    centre, middle = (images.shape[1] - 1) / 2, (side - 1) / 2
+    c = centre - (a + b) * middle + draw(-how.shift, how.shift)
+    f = centre - (d + e) * middle + draw(-how.shift, how.shift)
     zero = tf.zeros_like(a)
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=tf.stack([a, b, c, d, e, f, zero, zero], 1),
-        output_shape=tf.shape(images)[1:3],
+        output_shape=[side, side],
         interpolation="BILINEAR",
         fill_mode="NEAREST",
         fill_value=0.0,

@@ -10,7 +10,7 @@ import tensorflow as tf
 from edgefer.preprocess import Preprocess
 from edgefer_train.architectures import unwrapped
 from edgefer_train.augment import augment
-from edgefer_train.dataset import Faces
+from edgefer_train.dataset import SIDE, Faces
 from edgefer_train.recipe import Augment
 
 Targets = dict[str, np.ndarray]
@@ -23,12 +23,18 @@ def steps_per_epoch(faces: Faces, batch_size: int) -> int:
 
 
 def batches(
-    faces: Faces, targets: Targets, how: Augment, batch_size: int, seed: int, first_step: int = 0
+    faces: Faces,
+    targets: Targets,
+    how: Augment,
+    batch_size: int,
+    seed: int,
+    first_step: int = 0,
+    side: int = SIDE,
 ) -> Any:
     """Return an endless `tf.data.Dataset` of (pictures, targets) from a step on.
 
     Targets are a dict by head, or the array itself where there is one head.
-    Pictures are float32 (B, 48, 48, 1) in 0..1. Epoch e visits all faces in an
+    Pictures are float32 (B, side, side, 1) in 0..1. Epoch e visits all faces in an
     order drawn from (seed, e); step s is augmented by draws from (seed, s).
     """
     images = tf.constant(Preprocess().to_float(faces.images))
@@ -43,7 +49,9 @@ def batches(
         key = tf.stack([tf.constant(seed, tf.int64), epoch])
         rows = tf.random.experimental.index_shuffle(places, key, last)
         draws = tf.stack([tf.constant(seed, tf.int64), step])
-        pictures = augment(tf.gather(images, rows), how, draws)
+        pictures = tf.ensure_shape(
+            augment(tf.gather(images, rows), how, draws, side), (size, side, side, 1)
+        )
         return pictures, unwrapped({name: tf.gather(heads[name], rows) for name in heads})
 
     data = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)

@@ -14,8 +14,8 @@ from edgefer.machine import machine
 from edgefer_train.architectures import build, macs, one_head, parameters
 from edgefer_train.batches import Targets, batches, plain, steps_per_epoch
 from edgefer_train.callbacks import Bar, Keep
-from edgefer_train.dataset import Dataset, Faces, Usage, soft_labels
-from edgefer_train.recipe import Recipe
+from edgefer_train.dataset import SIDE, Dataset, Faces, Usage, soft_labels
+from edgefer_train.recipe import Fit, Recipe
 from edgefer_train.run import Record, Run, Stage, save_model, versions
 
 VOTES = "ferplus"
@@ -37,7 +37,12 @@ def fit(recipe: Recipe, recipe_name: str, dataset: Dataset, out: Path, resume: b
     keras.utils.set_random_seed(recipe.seed)
     run, model = Run(out), build(recipe.architecture, heads_of(recipe, dataset))
     run.start(record_of(recipe, recipe_name, dataset, model), resume)
-    fit_stage(model, run.float, recipe, dataset)
+    # While the pictures grow, the same layers must take any side.
+    fitted = (
+        build(recipe.architecture, heads_of(recipe, dataset), None) if recipe.fit.sizes else model
+    )
+    fit_stage(fitted, run.float, recipe, dataset)
+    model.set_weights(fitted.get_weights())
     save_model(one_head(model, recipe.labels), run.float.model)
     return run
 
@@ -50,23 +55,35 @@ def fit_stage(model: Any, stage: Stage, recipe: Recipe, dataset: Dataset) -> Non
     metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
     keep = Keep(stage, plain(validation, targets_of(recipe, validation)), metric)
     first = keep.restore(model)
-    data = batches(
-        training,
-        targets_of(recipe, training),
-        recipe.augment,
-        recipe.fit.batch_size,
-        recipe.seed,
-        first_step=first * steps,
-    )
-    model.fit(
-        data,
-        epochs=recipe.fit.epochs,
-        initial_epoch=first,
-        steps_per_epoch=steps,
-        callbacks=[keep, Bar(recipe.fit.epochs, steps, first)],
-        verbose=0,
-    )
+    targets = targets_of(recipe, training)
+    for side, last in parts(recipe.fit):
+        if first >= last:
+            continue
+        data = batches(
+            training,
+            targets,
+            recipe.augment,
+            recipe.fit.batch_size,
+            recipe.seed,
+            first_step=first * steps,
+            side=side,
+        )
+        model.fit(
+            data,
+            epochs=last,
+            initial_epoch=first,
+            steps_per_epoch=steps,
+            callbacks=[keep, Bar(recipe.fit.epochs, steps, first)],
+            verbose=0,
+        )
+        first = last
     model.load_weights(stage.weights)
+
+
+def parts(how: Fit) -> list[tuple[int, int]]:
+    """Return the side of the pictures in each part of a fit, and the epoch that ends the part."""
+    sizes = how.sizes or (SIDE,)
+    return [(side, how.epochs * at // len(sizes)) for at, side in enumerate(sizes, 1)]
 
 
 def heads_of(recipe: Recipe, dataset: Dataset) -> dict[str, int]:

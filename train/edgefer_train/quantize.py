@@ -53,6 +53,7 @@ def as_fine_tuning(recipe: Recipe) -> Recipe:
         learning_rate=how.learning_rate,
         warmup_epochs=0.1,
         votes_weight=0.0,
+        sizes=(),
     )
     return msgspec.structs.replace(recipe, fit=fit)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -17,16 +18,34 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epochs: int = 60
     batch_size: int = 128
     learning_rate: float = 0.05
-    """Of SGD with Nesterov momentum 0.9, after warm-up; falls to 0 along a cosine."""
+    """After warm-up."""
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    """SGD is with Nesterov momentum 0.9."""
+    schedule: Literal["cosine", "plateau", "constant"] = "cosine"
+    """The rate falls to 0 along a cosine, or by `plateau_factor` after `plateau_patience`
+    epochs that did no better on PublicTest, or not at all."""
+    plateau_patience: int = 5
+    plateau_factor: float = 0.5
+    early_stopping: int = 0
+    """End after this many epochs that did no better on PublicTest; 0 is never."""
     warmup_epochs: float = 0.5
     weight_decay: float = 5e-4
+    balance: Literal["none", "oversample", "undersample", "class_weights", "batches"] = "none"
+    """Against imbalance: repeat faces of the rarer labels, leave out some of the others,
+    weigh the loss, or draw each label equally often into each batch."""
     label_smoothing: float = 0.05
     votes_weight: float = 1.0
     """Weight of a second head that learns FER+ votes; ignored where there are none."""
+    soft_labels: bool = True
+    """Learn FER+ votes as a distribution; otherwise the label with the most votes."""
     average: float = 0.99
     """Momentum of the moving average of weights, which is what is kept; 0 is none."""
     xla: bool = True
     """Compile the step: on a CPU faster for plain convolutions, far slower for depthwise."""
+    sizes: tuple[int, ...] = ()
+    """Progressive learning (Tan & Le 2021): the side in pixels of the training pictures in
+    each equal part of the epochs. Empty is the model's own side throughout. Only for nets
+    that end in a global pooling, since those take any side."""
 
 
 class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +66,9 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of the contrast, either way."""
     erasing: float = 0.0
     """Probability that a square of the picture is lost."""
+    mixup: float = 0.0
+    """Two pictures and their targets are blended by shares from Beta(mixup, mixup)
+    (Zhang et al. 2018)."""
 
 
 class FineTune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +76,21 @@ class FineTune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     epochs: int = 4
     learning_rate: float = 0.003
+    distill: float = 0.7
+    """Share of the float model's own answers in the targets (self-distillation): int8
+    should say what float says, right or wrong."""
+
+
+class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Learning from the answers of larger nets (Hinton et al. 2015)."""
+
+    teachers: tuple[str, ...] = ()
+    """Run folders, whose float models answer each augmented picture (Beyer et al. 2022), or
+    .npz files of logits on Training, one array (N, labels) a head. Several are averaged."""
+    weight: float = 0.5
+    """Share of the teachers' probabilities in the targets."""
+    temperature: float = 1.0
+    """By which the teachers' logits are divided."""
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,9 +98,19 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     architecture: str
     labels: str = "fer2013"
+    """`fer2013`, `ferplus`, or `folders`: the names of the dataset's own folders."""
+    split: Literal["official", "72/8/20"] = "official"
+    """The dataset's own parts, or a stratified draw of Training / PublicTest / PrivateTest."""
     seed: int = 1
+    side: int = 48
+    """Of the model's input, pixels."""
+    weights: str = "none"
+    """Of a transfer architecture's base to begin with: `imagenet`, a file, or `none`."""
+    frozen: bool = False
+    """Leave those weights as they are and train only what follows them."""
     fit: Fit = Fit()
     augment: Augment = Augment()
+    distill: Distill = Distill()
     quantize: FineTune = FineTune()
 
 
