@@ -63,7 +63,8 @@ def build(architecture: str, heads: Mapping[str, int], side: int | None = SIDE) 
     """Return a `tf_keras.Model` from pictures (B, side, side, 1) in 0..1 to logits, by head.
 
     The outputs are a dict by head, or one tensor where there is one head. Without a `side`
-    the model takes any; not every architecture can. Raises `SettingsError` for an architecture that is not in the registry.
+    the model takes any; not every architecture can.
+    Raises `SettingsError` for an architecture that is not in the registry.
     """
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
