@@ -7,6 +7,8 @@ bytes, so that nothing unchecked reaches a runtime.
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -25,14 +27,14 @@ class Bundle:
     def __init__(self, path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
         self.path = path
         self.manifest = manifest
-        self._contents = contents
+        self.contents = contents
 
     def read(self, format: str) -> bytes:
         """Return the bytes of one format; raise `BundleError` where the bundle lacks it."""
-        if format not in self._contents:
-            have = ", ".join(sorted(self._contents))
+        if format not in self.contents:
+            have = ", ".join(sorted(self.contents))
             raise BundleError(f"{self.path}: has no '{format}' file; it has: {have}")
-        return self._contents[format]
+        return self.contents[format]
 
 
 def shipped() -> list[str]:
@@ -41,9 +43,10 @@ def shipped() -> list[str]:
     return sorted(item.name for item in folder.iterdir() if item.is_dir())
 
 
-def open_bundle(name: str | Path) -> Bundle:
+def open_bundle(name: str | Path, signed_by: Path | None = None) -> Bundle:
     """Open a bundle by its path or the name of a shipped one.
 
+    With `signed_by`, a public key's file, only one that its owner has signed.
     Raises `BundleMissing`, `BundleCorrupt` or `SchemaMismatch`.
     """
     path = Path(name)
@@ -53,8 +56,13 @@ def open_bundle(name: str | Path) -> Bundle:
         raise BundleMissing(
             f"{path}: no such model bundle; shipped models: {', '.join(shipped())}", path
         )
+    content = _read(path, MANIFEST)
+    if signed_by is not None:
+        from edgefer.signature import require
+
+        require(path, content, signed_by)
     try:
-        manifest = read_manifest(_read(path, MANIFEST), str(path / MANIFEST))
+        manifest = read_manifest(content, str(path / MANIFEST))
     except SettingsError as exc:
         raise BundleCorrupt(str(exc), path) from exc
     files = manifest.files.items()
@@ -111,14 +119,16 @@ def write_bundle(out: Path, manifest: Manifest, contents: Mapping[str, bytes]) -
         raise BundleError(f"{out}: is a folder but not a model bundle; choose another --out")
     named = {manifest.files[format].path: content for format, content in contents.items()}
     named[MANIFEST] = write_manifest(manifest)
-    out.parent.mkdir(parents=True, exist_ok=True)
     beside = out.with_name(f".{out.name}.part")
-    _remove(beside)
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove(beside)
         _write_zip(beside, named) if out.suffix == ".zip" else _write_folder(beside, named)
         _replace(beside, out)
     except OSError as exc:
-        raise BundleError(f"{out}: could not be written: {exc}") from exc
+        raise BundleError(
+            f"{out}: could not be written: {exc.strerror or exc}; what was there before is unharmed"
+        ) from exc
     finally:
         _remove(beside)
     return open_bundle(out)
@@ -127,14 +137,24 @@ def write_bundle(out: Path, manifest: Manifest, contents: Mapping[str, bytes]) -
 def _write_folder(folder: Path, named: Mapping[str, bytes]) -> None:
     folder.mkdir()
     for name, content in named.items():
-        (folder / name).write_bytes(content)
+        _write_file(folder / name, content)
 
 
 def _write_zip(path: Path, named: Mapping[str, bytes]) -> None:
     """Write entries in order with a fixed date, so that equal contents give equal bytes."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(named):
             archive.writestr(zipfile.ZipInfo(name), named[name], zipfile.ZIP_DEFLATED)
+    _write_file(path, content.getvalue())
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    """Write a file through to the disk: some tell only then that they are full."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _replace(beside: Path, out: Path) -> None:
@@ -143,7 +163,12 @@ def _replace(beside: Path, out: Path) -> None:
     _remove(aside)
     if out.is_dir():
         out.rename(aside)
-    beside.replace(out)
+    try:
+        beside.replace(out)
+    except OSError:
+        if aside.is_dir():
+            aside.rename(out)
+        raise
     _remove(aside)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from edgefer.bundle import Bundle
-from edgefer.manifest import Manifest
-from edgefer.metrics import Scores
+from edgefer.manifest import Evidence, Gate, Manifest
+from edgefer.metrics import Interval, Scores
+from edgefer.signature import said_of_signature
 
 
 def show(bundle: Bundle) -> None:
@@ -18,28 +20,34 @@ def show(bundle: Bundle) -> None:
     console.print(f"[bold]{manifest.name}[/bold]  {bundle.path}", highlight=False)
     console.print(_facts(manifest))
     console.print(_files(manifest))
+    console.print(said_of_signature(bundle.path), highlight=False, soft_wrap=True)
     show_scores(manifest.evidence.scores)
-    console.print(_gate(manifest))
+    console.print(gate_table(manifest.gate))
 
 
 def show_scores(scores: Mapping[str, Scores]) -> None:
     """Print the scores of formats on PrivateTest, and of int8 (else the first) by class."""
-    table = Table("format", "accuracy", "±95 %", "leak-free", "macro-F1", "ECE", "= float")
+    first = "int8" if "int8" in scores else next(iter(scores))
+    n, clean = scores[first].n, scores[first].n_leak_free
+    table = Table("format", "accuracy", "leak-free", "macro-F1", "ECE", "= float")
+    table.title = f"PrivateTest: {n:,} pictures, {clean:,} leak-free; 95 % intervals below"
     for name, one in scores.items():
         table.add_row(
             name,
-            f"{one.accuracy:.2%}",
-            f"{100 * one.interval:.1f}",
-            f"{one.accuracy_leak_free:.2%}",
+            share(one.accuracy, one.bounds),
+            share(one.accuracy_leak_free, one.bounds_leak_free) if one.n_leak_free else "none",
             f"{one.macro_f1:.3f}",
             f"{one.calibration_error:.3f}",
             f"{one.agreement_with_float:.2%}",
         )
-    table.title = "PrivateTest"
     console = Console()
     console.print(table)
-    first = "int8" if "int8" in scores else next(iter(scores))
     console.print(_classes(first, scores[first]))
+
+
+def share(value: float, bounds: Interval) -> str:
+    """Return a share with its interval on a line below: `66.26%`, `64.7 to 67.8`."""
+    return f"{value:.2%}\n[dim]{100 * bounds.low:.1f} to {100 * bounds.high:.1f}[/dim]"
 
 
 def _classes(name: str, scores: Scores) -> Table:
@@ -60,13 +68,21 @@ def _facts(manifest: Manifest) -> Table:
                   f"zero point {spec.affine.zero_point}"),
         ("output", f"logits, scale {output.affine.scale:.6f}, zero point "
                    f"{output.affine.zero_point}, temperature {output.temperature}"),
-        ("recipe", f"{evidence.recipe_name}, seed {evidence.seed}"),
+        ("came from", _origin(evidence)),
+        ("int8 by", evidence.quantization),
         ("size", f"{evidence.parameters:,} parameters, {evidence.macs / 1e6:.1f} MMAC"),
-        ("trained", f"{evidence.minutes:.0f} minutes on {evidence.machine}"),
+        ("Edge TPU", evidence.edgetpu or "no int8 TFLite file was judged"),
         ("dataset", f"{evidence.dataset}, sha256 {evidence.fingerprint[:16]}…"),
     ):  # fmt: skip
         table.add_row(name, value)
     return table
+
+
+def _origin(evidence: Evidence) -> str:
+    if evidence.origin:
+        return f"{escape(evidence.origin)}, made elsewhere"
+    how = f"recipe {evidence.recipe_name}, seed {evidence.seed}"
+    return f"{how}, {evidence.minutes:.0f} minutes on {evidence.machine}"
 
 
 def _files(manifest: Manifest) -> Table:
@@ -76,9 +92,16 @@ def _files(manifest: Manifest) -> Table:
     return table
 
 
-def _gate(manifest: Manifest) -> Table:
-    table = Table("gate", "measured", "at most", "verdict")
-    for check in manifest.gate.checks:
-        verdict = "[green]passed" if check.passed else "[red]FAILED"
-        table.add_row(check.name, f"{check.measured:.2%}", f"{check.limit:.2%}", verdict)
+def show_gate(gate: Gate) -> None:
+    """Print a gate's verdict, check by check."""
+    Console().print(gate_table(gate))
+
+
+def gate_table(gate: Gate) -> Table:
+    """Return a gate's verdict for people."""
+    table = Table("gate", "measured", "limit", "verdict")
+    for check in gate.checks:
+        colour = "green" if check.passed else "yellow" if check.accepted else "red"
+        verdict = f"[{colour}]{escape(check.verdict)}"
+        table.add_row(check.name, escape(check.found), check.wanted, verdict)
     return table

@@ -12,8 +12,20 @@ FERPLUS = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "c
 
 LABEL_SETS: dict[str, tuple[str, ...]] = {"fer2013": FER2013, "ferplus": FERPLUS}
 
+FOLDERS = "folders"
+"""In place of a label set's name: the sorted names of a dataset's own folders."""
+
 UNKNOWN = "unknown"
 """What is said when a face is there and no label is sure enough."""
+
+_SPELLINGS = {
+    "anger": "angry",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
 
 
 def label_set(name: str) -> tuple[str, ...]:
@@ -23,3 +35,8 @@ def label_set(name: str) -> tuple[str, ...]:
     except KeyError:
         known = ", ".join(LABEL_SETS)
         raise SettingsError(f"unknown label set '{name}'; known: {known}") from None
+
+
+def spelled(name: str) -> str:
+    """Return a class's name as our label sets write it: `Happiness` is `happy`."""
+    return _SPELLINGS.get(name.lower(), name.lower())

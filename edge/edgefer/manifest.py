@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from edgefer.affine import Affine
@@ -14,7 +16,7 @@ SCHEMA_VERSION = 1
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the int8 model takes."""
+    """What the int8 model takes; float ones take the same grey levels as reals 0..1."""
 
     shape: tuple[int, int, int]
     """Height, width, channels."""
@@ -60,6 +62,20 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: dict[str, str]
     scores: dict[str, Scores]
     """By format, `float` among them, on PrivateTest."""
+    origin: str = ""
+    """The file that the model was brought in and its sha256; empty for a training of ours."""
+    quantization: str = "quantization-aware training"
+    """How the int8 files came by their scales."""
+    edgetpu: str = ""
+    """What an Edge TPU would run of the int8 file, and whether it was compiled for it."""
+
+
+class Allowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That a person let a failed check pass."""
+
+    by: str
+    """`user@host`."""
+    because: str
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +85,44 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     measured: float
     limit: float
     passed: bool
+    unit: Literal["share", "tensors", "bytes", "MMAC"] = "share"
+    """A `share` is 0..1."""
+    at_least: bool = False
+    """Whether the limit is the smallest figure that passes, not the largest."""
+    detail: str = ""
+    """What was measured, where the name leaves that open: a class, a tensor."""
+    allowed: Allowed | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it passed or was let pass."""
+        return self.passed or self.allowed is not None
+
+    @property
+    def found(self) -> str:
+        """The figure in words, with what it was measured on: `3.64% (disgust)`."""
+        figure = _figure(self.measured, self.unit)
+        return f"{figure} ({self.detail})" if self.detail else figure
+
+    @property
+    def wanted(self) -> str:
+        """The limit in words: `at most 0.50%`."""
+        return f"at {'least' if self.at_least else 'most'} {_figure(self.limit, self.unit)}"
+
+    @property
+    def verdict(self) -> str:
+        """`passed`, `FAILED`, or by whom it was let pass and why."""
+        if self.passed:
+            return "passed"
+        if self.allowed:
+            return f"FAILED, allowed by {self.allowed.by}: {self.allowed.because}"
+        return "FAILED"
+
+
+def _figure(value: float, unit: str) -> str:
+    if unit == "share":
+        return f"{value:.2%}"
+    return f"{value:,.1f} {unit}" if unit == "MMAC" else f"{value:,.0f} {unit}"
 
 
 class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,8 +132,8 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed."""
-        return all(check.passed for check in self.checks)
+        """Whether every check passed or was let pass."""
+        return all(check.accepted for check in self.checks)
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +146,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input: Input
     output: Output
     files: dict[str, File]
-    """By format: `int8`, `onnx`, `onnx-int8`; and `labels`, `card`."""
+    """By format, as `runtime.RUNTIMES` names them, `edgetpu`; and `labels`, `card`."""
     evidence: Evidence
     gate: Gate
     licences: dict[str, str]

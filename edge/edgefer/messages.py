@@ -61,6 +61,8 @@ class Report(msgspec.Struct, frozen=True):
     """The mood of the largest face; None when there is no face."""
     confidence: float | None
     """Smoothed probability of `mood`, 0..1; None when there is no face."""
+    problem: str | None = None
+    """Why nothing can be seen, in words; None while the camera gives pictures."""
 
 
 class Prediction(msgspec.Struct, frozen=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -37,9 +39,61 @@ class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_class: dict[str, ClassScore]
 
     @property
+    def bounds(self) -> Interval:
+        """The 95 % interval of `accuracy`."""
+        return wilson(self.accuracy, self.n)
+
+    @property
+    def bounds_leak_free(self) -> Interval:
+        """The 95 % interval of `accuracy_leak_free`; 0 to 1 where no picture is leak-free."""
+        return wilson(self.accuracy_leak_free, self.n_leak_free)
+
+    @property
     def interval(self) -> float:
-        """Half of the 95 % interval of `accuracy`, by the normal approximation."""
-        return 1.96 * math.sqrt(self.accuracy * (1 - self.accuracy) / self.n)
+        """Half of the width of `bounds`."""
+        return (self.bounds.high - self.bounds.low) / 2
+
+
+class Interval(NamedTuple):
+    """The ends of an interval, 0..1."""
+
+    low: float
+    high: float
+
+
+class Bin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The answers whose confidence lies between two bounds."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    """Mean confidence; 0 where there is no answer."""
+    accuracy: float
+    """Share that was right; 0 where there is no answer."""
+
+
+class Answered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What comes of answering only where the confidence reaches a threshold."""
+
+    threshold: float
+    n: int
+    """Pictures that are answered."""
+    coverage: float
+    """Their share of all."""
+    accuracy: float
+    """Share of the answered that is right; 0 where nothing is answered."""
+
+
+class Paired(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two models on the same pictures, by McNemar's test."""
+
+    n: int
+    only_first: int
+    """Pictures that only the first got right."""
+    only_second: int
+    p_value: float
+    """Of a difference this large or larger if both were equally good; exact, two-sided."""
 
 
 def softmax(logits: Logits, temperature: float = 1.0) -> NDArray[np.float32]:
@@ -85,11 +139,78 @@ def calibration_error(
     probabilities: NDArray[np.float32], labels: NDArray[np.integer], bins: int = 15
 ) -> float:
     """Return the expected calibration error of probabilities (N, labels), 0..1."""
-    sure, right = probabilities.max(-1), probabilities.argmax(-1) == labels
+    parts = reliability(probabilities, labels, bins)
+    return sum(abs(part.accuracy - part.confidence) * part.n for part in parts) / len(labels)
+
+
+def reliability(
+    probabilities: NDArray[np.float32], labels: NDArray[np.integer], bins: int = 15
+) -> tuple[Bin, ...]:
+    """Return how sure and how right the answers are, in bins of equal width (Guo et al. 2017)."""
+    sure, right = probabilities.max(-1).astype(float), probabilities.argmax(-1) == labels
     at = np.minimum((sure * bins).astype(int), bins - 1)
-    gaps = [abs(right[at == b].mean() - sure[at == b].mean()) * (at == b).mean()
-            for b in range(bins) if (at == b).any()]  # fmt: skip
-    return float(sum(gaps))
+    return tuple(
+        Bin(
+            low=index / bins,
+            high=(index + 1) / bins,
+            n=int((at == index).sum()),
+            confidence=_mean(sure[at == index]),
+            accuracy=_mean(right[at == index]),
+        )
+        for index in range(bins)
+    )
+
+
+def coverage(
+    probabilities: NDArray[np.float32], labels: NDArray[np.integer], thresholds: Sequence[float]
+) -> tuple[Answered, ...]:
+    """Return the risk-coverage curve of probabilities (N, labels), a point for each threshold.
+
+    Source: El-Yaniv & Wiener 2010, "On the Foundations of Noise-free Selective Classification".
+    """
+    sure, right = probabilities.max(-1), probabilities.argmax(-1) == labels
+    points = ((threshold, sure >= threshold) for threshold in thresholds)
+    return tuple(
+        Answered(threshold, int(said.sum()), _mean(said), _mean(right[said]))
+        for threshold, said in points
+    )
+
+
+def confusion(
+    said: NDArray[np.integer], labels: NDArray[np.integer], size: int
+) -> NDArray[np.int64]:
+    """Return counts (size, size): the row is the label, the column what was said."""
+    cells = labels.astype(np.int64) * size + said
+    return np.bincount(cells, minlength=size * size).reshape(size, size).astype(np.int64)
+
+
+def wilson(share: float, n: int) -> Interval:
+    """Return the 95 % score interval of a share of `n` (Wilson 1927); 0 to 1 for none."""
+    if n == 0:
+        return Interval(0.0, 1.0)
+    z = 1.959964
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+
+
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Paired:
+    """Compare two models by which pictures (N,) each got right.
+
+    Source: McNemar 1947; the exact binomial form, which holds for few differences too.
+    """
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    differ = only_first + only_second
+    # Integers: as a float 2**-differ is 0 from some thousand differences on.
+    ways = tail = 1
+    for hits in range(min(only_first, only_second)):
+        ways = ways * (differ - hits) // (hits + 1)
+        tail += ways
+    return Paired(len(first), only_first, only_second, min(1.0, 2 * tail / 2**differ))
+
+
+def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def best_temperature(logits: Logits, labels: NDArray[np.integer]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
@@ -23,7 +24,13 @@ def progress_bar() -> Progress:
 
 
 def shown(items: Sequence[Item], description: str) -> Iterator[Item]:
-    """Yield the items behind a bar that goes away when they are done."""
+    """Yield the items behind a bar that goes away when they are done.
+
+    Where nobody looks there is none: rich would leave an empty line in a log.
+    """
+    if not sys.stderr.isatty():
+        yield from items
+        return
     with progress_bar() as bar:
         bar.live.transient = True
         yield from bar.track(items, description=description)

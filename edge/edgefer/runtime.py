@@ -6,13 +6,18 @@ judged by the same code that will run it.
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+import zipfile
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edgefer.bundle import Bundle
 from edgefer.errors import BundleCorrupt, MissingExtra, SettingsError
@@ -29,34 +34,56 @@ class Classifier(Protocol):
 
 
 class LiteRT:
-    """The int8 TFLite file, one face an invocation."""
+    """A TFLite file, one face an invocation: int8, float16 or the one for phones.
 
-    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+    What it takes is told by its input: int8 counts, reals 0..1, or uint8 RGB.
+    """
+
+    def __init__(self, bundle: Bundle, format: str = "int8", threads: int = 1) -> None:
         self.manifest = bundle.manifest
         try:
-            self._model = litert(bundle.read("int8"), threads)
+            self._model = litert(bundle.read(format), threads)
         except (ValueError, RuntimeError) as exc:
             raise BundleCorrupt(f"{bundle.path}: not a TFLite model: {exc}", bundle.path) from exc
-        self._input = self._model.get_input_details()[0]["index"]
-        self._output = self._model.get_output_details()[0]["index"]
+        self._input = self._model.get_input_details()[0]
+        self._output = self._model.get_output_details()[0]
 
     def logits(self, chips: Pixels) -> Logits:
         """Return logits float32 (N, labels) of grey chips uint8 (N, size, size)."""
-        spec, labels = self.manifest.input, len(self.manifest.labels)
-        counts = np.empty((len(chips), labels), np.int8)
-        for row, chip in enumerate(spec.preprocess.to_int8(chips, spec.affine)):
-            self._model.set_tensor(self._input, chip[np.newaxis])
+        given = np.empty((len(chips), len(self.manifest.labels)), self._output["dtype"])
+        for row, picture in enumerate(self._pictures(chips)):
+            self._model.set_tensor(self._input["index"], picture[np.newaxis])
             self._model.invoke()
-            counts[row] = self._model.get_tensor(self._output)[0]
-        return self.manifest.output.affine.dequantize(counts)
+            given[row] = self._model.get_tensor(self._output["index"])[0]
+        output = self.manifest.output
+        if given.dtype == np.uint8:
+            return to_logits(given, output.temperature)
+        return given if given.dtype == np.float32 else output.affine.dequantize(given)
+
+    def _pictures(self, chips: Pixels) -> NDArray[Any]:
+        spec, kind = self.manifest.input, self._input["dtype"]
+        if kind == np.uint8:
+            return np.repeat(chips[..., np.newaxis], 3, axis=-1)
+        if kind == np.float32:
+            return spec.preprocess.to_float(chips)
+        return spec.preprocess.to_int8(chips, spec.affine)
+
+
+def to_logits(counts: NDArray[np.uint8], temperature: float) -> Logits:
+    """Turn probabilities in 256ths (N, labels) at a temperature back into logits.
+
+    A count of 0 says under half a 256th.
+    """
+    shares = np.maximum(counts.astype(np.float32), 0.5) / 256
+    return np.asarray(temperature * np.log(shares), np.float32)
 
 
 class OnnxRuntime:
-    """The float32 or the int8 (QDQ) ONNX file."""
+    """An ONNX file, one face a run: float32, or int8 as QDQ with integers or reals at its ends."""
 
     def __init__(self, bundle: Bundle, format: str, threads: int = 1) -> None:
         self.manifest = bundle.manifest
-        self._session = _onnx_session(bundle.read(format), threads)
+        self._session = onnx_session(bundle.read(format), bundle.path, threads)
         self._input = self._session.get_inputs()[0]
 
     def logits(self, chips: Pixels) -> Logits:
@@ -71,23 +98,62 @@ class OnnxRuntime:
         return self._session.run(None, {self._input.name: chip[np.newaxis]})[0]
 
 
-RUNTIMES: dict[str, Callable[[Bundle, int], Classifier]] = {
+class Keras:
+    """The float Keras file, in the Keras that wrote it; never on a device."""
+
+    def __init__(self, bundle: Bundle, format: str, _threads: int = 1) -> None:
+        self.manifest = bundle.manifest
+        self._model = keras_model(bundle.read(format), bundle.path)
+
+    def logits(self, chips: Pixels) -> Logits:
+        """Return logits float32 (N, labels) of grey chips uint8 (N, size, size)."""
+        pictures = self.manifest.input.preprocess.to_float(chips)
+        return np.asarray(self._model(pictures, training=False), np.float32)
+
+
+def keras_model(content: bytes, path: Path) -> Any:
+    """Return the model in a `.keras` file's bytes; `path` is named where it is none."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        file.write_bytes(content)
+        try:
+            with zipfile.ZipFile(file) as archive:
+                written_by = msgspec.json.decode(archive.read("metadata.json"))["keras_version"]
+            library = "keras" if written_by.startswith("3.") else "tf_keras"
+            return importlib.import_module(f"{library}.models").load_model(file, compile=False)
+        except ImportError as exc:
+            raise MissingExtra(library, "train") from exc
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as exc:
+            raise BundleCorrupt(f"{path}: not a Keras model: {exc}", path) from exc
+
+
+RUNTIMES: dict[str, Callable[[Bundle, str, int], Classifier]] = {
     "int8": LiteRT,
-    "onnx": lambda bundle, threads: OnnxRuntime(bundle, "onnx", threads),
-    "onnx-int8": lambda bundle, threads: OnnxRuntime(bundle, "onnx-int8", threads),
+    "onnx-int8": OnnxRuntime,
+    "float16": LiteRT,
+    "onnx": OnnxRuntime,
+    "onnx-symmetric": OnnxRuntime,
+    "mobile": LiteRT,
+    "keras": Keras,
 }
-"""By format of the bundle."""
+"""By format of the bundle, what a device should rather run first."""
 
 
-def open_classifier(bundle: Bundle, format: str = "int8", threads: int = 1) -> Classifier:
-    """Open a bundle's model in the runtime of a format.
+def first_format(files: Container[str]) -> str | None:
+    """Return the first of `RUNTIMES` among the files of a bundle, or None."""
+    return next((format for format in RUNTIMES if format in files), None)
+
+
+def open_classifier(bundle: Bundle, format: str | None = None, threads: int = 1) -> Classifier:
+    """Open a bundle's model in the runtime of a format, unless named the first that it has.
 
     Raises `SettingsError` for an unknown format, `MissingExtra` where the
     runtime is not installed and `BundleError` where the bundle lacks the file.
     """
+    format = format or first_format(bundle.manifest.files) or "int8"
     if format not in RUNTIMES:
         raise SettingsError(f"unknown format '{format}'; known: {', '.join(RUNTIMES)}")
-    return RUNTIMES[format](bundle, threads)
+    return RUNTIMES[format](bundle, format, threads)
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -128,14 +194,14 @@ def litert(model: bytes, threads: int = 1) -> Any:
     `ValueError` or `RuntimeError` for bytes that are no model.
     """
     interpreter = _litert_interpreter()
-    with _without_chatter():
+    with without_chatter():
         opened = interpreter(model_content=model, num_threads=threads)
         opened.allocate_tensors()
     return opened
 
 
 @contextmanager
-def _without_chatter() -> Iterator[None]:
+def without_chatter() -> Iterator[None]:
     """Keep from stderr that a delegate was created: LiteRT writes it to the descriptor itself
     and has no switch against it. What goes wrong comes as an exception."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -160,14 +226,25 @@ def _litert_interpreter() -> Any:
     return Interpreter
 
 
-def _onnx_session(model: bytes, threads: int) -> Any:
-    """An onnxruntime session on the CPU whose optimisations do not change results."""
+def onnx_session(model: bytes, path: Path, threads: int) -> Any:
+    """Return an onnxruntime session on the CPU whose optimisations do not change results.
+
+    Raises `MissingExtra` where onnxruntime is not installed, and `BundleCorrupt`, naming
+    `path`, for bytes that are no model.
+    """
     try:
         import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as states
     except ImportError as exc:
         raise MissingExtra("onnxruntime", "train") from exc
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # The default level fuses into u8s8 kernels that saturate on AVX2 without VNNI.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # What it cannot read comes as an exception; the rest is about itself.
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except (states.InvalidProtobuf, states.InvalidGraph, states.Fail, states.NotImplemented) as exc:
+        first = str(exc).splitlines()[0]
+        raise BundleCorrupt(f"{path}: not an ONNX model: {first}", path) from exc
