@@ -13,7 +13,7 @@ from edgefer.messages import Box
 from edgefer.preprocess import PIXEL, Pixels, Preprocess
 from edgefer_device.reading import Reader
 from edgefer_device.scripted import ScriptedClassifier
-from edgefer_train import fer2013
+from edgefer_train import sources
 from edgefer_train.batches import batches, plain
 from edgefer_train.dataset import Usage
 from edgefer_train.recipe import Augment
@@ -23,7 +23,7 @@ STILL = Augment(flip=False, rotation=0, zoom=0, shift=0, brightness=0, contrast=
 
 
 def test_training_evaluation_and_device_see_real_faces_alike_to_the_bit(data: Path) -> None:
-    faces = fer2013.load(data).part(Usage.Training).take(slice(0, COUNT))
+    faces = sources.load(data).part(Usage.Training).take(slice(0, COUNT))
     rows = {"row": np.eye(COUNT, dtype=np.float32)}
     (trained, order), *_ = islice(batches(faces, rows, STILL, COUNT, seed=1), 1)
     (evaluated, _), *_ = plain(faces, rows)

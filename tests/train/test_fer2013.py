@@ -2,16 +2,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from edgefer.errors import DatasetError
-from edgefer.labels import FER2013
-from edgefer_train import fer2013
+from edgefer.errors import DatasetError, SettingsError
 from edgefer_train.dataset import Usage
+from edgefer_train.sources import load
+from slices import write_slice
 
 PARTS = ("Training", "Training", "PublicTest", "PrivateTest")
+
+OFFICIAL = "9f320561c119c9c6990b387471fba02bcc835ab0bbd1509b70754b6e73700d94"
+"""What runs and bundles have recorded of fer2013.npz with its own parts."""
 
 
 def pixels(grey: int) -> str:
@@ -28,7 +30,7 @@ def good_rows() -> list[str]:
 
 
 def test_a_csv_is_read_row_by_row(tmp_path: Path) -> None:
-    dataset = fer2013.load(write_csv(tmp_path, good_rows()))
+    dataset = load(write_csv(tmp_path, good_rows()))
     assert dataset.faces.labels.tolist() == [0, 1, 2, 3]
     assert dataset.usage.tolist() == [0, 0, 1, 2]
     assert (dataset.faces.images[2] == 20).all()
@@ -41,81 +43,101 @@ def test_a_csv_is_read_row_by_row(tmp_path: Path) -> None:
         ("0,1 2 3,Training", r"line 6: expected 2304 pixels, got 3"),
         (f"0,{pixels(1)}", r"line 6: "),
         (f"9,{pixels(1)},Training", r"row 4 has label 9, expected 0 to 6"),
+        (f"300,{pixels(1)},Training", r"row 4 has label 300, expected 0 to 6"),
         (f"happy,{pixels(1)},Training", r"line 6: invalid literal"),
-        (f"0,{pixels(300)},Training", r"line 6: "),
+        (f"0,{pixels(300)},Training", r"line 6: pixels must be 0 to 255"),
+        (f"0,{pixels(1)} x,Training", r"line 6: "),
         (f"0,{pixels(1)},Holiday", r"line 6: 'Holiday'"),
     ],
 )
 def test_a_bad_csv_row_is_named(tmp_path: Path, row: str, message: str) -> None:
     with pytest.raises(DatasetError, match=message):
-        fer2013.load(write_csv(tmp_path, [*good_rows(), row]))
+        load(write_csv(tmp_path, [*good_rows(), row]))
 
 
 def test_a_csv_without_its_columns_says_where_to_get_the_right_one(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").write_text("emotion,pixels\n")
     with pytest.raises(DatasetError, match="column 'Usage' is missing; get FER2013 from Kaggle"):
-        fer2013.load(tmp_path)
+        load(tmp_path)
+
+
+def test_a_csv_without_rows_and_one_that_is_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds no pictures"):
+        load(write_csv(tmp_path, []))
+    (tmp_path / "fer2013.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff")
+    with pytest.raises(DatasetError, match="not a CSV file that can be read"):
+        load(tmp_path)
 
 
 def test_a_dataset_without_privatetest_is_refused(tmp_path: Path) -> None:
     rows = [row for row in good_rows() if "PrivateTest" not in row]
-    with pytest.raises(DatasetError, match="has no PrivateTest pictures"):
-        fer2013.load(write_csv(tmp_path, rows))
+    with pytest.raises(DatasetError, match=r"fer2013\.csv: has no PrivateTest pictures"):
+        load(write_csv(tmp_path, rows))
 
 
 @pytest.mark.parametrize("where", [None, Path("/nonexistent")])
 def test_no_data_says_where_to_get_it(where: Path | None) -> None:
     with pytest.raises(DatasetError, match=r"get FER2013 from Kaggle .* DATA="):
-        fer2013.load(where)
+        load(where)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": "fer"}, "unknown label set 'fer'; known: fer2013, ferplus, folders"),
+        ({"split": "80/20"}, "unknown split '80/20'; known: official, 72/8/20"),
+        ({"side": 8}, "side must be 16 pixels or more, got 8"),
+        ({"labels": "folders"}, "holds no class folders"),
+    ],
+)
+def test_an_option_that_means_nothing_is_refused(
+    tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises((SettingsError, DatasetError), match=message):
+        load(write_csv(tmp_path, good_rows()), **options)  # type: ignore[arg-type]  # on purpose
 
 
 def test_a_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
     (tmp_path / "fer2013.npz").write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(DatasetError, match=r"not a FER2013 \.npz"):
-        fer2013.load(tmp_path)
+        load(tmp_path)
 
 
-def write_folders(root: Path, names: list[str]) -> Path:
-    for part in ("train", "test"):
-        for label, name in enumerate(FER2013):
-            folder = root / part / name
-            folder.mkdir(parents=True)
-            files = ["Training_1.png", "Training_2.png"] if part == "train" else names
-            for at, file in enumerate(files):
-                picture = np.full((60, 60), 30 * label + at, np.uint8)
-                cv2.imwrite(str(folder / file), picture)
-    return root
-
-
-def test_kaggles_folders_keep_the_official_parts(tmp_path: Path) -> None:
-    dataset = fer2013.load(write_folders(tmp_path, ["PublicTest_9.png", "PrivateTest_8.png"]))
-    assert [len(dataset.part(usage)) for usage in Usage] == [14, 7, 7]
-    assert dataset.faces.images.shape[1:] == (48, 48)
-    assert (dataset.part(Usage.PublicTest).images[1] == 30).all()
-
-
-def test_folders_without_publictest_hold_out_a_tenth_of_training(tmp_path: Path) -> None:
-    dataset = fer2013.load(write_folders(tmp_path, ["a.png"]))
-    assert [len(dataset.part(usage)) for usage in Usage] == [12, 2, 7]
-
-
-def test_a_missing_class_folder_is_named(tmp_path: Path) -> None:
-    root = write_folders(tmp_path, ["a.png"])
-    for path in (root / "test" / "disgust").iterdir():
-        path.unlink()
-    (root / "test" / "disgust").rmdir()
-    with pytest.raises(DatasetError, match="test/disgust: no such folder"):
-        fer2013.load(root)
-
-
-def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    root = write_folders(tmp_path, ["a.png"])
-    (root / "train" / "happy" / "b.png").write_text("not a picture")
-    with pytest.raises(DatasetError, match=r"happy/b\.png: not a picture"):
-        fer2013.load(root)
+@pytest.mark.parametrize(
+    ("array", "shape", "message"),
+    [
+        ("images", (4, 32, 32), r"images must be \(4, 48, 48\), got \(4, 32, 32\)"),
+        ("usage", (3,), r"usage must be \(4,\), got \(3,\)"),
+        ("ferplus_votes", (4, 8), r"votes must be \(4, 10\), got \(4, 8\)"),
+    ],
+)
+def test_an_npz_of_other_shapes_is_refused(
+    tmp_path: Path, array: str, shape: tuple[int, ...], message: str
+) -> None:
+    good = {"images": (4, 48, 48), "labels": (4,), "usage": (4,)}
+    arrays = {name: np.zeros(size, np.uint8) for name, size in {**good, array: shape}.items()}
+    np.savez(tmp_path / "fer2013.npz", **arrays)  # type: ignore[arg-type]  # the stub: a keyword
+    with pytest.raises(DatasetError, match=message):
+        load(tmp_path)
 
 
 def test_the_real_fer2013_has_its_official_sizes_and_known_copies(data: Path) -> None:
-    dataset = fer2013.load(data)
+    dataset = load(data)
     assert [len(dataset.part(usage)) for usage in Usage] == [28709, 3589, 3589]
+    assert dataset.fingerprint == OFFICIAL
     assert int((~dataset.leak_free).sum()) == 336
+
+
+def test_the_real_fer2013_has_ferplus_labels_for_some_of_its_faces(data: Path) -> None:
+    dataset = load(data, labels="ferplus")
+    assert [len(dataset.part(usage)) for usage in Usage] == [25057, 3199, 3152]
+    assert dataset.fingerprint == OFFICIAL
+
+
+def test_another_side_is_another_dataset(data: Path, tmp_path: Path) -> None:
+    faces = write_slice(data, tmp_path / "slice.npz", 60, 20, 20)
+    small, large = load(faces), load(faces, side=96)
+    assert large.faces.images.shape == (100, 96, 96)
+    assert large.fingerprint != small.fingerprint
+    halved = large.faces.images.reshape(100, 48, 2, 48, 2).mean((2, 4))
+    assert np.corrcoef(halved.ravel(), small.faces.images.ravel())[0, 1] > 0.99

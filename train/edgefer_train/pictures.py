@@ -1,0 +1,86 @@
+"""Picture files as the grey squares that a model learns from."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgefer.errors import DatasetError
+from edgefer.preprocess import Pixels, Preprocess, to_grey
+from edgefer.progress import shown
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
+"""Endings of the files that are read, in any case."""
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def read_grey(path: Path) -> Pixels:
+    """Return a picture file as grey uint8 (H, W), turned as its EXIF says.
+
+    Colour becomes grey by the conversion that the device uses; an alpha channel is left
+    out. Raises `DatasetError` for a file that is damaged or no picture, and for one of
+    16 bits: such files often use only some of their range (12 bits of a camera), so that
+    any fixed scaling would quietly make dark pictures of them.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise DatasetError(f"{path}: {exc.strerror or exc}") from exc
+    picture = _decoded(content)
+    if picture is None:
+        raise DatasetError(f"{path}: not a picture that can be read, or a damaged one")
+    if picture.dtype != np.uint8:
+        raise DatasetError(
+            f"{path}: has {8 * picture.itemsize} bits a channel, expected 8; scale its grey "
+            "levels to 0..255 and save it again"
+        )
+    return to_grey(np.asarray(picture, np.uint8))
+
+
+def brought_to(side: int, images: Pixels) -> Pixels:
+    """Return square pictures (N, H, H) as (N, side, side); the same array if they are that."""
+    if images.shape[1:] == (side, side):
+        return images
+    resize, brought = Preprocess(size=side).resize, np.empty((len(images), side, side), np.uint8)
+    for row in shown(range(len(images)), f"bringing pictures to {side}x{side}"):
+        brought[row] = resize(images[row])
+    return brought
+
+
+def _decoded(content: bytes) -> np.ndarray | None:
+    if not content or (content.startswith(PNG) and not _is_whole_png(content)):
+        return None
+    with _silence():
+        return cv2.imdecode(
+            np.frombuffer(content, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+        )
+
+
+def _is_whole_png(content: bytes) -> bool:
+    """Walk a PNG's chunks (RFC 2083, section 3): libpng would print what it finds wrong."""
+    at, kind = len(PNG), b""
+    while kind != b"IEND":
+        size = int.from_bytes(content[at : at + 4], "big")
+        kind, end = content[at + 4 : at + 8], at + 8 + size
+        stored = content[end : end + 4]
+        if len(stored) < 4 or zlib.crc32(content[at + 4 : end]) != int.from_bytes(stored, "big"):
+            return False
+        at = end + 4
+    return True
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep OpenCV from printing what the caller says in one line."""
+    logging = cv2.utils.logging
+    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)
