@@ -1,20 +1,25 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
+import tf_keras as keras
 
-from edgefer_train.batches import batches, steps_per_epoch
+from edgefer.errors import DatasetError, SettingsError
+from edgefer.preprocess import Preprocess
+from edgefer_train.balance import Balance
+from edgefer_train.batches import Share, batches, plain, steps_per_epoch
 from edgefer_train.dataset import Faces
 from edgefer_train.recipe import Augment
 
 STILL = Augment(flip=False, rotation=0, zoom=0, shift=0, brightness=0, contrast=0)
 
 
-def faces(count: int) -> Faces:
-    images = np.random.default_rng(1).integers(0, 256, (count, 48, 48), np.uint8)
-    return Faces(images, np.zeros(count, np.int8), None)
+def faces(count: int, side: int = 48, labels: int = 1) -> Faces:
+    images = np.random.default_rng(1).integers(0, 256, (count, side, side), np.uint8)
+    return Faces(images, (np.arange(count) % labels).astype(np.int8), None)
 
 
 def targets(count: int) -> dict[str, np.ndarray]:
@@ -66,3 +71,89 @@ def test_fewer_faces_than_a_batch_make_one_smaller_batch() -> None:
     assert steps_per_epoch(faces(3), 8) == 1
     (pictures, _), *_ = islice(batches(faces(3), targets(3), STILL, 8, seed=1), 1)
     assert len(pictures) == 3
+
+
+MIXED = Augment(erasing=0.5, shear=0.1, mixup=0.3)
+
+
+@pytest.mark.parametrize("balance", ["oversample", "undersample", "class_weights", "batches"])
+def test_a_balanced_stream_that_starts_late_equals_the_rest(balance: Balance) -> None:
+    some, heads = faces(13, labels=3), {"one": np.eye(3, dtype=np.float32)[np.arange(13) % 3]}
+    whole = list(islice(batches(some, heads, MIXED, 4, 3, balance=balance), 6))
+    late = list(islice(batches(some, heads, MIXED, 4, 3, first_step=4, balance=balance), 2))
+    for before, after in zip(whole[4:], late, strict=True):
+        assert len(before) == len(after) == (3 if balance == "class_weights" else 2)
+        for a, b in zip(before, after, strict=True):
+            assert (a.numpy() == b.numpy()).all()
+
+
+def test_an_epoch_is_as_long_as_balancing_makes_it() -> None:
+    some = Faces(faces(30).images, np.repeat([0, 1, 2], [20, 7, 3]).astype(np.int8), None)
+    lengths = {"none": 7, "class_weights": 7, "batches": 7, "oversample": 15, "undersample": 2}
+    assert {name: steps_per_epoch(some, 4, name) for name in lengths} == lengths  # type: ignore[arg-type]  # the names of a Literal
+
+
+def test_a_label_without_faces_cannot_be_balanced() -> None:
+    heads = {"one": np.eye(3, dtype=np.float32)[np.arange(12) % 2]}
+    names = ("happy", "sad", "disgust")
+    with pytest.raises(DatasetError, match="no picture of disgust"):
+        batches(faces(12, labels=2), heads, STILL, 4, 1, balance="oversample", labels=names)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+def test_the_shares_of_two_workers_make_up_the_whole_batch(replicas: int) -> None:
+    some, heads, of = faces(40), targets(40), 2 * replicas
+    whole = list(islice(batches(some, heads, MIXED, 16, 3, first_step=5), 2))
+    for worker in range(2):
+        share = Share(worker * replicas, replicas, of)
+        mine = batches(some, heads, MIXED, 16, 3, first_step=5, share=share)
+        for at, (pictures, said) in enumerate(islice(mine, 2 * replicas)):
+            start = (worker * replicas + at % replicas) * 16 // of
+            for mine_of, whole_of in zip((pictures, said), whole[at // replicas], strict=True):
+                expected = whole_of.numpy()[start : start + 16 // of]
+                assert mine_of.numpy() == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("size", "how", "unit"), [(9, STILL, 2), (6, MIXED, 4)])
+def test_a_batch_that_cannot_be_shared_is_refused(size: int, how: Augment, unit: int) -> None:
+    with pytest.raises(SettingsError, match=f"cannot be shared by 2 .* a multiple of {unit}$"):
+        batches(faces(12), targets(12), how, size, 1, share=Share(0, 1, 2))
+
+
+def test_a_teacher_sees_the_pictures_as_they_are_learnt_and_sets_the_targets() -> None:
+    def teach(pictures: Any, said: dict[str, Any]) -> dict[str, Any]:
+        assert pictures.shape == (4, 40, 40, 1)
+        return {name: values * 0 + pictures[0, 0, 0, 0] for name, values in said.items()}
+
+    taught = batches(faces(12), targets(12), MIXED, 4, 1, side=40, teach=teach)
+    (pictures, said), *_ = islice(taught, 1)
+    assert (said.numpy() == pictures.numpy()[0, 0, 0, 0]).all()
+
+
+def test_class_weights_reach_the_loss_of_the_first_head_alone() -> None:
+    some = Faces(faces(16).images, np.repeat([0, 1], [12, 4]).astype(np.int8), None)
+    heads = {name: np.eye(2, dtype=np.float32)[some.labels] for name in ("first", "second")}
+    picture = keras.layers.Input((48, 48, 1))
+    flat = keras.layers.Flatten()(picture)
+    # Zeros, so that each face's loss is ln 2.
+    outputs = {n: keras.layers.Dense(2, kernel_initializer="zeros", name=n)(flat) for n in heads}
+    model = keras.Model(picture, outputs)
+    model.compile(
+        keras.optimizers.SGD(0.0), keras.losses.CategoricalCrossentropy(True), run_eagerly=True
+    )
+    data = batches(some, heads, STILL, 4, 1, balance="class_weights")
+    _, _, weights = next(iter(data))
+    assert set(np.round(weights["first"].numpy(), 4)) <= {np.float32(0.6667), np.float32(2)}
+    seen = model.fit(data.take(1), verbose=0).history
+    mean = float(weights["first"].numpy().mean())
+    assert seen["first_loss"][0] == pytest.approx(mean * np.log(2), rel=1e-5)
+    assert seen["second_loss"][0] == pytest.approx(np.log(2), rel=1e-5)
+
+
+def test_faces_of_another_side_are_validated_as_a_device_resizes_them() -> None:
+    some = faces(3, side=96)
+    (pictures, _), *_ = plain(some, targets(3), side=48)
+    expected = np.stack([Preprocess(size=48).resize(image) for image in some.images])
+    assert (pictures.numpy() == Preprocess(size=48).to_float(expected)).all()
+    (as_they_are, _), *_ = plain(some, targets(3))
+    assert as_they_are.shape == (3, 96, 96, 1)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import cv2
 import pytest
+import tensorflow as tf
 
 from edgefer.errors import DatasetError, RunError
-from edgefer_train import fer2013
+from edgefer_train import sources
 from edgefer_train.fit import fit
 from edgefer_train.recipe import Fit, Recipe
 from edgefer_train.run import Run
@@ -24,6 +25,7 @@ architecture = "small"
 [fit]
 epochs = 4
 batch_size = 32
+sizes = [32, 48]
 # Compiling would take longer than these few steps.
 xla = false
 """
@@ -73,12 +75,12 @@ def test_a_killed_training_resumes_to_the_same_curve(faces: Path, tmp_path: Path
 def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     recipe = Recipe("small", fit=Fit(epochs=1, batch_size=32, xla=False))
     out = tmp_path_factory.mktemp("run") / "run"
-    return fit(recipe, "tiny", fer2013.load(faces), out, resume=False)
+    return fit(recipe, "tiny", sources.load(faces), out, resume=False)
 
 
 def test_a_run_tells_what_decided_it(trained: Run, faces: Path) -> None:
     record = trained.record()
-    assert record.fingerprint == fer2013.load(faces).fingerprint
+    assert record.fingerprint == sources.load(faces).fingerprint
     assert list(record.heads) == ["fer2013", "ferplus"]
     assert record.macs < 60e6
     assert record.parameters < 1e6
@@ -91,8 +93,39 @@ def test_a_run_shows_its_curves(trained: Run) -> None:
     assert picture.std() > 5, "something is drawn"
 
 
+def test_a_run_tells_how_it_ended(trained: Run) -> None:
+    outcome = trained.float.outcome()
+    assert outcome is not None
+    assert set(outcome.accuracy) == {"fer2013", "ferplus"}
+    assert all(0.25 <= value <= 4 for value in outcome.temperature.values())
+    assert outcome.calibration_error["fer2013"] < 0.2
+
+
+def test_a_run_can_be_followed_in_tensorboard(trained: Run) -> None:
+    (events,) = (trained.folder / "tensorboard" / "float").glob("events.*")
+    tags = {
+        value.tag
+        for record in tf.data.TFRecordDataset(str(events))
+        for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value
+    }
+    assert {"fer2013_loss", "val_fer2013_accuracy"} <= tags
+
+
+def test_early_stopping_ends_a_fit_and_a_resume_leaves_it_ended(
+    faces: Path, tmp_path: Path
+) -> None:
+    still = Fit(
+        epochs=9, batch_size=32, xla=False, learning_rate=0.0, schedule="plateau", early_stopping=2
+    )
+    recipe = Recipe("small", fit=still)
+    for resume in (False, True):
+        run = fit(recipe, "tiny", sources.load(faces), tmp_path / "run", resume)
+        assert len(run.float.rows()) < 9
+        assert run.float.model.is_file()
+
+
 def test_without_votes_there_is_one_head(faces: Path, tmp_path: Path) -> None:
-    whole = fer2013.load(faces)
+    whole = sources.load(faces)
     bare = dataclasses.replace(whole, faces=dataclasses.replace(whole.faces, votes=None))
     recipe = Recipe("small", fit=Fit(epochs=1, batch_size=32, xla=False))
     run = fit(recipe, "tiny", bare, tmp_path / "run", resume=False)
@@ -103,20 +136,20 @@ def test_without_votes_there_is_one_head(faces: Path, tmp_path: Path) -> None:
 def test_labels_that_the_dataset_lacks_are_refused(faces: Path, tmp_path: Path) -> None:
     recipe = Recipe("small", labels="ferplus")
     with pytest.raises(DatasetError, match="wants the labels of ferplus, fer2013 has angry"):
-        fit(recipe, "tiny", fer2013.load(faces), tmp_path / "run", resume=False)
+        fit(recipe, "tiny", sources.load(faces), tmp_path / "run", resume=False)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_training_is_never_overwritten(trained: Run, faces: Path) -> None:
     recipe = trained.record().recipe
     with pytest.raises(RunError, match="already holds a training; add --resume"):
-        fit(recipe, "tiny", fer2013.load(faces), trained.folder, resume=False)
+        fit(recipe, "tiny", sources.load(faces), trained.folder, resume=False)
 
 
 def test_another_recipe_cannot_resume_it(trained: Run, faces: Path) -> None:
     other = Recipe("small", fit=Fit(epochs=9))
     with pytest.raises(RunError, match="was trained with another recipe"):
-        fit(other, "tiny", fer2013.load(faces), trained.folder, resume=True)
+        fit(other, "tiny", sources.load(faces), trained.folder, resume=True)
 
 
 def test_a_folder_without_training_says_what_to_run(tmp_path: Path) -> None:

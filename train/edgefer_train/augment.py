@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from edgefer_train.recipe import Augment
@@ -13,47 +15,82 @@ Tensor = Any
 """A `tf.Tensor`; TensorFlow ships no types."""
 
 
-def augment(images: Tensor, how: Augment, seed: Tensor, side: int) -> Tensor:
-    """Change float32 pictures (B, S, S, 1) in 0..1, the same way for the same seed (2,).
+class Draw:
+    """Stateless draws for the pictures of a batch, a new stream for each call.
 
-    Returns (B, side, side, 1): a change of size costs nothing beside the geometry.
+    The numbers are those of the whole batch, whichever of its places are asked for:
+    workers that share a batch draw what one would.
     """
-    draw = _Draw(tf.shape(images)[0], seed)
+
+    def __init__(self, seed: Tensor, size: int, at: Tensor) -> None:
+        self.seed = seed
+        """(2,) int64."""
+        self.size = size
+        """Pictures in the whole batch."""
+        self.at = at
+        """(n,) int64, the places of the pictures in the batch."""
+        self.calls = 0
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        """Return (n,) float32 in [low, high)."""
+        return self._mine(tf.random.stateless_uniform([self.size], self._next(), low, high))
+
+    def beta(self, alpha: float) -> Tensor:
+        """Return (n,) float32 from Beta(alpha, alpha), as a share of two gamma draws."""
+        mine, other = tf.unstack(tf.random.stateless_gamma([2, self.size], self._next(), alpha))
+        return self._mine(tf.math.divide_no_nan(mine, mine + other))
+
+    def _next(self) -> Tensor:
+        self.calls += 1
+        return tf.stack([self.seed[0], self.seed[1] * 64 + self.calls])
+
+    def _mine(self, drawn: Tensor) -> Tensor:
+        return drawn if self.at.shape[0] == self.size else tf.gather(drawn, self.at)
+
+
+def augment(images: Tensor, how: Augment, draw: Draw, side: int) -> Tensor:
+    """Change float32 pictures (n, S, S, 1) in 0..1, the same way for the same draws.
+
+    Returns (n, side, side, 1): a change of size costs nothing beside the geometry.
+    """
     images = _move(images, how, draw, side)
     images = _light(images, how, draw)
     return _erase(images, how, draw)
 
 
-class _Draw:
-    """Stateless uniform draws, a new stream for each call."""
+def mixup(values: Sequence[Tensor], alpha: float, draw: Draw) -> list[Tensor]:
+    """Blend each face with its neighbour by a share from Beta(alpha, alpha).
 
-    def __init__(self, count: Tensor, seed: Tensor) -> None:
-        self.count = count
-        self.seed = seed
-        self.calls = 0
+    `values` (n, ...) belong to the same faces: pictures, targets, weights. Places 0 and 1
+    are neighbours, 2 and 3, and so on: an even part of a batch needs no other part.
+    Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization".
+    """
+    count = values[0].shape[0]
+    neighbour = np.minimum(np.arange(count) ^ 1, count - 1)
+    share = draw.beta(alpha)
 
-    def __call__(self, low: float, high: float) -> Tensor:
-        """(B,) float32 in [low, high)."""
-        self.calls += 1
-        seed = tf.stack([self.seed[0], self.seed[1] * 64 + self.calls])
-        return tf.random.stateless_uniform([self.count], seed, low, high)
+    def blended(value: Tensor) -> Tensor:
+        own = tf.reshape(share, [-1] + [1] * (len(value.shape) - 1))
+        return own * value + (1 - own) * tf.gather(value, neighbour)
+
+    return [blended(value) for value in values]
 
 
-def _move(images: Tensor, how: Augment, draw: _Draw, side: int) -> Tensor:
+def _move(images: Tensor, how: Augment, draw: Draw, side: int) -> Tensor:
     """Rotate, zoom, shear, shift and flip about the centre, on to `side` pixels."""
-    angle = draw(-how.rotation, how.rotation) * (math.pi / 180)
+    angle = draw.uniform(-how.rotation, how.rotation) * (math.pi / 180)
     step = images.shape[1] / side
-    scale_x = step * (1 + draw(-how.zoom, how.zoom))
-    scale_y = step * (1 + draw(-how.zoom, how.zoom))
+    scale_x = step * (1 + draw.uniform(-how.zoom, how.zoom))
+    scale_y = step * (1 + draw.uniform(-how.zoom, how.zoom))
     if how.flip:
-        scale_x *= tf.sign(draw(-1, 1))
-    shear = draw(-how.shear, how.shear)
+        scale_x *= tf.sign(draw.uniform(-1, 1))
+    shear = draw.uniform(-how.shear, how.shear)
     cos, sin = tf.cos(angle), tf.sin(angle)
     a, b = cos * scale_x, (shear * cos - sin) * scale_y
     d, e = sin * scale_x, (shear * sin + cos) * scale_y
     centre, middle = (images.shape[1] - 1) / 2, (side - 1) / 2
-    c = centre - (a + b) * middle + draw(-how.shift, how.shift)
-    f = centre - (d + e) * middle + draw(-how.shift, how.shift)
+    c = centre - (a + b) * middle + draw.uniform(-how.shift, how.shift)
+    f = centre - (d + e) * middle + draw.uniform(-how.shift, how.shift)
     zero = tf.zeros_like(a)
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
@@ -65,27 +102,27 @@ def _move(images: Tensor, how: Augment, draw: _Draw, side: int) -> Tensor:
     )
 
 
-def _light(images: Tensor, how: Augment, draw: _Draw) -> Tensor:
+def _light(images: Tensor, how: Augment, draw: Draw) -> Tensor:
     """Change brightness and contrast about the picture's mean; stays in 0..1."""
     if not (how.brightness or how.contrast):
         return images
-    gain = draw(1 - how.contrast, 1 + how.contrast)[:, None, None, None]
-    offset = draw(-how.brightness, how.brightness)[:, None, None, None]
+    gain = draw.uniform(1 - how.contrast, 1 + how.contrast)[:, None, None, None]
+    offset = draw.uniform(-how.brightness, how.brightness)[:, None, None, None]
     mean = tf.reduce_mean(images, (1, 2, 3), keepdims=True)
     return tf.clip_by_value((images - mean) * gain + mean + offset, 0, 1)
 
 
-def _erase(images: Tensor, how: Augment, draw: _Draw) -> Tensor:
+def _erase(images: Tensor, how: Augment, draw: Draw) -> Tensor:
     """Replace a square of a tenth to a third of the side by mid-grey (Zhong et al. 2020)."""
     if not how.erasing:
         return images
     side = tf.cast(tf.shape(images)[1], tf.float32)
-    size = draw(0.1, 0.33) * side * tf.cast(draw(0, 1) < how.erasing, tf.float32)
+    size = draw.uniform(0.1, 0.33) * side * tf.cast(draw.uniform(0, 1) < how.erasing, tf.float32)
     at = tf.range(side)[None, :]
 
     def inside(start: Tensor) -> Tensor:
         return (at >= start[:, None]) & (at < (start + size)[:, None])
 
-    rows, columns = (inside(draw(0, 1) * (side - size)) for _ in range(2))
+    rows, columns = (inside(draw.uniform(0, 1) * (side - size)) for _ in range(2))
     hole = rows[:, :, None, None] & columns[:, None, :, None]
     return tf.where(hole, 0.5, images)

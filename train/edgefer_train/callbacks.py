@@ -11,7 +11,9 @@ import tf_keras as keras
 
 from edgefer.progress import progress_bar
 from edgefer_train.curves import draw_curves
+from edgefer_train.recipe import Fit
 from edgefer_train.run import Stage
+from edgefer_train.schedule import has_ended, rate_after
 
 
 class Bar(keras.callbacks.Callback):
@@ -90,6 +92,55 @@ class Keep(keras.callbacks.Callback):
         self.stage.add_row({"epoch": epoch + 1, "seconds": seconds, **logs})
         draw_curves(self.stage, f"{self.model.name}, {self.stage.name}")
         self.manager.save()
+
+
+class Rate(keras.callbacks.Callback):
+    """Sets the next epoch's rate on a plateau schedule, and ends a fit that learns no more."""
+
+    def __init__(self, stage: Stage, how: Fit, metric: str) -> None:
+        super().__init__()
+        self.stage = stage
+        self.how = how
+        self.metric = metric
+
+    def scores(self) -> list[float]:
+        """Return the metric of each epoch so far."""
+        return [float(row[self.metric]) for row in self.stage.rows()]
+
+    def ended(self) -> bool:
+        """Return whether early stopping has ended the fit."""
+        return has_ended(self.scores(), self.how)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the rate that the history asks for."""
+        if self.how.schedule == "plateau":
+            self.model.optimizer.learning_rate.assign(rate_after(self.scores(), self.how))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Stop where that is due; `Keep`, which writes the history, must come first."""
+        self.model.stop_training = self.ended()
+
+
+class Board(keras.callbacks.Callback):
+    """Writes each epoch's figures for TensorBoard."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.folder = str(stage.board)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Open a file of events; a resumed fit adds one beside the older."""
+        self.writer = tf.summary.create_file_writer(self.folder)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write the figures."""
+        with self.writer.as_default(step=epoch + 1):
+            for name, value in (logs or {}).items():
+                tf.summary.scalar(name, value)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Close the file."""
+        self.writer.close()
 
 
 class Averaged:

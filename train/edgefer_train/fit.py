@@ -9,14 +9,17 @@ import numpy as np
 import tf_keras as keras
 
 from edgefer.errors import DatasetError
-from edgefer.labels import FERPLUS, label_set
+from edgefer.labels import FERPLUS, LABEL_SETS
 from edgefer.machine import machine
 from edgefer_train.architectures import build, macs, one_head, parameters
 from edgefer_train.batches import Targets, batches, plain, steps_per_epoch
-from edgefer_train.callbacks import Bar, Keep
-from edgefer_train.dataset import SIDE, Dataset, Faces, Usage, soft_labels
-from edgefer_train.recipe import Fit, Recipe
+from edgefer_train.calibration import calibrate
+from edgefer_train.callbacks import Bar, Board, Keep, Rate
+from edgefer_train.dataset import Dataset, Faces, Usage, soft_labels
+from edgefer_train.recipe import Recipe
 from edgefer_train.run import Record, Run, Stage, save_model, versions
+from edgefer_train.schedule import optimizer_of
+from edgefer_train.teachers import Teachers, hire
 
 VOTES = "ferplus"
 """Name of the second head."""
@@ -29,35 +32,48 @@ def fit(recipe: Recipe, recipe_name: str, dataset: Dataset, out: Path, resume: b
     PublicTest. Raises `RunError` when `out` holds another training and `DatasetError`
     when the dataset has other labels than the recipe wants.
     """
-    if label_set(recipe.labels) != dataset.labels:
+    wanted = LABEL_SETS.get(recipe.labels, dataset.labels)
+    if wanted != dataset.labels:
         raise DatasetError(
             f"the recipe wants the labels of {recipe.labels}, {dataset.name} has "
             f"{', '.join(dataset.labels)}; change `labels` in the recipe"
         )
     keras.utils.set_random_seed(recipe.seed)
-    run, model = Run(out), build(recipe.architecture, heads_of(recipe, dataset))
+    run, model = Run(out), _build(recipe, dataset, recipe.side)
     run.start(record_of(recipe, recipe_name, dataset, model), resume)
     # While the pictures grow, the same layers must take any side.
-    fitted = (
-        build(recipe.architecture, heads_of(recipe, dataset), None) if recipe.fit.sizes else model
+    fitted = _build(recipe, dataset, None) if recipe.fit.sizes else model
+    fit_stage(
+        fitted, run.float, recipe, dataset, hire(recipe.distill, dataset.part(Usage.Training))
     )
-    fit_stage(fitted, run.float, recipe, dataset)
     model.set_weights(fitted.get_weights())
-    save_model(one_head(model, recipe.labels), run.float.model)
+    validation = dataset.part(Usage.PublicTest)
+    calibrate(model, run.float, validation, targets_of(recipe, dataset, validation))
+    save_model(model, run.float.model)
     return run
 
 
-def fit_stage(model: Any, stage: Stage, recipe: Recipe, dataset: Dataset) -> None:
+def _build(recipe: Recipe, dataset: Dataset, side: int | None) -> Any:
+    heads = heads_of(recipe, dataset)
+    return build(recipe.architecture, heads, side, recipe.weights, recipe.frozen)
+
+
+def fit_stage(
+    model: Any, stage: Stage, recipe: Recipe, dataset: Dataset, teachers: Teachers | None = None
+) -> None:
     """Fit a model from the stage's last checkpoint on; it ends with the best averaged weights."""
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
-    steps = steps_per_epoch(training, recipe.fit.batch_size)
+    steps = steps_per_epoch(training, recipe.fit.batch_size, recipe.fit.balance)
     compile_for(model, recipe, steps)
     metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
-    keep = Keep(stage, plain(validation, targets_of(recipe, validation)), metric)
+    keep = Keep(stage, plain(validation, targets_of(recipe, dataset, validation)), metric)
     first = keep.restore(model)
-    targets = targets_of(recipe, training)
-    for side, last in parts(recipe.fit):
-        if first >= last:
+    targets = targets_of(recipe, dataset, training)
+    if teachers:
+        targets = teachers.before(targets)
+    rate = Rate(stage, recipe.fit, f"val_{metric}")
+    for side, last in parts(recipe):
+        if first >= last or rate.ended():
             continue
         data = batches(
             training,
@@ -67,58 +83,58 @@ def fit_stage(model: Any, stage: Stage, recipe: Recipe, dataset: Dataset) -> Non
             recipe.seed,
             first_step=first * steps,
             side=side,
+            balance=recipe.fit.balance,
+            labels=dataset.labels,
+            teach=teachers,
         )
         model.fit(
             data,
             epochs=last,
             initial_epoch=first,
             steps_per_epoch=steps,
-            callbacks=[keep, Bar(recipe.fit.epochs, steps, first)],
+            callbacks=[keep, rate, Board(stage), Bar(recipe.fit.epochs, steps, first)],
             verbose=0,
         )
         first = last
     model.load_weights(stage.weights)
 
 
-def parts(how: Fit) -> list[tuple[int, int]]:
+def parts(recipe: Recipe) -> list[tuple[int, int]]:
     """Return the side of the pictures in each part of a fit, and the epoch that ends the part."""
-    sizes = how.sizes or (SIDE,)
-    return [(side, how.epochs * at // len(sizes)) for at, side in enumerate(sizes, 1)]
+    sizes, epochs = recipe.fit.sizes or (recipe.side,), recipe.fit.epochs
+    return [(side, epochs * at // len(sizes)) for at, side in enumerate(sizes, 1)]
 
 
 def heads_of(recipe: Recipe, dataset: Dataset) -> dict[str, int]:
     """Return the outputs' sizes: the recipe's labels, and FER+ votes where they are known."""
-    heads = {recipe.labels: len(label_set(recipe.labels))}
-    if dataset.faces.votes is not None and recipe.fit.votes_weight > 0:
+    heads = {recipe.labels: len(dataset.labels)}
+    if _learns_votes(recipe, dataset.faces):
         heads[VOTES] = len(FERPLUS)
     return heads
 
 
-def targets_of(recipe: Recipe, faces: Faces) -> Targets:
+def targets_of(recipe: Recipe, dataset: Dataset, faces: Faces) -> Targets:
     """Return what each head should say of each face, as distributions over its labels."""
-    targets = {recipe.labels: np.eye(len(label_set(recipe.labels)), dtype=np.float32)[faces.labels]}
-    if faces.votes is not None and recipe.fit.votes_weight > 0:
-        targets[VOTES] = soft_labels(faces.votes)
+    targets = {recipe.labels: _one_hot(faces.labels, len(dataset.labels))}
+    if faces.votes is not None and _learns_votes(recipe, faces):
+        shares = soft_labels(faces.votes)
+        soft = recipe.fit.soft_labels
+        targets[VOTES] = shares if soft else _one_hot(shares.argmax(-1), len(FERPLUS))
     return targets
 
 
+def _learns_votes(recipe: Recipe, faces: Faces) -> bool:
+    wanted = recipe.labels == VOTES or recipe.fit.votes_weight > 0
+    return faces.votes is not None and wanted
+
+
+def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:
+    return np.eye(count, dtype=np.float32)[labels]
+
+
 def compile_for(model: Any, recipe: Recipe, steps: int) -> None:
-    """Give the model its losses and SGD along a cosine with warm-up."""
-    how = recipe.fit
-    warmup = round(how.warmup_epochs * steps)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, how.epochs * steps - warmup, warmup_target=how.learning_rate, warmup_steps=warmup
-    )
-    optimizer = keras.optimizers.SGD(
-        rate,
-        momentum=0.9,
-        nesterov=True,
-        # Decoupled from the momentum: ten times the figure that coupled decay would need.
-        weight_decay=10 * how.weight_decay,
-        use_ema=how.average > 0,
-        ema_momentum=how.average,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    """Give the model its losses and its optimizer."""
+    how, optimizer = recipe.fit, optimizer_of(recipe.fit, steps)
     cross_entropy = keras.losses.CategoricalCrossentropy
     smoothed, plain_one = cross_entropy(True, how.label_smoothing), cross_entropy(True)
     if len(model.outputs) == 1:
@@ -139,7 +155,7 @@ def record_of(recipe: Recipe, recipe_name: str, dataset: Dataset, model: Any) ->
     return Record(
         recipe_name=recipe_name,
         recipe=recipe,
-        heads={name: label_set(name) for name in model.output_names},
+        heads={name: labels_of(name, dataset) for name in model.output_names},
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         parameters=parameters(primary),
@@ -147,3 +163,8 @@ def record_of(recipe: Recipe, recipe_name: str, dataset: Dataset, model: Any) ->
         versions=versions(),
         machine=machine(),
     )
+
+
+def labels_of(head: str, dataset: Dataset) -> tuple[str, ...]:
+    """Return the labels of a head: a known set's, or the dataset's own."""
+    return LABEL_SETS.get(head, dataset.labels)

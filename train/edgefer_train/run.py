@@ -7,10 +7,12 @@ import importlib.metadata
 import io
 import platform
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from edgefer.errors import DatasetError, RunError
 from edgefer_train.dataset import Dataset
@@ -35,6 +37,17 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     machine: str
 
 
+class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a fit ended, by head on PublicTest, which chose the epoch; never on PrivateTest."""
+
+    accuracy: dict[str, float]
+    """Share of the pictures that one label has most of the target of."""
+    temperature: dict[str, float]
+    """Of least log-loss (Guo et al. 2017)."""
+    calibration_error: dict[str, float]
+    """At that temperature."""
+
+
 class Stage:
     """One fit of a run, `float` or `qat`: its model, its curves and how to go on with it."""
 
@@ -43,13 +56,25 @@ class Stage:
         self.weights = folder / f"{name}.weights.h5"
         """The moving average of the epoch that did best on PublicTest."""
         self.model = folder / f"{name}.h5"
-        """The same as a whole model with one head; written when the fit is done."""
+        """The same as a whole model; written when the fit is done."""
         self.history = folder / f"{name}.csv"
         self.checkpoint = folder / f"{name}.checkpoint"
+        self.board = folder / "tensorboard" / name
+        self.outcome_file = folder / f"{name}.json"
 
     def minutes(self) -> float:
         """Wall time of all epochs so far, those before a resume included."""
         return sum(float(row["seconds"]) for row in self.rows()) / 60
+
+    def outcome(self) -> Outcome | None:
+        """Return how the finished fit ended, or None."""
+        if not self.outcome_file.exists():
+            return None
+        return msgspec.json.decode(self.outcome_file.read_bytes(), type=Outcome)
+
+    def end(self, outcome: Outcome) -> None:
+        """Write how the fit ended."""
+        write_beside(self.outcome_file, msgspec.json.format(msgspec.json.encode(outcome)))
 
     def rows(self) -> list[dict[str, str]]:
         """Return one dict of figures an epoch."""
@@ -138,6 +163,13 @@ def save_model(model: Any, path: Path) -> None:
         warnings.simplefilter("ignore", UserWarning)
         model.save(beside, include_optimizer=False, save_format="h5")
     beside.replace(path)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an .npz file whole or not at all."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # the stub knows one keyword
+    write_beside(path, content.getvalue())
 
 
 def write_beside(path: Path, content: bytes) -> None:

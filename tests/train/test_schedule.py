@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from edgefer_train.recipe import Fit
+from edgefer_train.schedule import has_ended, optimizer_of, rate_after
+
+PLATEAU = Fit(learning_rate=0.8, schedule="plateau", plateau_patience=2, plateau_factor=0.5)
+
+
+@pytest.mark.parametrize(
+    ("scores", "rate"),
+    [
+        ([], 0.8),
+        ([0.1, 0.2, 0.3], 0.8),
+        ([0.3, 0.2], 0.8),
+        ([0.3, 0.2, 0.3], 0.4),
+        ([0.3, 0.2, 0.3, 0.4, 0.1], 0.4),
+        ([0.3, 0.2, 0.3, 0.2, 0.1], 0.2),
+    ],
+)
+def test_the_rate_falls_when_accuracy_rises_no_more(scores: list[float], rate: float) -> None:
+    assert rate_after(scores, PLATEAU) == pytest.approx(rate)
+
+
+def test_early_stopping_waits_as_long_as_it_is_told() -> None:
+    how = Fit(early_stopping=2)
+    assert not has_ended([], how)
+    assert not has_ended([0.5, 0.4], how)
+    assert has_ended([0.5, 0.4, 0.5], how)
+    assert not has_ended([0.5, 0.4, 0.6, 0.5], how)
+    assert not has_ended([0.5, 0.1, 0.1, 0.1], Fit(early_stopping=0))
+
+
+def test_a_cosine_warms_up_and_ends_at_zero() -> None:
+    how = Fit(epochs=10, learning_rate=0.1, warmup_epochs=1)
+    rate = optimizer_of(how, steps_per_epoch=100)._learning_rate
+    assert float(rate(50)) == pytest.approx(0.05)
+    assert float(rate(100)) == pytest.approx(0.1)
+    assert float(rate(1000)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_scales_shifts_and_biases_do_not_decay(name: str) -> None:
+    import tf_keras as keras
+
+    optimizer = optimizer_of(Fit(optimizer=name, schedule="constant", average=0), 1)
+    net = keras.Sequential([keras.layers.Dense(2), keras.layers.BatchNormalization()])
+    net.build((None, 3))
+    optimizer.build(net.trainable_variables)
+    decayed = [v.name for v in net.trainable_variables if optimizer._use_weight_decay(v)]
+    assert [name.rpartition("/")[2] for name in decayed] == ["kernel:0"]

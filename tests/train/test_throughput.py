@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+from click.testing import CliRunner
+
+from edgefer.cli import main
+from edgefer_train.recipe import Fit, Recipe
+from edgefer_train.throughput import (
+    Fed,
+    Throughput,
+    describe,
+    noise,
+    throughput,
+    time_pipeline,
+    time_turn,
+)
+
+BATCH = np.zeros((8, 4), np.float32)
+
+
+def net() -> Any:
+    model = keras.Sequential([keras.layers.Dense(1, input_shape=(4,))])
+    model.compile("sgd", "mse")
+    return model
+
+
+def slow_feed(milliseconds: int) -> Any:
+    """Batches that each take some time, for which they wait instead of working."""
+    end = tf.data.Dataset.from_generator(
+        itertools.count, output_signature=tf.TensorSpec((), tf.int32)
+    )
+
+    def wait(_: Any) -> Any:
+        tf.py_function(lambda: __import__("time").sleep(milliseconds / 1e3), [], [])
+        return BATCH, BATCH[:, :1]
+
+    return end.map(wait)
+
+
+def test_a_turn_sees_how_long_its_feed_takes() -> None:
+    model = net()
+    quick = tf.data.Dataset.from_tensors((BATCH, BATCH[:, :1])).repeat()
+    time_turn(model, quick, 1)
+    bare, fed = time_turn(model, quick, 5), time_turn(model, slow_feed(30), 5)
+    assert fed.wall > 0.03
+    assert bare.wall < fed.wall
+
+
+def test_the_noise_has_the_size_and_the_heads_of_the_recipe() -> None:
+    dataset = noise(Recipe("small", side=96, fit=Fit(votes_weight=1.0)))
+    assert dataset.faces.images.shape == (28_709, 96, 96)
+    assert len(np.unique(dataset.faces.labels)) == len(dataset.labels) == 7
+    assert dataset.faces.votes is not None
+
+
+def test_the_pipeline_alone_is_timed_by_what_it_takes_of_the_processor() -> None:
+    data = tf.data.Dataset.range(10**6).map(lambda at: tf.zeros((64, 64)) + tf.cast(at, tf.float32))
+    assert 0 < time_pipeline(data, count=5, turns=3) < 0.1
+
+
+def test_a_net_is_timed_at_every_side_that_its_pictures_have() -> None:
+    recipe = Recipe("tiny", fit=Fit(batch_size=8, xla=False, sizes=(24, 32)))
+    done = throughput(recipe, "mine", seconds=0.2)
+    assert [one.side for one in done.sides] == [24, 32]
+    for one in done.sides:
+        assert one.pairs >= 3
+        assert one.bare > 0
+        assert one.quartiles[0] <= one.ratio <= one.quartiles[1]
+        assert one.step_cpu_ms > one.pipeline_cpu_ms > 0
+
+
+def test_the_benchmark_names_its_machine_and_its_spread() -> None:
+    fed = Fed(48, 7, 390.0, 380.0, 0.974, (0.96, 0.98), 0.987, 610.0, 8.2)
+    text = describe(Throughput("AMD EPYC, 2 cores", "small", 128, (fed,)))
+    assert text.startswith("small, batches of 128, on AMD EPYC, 2 cores\n")
+    assert "0.974 (0.960 to 0.980)" in text
+    assert "0.987" in text
+
+
+@pytest.mark.parametrize("words", [("--recipe", "smal"), ("--seconds", "0")])
+def test_a_benchmark_that_cannot_run_says_so_at_once(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(main, ["data", "throughput", *words])
+    assert done.exit_code in {1, 2}
+    assert "smal" in done.stderr or "--seconds" in done.stderr
