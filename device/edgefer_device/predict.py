@@ -51,11 +51,11 @@ def predictions(
 
 def describe(prediction: Prediction) -> str:
     """Return a prediction for people: `party.jpg: happy 93 %, unknown`."""
-    said = [_said(face) for face in prediction.faces]
-    return f"{prediction.image}: {', '.join(said) or 'no face'}"
+    return f"{prediction.image}: {', '.join(map(said, prediction.faces)) or 'no face'}"
 
 
-def _said(face: Face) -> str:
+def said(face: Face) -> str:
+    """Return what is said of a face: `happy 93 %`, or `unknown`."""
     if face.label == UNKNOWN:
         return UNKNOWN
     return f"{face.label} {100 * face.probabilities[face.label]:.0f} %"

@@ -1,0 +1,141 @@
+"""Annotated pictures: readable, complete, and never in the place of another picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from edgefer.cli import main
+from edgefer.errors import SettingsError
+from edgefer.messages import Box, Face
+from edgefer.preprocess import Pixels
+from edgefer_device.annotate import annotate, targets
+
+
+def edgefer(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def face(box: Box, label: str = "happy") -> Face:
+    return Face(1, box, 0.9, label, {"happy": 0.93, "sad": 0.07})
+
+
+def ground(level: int, height: int = 480, width: int = 640) -> Pixels:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_frame_and_words_show_on_any_ground(level: int) -> None:
+    box = Box(200, 200, 160, 160)
+    drawn = annotate(ground(level), [face(box)])
+    words = drawn[120:195, 190:420]
+    assert (words > 230).any()
+    assert (words < 40).any()
+    around = drawn[195:365, 195:365]
+    assert (around > 230).any()
+    assert (around < 40).any()
+    inside = drawn[215:345, 215:345]
+    assert (inside == level).all(), "the face itself stays as it is"
+
+
+def test_without_a_face_nothing_is_drawn() -> None:
+    assert (annotate(ground(77), []) == 77).all()
+
+
+def test_the_picture_that_was_given_stays_as_it_is() -> None:
+    picture = ground(77)
+    annotate(picture, [face(Box(200, 200, 160, 160))])
+    assert (picture == 77).all()
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(0, 0, 640, 480),
+        Box(-40, -40, 200, 200),
+        Box(560, 400, 200, 200),
+        Box(300, 0, 40, 40),
+    ],
+)
+def test_words_stay_within_the_picture(box: Box) -> None:
+    drawn = annotate(ground(128), [face(box)])
+    assert drawn.shape == (480, 640, 3)
+    dark = (drawn == (22, 20, 18)).all(-1)
+    assert dark.sum() > 800, "a plate is there"
+
+
+def test_neighbours_words_do_not_cover_each_other_or_a_face() -> None:
+    boxes = [Box(200 + 70 * at, 200, 60, 60) for at in range(4)]
+    drawn = annotate(ground(128), [face(box) for box in boxes])
+    dark = (drawn == (22, 20, 18)).all(-1).astype(np.uint8)
+    alone = annotate(ground(128), [face(boxes[0])])
+    one = (alone == (22, 20, 18)).all(-1).sum()
+    assert dark.sum() > 3.9 * one
+    for box in boxes:
+        left, top = int(box.left) + 8, int(box.top) + 8
+        assert (drawn[top : top + 44, left : left + 44] == 128).all()
+
+
+def test_a_small_picture_is_enlarged_for_its_words() -> None:
+    drawn = annotate(ground(128, 48, 48), [face(Box(4, 4, 40, 40))])
+    assert drawn.shape == (640, 640, 3)
+    assert annotate(ground(128, 4, 900), [face(Box(0, 0, 4, 4))]).shape == (4, 900, 3)
+
+
+def test_nothing_is_written_unless_asked(data: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "party.jpg"
+    photo.write_bytes((data / "photos" / "2008_001322.jpg").read_bytes())
+    assert edgefer("predict", photo).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["party.jpg"]
+
+
+def test_the_annotated_picture_lies_beside_and_the_source_stays(data: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "party.jpg"
+    photo.write_bytes((data / "photos" / "2008_001322.jpg").read_bytes())
+    before = photo.read_bytes()
+    done = edgefer("predict", photo, "--annotate", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    assert "happy" in done.stdout
+    assert photo.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"party.jpg", "party.annotated.jpg"}
+    drawn, source = (cv2.imread(str(path)) for path in (tmp_path / "party.annotated.jpg", photo))
+    assert drawn is not None
+    assert source is not None
+    assert drawn.shape[1] == 640
+    again = edgefer("predict", photo, "--annotate", tmp_path)
+    assert again.exit_code == 0, "an annotated picture of ours is written anew"
+
+
+def test_a_picture_that_is_read_is_never_replaced(tmp_path: Path) -> None:
+    images = [tmp_path / "a.jpg", tmp_path / "a.annotated.jpg"]
+    with pytest.raises(SettingsError, match=r"a\.annotated\.jpg: is a picture to read"):
+        targets(images, tmp_path)
+    assert targets(images, tmp_path / "out") == {
+        images[0]: tmp_path / "out" / "a.annotated.jpg",
+        images[1]: tmp_path / "out" / "a.annotated.annotated.jpg",
+    }
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
+    images = [tmp_path / "one" / "a.jpg", tmp_path / "two" / "a.jpg"]
+    with pytest.raises(SettingsError, match="would both become"):
+        targets(images, tmp_path / "out")
+
+
+def test_a_form_that_is_not_written_becomes_png(tmp_path: Path) -> None:
+    image = tmp_path / "a.tiff"
+    assert targets([image], tmp_path) == {image: tmp_path / "a.annotated.png"}
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(data: Path, tmp_path: Path) -> None:
+    photo = data / "photos" / "2008_001322.jpg"
+    (tmp_path / "file").write_text("mine")
+    done = edgefer("predict", photo, "--annotate", tmp_path / "file")
+    assert done.exit_code == 1
+    assert "could not be written: " in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert (tmp_path / "file").read_text() == "mine"

@@ -1,0 +1,89 @@
+"""A folder of figures that comes to be whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from edgefer.errors import SettingsError
+
+
+@contextmanager
+def report_folder(out: Path, record: str, mark: str) -> Iterator[Path]:
+    """Yield a new folder that takes the place of `out` when the block ends well.
+
+    A report is known by its `record`, a JSON file with the key `mark` that lists under
+    `files` all that belongs to it; an older one at `out` is replaced. Raises
+    `SettingsError` at once, before anything is measured, when anything else lies there or
+    the folder cannot be made.
+    """
+    beside, aside = (out.with_name(f".{out.name}.{end}") for end in ("part", "old"))
+    with _plainly(out):
+        _require_free(out, record, mark)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove(beside)
+        beside.mkdir()
+    try:
+        yield beside
+        with _plainly(out):
+            _remove(aside)
+            if out.is_dir():
+                out.rename(aside)
+            beside.rename(out)
+            _remove(aside)
+    finally:
+        _remove(beside)
+
+
+def write_folder(
+    folder: Path, files: Mapping[str, bytes], record: str, figures: msgspec.Struct
+) -> None:
+    """Write files and, as JSON for people, the figures that name them."""
+    told = msgspec.json.format(msgspec.json.encode(figures)) + b"\n"
+    with _plainly(folder):
+        for name, content in {**files, record: told}.items():
+            (folder / name).write_bytes(content)
+
+
+@contextmanager
+def _plainly(out: Path) -> Iterator[None]:
+    """Let what the system refuses be one line."""
+    try:
+        yield
+    except OSError as exc:
+        why = exc.strerror or exc
+        raise SettingsError(f"{out}: could not be written: {why}; choose another --out") from exc
+
+
+def _require_free(out: Path, record: str, mark: str) -> None:
+    for path in (out, *out.parents):
+        if path.is_file():
+            raise SettingsError(f"{path}: is a file; --out takes a folder")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    ours = _files_of(out / record, mark)
+    if ours is None:
+        raise SettingsError(f"{out}: is a folder but no report of this kind; choose another --out")
+    strange = sorted({path.name for path in out.iterdir()} - {record, *ours})
+    if strange:
+        raise SettingsError(
+            f"{out}: holds {strange[0]}, which is no part of the report; choose another --out"
+        )
+
+
+def _files_of(record: Path, mark: str) -> list[str] | None:
+    """The files of a report, or None where there is none."""
+    try:
+        table = msgspec.json.decode(record.read_bytes(), type=dict[str, object])
+        return msgspec.convert(table["files"], list[str]) if mark in table else None
+    except (OSError, KeyError, msgspec.MsgspecError):
+        return None
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir():
+        shutil.rmtree(folder)
