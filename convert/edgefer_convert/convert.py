@@ -1,140 +1,202 @@
-"""From a run to a bundle: convert, measure every format, judge, write."""
+"""From a run, or a model made elsewhere, to a bundle: make, measure, judge, write."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from shutil import which
 
 import msgspec
-import numpy as np
-import tensorflow_model_optimization as tfmot
-import tf_keras as keras
 
+from edgefer.affine import Affine
 from edgefer.bundle import Bundle, describe, write_bundle
-from edgefer.errors import GateFailed
-from edgefer.manifest import SCHEMA_VERSION, Evidence, File, Gate, Input, Manifest, Output
-from edgefer.metrics import Logits, Scores, best_temperature, score
-from edgefer.preprocess import Preprocess
-from edgefer.runtime import open_classifier
+from edgefer.errors import ConversionError, EdgeferError
+from edgefer.manifest import SCHEMA_VERSION, File, Gate, Input, Manifest, Output
+from edgefer.preprocess import PIXEL, Preprocess
+from edgefer_convert import onnx_int8, tflite
+from edgefer_convert.brought import Brought, source_of_file
 from edgefer_convert.card import card
-from edgefer_convert.gate import judge
-from edgefer_convert.onnx_files import to_int8_onnx, to_onnx
-from edgefer_convert.tflite import input_affine, output_affine, to_int8
+from edgefer_convert.edgetpu import check
+from edgefer_convert.edgetpu_compiler import HOW, PROGRAM, compile_for_edgetpu
+from edgefer_convert.formats import FORMATS, chosen
+from edgefer_convert.gate import judge, require_known, require_passed
+from edgefer_convert.measure import Measured, calibrated, scored
+from edgefer_convert.mobile import to_mobile
+from edgefer_convert.representative import Pictures, representative
+from edgefer_convert.request import Request
+from edgefer_convert.run_source import head_of, source_of_run
+from edgefer_convert.source import Source
 from edgefer_train.dataset import Dataset, Usage
-from edgefer_train.evaluate import classify_all
-from edgefer_train.run import Record, Run
-
-FILES = {
-    "int8": ("model.int8.tflite", "LiteRT on any processor; int8 in and out"),
-    "onnx": ("model.onnx", "onnxruntime; float32"),
-    "onnx-int8": ("model.int8.onnx", "onnxruntime; int8 as QDQ"),
-}
-
-LICENCES = {
-    "model": "Apache-2.0",
-    "training pictures": "FER2013: no licence; research use; no picture is in this bundle",
-    "FER+ votes": "MIT (microsoft/FERPlus)",
-}
+from edgefer_train.run import Run
 
 
-def convert(run: Run, dataset: Dataset, out: Path) -> Bundle:
-    """Convert a run's two models and write the bundle, unless its gate fails.
+def convert(
+    run: Run,
+    dataset: Dataset,
+    out: Path,
+    labels: str | None = None,
+    request: Request | None = None,
+) -> Bundle:
+    """Convert a run's models and write the bundle, unless its gate fails.
 
+    `labels` chooses the head of a run that has several; the recipe's own unless named.
     Raises `RunError` when the run is not finished, `DatasetError` when `dataset` is not
-    the one it was trained on and `GateFailed` when int8 loses too much: an older
+    the one it was trained on and `GateFailed` when a format loses too much: an older
     bundle at `out` then stays as it is.
     """
-    record = run.record()
+    request = request or Request()
     run.require_data(dataset)
-    float_model = keras.models.load_model(run.model(run.float), compile=False)
-    with tfmot.quantization.keras.quantize_scope():
-        qat_model = keras.models.load_model(run.model(run.qat), compile=False)
-    contents = {"int8": to_int8(qat_model), "onnx": to_onnx(float_model)}
-    contents["onnx-int8"] = to_int8_onnx(contents["int8"])
+    head = head_of(run, labels)
+    dataset = dataset.with_labels(head)
+    preprocess = Preprocess(size=run.record().recipe.side)
+    pictures = _pictures(dataset, preprocess, request)
+    source = source_of_run(run, head, request.ptq, pictures)
+    return _to_bundle(source, dataset, out, request)
 
-    draft = _draft(run, record, contents)
-    manifest = _measured(Bundle(out, draft, contents), dataset, float_model)
-    if not manifest.gate.passed:
-        worst = max(manifest.gate.checks, key=lambda check: check.measured - check.limit)
-        raise GateFailed(
-            f"{worst.name} is {worst.measured:.2%}, at most {worst.limit:.2%} is allowed; "
-            "no bundle was written; quantize with more epochs or a lower rate",
-            manifest.gate,
-        )
+
+def convert_file(
+    brought: Brought,
+    labels: Sequence[str],
+    dataset: Dataset,
+    out: Path,
+    request: Request | None = None,
+) -> Bundle:
+    """Convert a float model that was made elsewhere, its outputs named in order by `labels`.
+
+    Raises as `convert` does, and `ConversionError` for labels that the dataset does not have.
+    """
+    request = request or Request()
+    pictures = _pictures(dataset, Preprocess(size=brought.side), request)
+    return _to_bundle(source_of_file(brought, labels, dataset, pictures), dataset, out, request)
+
+
+def _pictures(dataset: Dataset, preprocess: Preprocess, request: Request) -> Callable[[], Pictures]:
+    """What gives the representative pictures, taken when the first format asks for them."""
+    return cache(lambda: representative(dataset, preprocess, request.representative))
+
+
+def _to_bundle(source: Source, dataset: Dataset, out: Path, request: Request) -> Bundle:
+    formats = chosen(request.formats, _possible(source, request), source.evidence.origin or "a run")
+    if request.exemption:
+        require_known(request.exemption.name, formats, request.limits)
+    try:
+        bundle = _measured(source, formats, dataset, out, request)
+        require_passed(bundle.manifest.gate)
+        return write_bundle(out, *_with_words(bundle))
+    except EdgeferError:
+        raise
+    except OSError as exc:
+        raise ConversionError(
+            f"{out}: the conversion could not be finished: {exc.strerror or exc}; what was there "
+            "before is unharmed"
+        ) from exc
+
+
+def _possible(source: Source, request: Request) -> set[str]:
+    """The formats that the source can become, for the Edge TPU where its compiler is."""
+    if "int8" not in source.makers:
+        return set(source.makers)
+    if which(PROGRAM):
+        return {*source.makers, "mobile", "edgetpu"}
+    if "edgetpu" in (request.formats or ""):
+        raise ConversionError(f"--formats edgetpu: {HOW}")
+    return {*source.makers, "mobile"}
+
+
+def _measured(
+    source: Source, formats: Sequence[str], dataset: Dataset, out: Path, request: Request
+) -> Bundle:
+    """Make all formats, measure them and judge: the bundle, but for its texts."""
+    made: dict[str, bytes] = {}
+    for format in (format for format in formats if format in source.makers):
+        made[format] = source.makers[format](made)
+    public = dataset.part(Usage.PublicTest)
+    bundle, table = calibrated(Bundle(out, _draft(source, made), made), public)
+    if "mobile" in formats:
+        temperature = bundle.manifest.output.temperature
+        made["mobile"] = to_mobile(made["int8"], source.name, source.labels, temperature)
+    words, mapped = _edgetpu(made, "edgetpu" in formats)
+    evidence = msgspec.structs.replace(source.evidence, edgetpu=words)
+    manifest = msgspec.structs.replace(bundle.manifest, files=_files(made), evidence=evidence)
+    bundle = Bundle(out, manifest, made)
+    scores, said = scored(bundle, dataset, source.logits)
+    measured = Measured(
+        scores=scores,
+        said=said,
+        bytes={format: len(content) for format, content in made.items()},
+        macs=evidence.macs,
+        float_tensors={
+            format: tflite.float_tensors(made[format])
+            for format in ("int8", "mobile")
+            if format in made
+        },
+        confusion=table,
+        edgetpu_mapped=mapped,
+    )
+    gate = judge(measured, request.limits, request.exemption)
+    evidence = msgspec.structs.replace(evidence, scores=scores)
+    return Bundle(out, msgspec.structs.replace(manifest, evidence=evidence, gate=gate), made)
+
+
+def _draft(source: Source, made: dict[str, bytes]) -> Manifest:
+    """The manifest before anything was measured."""
+    dtype, first, last = _ends(made)
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=source.name,
+        label_set=source.label_set,
+        labels=source.labels,
+        input=Input(
+            shape=(source.side, source.side, 1),
+            dtype=dtype,
+            colour="grey",
+            preprocess=Preprocess(size=source.side),
+            affine=first,
+        ),
+        output=Output(affine=last, temperature=1.0),
+        files=_files(made),
+        evidence=source.evidence,
+        gate=Gate(()),
+        licences=dict(source.licences),
+    )
+
+
+def _ends(made: dict[str, bytes]) -> tuple[str, Affine, Affine]:
+    """Type and quantization of the input, and quantization of the output."""
+    if "int8" in made:
+        return "int8", tflite.input_affine(made["int8"]), tflite.output_affine(made["int8"])
+    if "onnx-int8" in made:
+        return "int8", *onnx_int8.ends(made["onnx-int8"])
+    # There is none: reals go in and out.
+    return "float32", PIXEL, Affine(1.0, 0)
+
+
+def _files(made: dict[str, bytes]) -> dict[str, File]:
+    ordered = ((format, FORMATS[format]) for format in FORMATS if format in made)
+    return {format: describe(one.path, made[format], one.target) for format, one in ordered}
+
+
+def _edgetpu(made: dict[str, bytes], wanted: bool) -> tuple[str, float | None]:
+    """Tell what an Edge TPU would run of the int8 file, in words and as a share; compile it."""
+    if "int8" not in made:
+        return "", None
+    compiled = compile_for_edgetpu(made["int8"]) if wanted else None
+    if compiled is None:
+        verdict = check(made["int8"])
+        how = "`edgefer edgetpu BUNDLE` tells how"
+        return f"{verdict.summary}; not compiled: {how}", verdict.mapped_share
+    made["edgetpu"] = compiled.content
+    return compiled.report.summary, compiled.report.mapped_share
+
+
+def _with_words(bundle: Bundle) -> tuple[Manifest, dict[str, bytes]]:
+    """The bundle's manifest and contents with the texts for people."""
+    manifest = bundle.manifest
     texts = {"labels": "\n".join(manifest.labels).encode() + b"\n", "card": card(manifest)}
     named = {
         "labels": describe("labels.txt", texts["labels"], "people and phones"),
         "card": describe("MODEL_CARD.md", texts["card"], "people"),
     }
     complete = msgspec.structs.replace(manifest, files={**manifest.files, **named})
-    return write_bundle(out, complete, {**contents, **texts})
-
-
-def _draft(run: Run, record: Record, contents: dict[str, bytes]) -> Manifest:
-    """The manifest before anything was measured."""
-    head = record.recipe.labels
-    return Manifest(
-        schema_version=SCHEMA_VERSION,
-        name=f"{record.recipe_name}-{head}",
-        label_set=head,
-        labels=record.heads[head],
-        input=Input(
-            shape=(48, 48, 1),
-            dtype="int8",
-            colour="grey",
-            preprocess=Preprocess(),
-            affine=input_affine(contents["int8"]),
-        ),
-        output=Output(affine=output_affine(contents["int8"]), temperature=1.0),
-        files={format: _file(format, content) for format, content in contents.items()},
-        evidence=Evidence(
-            dataset=record.dataset,
-            fingerprint=record.fingerprint,
-            recipe_name=record.recipe_name,
-            recipe=msgspec.to_builtins(record.recipe),
-            seed=record.recipe.seed,
-            parameters=record.parameters,
-            macs=record.macs,
-            minutes=round(run.minutes(), 1),
-            machine=record.machine,
-            versions=record.versions,
-            scores={},
-        ),
-        gate=Gate(()),
-        licences=LICENCES,
-    )
-
-
-def _file(format: str, content: bytes) -> File:
-    path, target = FILES[format]
-    return describe(path, content, target)
-
-
-def _measured(bundle: Bundle, dataset: Dataset, float_model: Any) -> Manifest:
-    """The manifest with temperature (from PublicTest), scores (on PrivateTest) and verdict."""
-    manifest = bundle.manifest
-    public, private = dataset.part(Usage.PublicTest), dataset.part(Usage.PrivateTest)
-    on_public = classify_all(open_classifier(bundle), public.images, "PublicTest, int8")
-    temperature = best_temperature(on_public, public.labels)
-    reference = _float_logits(float_model, private.images)
-
-    def scored(logits: Logits) -> Scores:
-        return score(
-            logits, private.labels, manifest.labels, dataset.leak_free, temperature, reference
-        )
-
-    scores = {"float": scored(reference)}
-    for format in FILES:
-        classifier = open_classifier(bundle, format)
-        scores[format] = scored(classify_all(classifier, private.images, f"PrivateTest, {format}"))
-    return msgspec.structs.replace(
-        manifest,
-        output=msgspec.structs.replace(manifest.output, temperature=temperature),
-        evidence=msgspec.structs.replace(manifest.evidence, scores=scores),
-        gate=judge(scores),
-    )
-
-
-def _float_logits(model: Any, images: np.ndarray) -> Logits:
-    pictures = Preprocess().to_float(images)
-    return np.asarray(model.predict(pictures, batch_size=512, verbose=0), np.float32)
+    return complete, {**bundle.contents, **texts}

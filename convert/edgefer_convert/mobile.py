@@ -1,0 +1,185 @@
+"""The TFLite file for phones: RGB in, probabilities out, and words on what they mean.
+
+MediaPipe's ImageClassifier takes pictures of three channels only and reads from the file
+itself what its outputs are called. So the int8 file gets, in its own integers, a front end
+that makes grey of RGB and a softmax, and TFLite metadata with the labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as tfl
+
+from edgefer_convert.metadata import METADATA, attach_labels, metadata
+
+GREY = np.array([38, 75, 15], np.int8)
+"""Shares of red, green and blue in grey, in 128ths: those of BT.601 (0.299, 0.587, 0.114)
+rounded so that they sum to 1. A grey picture stays what it is, exactly."""
+
+IDENTIFIER = b"TFL3"
+QUANTIZE_VERSION, CONVOLVE_VERSION, SOFTMAX_VERSION = 2, 3, 2
+"""Versions of the operations from which they take int8 (TensorFlow's op_version.cc)."""
+
+
+def to_mobile(int8: bytes, name: str, labels: Sequence[str], temperature: float) -> bytes:
+    """Return the file for phones of an int8 TFLite file.
+
+    It takes uint8 RGB (1, side, side, 3) and gives probabilities at `temperature`,
+    uint8 (1, labels) in 256ths; metadata name the labels in order.
+    """
+    model = tfl.ModelT.InitFromPackedBuf(int8)
+    graph = Graph(model)
+    _begin_with_rgb(graph)
+    _end_with_probabilities(graph, temperature)
+    _describe(model, metadata(name, labels))
+    return attach_labels(graph.packed(), labels)
+
+
+class Graph:
+    """The only subgraph of a TFLite model, to which tensors and operations are added."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        (self.main,) = model.subgraphs
+
+    def tensor(
+        self, name: str, shape: Sequence[int], type: int, affine: Any, data: Any = None
+    ) -> int:
+        """Add a tensor, a constant where there is data (1-D uint8); return its index."""
+        made = tfl.TensorT()
+        made.name, made.shape, made.type = name, np.array(shape, np.int32), type
+        made.quantization = affine
+        made.buffer = self.buffer(data)
+        self.main.tensors.append(made)
+        return len(self.main.tensors) - 1
+
+    def buffer(self, data: Any) -> int:
+        """Add a buffer; return its index. The first one is empty and stands for no data."""
+        if data is None:
+            return 0
+        made = tfl.BufferT()
+        made.data = data
+        self.model.buffers.append(made)
+        return len(self.model.buffers) - 1
+
+    def operation(
+        self,
+        at: int,
+        kind: tuple[int, int],
+        inputs: list[int],
+        output: int,
+        options: tuple[int, Any],
+    ) -> None:
+        """Insert an operation of a kind and version before the `at`-th."""
+        made = tfl.OperatorT()
+        made.opcodeIndex = self._code(*kind)
+        made.inputs, made.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
+        made.builtinOptionsType, made.builtinOptions = options
+        self.main.operators.insert(at, made)
+
+    def _code(self, kind: int, version: int) -> int:
+        made = tfl.OperatorCodeT()
+        made.builtinCode = made.deprecatedBuiltinCode = kind
+        made.version = version
+        self.model.operatorCodes.append(made)
+        return len(self.model.operatorCodes) - 1
+
+    def begin(self, new: int) -> None:
+        """Let the graph begin with another tensor."""
+        self.main.inputs = np.array([new], np.int32)
+        for signature in self.model.signatureDefs or ():
+            signature.inputs[0].tensorIndex = new
+
+    def end(self, new: int) -> None:
+        """Let the graph end with another tensor."""
+        self.main.outputs = np.array([new], np.int32)
+        for signature in self.model.signatureDefs or ():
+            signature.outputs[0].tensorIndex = new
+
+    def packed(self) -> bytes:
+        """Return the model's bytes."""
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(self.model.Pack(builder), IDENTIFIER)
+        return bytes(builder.Output())
+
+
+def _begin_with_rgb(graph: Graph) -> None:
+    """Put uint8 RGB, its int8 form and a 1x1 convolution to grey before the input."""
+    grey = int(graph.main.inputs[0])
+    spec = graph.main.tensors[grey]
+    _, height, width, _ = spec.shape
+    # The model's own scale, so that the convolution multiplies by 1/128 exactly.
+    scale = float(spec.quantization.scale[0])
+    shape = (1, height, width, 3)
+    rgb = graph.tensor("rgb", shape, tfl.TensorType.UINT8, _affine([scale], [0]))
+    whole = graph.tensor("rgb_int8", shape, tfl.TensorType.INT8, _affine([scale], [-128]))
+    shares = graph.tensor(
+        "grey_shares", (1, 1, 1, 3), tfl.TensorType.INT8, _affine([1 / 128], [0]), _bytes(GREY)
+    )
+    none = graph.tensor(
+        "grey_bias",
+        (1,),
+        tfl.TensorType.INT32,
+        _affine([scale / 128], [0]),
+        _bytes(np.zeros(1, "<i4")),
+    )
+    convolve = tfl.Conv2DOptionsT()
+    convolve.strideH = convolve.strideW = convolve.dilationHFactor = convolve.dilationWFactor = 1
+    options = (tfl.BuiltinOptions.Conv2DOptions, convolve)
+    kind = (tfl.BuiltinOperator.CONV_2D, CONVOLVE_VERSION)
+    graph.operation(0, kind, [whole, shares, none], grey, options)
+    graph.operation(0, *_quantize(rgb, whole))
+    graph.begin(rgb)
+
+
+def _end_with_probabilities(graph: Graph, temperature: float) -> None:
+    """Put a softmax and its uint8 form after the logits."""
+    logits = int(graph.main.outputs[0])
+    shape = graph.main.tensors[logits].shape
+    # TFLite's int8 softmax gives 256ths from -128 on, and nothing else.
+    whole = graph.tensor("shares_int8", shape, tfl.TensorType.INT8, _affine([1 / 256], [-128]))
+    shares = graph.tensor("probabilities", shape, tfl.TensorType.UINT8, _affine([1 / 256], [0]))
+    softmax = tfl.SoftmaxOptionsT()
+    softmax.beta = 1 / temperature
+    last = len(graph.main.operators)
+    kind = (tfl.BuiltinOperator.SOFTMAX, SOFTMAX_VERSION)
+    graph.operation(last, kind, [logits], whole, (tfl.BuiltinOptions.SoftmaxOptions, softmax))
+    graph.operation(last + 1, *_quantize(whole, shares))
+    graph.end(shares)
+
+
+def _quantize(source: int, to: int) -> tuple[tuple[int, int], list[int], int, tuple[int, Any]]:
+    """An operation that changes between uint8 and int8."""
+    kind = (tfl.BuiltinOperator.QUANTIZE, QUANTIZE_VERSION)
+    options = (tfl.BuiltinOptions.QuantizeOptions, tfl.QuantizeOptionsT())
+    return kind, [source], to, options
+
+
+def _affine(scales: list[float], zero_points: list[int]) -> Any:
+    made = tfl.QuantizationParametersT()
+    made.scale = np.array(scales, np.float32)
+    made.zeroPoint = np.array(zero_points, np.int64)
+    return made
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return np.frombuffer(values.tobytes(), np.uint8)
+
+
+def _describe(model: Any, content: bytes) -> None:
+    """Add the buffer of metadata, in place of an older one."""
+    graph = Graph(model)
+    made = tfl.MetadataT()
+    made.name, made.buffer = METADATA, graph.buffer(np.frombuffer(content, np.uint8))
+    others = [one for one in model.metadata or () if one.name != METADATA.encode()]
+    model.metadata = [*others, made]
+
+
+def grey_of(rgb: np.ndarray) -> np.ndarray:
+    """Return what the front end makes of uint8 RGB (..., 3): grey uint8 (...)."""
+    sums = rgb.astype(np.int32) @ GREY.astype(np.int32)
+    return np.asarray((sums + 64) // 128, np.uint8)

@@ -1,0 +1,61 @@
+"""One run and one slice of real faces for all conversions, and the command as a user types it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgefer.cli import main
+from edgefer_train.dataset import Dataset
+from edgefer_train.run import Run
+from edgefer_train.sources import load
+from shipped_keras import shipped_run
+from slices import write_slice
+
+LOOSE = """
+[gate]
+# Of 400 pictures, two are half a point: the defaults are for all of PrivateTest.
+accuracy_drop = 0.03
+class_recall_drop = 0.1
+agreement = 0.94
+calibration_error = 0.1
+label_order = 0.02
+"""
+
+
+@pytest.fixture(scope="session")
+def faces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_slice(data, tmp_path_factory.mktemp("faces") / "fer2013.npz", 600, 300, 400)
+
+
+@pytest.fixture(scope="session")
+def dataset(faces: Path) -> Dataset:
+    return load(faces)
+
+
+@pytest.fixture(scope="session")
+def run(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The shipped model as if it had just been trained and quantized."""
+    return shipped_run(tmp_path_factory.mktemp("runs") / "small", dataset)
+
+
+@pytest.fixture(scope="session")
+def loose(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("gate") / "gate.toml"
+    path.write_text(LOOSE)
+    return path
+
+
+def edgefer(*words: object, status: int = 0) -> Result:
+    """Run the command; its exit status must be `status`, and only an error of ours may end it."""
+    # Wide enough that no line of a table is folded.
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(main, [str(word) for word in words])
+    assert done.exit_code == status, done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.output
+    return done
+
+
+def last_line(done: Result) -> str:
+    return done.stderr.splitlines()[-1]

@@ -1,0 +1,439 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from edgefer.bundle import open_bundle
+from edgefer.cli import main
+from edgefer.errors import ConversionError
+from edgefer_convert.edgetpu import Verdict, check
+from edgefer_convert.edgetpu_compiler import HOW, compile_for_edgetpu, parse
+from tflite_files import Made, Step, constant, tflite
+
+PICTURE = Made((1, 6, 6, 8))
+KERNEL = Made((8, 3, 3, 8), content=np.ones((8, 3, 3, 8), np.int8))
+BIAS = Made((8,), "int32", 0.01, np.zeros(8, np.int32))
+
+
+def convolution(version: int = 3, **options: int) -> bytes:
+    step = Step("CONV_2D", (0, 1, 2), (3,), version, "Conv2D", options)
+    return tflite([PICTURE, KERNEL, BIAS, PICTURE], [step])
+
+
+def only(verdict: Verdict) -> tuple[bool, str]:
+    """Whether the one operation is mapped, and why not."""
+    (op,) = verdict.ops
+    return op.mapped, op.reason
+
+
+def test_the_shipped_model_would_run_on_the_edge_tpu_whole() -> None:
+    verdict = check(open_bundle("small").read("int8"))
+    assert verdict.mapped_share == 1
+    assert verdict.passed
+    assert {op.name for op in verdict.ops} >= {"CONV_2D", "ADD", "MEAN", "FULLY_CONNECTED"}
+    assert "would run on the Edge TPU" in verdict.summary
+    assert verdict.summary.endswith("fit on chip")
+
+
+def test_a_version_that_the_compiler_does_not_know_refuses_the_whole_file() -> None:
+    assert check(convolution(version=5)).passed
+    verdict = check(convolution(version=6))
+    assert not verdict.passed
+    assert verdict.mapped_share == 0
+    assert verdict.refused == "CONV_2D version 6: the compiler knows versions up to 5"
+    assert verdict.ops[0].source.endswith("runtime_version.cc")
+
+
+def test_an_operation_that_is_newer_than_the_compiler_refuses_the_whole_file() -> None:
+    content = tflite([PICTURE, PICTURE], [Step("GELU", (0,), (1,), kind="Gelu")])
+    assert check(content).refused.startswith("GELU is newer than TensorFlow 2.5")
+
+
+def test_an_operation_that_the_edge_tpu_lacks_stays_on_the_cpu() -> None:
+    content = tflite([PICTURE, PICTURE], [Step("HARD_SWISH", (0,), (1,), kind="HardSwish")])
+    assert only(check(content)) == (False, "is not an operation of the Edge TPU")
+
+
+def test_what_follows_an_operation_on_the_cpu_stays_there_too() -> None:
+    steps = [
+        Step("LOGISTIC", (0,), (1,)),
+        Step("HARD_SWISH", (1,), (2,), kind="HardSwish"),
+        Step("LOGISTIC", (2,), (3,)),
+        Step("TANH", (1,), (4,)),
+        Step("ADD", (3, 4), (5,), kind="Add"),
+    ]
+    verdict = check(tflite([PICTURE] * 6, steps))
+    assert [op.mapped for op in verdict.ops] == [True, False, False, True, False]
+    assert verdict.ops[2].reason == "comes after an operation on the CPU"
+    assert verdict.mapped_share == pytest.approx(0.4)
+
+
+def test_an_operation_on_the_cpu_at_the_start_costs_itself_alone() -> None:
+    steps = [Step("QUANTIZE", (0,), (1,), kind="Quantize"), Step("LOGISTIC", (1,), (2,))]
+    verdict = check(tflite([Made((1, 8), "float32", None), Made((1, 8)), Made((1, 8))], steps))
+    assert [op.mapped for op in verdict.ops] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (convolution(dilationWFactor=2), "is dilated differently in x and y"),
+        (
+            tflite([Made((1, 8), "float32")] * 2, [Step("LOGISTIC", (0,), (1,))]),
+            "works on other types than int8 and uint8",
+        ),
+        (
+            tflite([Made((1, 8), scale=None)] * 2, [Step("LOGISTIC", (0,), (1,))]),
+            "has a tensor without quantization",
+        ),
+        (
+            tflite([Made((-1, 8))] * 2, [Step("LOGISTIC", (0,), (1,))]),
+            "has a shape that is open until the model runs",
+        ),
+        (
+            tflite([Made((3, 6, 6, 8))] * 2, [Step("LOGISTIC", (0,), (1,))]),
+            "has a tensor of more than 3 dimensions larger than 1",
+        ),
+        (
+            tflite(
+                [PICTURE, Made(KERNEL.shape), BIAS, PICTURE],
+                [Step("CONV_2D", (0, 1, 2), (3,), 3, "Conv2D")],
+            ),
+            "has weights or parameters that are not constant",
+        ),
+        (
+            tflite(
+                [PICTURE, Made((1, 3, 3, 8))],
+                [Step("MAX_POOL_2D", (0,), (1,), 2, "Pool2D", {"fusedActivationFunction": 1})],
+            ),
+            "has a fused activation",
+        ),
+        (
+            tflite(
+                [PICTURE, constant([0, 1]), Made((6, 8))],
+                [Step("MEAN", (0, 1), (2,), 2, "Reducer")],
+            ),
+            "reduces over the batch",
+        ),
+        (
+            tflite(
+                [Made((1, 6, 6, 7)), constant([-1]), Made((1, 6, 6))],
+                [Step("MEAN", (0, 1), (2,), 2, "Reducer")],
+            ),
+            "reduces channels that are not a multiple of 4",
+        ),
+        (
+            tflite(
+                [PICTURE, Made((4, 2), "int32", None, np.ones((4, 2), np.int32)), PICTURE],
+                [Step("PAD", (0, 1), (2,), 2, "Pad")],
+            ),
+            "pads the batch",
+        ),
+        (
+            tflite(
+                [Made((2, 8)), Made((4, 8), content=np.ones((4, 8), np.int8)), Made((2, 4))],
+                [Step("FULLY_CONNECTED", (0, 1), (2,), 4, "FullyConnected")],
+            ),
+            "gives more than one row",
+        ),
+        (
+            tflite([Made((1, 20_000))] * 2, [Step("SOFTMAX", (0,), (1,), 2, "Softmax")]),
+            "takes more than one row of 16,000",
+        ),
+        (
+            tflite(
+                [PICTURE, Made((1, 6, 6, 8), content=np.ones((1, 6, 6, 8), np.int8)), PICTURE],
+                [Step("CONCATENATION", (0, 1), (2,), 2, "Concatenation")],
+            ),
+            "joins a constant other than zeros, or beside more than one input",
+        ),
+        (
+            tflite(
+                [PICTURE, constant([0] * 4), constant([6] * 4), constant([1, 2, 2, 1]), PICTURE],
+                [Step("STRIDED_SLICE", (0, 1, 2, 3), (4,), 2, "StridedSlice")],
+            ),
+            "takes steps other than 1",
+        ),
+    ],
+)
+def test_each_published_limit_is_told_with_its_source(content: bytes, reason: str) -> None:
+    verdict = check(content)
+    assert only(verdict) == (False, reason)
+    assert verdict.ops[0].source.startswith("coral.ai/docs/edgetpu/models-intro")
+
+
+def test_what_only_the_compiler_can_tell_is_said_to_be_in_doubt() -> None:
+    step = Step("RESIZE_BILINEAR", (0, 1), (2,), kind="ResizeBilinear")
+    content = tflite([PICTURE, constant([12, 12]), Made((1, 12, 12, 8))], [step])
+    assert only(check(content)) == (True, "may stay on the CPU, by its sizes")
+
+
+def test_a_file_with_a_loop_is_refused() -> None:
+    content = tflite([PICTURE] * 2, [Step("LOGISTIC", (0,), (1,))], graphs=2)
+    assert check(content).refused.startswith("the file has 2 graphs")
+
+
+SUMMARY = """\
+Edge TPU Compiler version 16.0.384591198
+Started a compilation timeout timer of 180 seconds.
+
+Model compiled successfully in 141 ms.
+
+Input model: model.tflite
+Input size: 350.00KiB
+Output model: ./model_edgetpu.tflite
+Output size: 427.48KiB
+On-chip memory used for caching model parameters: 341.50KiB
+On-chip memory remaining for caching model parameters: 7.41MiB
+Off-chip memory used for streaming uncached model parameters: 0.00B
+Number of Edge TPU subgraphs: 1
+Total number of operations: 14
+Operation log: ./model_edgetpu.log
+"""
+PARTLY = """
+Model successfully compiled but not all operations are supported by the Edge TPU. A percentage \
+of the model will instead run on the CPU, which is slower. If possible, consider updating your \
+model to use only operations supported by the Edge TPU. For details, visit g.co/coral/model-reqs.
+Number of operations that will run on Edge TPU: 11
+Number of operations that will run on CPU: 3
+"""
+WHOLE_TABLE = """
+Operator                       Count      Status
+
+CONV_2D                        9          Mapped to Edge TPU
+ADD                            3          Mapped to Edge TPU
+MEAN                           1          Mapped to Edge TPU
+FULLY_CONNECTED                1          Mapped to Edge TPU
+"""
+PARTIAL_TABLE = """
+Operator                       Count      Status
+
+CONV_2D                        8          Mapped to Edge TPU
+CONV_2D                        1          More than one subgraph is not supported
+ADD                            3          Mapped to Edge TPU
+QUANTIZE                       1          Operation is otherwise supported, but not mapped due \
+to some unspecified limitation
+DEQUANTIZE                     1          Operation is working on an unsupported data type
+"""
+DONE = "Compilation child process completed within timeout period.\nCompilation succeeded! \n"
+
+
+def test_a_report_of_a_whole_model_is_read() -> None:
+    report = parse(SUMMARY + WHOLE_TABLE + DONE)
+    assert report.version == "16.0.384591198"
+    assert (report.on_tpu, report.on_cpu, report.subgraphs) == (14, 0, 1)
+    assert report.on_chip_bytes == round(341.5 * 1024)
+    assert report.off_chip_bytes == 0
+    assert report.mapped_share == 1
+
+
+def test_a_report_of_a_part_tells_why_the_rest_is_on_the_cpu() -> None:
+    report = parse(SUMMARY + PARTLY + PARTIAL_TABLE + DONE)
+    assert (report.on_tpu, report.on_cpu) == (11, 3)
+    assert [line.status for line in report.ops if not line.mapped] == [
+        "More than one subgraph is not supported",
+        "Operation is otherwise supported, but not mapped due to some unspecified limitation",
+        "Operation is working on an unsupported data type",
+    ]
+    assert "11 operations on the Edge TPU, 3 on the CPU (79% mapped)" in report.summary
+
+
+def test_megabytes_off_chip_are_read() -> None:
+    said = SUMMARY.replace("parameters: 0.00B", "parameters: 1.70MiB")
+    assert parse(said, WHOLE_TABLE).off_chip_bytes == round(1.7 * 2**20)
+
+
+def test_words_without_a_table_are_no_report() -> None:
+    with pytest.raises(ConversionError, match="tells of no operation"):
+        parse("Edge TPU Compiler version 16.0.384591198\n")
+
+
+COMPILER = """\
+#!/bin/sh
+# Behaves as edgetpu_compiler 16 does, but for the compiling.
+test "$1 $2 $3 $4" = "--show_operations --out_dir . model.tflite" || exit 2
+{
+    echo "Edge TPU Compiler version 16.0.384591198"
+    echo "Input: model.tflite"
+    echo "Output: model_edgetpu.tflite"
+    cat "$TABLE"
+} > model_edgetpu.log
+{ cat model.tflite; echo compiled; } > model_edgetpu.tflite
+cat "$SUMMARY" "$TABLE"
+"""
+REFUSES = """\
+#!/bin/sh
+echo "Edge TPU Compiler version 16.0.384591198"
+echo "ERROR: Didn't find op for builtin opcode 'CONV_2D' version '6'. An older version of this \
+builtin might be supported. Are you using an old TFLite binary with a newer model?" >&2
+echo "ERROR: Registration failed." >&2
+echo "Invalid model: model.tflite"
+echo "Model could not be parsed"
+exit 1
+"""
+CRASHES = "#!/bin/sh\necho 'Internal compiler error. Aborting! '\n"
+SLEEPS = "#!/bin/sh\nexec sleep 60\n"
+
+
+@pytest.fixture
+def bare_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH with the shell's own programs and this empty folder before them."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return folder
+
+
+def install(folder: Path, script: str, name: str = "edgetpu_compiler") -> None:
+    path = folder / name
+    path.write_text(script)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def install_compiler(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("SUMMARY", SUMMARY), ("TABLE", WHOLE_TABLE)):
+        (folder / name).write_text(text)
+        monkeypatch.setenv(name, str(folder / name))
+    install(folder, COMPILER)
+
+
+def test_without_a_compiler_nothing_is_compiled_and_it_is_said_how(bare_path: Path) -> None:
+    assert not list(bare_path.iterdir())
+    assert compile_for_edgetpu(b"model") is None
+    assert HOW.startswith("not compiled: edgetpu_compiler is not on PATH")
+    root = Path(__file__).parents[2]
+    named = re.findall(r"convert/\S+?(?=[,:\s])", HOW.replace("PATH=", ""))
+    assert named == ["convert/Dockerfile.edgetpu", "convert/edgetpu"]
+    assert all((root / path).exists() for path in named)
+
+
+def test_a_compiler_on_path_compiles_and_its_report_is_read(
+    bare_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_compiler(bare_path, monkeypatch)
+    done = compile_for_edgetpu(b"model ")
+    assert done is not None
+    assert done.content == b"model compiled\n"
+    assert (done.report.on_tpu, done.report.on_cpu) == (14, 0)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (REFUSES, "refused the file: Didn't find op for builtin opcode 'CONV_2D' version '6'"),
+        (CRASHES, "wrote no file: Internal compiler error. Aborting!"),
+        ("#!/bin/sh\n", "wrote no file: it said nothing"),
+        ("#!/nowhere/sh\n", "could not be run: No such file"),
+    ],
+)
+def test_a_compiler_that_fails_is_said_in_one_line(
+    bare_path: Path, script: str, message: str
+) -> None:
+    install(bare_path, script)
+    with pytest.raises(ConversionError, match=re.escape(message)) as caught:
+        compile_for_edgetpu(b"model")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_compiler_that_hangs_is_ended(bare_path: Path) -> None:
+    install(bare_path, SLEEPS)
+    with pytest.raises(ConversionError, match="was not done after 0 s"):
+        compile_for_edgetpu(b"model", timeout=0.2)
+
+
+DOCKER = """\
+#!/bin/sh
+# Stands for a container: runs the compiler where the last volume points.
+while [ "$1" != edgefer-edgetpu ]; do
+    case "$1" in *:/work) cd "${1%:/work}" ;; esac
+    shift
+done
+shift
+exec "$INSIDE/edgetpu_compiler" "$@"
+"""
+
+
+def test_the_wrapper_runs_the_compiler_in_a_container(
+    bare_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    install_compiler(inside, monkeypatch)
+    monkeypatch.setenv("INSIDE", str(inside))
+    install(bare_path, DOCKER, "docker")
+    wrapper = Path(__file__).parents[2] / "convert" / "edgetpu" / "edgetpu_compiler"
+    shutil.copy(wrapper, bare_path)
+    assert os.access(wrapper, os.X_OK)
+    done = compile_for_edgetpu(b"model ")
+    assert done is not None
+    assert done.report.on_tpu == 14
+
+
+def edgefer(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_the_verb_tells_of_the_shipped_model_and_how_to_compile_it(bare_path: Path) -> None:
+    done = edgefer("edgetpu", "small", "--strict")
+    assert done.exit_code == 0
+    assert "operations would run on the Edge TPU" in done.stdout
+    assert HOW in done.stdout
+    refused = edgefer("edgetpu", "small", "--out", bare_path / "model.edgetpu.tflite")
+    assert refused.exit_code == 1
+    assert re.match(r"edgefer: .*: nothing to write: not compiled: ", refused.stderr)
+    assert not list(bare_path.iterdir())
+
+
+def test_the_verb_writes_what_the_compiler_made(
+    bare_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_compiler(bare_path, monkeypatch)
+    out = tmp_path / "model.edgetpu.tflite"
+    done = edgefer("edgetpu", "small", "--out", out, "--json")
+    report = json.loads(done.stdout)["report"]
+    assert sum(line["count"] for line in report["ops"]) == 14
+    assert out.read_bytes().endswith(b"compiled\n")
+    done = edgefer("edgetpu", "small", "--out", tmp_path / "none" / "model.tflite")
+    assert "could not be written: No such file or directory" in done.stderr
+
+
+def test_strict_is_an_exit_status_and_one_line(tmp_path: Path) -> None:
+    (tmp_path / "new.tflite").write_bytes(convolution(version=6))
+    assert edgefer("edgetpu", tmp_path / "new.tflite").exit_code == 0
+    done = edgefer("edgetpu", tmp_path / "new.tflite", "--strict")
+    assert done.exit_code == 1
+    assert "would refuse the file: CONV_2D version 6" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("junk.tflite", b"junk", "junk.tflite: not a TFLite file"),
+        ("none.tflite", None, "none.tflite: cannot be read: No such file"),
+        ("nowhere", None, "nowhere: no such model bundle"),
+    ],
+)
+def test_what_is_no_model_is_said_in_one_line(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    done = edgefer("edgetpu", tmp_path / name)
+    assert done.exit_code == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_compiled_file_is_not_checked_again() -> None:
+    step = Step("CUSTOM", (0,), (1,), custom="edgetpu-custom-op")
+    with pytest.raises(ConversionError, match="mine: is compiled for the Edge TPU already"):
+        check(tflite([PICTURE] * 2, [step]), "mine")

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from edgefer.bundle import Bundle, describe, open_bundle, write_bundle
+from edgefer.errors import GateFailed
+from edgefer.notices import Fallback
+from edgefer.preprocess import Pixels, Preprocess
+from edgefer_convert.parity import LIMITS, Parity, measure, settings_of
+from edgefer_device.demo_faces import portrait_chips
+from edgefer_train.dataset import Usage
+from edgefer_train.sources import load
+
+SETTINGS = {
+    "int8", "int8, no XNNPACK",
+    "onnx", "onnx, not optimised", "onnx, all optimisations",
+    "onnx-int8", "onnx-int8, not optimised", "onnx-int8, all optimisations",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def faces() -> Pixels:
+    """Views of the demo portrait."""
+    with warnings.catch_warnings():
+        # Where BlazeFace is not installed, Haar finds the face as well.
+        warnings.simplefilter("ignore", Fallback)
+        return portrait_chips(12, Preprocess())
+
+
+@pytest.fixture(scope="module")
+def parity(faces: Pixels) -> Parity:
+    return measure(open_bundle("small"), faces, "the portrait")
+
+
+def test_the_portrait_is_seen_from_many_places(faces: Pixels) -> None:
+    assert faces.shape[1:] == (48, 48)
+    assert len(faces) >= 10
+    assert len({face.tobytes() for face in faces}) == len(faces)
+
+
+def test_every_format_of_the_shipped_bundle_is_compared_in_every_setting(parity: Parity) -> None:
+    assert set(parity.settings) >= SETTINGS
+    count = len(parity.settings)
+    assert len(parity.pairs) == count * (count - 1) // 2
+    for pair in parity.pairs:
+        assert 0 <= pair.agreement <= 1
+        assert 0 <= pair.mean <= pair.largest <= 1
+
+
+def test_the_shipped_bundle_says_the_same_in_all_its_formats(parity: Parity) -> None:
+    assert parity.passed
+    parity.require_passed()
+    kinds = {one.kind for one in parity.judged}
+    assert kinds <= set(LIMITS)
+    assert {"the same reals", "the same integers", "integers by other kernels"} <= kinds
+
+
+def test_int8_is_not_judged_against_float(parity: Parity) -> None:
+    judged = {(one.pair.first, one.pair.second) for one in parity.judged}
+    assert not judged & {("int8", "onnx"), ("onnx", "int8"), ("onnx-int8", "onnx")}
+
+
+def test_basic_optimisations_are_exact_and_this_is_said(parity: Parity) -> None:
+    pairs = {(pair.first, pair.second): pair for pair in parity.pairs}
+    assert pairs["onnx-int8", "onnx-int8, not optimised"].largest == 0
+    said = "\n".join(parity.findings)
+    assert "onnx-int8, as deployed with basic optimisations: exact" in said
+    assert "with LiteRT's kernels without XNNPACK: changes" in said
+    assert "nearest to exact arithmetic" in said
+
+
+def test_formats_on_real_faces_keep_their_limits(data: Path) -> None:
+    images = load(data).part(Usage.PrivateTest).images[:60]
+    done = measure(open_bundle("small"), images, "PrivateTest")
+    assert done.n == 60
+    done.require_passed()
+
+
+def test_a_format_that_says_something_else_is_caught(tmp_path: Path, faces: Pixels) -> None:
+    bundle = with_permuted_labels(open_bundle("small"), tmp_path / "permuted")
+    done = measure(bundle, faces, "the portrait")
+    assert not done.passed
+    with pytest.raises(GateFailed, match="int8 and onnx-int8 do not say the same") as caught:
+        done.require_passed()
+    assert "\n" not in str(caught.value)
+
+
+def with_permuted_labels(bundle: Bundle, out: Path) -> Bundle:
+    """A bundle whose int8 ONNX file has its labels in another order."""
+    model = onnx.load_model_from_string(bundle.read("onnx-int8"))
+    logits = len(bundle.manifest.labels)
+    for item in model.graph.initializer:
+        values = numpy_helper.to_array(item)
+        if values.ndim == 2 and logits in values.shape:
+            turned = np.roll(values, 1, axis=values.shape.index(logits))
+            item.CopyFrom(numpy_helper.from_array(turned, item.name))
+    contents = {name: bundle.read(name) for name in bundle.manifest.files}
+    contents["onnx-int8"] = model.SerializeToString()
+    entry = bundle.manifest.files["onnx-int8"]
+    changed = describe(entry.path, contents["onnx-int8"], entry.target)
+    files = {**bundle.manifest.files, "onnx-int8": changed}
+    return write_bundle(out, msgspec.structs.replace(bundle.manifest, files=files), contents)
+
+
+def test_only_formats_of_the_bundle_are_opened() -> None:
+    bundle = open_bundle("small")
+    only = {"int8": bundle.manifest.files["int8"]}
+    bare = Bundle(bundle.path, msgspec.structs.replace(bundle.manifest, files=only), {})
+    assert set(settings_of(bare)) == {"int8", "int8, no XNNPACK"}
