@@ -7,6 +7,7 @@ import numpy as np
 from edgefer.messages import Face, Report
 from edgefer_device.camera import Frame
 from edgefer_device.faces import FaceDetector
+from edgefer_device.household import Household
 from edgefer_device.mood import Mood, MoodSettings
 from edgefer_device.reading import Probabilities, Reader
 from edgefer_device.tracker import Track, Tracker
@@ -16,10 +17,15 @@ class Analyst:
     """Keeps what must be remembered from frame to frame: the tracks and their moods."""
 
     def __init__(
-        self, detector: FaceDetector, reader: Reader, tracker: Tracker, mood: MoodSettings
+        self,
+        detector: FaceDetector,
+        reader: Reader,
+        tracker: Tracker,
+        mood: MoodSettings,
+        household: Household | None = None,
     ) -> None:
         self._detector, self._reader, self._tracker = detector, reader, tracker
-        self._settings = mood
+        self._settings, self._household = mood, household
         self._moods: dict[int, Mood] = {}
         self._rows: dict[int, Probabilities] = {}
 
@@ -31,13 +37,14 @@ class Analyst:
         self._forget({track.number for track in tracks})
         self._read(frame, [track for track in tracks if not track.missed])
         first = self._moods[tracks[0].number] if tracks else None
-        return Report(
+        report = Report(
             time=frame.time,
             frame=frame.number,
             faces=tuple(map(self._face, tracks)),
             mood=first.label if first else None,
             confidence=first.confidence if first else None,
         )
+        return report if self._household is None else self._household.over(report)
 
     def _read(self, frame: Frame, tracks: list[Track]) -> None:
         """Read the faces that are seen: where one is missed, the box may hold anything."""

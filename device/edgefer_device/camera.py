@@ -5,26 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from edgefer.errors import SettingsError
 from edgefer.preprocess import Pixels
-from edgefer_device.address import Address, parse_address, take_options
+
+if TYPE_CHECKING:
+    from edgefer_device.cameras.choice import Order
 
 Clock = Callable[[], float]
 """Seconds that never run backwards."""
 
 FORMS = {
-    "file": "file:PATH[?pace=real][&loop=1]",
-    "demo": "demo:",
-    "v4l2": "v4l2:/dev/video0",
     "auto": "auto:",
+    "v4l2": "v4l2:[/dev/video0]",
+    "picamera2": "picamera2:[0]",
+    "gstreamer": "gstreamer:[PIPELINE]",
+    "rtsp": "rtsp://HOST/PATH",
+    "http": "http[s]://HOST/PATH",
+    "file": "file:PATH[?pace=real][&loop=1]",
+    "images": "images:PATH[?rate=10]",
+    "demo": "demo:",
+    "faulty": "faulty:CAMERA[?every=100][&stall=5s]",
 }
-"""By scheme: how a camera's address is written."""
-
-OPTIONS = {"file": {"pace": ("real", "fast"), "loop": ("0", "1")}}
-"""By scheme: the options and their values."""
+"""By scheme: how a camera's address is written. Every camera has the options `rotate=90`,
+`mirror=1` and `crop=480x480+80+0`, and each kind its own; they stand behind `?`, for
+streams, where that is the server's, behind `#`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,11 @@ class Camera(Protocol):
         ...
 
     def frames(self) -> Iterator[Frame]:
-        """Yield frames until the end or `close`; raise `CameraLost` if they stop before."""
+        """Yield frames until the end or `close`; raise `CameraLost` if they stop before.
+
+        Their times never run backwards. A camera that opens again by itself does not
+        raise when it is lost: it gives nothing until it is back.
+        """
         ...
 
     def close(self) -> None:
@@ -56,33 +65,21 @@ class Camera(Protocol):
         ...
 
 
-def camera_address(uri: str) -> Address:
+def camera_address(uri: str) -> Order:
     """Take a camera's address apart without opening it; raise `SettingsError`."""
-    address = parse_address(uri, "camera", FORMS)
-    take_options(address, uri, OPTIONS.get(address.scheme, {}))
-    if address.scheme in ("demo", "auto") and address.place:
-        raise SettingsError(f"{uri}: '{address.scheme}:' takes no path; got '{address.place}'")
-    return address
+    # Only who opens cameras loads their drivers, and each of them imports this module.
+    from edgefer_device.cameras.choice import parse
+
+    return parse(uri)
 
 
 def open_camera(uri: str, clock: Clock = time.monotonic) -> Camera:
     """Open the camera at an address.
 
-    Raises `SettingsError` for an address that is not one of `FORMS`,
-    `CameraNotFound` where nothing stands at it and `CameraError` where what
-    stands there is no camera.
+    Once open, hardware that is lost is opened again until it is back. Raises
+    `SettingsError` for an address that is not one of `FORMS`, `CameraNotFound` where
+    nothing stands at it and `CameraError` where what stands there is no camera.
     """
-    address = camera_address(uri)
-    # Only the chosen camera is imported, and each of them imports this module.
-    if address.scheme == "file":
-        from edgefer_device.clip import open_clip
+    from edgefer_device.cameras.choice import choose
 
-        real, loop = address.options.get("pace") == "real", address.options.get("loop") == "1"
-        return open_clip(Path(address.place), real, loop, clock)
-    if address.scheme == "demo":
-        from edgefer_device.portrait import open_portrait
-
-        return open_portrait(clock)
-    from edgefer_device.webcam import first_camera, open_webcam
-
-    return first_camera(clock) if address.scheme == "auto" else open_webcam(address.place, clock)
+    return choose(uri, clock)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
+from edgefer.bundle import Bundle, open_bundle
+from edgefer.errors import BundleError
+from edgefer.labels import LABEL_SETS
 from edgefer.settings import parse, read_toml
+from edgefer_device.content_settings import ContentSettings, check_broker, check_keys, check_moods
+from edgefer_device.history_settings import HistorySettings
 from edgefer_device.mood import MoodSettings
 from edgefer_device.tracker import TrackingSettings
 
@@ -21,10 +27,18 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name of the face detector; None takes the best that is installed."""
     model: str = "small"
     """Path of a model bundle, or the name of a shipped one."""
+    signed_by: str | None = None
+    """File of a public key (`edgefer keys`): a bundle that it has not signed is refused."""
     sinks: tuple[str, ...] = ("console:",)
     """Addresses of the sinks; see `sinks.FORMS`."""
+    state: str | None = None
+    """Folder for what must outlive the daemon; None takes systemd's, or the user's own."""
+    whose: Literal["nearest", "household"] = "nearest"
+    """Whose mood is told where several faces are in view."""
     mood: MoodSettings = MoodSettings()
     tracking: TrackingSettings = TrackingSettings()
+    history: HistorySettings = HistorySettings()
+    content: ContentSettings = ContentSettings()
 
 
 def load_config(path: Path | None, given: Mapping[str, object] | None = None) -> Config:
@@ -33,4 +47,24 @@ def load_config(path: Path | None, given: Mapping[str, object] | None = None) ->
     Raises `SettingsError`, or `UnknownKey` with the nearest name.
     """
     table = {} if path is None else read_toml(path)
-    return parse({**table, **(given or {})}, Config, str(path or "options"))
+    source = str(path or "options")
+    check_keys(table, source)
+    config = parse({**table, **(given or {})}, Config, source)
+    if config.content.rule:
+        check_moods(config.content, _labels(config), source)
+        check_broker(config.content, config.sinks, source)
+    return config
+
+
+def model_of(config: Config) -> Bundle:
+    """Open the bundle that a configuration names, signed where it asks for that."""
+    return open_bundle(config.model, Path(config.signed_by) if config.signed_by else None)
+
+
+def _labels(config: Config) -> tuple[str, ...]:
+    """Return what a model can say; where it cannot be opened, what any of ours could."""
+    try:
+        return model_of(config).manifest.labels
+    except BundleError:
+        # Whoever opens the model says what is wrong with it.
+        return tuple(dict.fromkeys(label for labels in LABEL_SETS.values() for label in labels))

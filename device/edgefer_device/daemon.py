@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator
 
 import cv2
 
-from edgefer.bundle import open_bundle
 from edgefer.runtime import open_classifier
 from edgefer_device.analysis import Analyst
 from edgefer_device.camera import camera_address, open_camera
-from edgefer_device.config import Config
+from edgefer_device.config import Config, model_of
 from edgefer_device.faces import open_detector
+from edgefer_device.household import Household
 from edgefer_device.pipeline import Limit, Pipeline
 from edgefer_device.reading import Reader
-from edgefer_device.sinks import open_sink
+from edgefer_device.sinks import open_sinks
+from edgefer_device.sinks.health import Health
 from edgefer_device.tracker import Tracker
 
 
@@ -41,12 +42,14 @@ def build(config: Config) -> Pipeline:
     # One face at a time leaves OpenCV nothing to share out but its threads' overhead.
     cv2.setNumThreads(1)
     camera_address(config.camera)
-    sinks = [open_sink(uri) for uri in config.sinks]
+    health = Health()
+    sinks = open_sinks(config, health)
     detector = open_detector(config.detector)
-    bundle = open_bundle(config.model)
+    bundle = model_of(config)
     reader = Reader(open_classifier(bundle, "int8"), bundle.manifest)
-    analyst = Analyst(detector, reader, Tracker(config.tracking), config.mood)
-    return Pipeline(open_camera(config.camera), analyst, sinks)
+    household = Household() if config.whose == "household" else None
+    analyst = Analyst(detector, reader, Tracker(config.tracking), config.mood, household)
+    return Pipeline(health.watch(open_camera(config.camera)), analyst, sinks)
 
 
 @contextlib.contextmanager

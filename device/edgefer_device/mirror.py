@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import os
 import socket
 import sys
 import time
@@ -16,14 +15,24 @@ from types import TracebackType
 from aiohttp import WSCloseCode, WSMsgType, web
 from typing_extensions import Self
 
-from edgefer.errors import SettingsError, SinkError
 from edgefer.messages import Report
 from edgefer_device.mirror_access import add_headers, guard, is_loopback
-from edgefer_device.mirror_messages import Hello, History, Message, Moment, Tick, View, encode
+from edgefer_device.mirror_messages import (
+    Content,
+    Hello,
+    History,
+    Message,
+    Moment,
+    Tick,
+    View,
+    encode,
+)
+from edgefer_device.sinks.listening import check_port, listen
+from edgefer_device.sinks.shared import Shared
+from edgefer_device.sinks.status_pages import status_routes
+from edgefer_device.week import week_routes
 
 PAGE = Path(__file__).parent / "page"
-
-HIGHEST_PORT = 65535
 
 BEATS = 4
 """Looks at the newest report a second: at most 4 views and 1 tick go to a page in a second."""
@@ -45,6 +54,7 @@ class MirrorSink:
         host: str = "127.0.0.1",
         port: int = 8137,
         *,
+        shared: Shared | None = None,
         clock: Callable[[], float] = time.monotonic,
         heartbeat: float = 10.0,
     ) -> None:
@@ -53,10 +63,10 @@ class MirrorSink:
         `heartbeat` is in seconds: a page that leaves a ping unanswered for half of it is dropped.
         Raises `SettingsError` for a port that cannot be.
         """
-        if not 0 <= port <= HIGHEST_PORT:
-            raise SettingsError(f"mirror page: port must be 0..{HIGHEST_PORT}, got {port}")
+        check_port(port, "mirror page")
         self.host, self.port = host, port
         self.history = History()
+        self._shared = shared or Shared()
         self._clock, self._heartbeat = clock, heartbeat
         self._view: View | None = None
         self._seen_at = -SILENCE
@@ -75,16 +85,8 @@ class MirrorSink:
         return len(self._audience)
 
     async def __aenter__(self) -> Self:
-        # A browser keeps a spare connection open that says nothing: no reason to wait at the end.
-        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.2)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self.host, self.port).start()
-        except OSError as exc:
-            await runner.cleanup()
-            raise SinkError(self._refusal(exc)) from exc
-        self._runner = runner
-        self.port = runner.addresses[0][1]
+        self._runner = await listen(self._application(), self.host, self.port, "mirror page")
+        self.port = self._runner.addresses[0][1]
         self._beat = asyncio.create_task(self._keep_time(), name="mirror beat")
         self._announce()
         return self
@@ -108,6 +110,9 @@ class MirrorSink:
 
     async def publish(self, report: Report) -> None:
         """Keep the report for the next beat; never waits for a page."""
+        if report.problem is not None:
+            # The page says itself that there is no picture, when no more reports come.
+            return
         self._view = View.of(report)
         self._seen_at = self._clock()
 
@@ -116,18 +121,10 @@ class MirrorSink:
         app.on_response_prepare.append(add_headers)
         app.router.add_get("/ws", self._serve_socket)
         app.router.add_get("/", _serve_index)
+        app.add_routes(status_routes(self._shared.health, self._shared.figures))
+        app.add_routes(week_routes(self._shared.store))
         app.router.add_static("/", PAGE)
         return app
-
-    def _refusal(self, exc: OSError) -> str:
-        # asyncio words these errors at length, so the system's own word; resolver errors
-        # carry negative numbers that it does not know.
-        number = exc.errno or 0
-        reason = os.strerror(number) if number > 0 else exc.strerror or str(exc)
-        return (
-            f"mirror page: cannot listen on {self.host} port {self.port}: {reason};"
-            " choose another port or host, or end the program that holds it"
-        )
 
     def _announce(self) -> None:
         print(f"mirror page: {self.url}", file=sys.stderr, flush=True)
@@ -140,13 +137,15 @@ class MirrorSink:
             )
 
     async def _keep_time(self) -> None:
-        """Tell the pages each changed view, and add a moment to the history once a second."""
-        told, beat = None, 0
+        """Tell the pages each change, and add a moment to the history once a second."""
+        told, content, beat = None, self._content(), 0
         while True:
             view = self._current()
             if view is not None and view != told:
                 self._tell(view)
             told = view
+            if content != (content := self._content()):
+                self._tell(content)
             if beat % BEATS == 0:
                 self._tell(self._tick())
             beat += 1
@@ -166,8 +165,16 @@ class MirrorSink:
         now = self._clock()
         self.history.forget(before=now - self.history.span)
         return Hello(
-            now=now, span=self.history.span, view=self._current(), history=tuple(self.history)
+            now=now,
+            span=self.history.span,
+            view=self._current(),
+            history=tuple(self.history),
+            content=self._content(),
+            kept_days=self._shared.keep_days,
         )
+
+    def _content(self) -> Content:
+        return Content(self._shared.board.line)
 
     def _tell(self, message: Message) -> None:
         text = encode(message)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from edgefer.messages import Report, to_json
+from edgefer_device.board import Line
 
 
 class Moment(msgspec.Struct, frozen=True, array_like=True):
@@ -45,6 +46,13 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
     """The ribbon's newest point; None when no report came in this second."""
 
 
+class Content(msgspec.Struct, frozen=True, tag="content"):
+    """The line that the rules have put up; sent when it changes."""
+
+    line: Line | None
+    """None while there is none."""
+
+
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """The first message to a page: all that it missed."""
 
@@ -55,9 +63,12 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     view: View | None
     """None until the first report, and when the reports have stopped."""
     history: tuple[Moment, ...]
+    content: Content = Content(None)
+    kept_days: int = 0
+    """Days for which shares of moods are kept on disk; 0: none, and there is no weekly view."""
 
 
-Message = View | Tick | Hello
+Message = View | Tick | Content | Hello
 
 
 class History:

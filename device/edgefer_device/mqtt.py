@@ -86,6 +86,11 @@ class MqttSink:
                 await self._client.publish(topic, "offline", QOS, True, timeout=FAREWELL_SECONDS)
         await self._end_keeper()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be published now; None while the broker is there."""
+        return None if self._client is not None else "no connection to the broker"
+
     async def publish(self, report: Report) -> None:
         """Publish the report's state if it is news; without a connection it is kept for later."""
         state = State.of(report)

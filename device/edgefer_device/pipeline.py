@@ -4,13 +4,15 @@
                thread    (newest)    thread      (each)    task
 
 A live camera never waits: frames and reports that come too fast are dropped,
-oldest first. A clip waits, so that everything in it is reported.
+oldest first. A clip waits, so that everything in it is reported. When a live camera
+gives nothing, that is reported in place of the last mood.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack
@@ -19,14 +21,17 @@ from typing import Any
 
 from edgefer.messages import Report
 from edgefer_device.analysis import Analyst
-from edgefer_device.camera import Camera, Frame
+from edgefer_device.camera import Camera, Clock, Frame
 from edgefer_device.handover import Handover
 from edgefer_device.outbox import Outbox
+from edgefer_device.silence import Silence
 from edgefer_device.sink import Sink
 from edgefer_device.worker import Worker
 
 log = logging.getLogger(__name__)
 
+LISTEN_SECONDS = 1.0
+"""How often a camera that gives nothing is reported."""
 JOIN_SECONDS = 3.0
 """How long a thread may take to end."""
 DRAIN_SECONDS = 3.0
@@ -51,10 +56,17 @@ class Limit:
 class Pipeline:
     """Runs once, from the camera's first frame to its last or to `stop`."""
 
-    def __init__(self, camera: Camera, analyst: Analyst, sinks: Sequence[Sink]) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        analyst: Analyst,
+        sinks: Sequence[Sink],
+        clock: Clock = time.monotonic,
+    ) -> None:
         self._camera, self._analyst, self._sinks = camera, analyst, sinks
         self._frames: Handover[Frame] = Handover(lossy=camera.live)
         self._outboxes = [Outbox(sink, lossy=camera.live) for sink in sinks]
+        self._clock, self._silence = clock, Silence(clock)
         self._stopping = asyncio.Event()
         self._halted = False
         self._offering: asyncio.Task[None] | None = None
@@ -83,16 +95,19 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         inference = Worker("inference", lambda: self._infer(limit, loop))
         deliveries = [asyncio.create_task(outbox.deliver()) for outbox in self._outboxes]
+        self._silence = Silence(self._clock)
+        listening = asyncio.create_task(self._listen(limit), name="listening for silence")
         capture.start()
         inference.start()
         # A delivery that is done while reports still come has failed.
         await asyncio.wait([inference.done, *deliveries], return_when=asyncio.FIRST_COMPLETED)
         self._halt()
+        listening.cancel()
         for worker in (inference, capture):
             if not await worker.join(JOIN_SECONDS):
                 log.warning("the %s thread did not end within %g s", worker.name, JOIN_SECONDS)
         await self._drain(deliveries)
-        ends: list[asyncio.Future[None]] = [capture.done, inference.done, *deliveries]
+        ends: list[asyncio.Future[None]] = [capture.done, inference.done, listening, *deliveries]
         # All are asked, for asyncio complains of errors that nobody looked at.
         errors = [end.exception() for end in ends if end.done() and not end.cancelled()]
         for error in filter(None, errors):
@@ -102,6 +117,7 @@ class Pipeline:
         """Work of the capture thread: hand frames over as they come."""
         try:
             for frame in self._camera.frames():
+                self._silence.note(frame)
                 if not self._frames.put(frame):
                     return
         finally:
@@ -120,6 +136,18 @@ class Pipeline:
                 return
             if limit.reached(made, frame.time - start):
                 return
+
+    async def _listen(self, limit: Limit) -> None:
+        """Report the silence of a live camera; a limit of time ends it there too."""
+        while self._camera.live and not self._halted:
+            await asyncio.sleep(LISTEN_SECONDS)
+            report = self._silence.report()
+            if report is None or self._halted:
+                continue
+            for outbox in self._outboxes:
+                await outbox.offer(report)
+            if limit.reached(0, self._silence.elapsed):
+                self._halt()
 
     async def _offer(self, report: Report) -> None:
         """Put a report into every outbox, unless the end has begun."""

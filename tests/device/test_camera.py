@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound, SettingsError
 from edgefer.notices import Fallback
-from edgefer_device import portrait
-from edgefer_device.camera import Frame, open_camera
-from edgefer_device.portrait import Portrait, view
-from edgefer_device.webcam import Webcam, first_camera, open_webcam
+from edgefer_device.camera import FORMS, Frame, camera_address, open_camera
+from edgefer_device.cameras import portrait
+from edgefer_device.cameras.auto import AutoOptions, first_camera
+from edgefer_device.cameras.capture import TORN, Captured
+from edgefer_device.cameras.choice import KINDS
+from edgefer_device.cameras.portrait import view
 
 CLIPS = {
     "help.mkv": 58,
@@ -44,17 +46,56 @@ def cut(clip: Path, folder: Path) -> Path:
     return half
 
 
-@pytest.mark.parametrize("uri", ["webcam:0", "clip.mkv", "", "file"])
+@pytest.mark.parametrize("uri", ["webcam:0", "clip.mkv", "", "file", "faulty:", "faulty:x:"])
 def test_an_unknown_camera_is_refused_with_the_list(uri: str) -> None:
-    with pytest.raises(SettingsError, match=r"known: file:PATH.*demo:.*v4l2:.*auto:"):
+    with pytest.raises(SettingsError, match=r"known: auto:.*v4l2:.*rtsp:.*file:PATH.*demo:"):
         open_camera(uri)
 
 
+def test_every_kind_of_camera_is_in_the_list() -> None:
+    assert set(FORMS) == {*KINDS, "faulty"} - {"https"}
+
+
 def test_an_unknown_option_is_refused_with_the_list() -> None:
-    with pytest.raises(SettingsError, match="unknown option 'speed'; known: pace, loop"):
+    with pytest.raises(SettingsError, match="unknown option 'speed'; known: pace, loop, rotate"):
         open_camera("file:clip.mkv?speed=2")
-    with pytest.raises(SettingsError, match="'pace' must be real or fast, got 'slow'"):
-        open_camera("file:clip.mkv?pace=slow")
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("file:clip.mkv?pace=slow", "'pace' must be real or fast, got 'slow'"),
+        ("file:clip.mkv?loop=yes", "'loop' must be 0 or 1, got 'yes'"),
+        ("demo:?rotate=45", "'rotate' must be 0 or 90 or 180 or 270, got '45'"),
+        ("demo:?crop=0x5+0+0", "'crop' must be WIDTHxHEIGHT.LEFT.TOP in pixels.*got '0x5"),
+        ("v4l2:?size=640", "'size' must be a width and a height such as 640x480, got '640'"),
+        ("v4l2:?rate=fast", "'rate' must be a number from 1 to 240, got 'fast'"),
+        ("v4l2:?format=bayer", "'format' must be auto or yuyv or"),
+        ("http://cam/x#timeout=soon", "'timeout' must be a time such as 500ms, 5s or 2m"),
+        ("faulty:demo:?every=0", "'every' must be a whole number from 1 to 1000000, got '0'"),
+        ("images:x?rate=nan", "'rate' must be a number from 0.01 to 240, got 'nan'"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_what_could(uri: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        open_camera(uri)
+
+
+def test_options_of_the_camera_its_view_and_its_faults_stand_together() -> None:
+    order = camera_address("faulty:file:a?b.mkv?loop=1&mirror=1&stall=2m&every=7")
+    assert (order.scheme, order.place, order.options.loop) == ("file", "a?b.mkv", True)
+    assert order.view.mirror
+    assert order.faults is not None
+    assert (order.faults.every, order.faults.stall) == (7, 120.0)
+
+
+def test_a_password_is_never_shown() -> None:
+    with pytest.raises(SettingsError) as refused:
+        open_camera("rtsp://me:secret@camera/live?key=secret#speed=2")
+    assert "secret" not in str(refused.value)
+    with pytest.raises(SettingsError) as refused:
+        open_camera("rtmp://me:secret@camera/live")
+    assert "secret" not in str(refused.value)
 
 
 def test_a_camera_without_a_path_is_not_given_one() -> None:
@@ -205,30 +246,52 @@ def test_a_device_that_is_no_camera_is_refused(capfd: pytest.CaptureFixture[str]
 
 
 class Device:
-    """A V4L2 device that gives so many pictures, then none."""
+    """Something behind OpenCV that gives so many pictures, then none; some may be damaged."""
 
-    def __init__(self, pictures: int) -> None:
-        self.pictures, self.released = pictures, 0
+    def __init__(self, pictures: int, damaged: range = range(0)) -> None:
+        self.given, self.pictures, self.damaged = -1, pictures, damaged
+        self.released = 0
 
-    def read(self) -> tuple[bool, Any]:
-        self.pictures -= 1
-        there = self.pictures >= 0
-        return there, np.zeros((48, 64, 3), np.uint8) if there else None
+    def grab(self) -> bool:
+        self.given += 1
+        return self.given < self.pictures
+
+    def retrieve(self) -> tuple[bool, Any]:
+        whole = self.given not in self.damaged
+        return whole, np.zeros((48, 64, 3), np.uint8) if whole else None
 
     def release(self) -> None:
         self.released += 1
 
 
+def captured(device: Device) -> Captured:
+    return Captured("/dev/video0", device, Hands(0.1), "is it plugged in?")
+
+
 def test_a_camera_that_stops_is_lost() -> None:
-    frames: Iterator[Frame] = Webcam("/dev/video0", Device(2), Hands(0.1)).frames()
+    frames = captured(Device(2)).frames()
     assert [next(frames).number, next(frames).number] == [0, 1]
-    with pytest.raises(CameraLost, match="/dev/video0: gives no more frames, after 2"):
+    with pytest.raises(CameraLost, match="/dev/video0: gives no more frames, after 2; is it plug"):
         next(frames)
+
+
+def test_a_damaged_picture_is_passed_over() -> None:
+    camera = captured(Device(20, damaged=range(3, 12)))
+    frames = list(islice(camera.frames(), 11))
+    assert [frame.number for frame in frames] == list(range(11))
+
+
+def test_a_camera_that_gives_only_damaged_pictures_is_lost() -> None:
+    frames = captured(Device(1000, damaged=range(5, 1000))).frames()
+    assert len(list(islice(frames, 5))) == 5
+    with pytest.raises(CameraLost, match="gives only damaged pictures, after 5"):
+        next(frames)
+    assert TORN < 60
 
 
 def test_a_closed_camera_is_released_and_not_lost() -> None:
     device = Device(5)
-    camera = Webcam("/dev/video0", device, Hands(0.1))
+    camera = captured(device)
     frames = camera.frames()
     next(frames)
     camera.close()
@@ -237,19 +300,58 @@ def test_a_closed_camera_is_released_and_not_lost() -> None:
     assert device.released
 
 
-def test_without_a_camera_auto_shows_the_demo_and_says_so(tmp_path: Path) -> None:
-    with pytest.warns(Fallback, match=r"no camera .* demo:"):
-        camera = first_camera(devices=tmp_path)
-    assert isinstance(camera, Portrait)
+def test_without_a_camera_auto_shows_the_demo_and_says_so() -> None:
+    if list(Path("/dev").glob("video*")):
+        pytest.skip("this machine has a camera")
+    with pytest.warns(Fallback, match=r"no camera \(no /dev/video\*\); showing demo: instead"):
+        camera = open_camera("auto:?size=320x240&mirror=1")
+    assert next(camera.frames()).picture.shape == (480, 640, 3)
+    camera.close()
 
 
 def test_auto_passes_over_what_is_no_camera(tmp_path: Path) -> None:
-    (tmp_path / "video0").touch()
-    with pytest.warns(Fallback, match="none of 1"):
-        camera = first_camera(devices=tmp_path)
-    assert isinstance(camera, Portrait)
+    for number in range(4):
+        (tmp_path / f"video{number}").touch()
+    expected = r"no camera \(.*/video0: cannot be .*/video1: cannot be opened.*; and 2 more\)"
+    with pytest.raises(CameraNotFound, match=expected):
+        first_camera(AutoOptions(), Hands(0.1), devices=tmp_path)
 
 
 def test_a_folder_is_no_camera(tmp_path: Path) -> None:
     with pytest.raises(CameraError):
-        open_webcam(str(tmp_path))
+        open_camera(f"v4l2:{tmp_path}")
+
+
+PIXELS = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture.png"
+    cv2.imwrite(str(path), PIXELS)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", PIXELS),
+        ("?rotate=90", np.rot90(PIXELS, -1)),
+        ("?rotate=180", np.rot90(PIXELS, 2)),
+        ("?rotate=270", np.rot90(PIXELS, 1)),
+        ("?mirror=1", PIXELS[:, ::-1]),
+        ("?crop=2x1+1+1", PIXELS[1:, 1:3]),
+        ("?crop=2x2+2+0&rotate=90&mirror=1", np.rot90(PIXELS[:, 2:], -1)[:, ::-1]),
+    ],
+)
+def test_any_camera_is_cropped_turned_and_mirrored(
+    picture: Path, options: str, expected: Any
+) -> None:
+    (frame,) = watch(f"images:{picture}{options}")
+    assert np.array_equal(frame.picture, expected)
+    assert frame.picture.flags.c_contiguous
+
+
+def test_a_crop_that_leaves_the_picture_is_refused(picture: Path) -> None:
+    with pytest.raises(CameraError, match=r"crop=4x2\+1\+0 leaves the camera's picture, .* 4x2"):
+        watch(f"images:{picture}?crop=4x2+1+0")

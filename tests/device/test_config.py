@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from edgefer.errors import SettingsError, UnknownKey
-from edgefer_device.config import Config, load_config
+from edgefer.bundle import open_bundle
+from edgefer.errors import BundleError, SettingsError, UnknownKey
+from edgefer.keys import make_keys
+from edgefer.signature import sign
+from edgefer_device.config import Config, load_config, model_of
 
 
 def written(folder: Path, text: str) -> Path:
@@ -72,3 +76,13 @@ def test_a_value_that_cannot_be_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"absent\.toml: no such file"):
         load_config(tmp_path / "absent.toml")
+
+
+def test_a_model_that_the_wanted_key_has_not_signed_is_refused(tmp_path: Path) -> None:
+    copy = shutil.copytree(open_bundle("small").path, tmp_path / "small")
+    make_keys(tmp_path / "release")
+    wanted = f'model = "{copy}"\nsigned_by = "{tmp_path / "release.pub"}"\n'
+    with pytest.raises(BundleError, match="is not signed"):
+        model_of(load_config(written(tmp_path, wanted)))
+    sign(copy, tmp_path / "release")
+    assert model_of(load_config(written(tmp_path, wanted))).manifest.label_set == "fer2013"

@@ -91,7 +91,14 @@ def test_json_lines_has_one_object_a_report(tmp_path: Path) -> None:
     publish(JsonLinesSink(str(path)), report(0), report(1, "happy", 0.8))
     publish(JsonLinesSink(str(path)), report(2))
     first, second, third = map(json.loads, path.read_text().splitlines())
-    assert first == {"time": 0.0, "frame": 0, "faces": [], "mood": None, "confidence": None}
+    assert first == {
+        "time": 0.0,
+        "frame": 0,
+        "faces": [],
+        "mood": None,
+        "confidence": None,
+        "problem": None,
+    }
     assert second["faces"] == [
         {
             "track": 1,

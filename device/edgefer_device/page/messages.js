@@ -16,14 +16,24 @@
  * @property {number} now  server seconds
  * @property {Moment | null} moment  null: no report came in this second
  *
+ * @typedef {object} Line
+ * @property {string} text
+ * @property {string | null} link  a web address
+ *
+ * @typedef {object} Content
+ * @property {"content"} type
+ * @property {Line | null} line  null: there is none
+ *
  * @typedef {object} Hello
  * @property {"hello"} type
  * @property {number} now  server seconds
  * @property {number} span  seconds that the ribbon covers
  * @property {View | null} view
  * @property {Moment[]} history  oldest first
+ * @property {Content} content
+ * @property {number} kept_days  days for which shares of moods are kept; 0: none
  *
- * @typedef {(View & {type: "view"}) | Tick | Hello} Message
+ * @typedef {(View & {type: "view"}) | Tick | Content | Hello} Message
  */
 
 /**

@@ -6,8 +6,10 @@ import { Connection } from "./connection.js";
 import { Halo } from "./halo.js";
 import { AT_REST, css, lookFor, wordFor } from "./moods.js";
 import { Ribbon } from "./ribbon.js";
+import { Week } from "./week.js";
 
 /** @typedef {import("./messages.js").Message} Message */
+/** @typedef {import("./messages.js").Line} Line */
 /** @typedef {import("./messages.js").View} View */
 /** @typedef {import("./moods.js").Look} Look */
 
@@ -40,6 +42,10 @@ const mood = /** @type {HTMLElement} */ (find("#mood"));
 const detail = /** @type {HTMLElement} */ (find("#detail"));
 const halo = new Halo(find("#halo"));
 const ribbon = new Ribbon(find("#ribbon"));
+const week = new Week(find("#week"), find("#open-week"));
+const content = /** @type {HTMLElement} */ (find("#content"));
+const notice = /** @type {HTMLElement} */ (find("#notice"));
+const promise = notice.textContent; // what holds always
 let silent = 0; // ticks without a report
 
 /** @type {Scene} */
@@ -99,6 +105,36 @@ function say(words) {
   });
 }
 
+/**
+ * The line that the rules have put up.
+ *
+ * @param {Line | null} line
+ */
+function put(line) {
+  content.hidden = !line;
+  document.body.toggleAttribute("data-content", Boolean(line));
+  content.textContent = line?.link ? "" : line?.text ?? "";
+  if (!line?.link) return;
+  const link = document.createElement("a");
+  link.textContent = line.text;
+  link.href = line.link;
+  link.rel = "noopener noreferrer";
+  link.target = "_blank"; // the mirror stays where it is
+  content.append(link);
+}
+
+/**
+ * Whoever stands here must be told what is kept.
+ *
+ * @param {number} days
+ */
+function tellKept(days) {
+  const kept = days === 1 ? "for a day" : `for ${days} days`;
+  notice.textContent = promise + (days
+    ? ` How long each was seen is kept here ${kept}.` : "");
+  week.offer(days > 0);
+}
+
 /** @param {Message} message */
 function hear(message) {
   switch (message.type) {
@@ -106,9 +142,14 @@ function hear(message) {
       silent = 0;
       ribbon.start(message.now, message.span, message.history);
       show(message.view ? sceneOf(message.view) : WAITING);
+      put(message.content.line);
+      tellKept(message.kept_days);
       break;
     case "view":
       show(sceneOf(message));
+      break;
+    case "content":
+      put(message.line);
       break;
     case "tick":
       silent = message.moment ? 0 : silent + 1;

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 import numpy as np
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound
 from edgefer_device.camera import Clock, Frame
-
-# Read when FFmpeg is first used: its own complaints would stand beside our one line.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+from edgefer_device.cameras.options import choice, flag
 
 MISSING_FRAMES = 3
 MISSING_SHARE = 0.05
@@ -24,14 +22,24 @@ no_face.mp4 promises 98 and holds 95), so a clip counts as cut short only when i
 more than both of these."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClipOptions:
+    """The options of `file:`."""
+
+    pace: Annotated[str, choice("real", "fast")] = "fast"
+    """Whether the clip's own time really passes."""
+    loop: Annotated[bool, flag] = False
+    """Whether it begins again at its end."""
+
+
 class Clip:
     """A video file, from its first frame to its last, or over and over."""
 
     def __init__(
-        self, path: Path, capture: cv2.VideoCapture, real: bool, loop: bool, clock: Clock
+        self, path: Path, capture: cv2.VideoCapture, options: ClipOptions, clock: Clock
     ) -> None:
-        self.live = real
-        self._path, self._capture, self._loop, self._clock = path, capture, loop, clock
+        self.live = options.pace == "real"
+        self._path, self._capture, self._loop, self._clock = path, capture, options.loop, clock
         self._closed = threading.Event()
         self._reading = threading.Lock()
 
@@ -87,11 +95,8 @@ class Clip:
             self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
 
 
-def open_clip(path: Path, real: bool, loop: bool, clock: Clock = time.monotonic) -> Clip:
-    """Open a video; `real` plays it at its own speed, `loop` begins again at its end.
-
-    Raises `CameraNotFound` and `CameraError`.
-    """
+def open_clip(path: Path, options: ClipOptions, clock: Clock) -> Clip:
+    """Open a video; raise `CameraNotFound` or `CameraError`."""
     if not path.is_file():
         raise CameraNotFound(f"{path}: no such video file")
     # FFmpeg plays any text file as a video of a terminal; every real container holds NULs.
@@ -104,4 +109,4 @@ def open_clip(path: Path, real: bool, loop: bool, clock: Clock = time.monotonic)
         raise CameraError(
             f"{path}: not a video that OpenCV can read, or cut short before its index"
         )
-    return Clip(path, capture, real, loop, clock)
+    return Clip(path, capture, options, clock)

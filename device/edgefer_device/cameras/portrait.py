@@ -6,6 +6,7 @@ import importlib.util
 import math
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,11 @@ SWING = (40.0, 12.0)
 """How far the view swings across and down, pixels of the portrait; it never leaves it."""
 
 
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """`demo:` has none of its own."""
+
+
 class Portrait:
     """A slow camera move over one picture, 15 frames a second."""
 
@@ -38,12 +44,12 @@ class Portrait:
 
     def frames(self) -> Iterator[Frame]:
         """Yield the view of each moment until `close`."""
-        start, number = self._clock(), 0
+        number = 0
         while not self._closed.is_set():
-            now = self._clock() - start
+            now = self._clock()
             yield Frame(view(self._picture, now), now, number)
             number += 1
-            self._closed.wait((math.floor(now * RATE) + 1) / RATE - (self._clock() - start))
+            self._closed.wait((math.floor(now * RATE) + 1) / RATE - self._clock())
 
     def close(self) -> None:
         """End the frames; again is allowed."""
@@ -66,6 +72,12 @@ def view(picture: Pixels, time: float) -> Pixels:
 
 def open_portrait(clock: Clock) -> Portrait:
     """Open the portrait that scikit-image carries; raise `CameraNotFound` without it."""
+    picture = cv2.imread(str(find_portrait()), cv2.IMREAD_COLOR)
+    return Portrait(np.asarray(picture, np.uint8), clock)
+
+
+def find_portrait() -> Path:
+    """Return the portrait's file; raise `CameraNotFound` where scikit-image is not installed."""
     # find_spec does not import the package, which would need scipy.
     spec = importlib.util.find_spec("skimage")
     folders = list(spec.submodule_search_locations or []) if spec else []
@@ -75,4 +87,4 @@ def open_portrait(clock: Clock) -> Portrait:
         raise CameraNotFound(
             f"demo: needs the portrait in scikit-image; run: pip install --no-deps {PACKAGE}"
         )
-    return Portrait(np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR), np.uint8), clock)
+    return path

@@ -1,0 +1,20 @@
+"""The cameras behind the seam in `edgefer_device.camera`, one file a kind.
+
+OpenCV reads some of its settings from the environment, once, so they are made here,
+before any camera is.
+"""
+
+from __future__ import annotations
+
+import os
+
+import cv2
+
+STALL_SECONDS = 5.0
+"""How long a camera may give nothing before it counts as lost: the slowest webcams need 2 to 3 s
+for their first picture, and one that stands still must be back within 10 s."""
+
+# FFmpeg and OpenCV would say on stderr at length what our one line says better.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", f"{STALL_SECONDS:.0f}")

@@ -1,0 +1,87 @@
+"""Live cameras whose pictures are waited for: those behind OpenCV, and those like them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from edgefer.errors import CameraLost
+from edgefer_device.camera import Clock, Frame
+
+CLOSE_SECONDS = 1.0
+"""How long `close` waits for a read in another thread, which a driver may hold longer."""
+TORN = 30
+"""Pictures in a row that cannot be decoded, after which the camera counts as lost."""
+
+
+class Capture(Protocol):
+    """What is used of `cv2.VideoCapture`."""
+
+    def grab(self) -> bool:
+        """Wait for the next picture; False where none came."""
+        ...
+
+    def retrieve(self) -> tuple[bool, Any]:
+        """Return the picture that was waited for, BGR uint8; False where it is damaged."""
+        ...
+
+    def release(self) -> None:
+        """Let go of the device; again is allowed."""
+        ...
+
+
+class Captured:
+    """A live camera behind a `Capture`."""
+
+    live = True
+
+    def __init__(self, name: str, capture: Capture, clock: Clock, hint: str) -> None:
+        """Take an open capture; `hint` says what to do when it no longer gives pictures."""
+        self._name, self._capture, self._clock, self._hint = name, capture, clock, hint
+        self._closed = threading.Event()
+        self._reading = threading.Lock()
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames as they come; raise `CameraLost` when they no longer do."""
+        number, torn = 0, 0
+        while not self._closed.is_set():
+            with self._reading:
+                there, picture, now = self._next()
+            if self._closed.is_set():
+                break
+            torn = torn + 1 if there and picture is None else 0
+            if not there or torn >= TORN:
+                what = "only damaged pictures" if torn else "no more frames"
+                raise CameraLost(f"{self._name}: gives {what}, after {number}; {self._hint}")
+            if picture is not None:
+                yield Frame(picture, now, number)
+                number += 1
+        with self._reading:
+            self._capture.release()
+
+    def close(self) -> None:
+        """Release the device, or leave that to the thread which is stuck reading it."""
+        self._closed.set()
+        if self._reading.acquire(timeout=CLOSE_SECONDS):
+            self._capture.release()
+            self._reading.release()
+
+    def _next(self) -> tuple[bool, Any, float]:
+        """Return whether a picture came, the picture unless it is damaged, and when it came."""
+        try:
+            if self._closed.is_set() or not self._capture.grab():
+                return False, None, 0.0
+        except cv2.error:
+            return False, None, 0.0
+        now = self._clock()
+        try:
+            whole, picture = self._capture.retrieve()
+        except cv2.error:
+            whole, picture = False, None
+        if not whole or picture is None or not picture.size:
+            return True, None, now
+        return True, np.asarray(picture, np.uint8), now

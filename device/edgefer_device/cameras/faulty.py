@@ -1,0 +1,152 @@
+"""`faulty:`, any other camera with the faults of real ones, on a schedule that repeats."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import cycle, islice
+from typing import Annotated
+
+import numpy as np
+
+from edgefer.errors import CameraLost, CameraNotFound
+from edgefer.preprocess import Pixels
+from edgefer_device.camera import Camera, Clock, Frame
+from edgefer_device.cameras.options import count, seconds
+from edgefer_device.cameras.reopening import Reopening
+
+TEAR = 1 / 3
+"""Share of the width by which the older part of a torn picture lies aside."""
+GAIN, OFFSET = 3, 120
+"""What over-exposure does to a pixel: times, plus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """The options of `faulty:`: which faults, and how long each.
+
+    After every `every` good frames one strikes, in this order and then again. Where
+    none is named, all do, for 2 s or 10 frames each.
+    """
+
+    every: Annotated[int, count(1, 1_000_000)] = 100
+    """Good frames between two faults."""
+    stall: Annotated[float, seconds] = 0.0
+    """Seconds for which the camera gives nothing."""
+    torn: Annotated[int, count(1, 10_000)] = 0
+    """Frames whose lower half is the one before, aside."""
+    gone: Annotated[float, seconds] = 0.0
+    """Seconds for which the camera is unplugged: it is lost, and cannot be opened."""
+    black: Annotated[int, count(1, 10_000)] = 0
+    """Frames without light."""
+    bright: Annotated[int, count(1, 10_000)] = 0
+    """Frames with far too much."""
+
+    @property
+    def chosen(self) -> list[tuple[str, float]]:
+        """The faults that strike, each with its seconds or its frames."""
+        kinds = [one.name for one in fields(self) if one.name != "every"]
+        named = [(kind, float(getattr(self, kind))) for kind in kinds if getattr(self, kind)]
+        everything = [(kind, 2.0 if kind in ("stall", "gone") else 10.0) for kind in kinds]
+        return named or everything
+
+
+class FaultyHardware:
+    """What stands between a camera and whoever opens it; it goes on through disconnections."""
+
+    def __init__(
+        self, camera: Camera, faults: Faults, clock: Clock, waiting: threading.Event
+    ) -> None:
+        self.live = camera.live
+        self.waiting = waiting
+        self._clock = clock
+        self._schedule = self._struck(camera.frames(), faults)
+        self._back = -np.inf
+
+    def plug(self) -> FaultyCamera:
+        """Open the camera; raise `CameraNotFound` while it is gone."""
+        if self._clock() < self._back:
+            raise CameraNotFound("faulty: is unplugged, as its options say")
+        return FaultyCamera(self)
+
+    def next(self) -> Frame | None:
+        """Return the next frame, None at the end; raise `CameraLost` when it is unplugged."""
+        step = next(self._schedule, None)
+        if isinstance(step, float):
+            self._back = self._clock() + step
+            raise CameraLost("faulty: was unplugged, as its options say")
+        return step
+
+    def _struck(self, source: Iterator[Frame], faults: Faults) -> Iterator[Frame | float]:
+        """Yield frames as the schedule leaves them; a number unplugs for so many seconds."""
+        older: Pixels | None = None
+        for kind, length in cycle(faults.chosen):
+            for _ in range(faults.every):
+                if (frame := next(source, None)) is None:
+                    return
+                older = frame.picture
+                yield frame
+            if kind == "stall":
+                self.waiting.wait(length)
+            elif kind == "gone":
+                yield length
+            else:
+                for frame in islice(source, int(length)):
+                    yield replace(frame, picture=DAMAGE[kind](frame.picture, older))
+
+
+class FaultyCamera:
+    """One opening of the faulty hardware."""
+
+    def __init__(self, hardware: FaultyHardware) -> None:
+        self.live = hardware.live
+        self._hardware = hardware
+        self._closed = threading.Event()
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames, whole and damaged, until the end or `close`; raise `CameraLost`."""
+        while not self._closed.is_set() and (frame := self._hardware.next()) is not None:
+            yield frame
+
+    def close(self) -> None:
+        """End the frames; the hardware stays."""
+        self._closed.set()
+
+
+def with_faults(
+    camera: Camera, faults: Faults, clock: Clock, waiting: threading.Event | None = None
+) -> Camera:
+    """Return a camera that fails on schedule and, when it was unplugged, opens again by itself.
+
+    `waiting` is what all waits are made with; it is set when the camera is closed.
+    """
+    waiting = waiting or threading.Event()
+    hardware = FaultyHardware(camera, faults, clock, waiting)
+    return Reopening(hardware.plug(), hardware.plug, clock, waiting, beneath=camera)
+
+
+def torn(picture: Pixels, older: Pixels | None) -> Pixels:
+    """Return a picture (H, W, 3) whose lower half is an older one, aside."""
+    before = picture if older is None or older.shape != picture.shape else older
+    half, aside = picture.shape[0] // 2, int(TEAR * picture.shape[1])
+    return np.concatenate([picture[:half], np.roll(before[half:], aside, axis=1)])
+
+
+def black(picture: Pixels, _: Pixels | None) -> Pixels:
+    """Return a picture without light."""
+    return np.zeros_like(picture)
+
+
+def bright(picture: Pixels, _: Pixels | None) -> Pixels:
+    """Return a picture with so much light that hardly anything is left of it."""
+    lit = GAIN * picture.astype(np.uint16) + OFFSET
+    return np.minimum(lit, 255).astype(np.uint8)
+
+
+DAMAGE: dict[str, Callable[[Pixels, Pixels | None], Pixels]] = {
+    "torn": torn,
+    "black": black,
+    "bright": bright,
+}
+"""By fault: what becomes of a picture, given the last good one."""

@@ -1,0 +1,93 @@
+"""`images:`, a folder of pictures, or one, that stands in for a camera."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count as numbers
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+
+from edgefer.errors import CameraError, CameraNotFound
+from edgefer.preprocess import Pixels
+from edgefer_device.camera import Clock, Frame
+from edgefer_device.cameras.options import choice, flag, number
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesOptions:
+    """The options of `images:`."""
+
+    rate: Annotated[float, number(0.01, 240)] = 10.0
+    """Pictures a second, on the camera's clock."""
+    pace: Annotated[str, choice("real", "fast")] = "fast"
+    """Whether that time really passes."""
+    loop: Annotated[bool, flag] = False
+    """Whether the first picture comes after the last."""
+
+
+class Images:
+    """Pictures in the order of their names."""
+
+    def __init__(
+        self,
+        paths: list[Path],
+        options: ImagesOptions,
+        clock: Clock,
+        waiting: threading.Event | None = None,
+    ) -> None:
+        """Take the files; `waiting` is what the pace is kept with."""
+        self.live = options.pace == "real"
+        self._paths, self._options, self._clock = paths, options, clock
+        self._closed = waiting or threading.Event()
+        self._last: tuple[Path, Pixels] | None = None
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield each picture; raise `CameraError` at a file that is none."""
+        start = self._clock()
+        every = numbers() if self._options.loop else range(len(self._paths))
+        for position in every:
+            at = position / self._options.rate
+            picture = self._read(self._paths[position % len(self._paths)])
+            if self.live:
+                self._closed.wait(at - (self._clock() - start))
+            if self._closed.is_set():
+                return
+            yield Frame(picture, at, position)
+
+    def close(self) -> None:
+        """End the frames; again is allowed."""
+        self._closed.set()
+
+    def _read(self, path: Path) -> Pixels:
+        """Return a picture, BGR (H, W, 3); a single one is not decoded over and over."""
+        if self._last is None or self._last[0] != path:
+            try:
+                content = np.fromfile(path, np.uint8)
+            except OSError as exc:
+                raise CameraError(f"{path}: {exc.strerror}") from exc
+            picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+            if picture is None:
+                raise CameraError(f"{path}: not a picture that OpenCV can read; remove it")
+            self._last = path, np.asarray(picture, np.uint8)
+        return self._last[1]
+
+
+def open_images(
+    path: Path, options: ImagesOptions, clock: Clock, waiting: threading.Event | None = None
+) -> Images:
+    """Open a folder of pictures or one picture; raise `CameraNotFound` where there is none."""
+    if path.is_file():
+        return Images([path], options, clock, waiting)
+    found = sorted(path.iterdir()) if path.is_dir() else []
+    paths = [one for one in found if one.suffix.lower() in SUFFIXES and one.is_file()]
+    if not paths:
+        what = "no picture in this folder" if path.is_dir() else "no such folder or picture"
+        raise CameraNotFound(f"{path}: {what}; expected files such as .jpg or .png")
+    return Images(paths, options, clock, waiting)

@@ -1,0 +1,184 @@
+"""`picamera2:`, the camera on a Raspberry Pi's ribbon cable, through libcamera.
+
+picamera2 comes from apt (`python3-picamera2`), not from pip, and is imported only when
+it is asked for. What is used of it here is written after its manual and its source,
+version 0.3.38.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Annotated, Any
+
+from edgefer.errors import CameraError, CameraNotFound
+from edgefer_device.camera import Clock
+from edgefer_device.cameras import STALL_SECONDS
+from edgefer_device.cameras.capture import Captured
+from edgefer_device.cameras.options import VGA, Size, flag, number
+from edgefer_device.cameras.view import View
+
+INSTALL = (
+    "picamera2 is not installed for this Python; on a Raspberry Pi: "
+    "sudo apt install python3-picamera2, and a venv made with --system-site-packages"
+)
+FORMAT = "RGB888"
+"""libcamera names the bytes of a pixel as a number, so this is blue, green, red in memory."""
+BUFFERS = 3
+"""Pictures on their way at once: enough for the full rate, and none of them old."""
+REFUSALS = (RuntimeError, IndexError, OSError, ValueError, TypeError)
+"""What picamera2 raises where a camera cannot be opened or set."""
+
+
+@dataclass(frozen=True, slots=True)
+class PiOptions:
+    """The options of `picamera2:`."""
+
+    size: Annotated[Size, Size.parse] = VGA
+    """The image processor scales to it, which costs the CPU nothing."""
+    rate: Annotated[float, number(0.1, 240)] = 30.0
+    """Frames a second."""
+    autofocus: Annotated[bool | None, flag] = None
+    """Whether to focus all the time; not said, where the sensor's lens can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """One camera that libcamera knows."""
+
+    number: int
+    """What stands behind `picamera2:`."""
+    model: str
+    ribbon: bool
+    """On a ribbon cable; libcamera shows USB cameras too, which are better read by `v4l2:`."""
+
+
+def sensors() -> list[Sensor]:
+    """Return what libcamera sees; raise `CameraError` where picamera2 is not installed."""
+    found: Sequence[dict[str, Any]] = _picamera2().Picamera2.global_camera_info()
+    return [
+        Sensor(position, str(one.get("Model", "unknown")), "/usb" not in str(one.get("Id", "")))
+        for position, one in enumerate(found)
+    ]
+
+
+def open_pi(place: str, options: PiOptions, view: View, clock: Clock) -> tuple[Captured, View]:
+    """Open a sensor by its number; return it and what is left to do of the view.
+
+    The sensor itself turns by 180 degrees and mirrors. Raises `CameraError` where
+    picamera2 is absent or refuses, and `CameraNotFound` where there is no such sensor.
+    """
+    position = int(place or 0) if (place or "0").isdecimal() else -1
+    found = sensors()
+    if not 0 <= position < len(found):
+        known = ", ".join(f"{one.number} ({one.model})" for one in found) or "none"
+        raise CameraNotFound(
+            f"picamera2:{place}: no such sensor; there are: {known}; see: edgefer cameras"
+        )
+    name = f"picamera2:{position} ({found[position].model})"
+    hflip, vflip, rest = flips(view)
+    try:
+        device = _picamera2().Picamera2(position)
+    except REFUSALS as exc:
+        raise CameraError(f"{name}: {exc}; is another program using it?") from exc
+    try:
+        _start(device, options, hflip, vflip, name)
+    except REFUSALS as exc:
+        device.close()
+        raise CameraError(f"{name}: refuses these options: {exc}") from exc
+    except CameraError:
+        device.close()
+        raise
+    return Captured(name, PiCapture(device), clock, "is its ribbon cable seated?"), rest
+
+
+def flips(view: View) -> tuple[bool, bool, View]:
+    """Return what the sensor does of a view, across and down, and what is left.
+
+    A crop is counted in the camera's own pixels and comes first, so with one nothing
+    is left to the sensor; nor are quarter turns, which it cannot do.
+    """
+    if view.crop is not None or view.rotate in ("90", "270"):
+        return False, False, view
+    turned = view.rotate == "180"
+    return turned != view.mirror, turned, replace(view, rotate="0", mirror=False)
+
+
+class PiCapture:
+    """A running sensor, as a `Capture`."""
+
+    def __init__(self, device: Any, stall: float = STALL_SECONDS) -> None:
+        self._device, self._stall = device, stall
+        self._picture: Any = None
+
+    def grab(self) -> bool:
+        """Wait for the next picture; False where none came in time or the sensor failed."""
+        try:
+            job = self._device.capture_array("main", wait=False)
+            self._picture = self._device.wait(job, timeout=self._stall)
+        except (FutureTimeout, *REFUSALS):
+            return False
+        return True
+
+    def retrieve(self) -> tuple[bool, Any]:
+        """Return the picture, BGR."""
+        return self._picture is not None, self._picture
+
+    def release(self) -> None:
+        """Close the sensor; again is allowed."""
+        device, self._device, self._picture = self._device, None, None
+        if device is None:
+            return
+        # A picture that never came would make `stop` wait for ever behind it.
+        device.cancel_all_and_flush()
+        device.close()
+
+
+def _start(device: Any, options: PiOptions, hflip: bool, vflip: bool, name: str) -> None:
+    import libcamera
+
+    interval = int(1_000_000 / options.rate)
+    controls: dict[str, Any] = {"FrameDurationLimits": (interval, interval)}
+    able = "AfMode" in device.camera_controls
+    if options.autofocus and not able:
+        raise CameraError(f"{name}: its lens has no motor; leave out autofocus=1")
+    if able:
+        modes = libcamera.controls.AfModeEnum
+        controls["AfMode"] = modes.Manual if options.autofocus is False else modes.Continuous
+    device.configure(
+        device.create_video_configuration(
+            main={"size": (options.size.width, options.size.height), "format": FORMAT},
+            transform=libcamera.Transform(hflip=hflip, vflip=vflip),
+            buffer_count=BUFFERS,
+            # Wait for the next picture rather than hand out one that was taken before.
+            queue=False,
+            controls=controls,
+        )
+    )
+    device.start()
+
+
+def installed() -> bool:
+    """Whether this Python finds picamera2."""
+    return importlib.util.find_spec("picamera2") is not None
+
+
+def _picamera2() -> ModuleType:
+    """Return picamera2; raise `CameraError` where it is not installed or does not load."""
+    # libcamera tells its whole start-up on stderr otherwise.
+    os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:WARN")
+    if not installed():
+        raise CameraError(f"picamera2: {INSTALL}")
+    try:
+        import picamera2
+    # A part that was built for another NumPy fails with a ValueError.
+    except (ImportError, *REFUSALS) as exc:
+        raise CameraError(
+            f"picamera2: does not load: {exc}; it needs the NumPy of the system (python3-numpy)"
+        ) from exc
+    module: ModuleType = picamera2
+    return module

@@ -1,0 +1,79 @@
+"""`rtsp:`, `http:` and `https:`, cameras in the network, read by OpenCV's FFmpeg."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import cv2
+
+from edgefer.errors import CameraError, CameraNotFound, SettingsError
+from edgefer_device.camera import Clock
+from edgefer_device.cameras import STALL_SECONDS
+from edgefer_device.cameras.capture import Captured
+from edgefer_device.cameras.options import seconds
+
+PORTS = {"rtsp": 554, "http": 80, "https": 443}
+"""By scheme: the port where an address names none."""
+PROBE_SECONDS = 2.0
+"""How long we then ask whether anyone listens at all, to say why a stream did not open."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """The options of a stream; they stand behind a `#`, for a `?` is the server's."""
+
+    timeout: Annotated[float, seconds] = STALL_SECONDS
+    """Seconds to connect, and between two pictures, after which the stream counts as lost."""
+
+
+def shown(url: str) -> str:
+    """Return an address for people: without user, password and query."""
+    scheme, _, rest = url.partition("://")
+    place, _, _ = rest.partition("?")
+    server, slash, path = place.partition("/")
+    return f"{scheme}://{server.rpartition('@')[2]}{slash}{path}"
+
+
+def open_stream(url: str, options: StreamOptions, clock: Clock) -> Captured:
+    """Connect to a stream.
+
+    Raises `SettingsError` for what is no address, `CameraNotFound` where nobody listens
+    and `CameraError` where what answers is no video.
+    """
+    host, port = server(url)
+    milliseconds = int(1000 * options.timeout)
+    settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds]
+    settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
+    # One thread decodes faster than we look, and each more would hold frames of its own.
+    settings += [cv2.CAP_PROP_N_THREADS, 1]
+    capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
+    if capture.isOpened():
+        return Captured(shown(url), capture, clock, "is it switched on and in the network?")
+    capture.release()
+    try:
+        socket.create_connection((host, port), PROBE_SECONDS).close()
+    except OSError as exc:
+        why = exc.strerror or str(exc)
+        raise CameraNotFound(
+            f"{shown(url)}: {host} port {port} does not answer ({why}); "
+            "check the address and that the camera is on"
+        ) from exc
+    raise CameraError(
+        f"{shown(url)}: answers, but gave no video within {options.timeout:g} s; "
+        "check path, user and password"
+    )
+
+
+def server(url: str) -> tuple[str, int]:
+    """Return host and port of a stream's address; raise `SettingsError`."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or PORTS[parts.scheme]
+    except ValueError as exc:
+        raise SettingsError(f"{shown(url)}: {exc}") from None
+    if not host:
+        raise SettingsError(f"{shown(url)}: names no host; write {parts.scheme}://HOST/PATH")
+    return host, port

@@ -1,0 +1,167 @@
+"""`v4l2:`, cameras of the Linux kernel: USB webcams and all else that shows as /dev/video*."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+
+from edgefer.errors import CameraError, CameraNotFound
+from edgefer_device.camera import Clock
+from edgefer_device.cameras import STALL_SECONDS
+from edgefer_device.cameras.capture import Captured
+from edgefer_device.cameras.kernel import Device, Mode, query
+from edgefer_device.cameras.options import VGA, Size, choice, number
+
+log = logging.getLogger(__name__)
+
+DECODED = ("YUYV", "UYVY", "NV12", "NV21", "YU12", "YV12", "BGR3", "RGB3", "GREY", "MJPG", "JPEG")
+"""The formats that OpenCV turns into pictures, the cheapest that cameras have first. JPEG is
+last: of a 640x480 picture it took 10 ms where YUYV took 0.2 (one core of this project's
+x86 machine, busy), and 30 a second of those are a third of the core."""
+
+FORMATS = choice("auto", *(name.lower() for name in DECODED))
+
+NO_CAMERAS = ("bcm2835-isp", "pispbe", "rp1-cfe", "unicam", "rpi-hevc-dec")
+"""Drivers of a Raspberry Pi whose nodes look like cameras: stages of the one behind picamera2."""
+
+DEVICES = Path("/dev")
+TRIES = 2
+"""Modes that are tried: a camera may offer one for which the bus has no room left."""
+FULL = 0.9
+"""Share of the rate that is asked for which counts as reaching it: 27.5 is as good as 30."""
+
+
+@dataclass(frozen=True, slots=True)
+class V4l2Options:
+    """The options of `v4l2:`."""
+
+    size: Annotated[Size, Size.parse] = VGA
+    """The camera's next larger size is taken where it has not this one."""
+    rate: Annotated[float, number(1, 240)] = 30.0
+    """Frames a second."""
+    format: Annotated[str, FORMATS] = "auto"
+    """Pixel format; auto takes the cheapest that reaches the rate."""
+
+
+def open_v4l2(name: str, options: V4l2Options, clock: Clock) -> Captured:
+    """Open a device by its path, or the first that is a camera for an empty `name`.
+
+    Raises `CameraNotFound` where there is none and `CameraError` where it may not be
+    opened, is no camera or gives no picture.
+    """
+    path = Path(name) if name else first_device()
+    if not path.exists():
+        raise CameraNotFound(f"{path}: no such camera; see: edgefer cameras")
+    device = _asked(path)
+    asked = clock()
+    for mode in ranked(device.modes, options, str(path))[:TRIES]:
+        capture = _opened(path, mode, options.rate)
+        # Whether the bus has room and nobody else reads shows with the first picture only.
+        if capture is not None and capture.grab():
+            log.info("%s: %s, %s %s", path, device.name, mode.fourcc, mode.size)
+            return Captured(str(path), capture, clock, "is it plugged in?")
+        if capture is not None:
+            capture.release()
+        if clock() - asked > STALL_SECONDS / 2:
+            break  # it was not refused: it streams, but nothing comes
+    raise CameraError(f"{path}: gives no picture; is another program using it? (fuser -v {path})")
+
+
+def first_device(devices: Path = DEVICES) -> Path:
+    """Return the first node that is a camera; raise `CameraNotFound`."""
+    found = nodes(devices)
+    for path in found:
+        try:
+            if usable(query(path)):
+                return path
+        except OSError:
+            continue
+    why = f"none of {len(found)} {devices}/video* is one" if found else f"no {devices}/video*"
+    raise CameraNotFound(f"no camera ({why}); plug one in, then see: edgefer cameras")
+
+
+def nodes(devices: Path = DEVICES) -> list[Path]:
+    """Return the nodes that may be cameras, in the order of their numbers."""
+    return sorted(devices.glob("video*"), key=lambda path: (len(path.name), path.name))
+
+
+def usable(device: Device | None) -> bool:
+    """Whether a device gives pictures that OpenCV can read."""
+    if device is None or not device.captures or device.driver in NO_CAMERAS:
+        return False
+    return any(mode.fourcc in DECODED for mode in device.modes)
+
+
+def ranked(modes: Sequence[Mode], options: V4l2Options, name: str) -> list[Mode]:
+    """Return the modes of the size nearest to what is wanted, the best first.
+
+    A mode that reaches the rate goes before one that does not, then the cheaper to
+    decode. Raises `CameraError` where no mode has the format.
+    """
+    formats = DECODED if options.format == "auto" else (options.format.upper(),)
+    able = [mode for mode in modes if mode.fourcc in formats]
+    if not able:
+        have = ", ".join(dict.fromkeys(mode.fourcc for mode in modes)) or "none"
+        raise CameraError(f"{name}: has no format of {', '.join(formats)}; it has: {have}")
+    size = _nearest({mode.size for mode in able}, options.size)
+
+    def order(mode: Mode) -> tuple[float, int]:
+        fastest = max(mode.rates, default=options.rate)
+        missing = 0.0 if fastest >= FULL * options.rate else options.rate - fastest
+        return missing, DECODED.index(mode.fourcc)
+
+    return sorted((mode for mode in able if mode.size == size), key=order)
+
+
+def _nearest(sizes: set[Size], wanted: Size) -> Size:
+    """Return the smallest size that holds the wanted one, else the largest."""
+    holding = [size for size in sizes if size.holds(wanted)]
+    if holding:
+        return min(holding, key=lambda size: size.area)
+    return max(sizes, key=lambda size: size.area)
+
+
+def _asked(path: Path) -> Device:
+    """Return what stands at a path; raise `CameraError` unless it is a camera that may be read."""
+    try:
+        device = query(path)
+    except PermissionError:
+        raise CameraError(f"{path}: may not be opened; {permission_advice()}") from None
+    except OSError as exc:
+        raise CameraError(f"{path}: cannot be opened as a camera: {exc.strerror}") from exc
+    if device is None:
+        raise CameraError(f"{path}: cannot be opened as a camera; see: edgefer cameras")
+    if device.driver in NO_CAMERAS:
+        raise CameraError(f"{path}: is a stage of the Raspberry Pi's own camera; use picamera2:")
+    if not device.captures:
+        raise CameraError(f"{path}: gives no pictures ({device.name}); see: edgefer cameras")
+    return device
+
+
+def permission_advice() -> str:
+    """Return how a user comes to read cameras."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a service's user may have no name
+        user = str(os.getuid())
+    return f"run: sudo usermod -aG video {user}, then log in again"
+
+
+def _opened(path: Path, mode: Mode, rate: float) -> cv2.VideoCapture | None:
+    """Return OpenCV's capture in a mode, or None where OpenCV refuses the device."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
+    if not capture.isOpened():
+        return None
+    # The format first: a size or a rate may be out of reach in the one that was set.
+    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*mode.fourcc))
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.size.width)
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.size.height)
+    capture.set(cv2.CAP_PROP_FPS, min(rate, max(mode.rates, default=rate)))
+    return capture

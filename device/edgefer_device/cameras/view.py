@@ -1,0 +1,96 @@
+"""How a camera's pictures are turned before anyone looks: `crop=`, `rotate=`, `mirror=`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import cv2
+import numpy as np
+
+from edgefer.errors import CameraError
+from edgefer.preprocess import Pixels
+from edgefer_device.camera import Camera, Frame
+from edgefer_device.cameras.options import choice, flag
+
+TURNS = {
+    "90": cv2.ROTATE_90_CLOCKWISE,
+    "180": cv2.ROTATE_180,
+    "270": cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+"""By degrees clockwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A rectangle of the camera's own picture, pixels."""
+
+    width: int
+    height: int
+    left: int
+    top: int
+
+    @classmethod
+    def parse(cls, text: str) -> Crop:
+        """Read `WIDTHxHEIGHT+LEFT+TOP`, such as 480x480+80+0."""
+        match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})\+(\d{1,5})\+(\d{1,5})", text)
+        if match is None:
+            raise ValueError("WIDTHxHEIGHT+LEFT+TOP in pixels, such as 480x480+80+0")
+        return cls(*map(int, match.groups()))
+
+    def cut(self, picture: Pixels) -> Pixels:
+        """Return the rectangle of a picture (H, W, 3); raise `CameraError` where it leaves it."""
+        height, width = picture.shape[:2]
+        if self.left + self.width > width or self.top + self.height > height:
+            raise CameraError(
+                f"crop={self} leaves the camera's picture, which is {width}x{height}; make it fit"
+            )
+        return picture[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}+{self.left}+{self.top}"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The options that every camera has; the crop is taken first, then the rest in this order."""
+
+    rotate: Annotated[str, choice("0", "90", "180", "270")] = "0"
+    """Degrees clockwise."""
+    mirror: Annotated[bool, flag] = False
+    """Left becomes right, as in a mirror."""
+    crop: Annotated[Crop | None, Crop.parse] = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is to be done."""
+        return self == View()
+
+    def seen(self, picture: Pixels) -> Pixels:
+        """Return the picture (H, W, 3) as it is to be looked at."""
+        if self.crop is not None:
+            picture = self.crop.cut(picture)
+        if self.rotate in TURNS:
+            picture = np.asarray(cv2.rotate(picture, TURNS[self.rotate]), np.uint8)
+        if self.mirror:
+            picture = np.asarray(cv2.flip(picture, 1), np.uint8)
+        return np.ascontiguousarray(picture)
+
+
+class Viewed:
+    """A camera seen through a view."""
+
+    def __init__(self, camera: Camera, view: View) -> None:
+        self._camera, self._view = camera, view
+        self.live = camera.live
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the camera's frames, turned; raise `CameraError` where the crop does not fit."""
+        for frame in self._camera.frames():
+            yield replace(frame, picture=self._view.seen(frame.picture))
+
+    def close(self) -> None:
+        """Release the camera."""
+        self._camera.close()

@@ -1,0 +1,171 @@
+"""The `[content]` table: rules as they stand in the configuration, and what is refused of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from edgefer.errors import SettingsError, UnknownKey
+from edgefer.labels import UNKNOWN
+
+NOBODY = "nobody"
+"""What a rule calls it when there is no face."""
+LONGEST_TEXT = 120
+"""Characters that a line on the mirror has room for."""
+
+
+class Publication(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One message to the broker that the configuration's `mqtt:` sink names."""
+
+    topic: str
+    payload: str = ""
+    retain: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.topic or set("+#") & set(self.topic):
+            raise ValueError(f"topic must be one to publish on, without + and #: '{self.topic}'")
+
+
+class Rule(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    kw_only=True,
+    rename={"begin": "from", "end": "to"},
+):
+    """When one of some moods holds: what to do. At least one thing must be done."""
+
+    mood: str | tuple[str, ...] = ()
+    """A label, `unknown`, `nobody`, or several; nothing means any face, whatever it shows."""
+    begin: str = "00:00"
+    """`from`, local time of day."""
+    end: str = "00:00"
+    """`to`, local time of day; earlier than `from` means on the next day."""
+    minutes: float = 0.0
+    """How long the mood must have held."""
+    rest: float = 10.0
+    """Minutes after which the rule may fire again, at the earliest."""
+    text: str = ""
+    """A line on the mirror page."""
+    link: str | None = None
+    """Where that line leads to."""
+    mqtt: Publication | None = None
+    command: tuple[str, ...] = ()
+    """A program and its arguments; no shell is between. Needs `allow_commands`."""
+    timeout: float = 10.0
+    """Seconds after which the command is ended."""
+
+    def __post_init__(self) -> None:
+        self.covers(time_of_day(self.begin))
+        time_of_day(self.end)
+        if self.minutes < 0 or self.rest < 0 or self.timeout <= 0:
+            raise ValueError("minutes and rest must not be negative, timeout must be over 0")
+        if len(self.text) > LONGEST_TEXT or not self.text.isprintable():
+            raise ValueError(f"text must be one line of at most {LONGEST_TEXT} characters")
+        if self.link is not None and not (self.text and is_web_address(self.link)):
+            raise ValueError("link must be an http or https address, and needs a text beside it")
+        if not (self.text or self.mqtt or self.command):
+            raise ValueError("a rule must have a text, an mqtt message or a command")
+
+    @property
+    def moods(self) -> tuple[str, ...]:
+        """The moods that it is about; empty for any face."""
+        return (self.mood,) if isinstance(self.mood, str) else self.mood
+
+    def is_about(self, mood: str) -> bool:
+        """Whether a mood, or `nobody`, is one of the rule's."""
+        return mood in self.moods if self.moods else mood != NOBODY
+
+    def covers(self, day: time) -> bool:
+        """Whether a time of day lies between `from` and `to`; equal ones mean the whole day."""
+        begin, end = time_of_day(self.begin), time_of_day(self.end)
+        if begin < end:
+            return begin <= day < end
+        return begin == end or day >= begin or day < end
+
+
+class ContentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[content]` table."""
+
+    allow_commands: bool = False
+    """Whether rules may start programs."""
+    patience: float = 5.0
+    """Seconds for which a mood may be interrupted and still hold."""
+    rule: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.patience < 0:
+            raise ValueError("patience must not be negative")
+        numbers = [number for number, rule in enumerate(self.rule, 1) if rule.command]
+        if numbers and not self.allow_commands:
+            raise ValueError(
+                f"rule {numbers[0]} starts a command, which is off by default; "
+                "remove it, or set allow_commands = true in [content]"
+            )
+
+
+def check_keys(table: Mapping[str, Any], source: str) -> None:
+    """Raise `UnknownKey`, with the nearest, for the first key that no rule has.
+
+    `table` is the whole configuration as it was read; anything that is not where it
+    should be is left to the parser.
+    """
+    content = table.get("content")
+    rules = content.get("rule") if isinstance(content, Mapping) else None
+    known = [field.encode_name for field in msgspec.structs.fields(Rule)]
+    for rule in rules if isinstance(rules, Sequence) else ():
+        for key in rule if isinstance(rule, Mapping) else ():
+            if key not in known:
+                raise UnknownKey(source, f"content.rule.{key}", _nearest(key, known))
+
+
+def check_moods(settings: ContentSettings, labels: Iterable[str], source: str) -> None:
+    """Raise `SettingsError`, with the nearest, for the first mood that the model cannot say."""
+    known = [*labels, UNKNOWN, NOBODY]
+    for number, rule in enumerate(settings.rule, 1):
+        for mood in rule.moods:
+            if mood not in known:
+                nearest = _nearest(mood, known)
+                meant = f"did you mean '{nearest}'? Known" if nearest else "known"
+                raise SettingsError(
+                    f"{source}: content rule {number}: unknown mood '{mood}'; "
+                    f"{meant}: {', '.join(known)}"
+                )
+
+
+def check_broker(settings: ContentSettings, sinks: Iterable[str], source: str) -> None:
+    """Raise `SettingsError` when a rule has a message for a broker and no sink is one."""
+    numbers = [number for number, rule in enumerate(settings.rule, 1) if rule.mqtt]
+    if numbers and not any(uri.startswith("mqtt:") for uri in sinks):
+        raise SettingsError(
+            f"{source}: content rule {numbers[0]} publishes by MQTT, but no sink is a broker; "
+            "add mqtt://HOST/TOPIC to sinks"
+        )
+
+
+def time_of_day(text: str) -> time:
+    """Read `HH:MM`; raise ValueError for anything else."""
+    hours, colon, minutes = text.partition(":")
+    if not (colon and len(minutes) == 2 and hours.isdecimal() and minutes.isdecimal()):
+        raise ValueError(f"a time of day is written HH:MM, such as 06:30, got '{text}'")
+    if int(hours) > 23 or int(minutes) > 59:
+        raise ValueError(f"there is no time of day '{text}'")
+    return time(int(hours), int(minutes))
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a text is an http or https address with a host."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), None)

@@ -1,0 +1,1 @@
+"""`edgefer doctor`: what keeps the daemon from running here, and what to do about it."""

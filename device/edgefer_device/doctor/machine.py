@@ -1,0 +1,165 @@
+"""The machine and its system: what LiteRT has wheels for, and whether it runs cool and on time."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from edgefer_device.doctor.check import Check, fail, ok, warn
+
+ARCHITECTURES = ("aarch64", "arm64", "x86_64")
+"""Those that LiteRT has wheels for, all of 64 bits."""
+OLDEST, NEWEST = (3, 10), (3, 13)
+"""The versions of Python that edgefer is tested with."""
+
+MEMINFO = Path("/proc/meminfo")
+NEEDED_MB, SPARE_MB = 110, 250
+"""What the daemon takes, and what should be free so that nothing else is pushed out."""
+
+ZONES = Path("/sys/class/thermal")
+WARM, HOT = 70.0, 80.0
+"""Degrees Celsius; at 80 a Raspberry Pi slows down (raspberrypi.com, Frequency management)."""
+
+UNSYNCHRONISED = 5
+"""TIME_ERROR, what adjtimex(2) returns for a clock that nothing corrects."""
+
+NOW, SINCE_START = 0xF, 0xF0000
+"""Bits of `vcgencmd get_throttled`: those of now, and the same ones since the start."""
+THROTTLING = {
+    0x1: "under-voltage",
+    0x2: "frequency capped",
+    0x4: "throttled",
+    0x8: "temperature limit",
+}
+"""By bit: what it means (raspberrypi.com, vcgencmd); 16 bits higher for what has been."""
+
+
+def check_system() -> Check:
+    """Linux, and of which distribution."""
+    system = platform.system()
+    if system != "Linux":
+        return fail("system", system, "cameras and the daemon are for Linux: run it there")
+    try:
+        name = platform.freedesktop_os_release().get("PRETTY_NAME", system)
+    except OSError:
+        name = system
+    return ok("system", f"{name}, Linux {platform.release()}")
+
+
+def check_architecture(machine: str = "", bits: int = 0) -> Check:
+    """64 bits, in the kernel and in Python."""
+    machine = machine or platform.machine()
+    bits = bits or 8 * struct.calcsize("P")
+    found = f"{machine}, Python of {bits} bits"
+    if machine in ARCHITECTURES and bits == 64:
+        return ok("architecture", found)
+    return fail("architecture", found, "LiteRT is for 64 bits only: install a 64-bit system")
+
+
+def check_python(version: tuple[int, int] | None = None) -> Check:
+    """A version of Python that was tested."""
+    version = version or sys.version_info[:2]
+    found = f"{version[0]}.{version[1]} at {sys.executable}"
+    between = f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
+    if version < OLDEST:
+        return fail("python", found, f"edgefer needs {between}: make its venv with one of these")
+    if version > NEWEST:
+        return warn("python", found, f"tested with {between}: take one of these if a part fails")
+    return ok("python", found)
+
+
+def check_memory(meminfo: Path = MEMINFO) -> Check:
+    """Memory enough for the daemon."""
+    lines = meminfo.read_text().splitlines() if meminfo.is_file() else []
+    held = {line.partition(":")[0]: int(line.split()[1]) * 1024 // 10**6 for line in lines}
+    if "MemAvailable" not in held:
+        return warn("memory", "the kernel does not say", "look with: free -m")
+    found = f"{held['MemAvailable']:,} of {held['MemTotal']:,} MB free"
+    if held["MemAvailable"] < NEEDED_MB:
+        advice = f"the daemon takes {NEEDED_MB} MB: end other programs, or run without a desktop"
+        return fail("memory", found, advice)
+    if held["MemAvailable"] < SPARE_MB:
+        return warn("memory", found, f"keep {SPARE_MB} MB free: end what is not needed")
+    return ok("memory", found)
+
+
+def check_clock(adjtimex: Callable[[], int] | None = None) -> Check:
+    """A clock that something keeps right: times of day choose content, and TLS needs the date."""
+    try:
+        state = (adjtimex or _adjtimex)()
+    except (OSError, AttributeError) as exc:
+        return warn("clock", f"its state cannot be asked: {exc}", "look with: timedatectl")
+    if state == UNSYNCHRONISED:
+        return warn("clock", "nothing keeps it right", "run: sudo timedatectl set-ntp true")
+    return ok("clock", "synchronised")
+
+
+def _adjtimex() -> int:
+    """Return the state of the kernel's clock; see adjtimex(2)."""
+    # `struct timex` has 208 bytes at most; all zero asks and changes nothing.
+    state: int = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
+    if state < 0:
+        raise OSError("adjtimex is refused")
+    return state
+
+
+def check_throttling(command: str = "vcgencmd") -> Check:
+    """A Raspberry Pi's power and heat, as its firmware sees them."""
+    program = shutil.which(command)
+    if program is None:
+        return ok("throttling", "not a Raspberry Pi, or without vcgencmd")
+    try:
+        done = subprocess.run(
+            [program, "get_throttled"], capture_output=True, text=True, timeout=5, check=True
+        )
+        bits = int(done.stdout.strip().partition("=")[2], 16)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        advice = "add the user to the group video: sudo usermod -aG video $USER"
+        return warn("throttling", f"{command} does not answer", advice)
+    return throttling(bits)
+
+
+def throttling(bits: int) -> Check:
+    """Return what the bits of `vcgencmd get_throttled` mean."""
+    now = [name for bit, name in THROTTLING.items() if bits & bit]
+    been = [name for bit, name in THROTTLING.items() if bits & bit << 16]
+    if now:
+        return warn("throttling", f"now: {', '.join(now)}", _cure(bits & NOW))
+    if been:
+        found = f"since the start: {', '.join(been)}"
+        return warn("throttling", found, _cure((bits & SINCE_START) >> 16))
+    return ok("throttling", "none since the start")
+
+
+def _cure(bits: int) -> str:
+    if bits & 0x1:
+        return "use the power supply made for this board, and a short cable"
+    return "give it a heat sink or a fan, and the mirror's frame some air"
+
+
+def check_heat(zones: Path = ZONES) -> Check:
+    """The hottest of the thermal zones."""
+    hottest = max(filter(None, map(_degrees, zones.glob("thermal_zone*"))), default=None)
+    if hottest is None:
+        return ok("heat", "this machine tells no temperature")
+    degrees, name = hottest
+    found = f"{degrees:.0f} °C ({name})"
+    if degrees >= WARM:
+        limit = "it is slowed down" if degrees >= HOT else f"at {HOT:.0f} °C it is slowed down"
+        return warn("heat", found, f"{limit}: give it a heat sink, a fan, or air")
+    return ok("heat", found)
+
+
+def _degrees(zone: Path) -> tuple[float, str] | None:
+    try:
+        name = (zone / "type").read_text().strip()
+        return int((zone / "temp").read_text()) / 1000, name
+    except (OSError, ValueError):
+        # A zone may be there and refuse to be read while its sensor sleeps.
+        return None

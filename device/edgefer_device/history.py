@@ -1,0 +1,149 @@
+"""The history of moods: for how long each was seen in each minute, in SQLite, and nothing else.
+
+No picture, no face, no number of people and no identity. Off unless `[history] keep_days`
+says for how long to keep it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from edgefer.errors import SinkError
+
+MINUTES_A_DAY = 24 * 60
+SCHEMA = 1
+APPLICATION = 0x65464552
+"""SQLite's application id of our files: `eFER`."""
+BUSY_SECONDS = 5.0
+"""How long one program waits for another that writes."""
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS moods (
+    minute INTEGER NOT NULL,  -- minutes since 1970-01-01 00:00 UTC
+    mood TEXT NOT NULL,
+    seconds REAL NOT NULL,    -- for which it was seen in that minute
+    PRIMARY KEY (minute, mood)
+) WITHOUT ROWID
+"""
+ADD = """
+INSERT INTO moods VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET seconds = seconds + excluded.seconds
+"""
+SPANS = """
+SELECT minute / :span * :span, mood, sum(seconds) FROM moods
+WHERE minute >= :since GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+Minutes = Mapping[int, Mapping[str, float]]
+"""Seconds by minute (since 1970, UTC) and mood."""
+
+
+class Held(msgspec.Struct, frozen=True):
+    """For how long a mood was seen in a span of time."""
+
+    minute: int
+    """The span's first minute, since 1970-01-01 00:00 UTC."""
+    mood: str
+    seconds: float
+
+
+class Store:
+    """The file of the history.
+
+    It is opened for each call and closed again, so that at rest there is one whole file,
+    and no program keeps another from deleting. Every method raises `SinkError` when the
+    file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever kept."""
+        return self.path.exists()
+
+    def add(self, minutes: Minutes) -> None:
+        """Add what was seen: all of it, or nothing."""
+        rows = [
+            (minute, mood, round(seconds, 1))
+            for minute, moods in minutes.items()
+            for mood, seconds in moods.items()
+        ]
+        with self._open() as file, file:
+            file.executemany(ADD, rows)
+
+    def forget(self, before: int) -> int:
+        """Delete what is older than a minute; return how many entries went."""
+        with self._open() as file, file:
+            return file.execute("DELETE FROM moods WHERE minute < ?", [before]).rowcount
+
+    def spans(self, minutes: int = 1, since: int = 0) -> list[Held]:
+        """Return the sums over spans of so many minutes, oldest first."""
+        with self._open() as file:
+            return [Held(*row) for row in file.execute(SPANS, {"span": minutes, "since": since})]
+
+    def delete(self) -> int:
+        """Delete everything for good, and return how many entries went.
+
+        The file is written anew, so that no page of it still holds what was deleted; what
+        a flash card keeps in blocks that it took out of use, nobody can reach or erase.
+        """
+        with self._open() as file:
+            with file:
+                count = file.execute("DELETE FROM moods").rowcount
+            file.execute("VACUUM")
+            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return count
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with contextlib.closing(self._connect()) as file:
+                yield file
+        except SinkError:  # an OSError too, and already in words
+            raise
+        except sqlite3.Error as exc:
+            raise SinkError(f"{self.path}: the history cannot be used: {exc}") from exc
+        except OSError as exc:
+            raise SinkError(f"{self.path}: the history cannot be used: {exc.strerror}") from exc
+
+    def _connect(self) -> sqlite3.Connection:
+        # Nobody else on the machine needs to read it; SQLite gives its journals the same rights.
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.touch(mode=0o600)
+        file = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+        try:
+            self._prepare(file)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _prepare(self, file: sqlite3.Connection) -> None:
+        """Make a new file ours, and check that an old one is."""
+        (application,) = file.execute("PRAGMA application_id").fetchone()
+        (version,) = file.execute("PRAGMA user_version").fetchone()
+        (tables,) = file.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if (application, version, tables) == (0, 0, 0):
+            file.execute("PRAGMA journal_mode = WAL")
+            with file:
+                file.execute("BEGIN IMMEDIATE")
+                file.execute(TABLE)
+                file.execute(f"PRAGMA application_id = {APPLICATION}")
+                file.execute(f"PRAGMA user_version = {SCHEMA}")
+        elif application != APPLICATION:
+            raise SinkError(f"{self.path}: is not a history of edgefer; move it out of the way")
+        elif version != SCHEMA:
+            raise SinkError(
+                f"{self.path}: is a history of version {version}, this program writes "
+                f"{SCHEMA}; update edgefer, or move the file out of the way"
+            )
+        # Deleted entries are overwritten and not only unlinked.
+        file.execute("PRAGMA secure_delete = ON")
+        file.execute("PRAGMA synchronous = NORMAL")

@@ -1,0 +1,175 @@
+// @ts-check
+/** The weekly view: the last seven days by the hour, opened by the key W or by touch. */
+
+import { css, lookFor, wordFor } from "./moods.js";
+
+/**
+ * What the server says, as week.py declares it.
+ *
+ * @typedef {{ mood: string, share: number, minutes: number }} Hour
+ *   The mood seen longest, its share of the time with a face (0..1), and that time.
+ * @typedef {{ date: string, hours: (Hour | null)[] }} Day  24 hours; null: nobody was seen
+ * @typedef {{ days: Day[], minutes: Record<string, number> }} Shares
+ *   Seven days, the last is today; and for how long each mood was seen in them.
+ */
+
+const KEY = "w";
+const REST = 180_000; // ms without a touch after which the mirror is a mirror again
+const FULL = 20; // minutes with a face in an hour that give a cell its full light
+const RULED = 6; // hours between the hours that bear their name
+
+/** @type {Shares} */
+const NOTHING = { days: [], minutes: {} };
+
+export class Week {
+  /**
+   * @param {HTMLDialogElement} dialog
+   * @param {HTMLButtonElement} opener
+   */
+  constructor(dialog, opener) {
+    this.dialog = dialog;
+    this.opener = opener;
+    this.table = /** @type {HTMLTableElement} */ (dialog.querySelector("table"));
+    this.legend = /** @type {HTMLElement} */ (dialog.querySelector(".legend"));
+    this.words = /** @type {HTMLElement} */ (dialog.querySelector(".words"));
+    this.rest = 0; // timer
+    opener.onclick = () => this.open();
+    /** @type {HTMLButtonElement} */ (dialog.querySelector("button")).onclick = () => dialog.close();
+    dialog.onclose = () => clearTimeout(this.rest);
+    for (const event of ["pointerdown", "keydown"]) {
+      dialog.addEventListener(event, () => this.#wait());
+    }
+    addEventListener("keydown", (event) => this.#press(event));
+  }
+
+  /**
+   * There is a week to look at only where a history is kept.
+   *
+   * @param {boolean} kept
+   */
+  offer(kept) {
+    this.opener.hidden = !kept;
+    if (!kept) this.dialog.close();
+  }
+
+  async open() {
+    if (this.dialog.open) return;
+    this.words.textContent = "";
+    this.#fill(NOTHING);
+    this.dialog.showModal();
+    this.#wait();
+    try {
+      const answer = await fetch("week.json");
+      if (!answer.ok) throw new Error(answer.statusText);
+      this.#show(await answer.json());
+    } catch {
+      this.words.textContent = "The week cannot be read now.";
+    }
+  }
+
+  /** @param {KeyboardEvent} event */
+  #press(event) {
+    if (event.key.toLowerCase() !== KEY || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (this.dialog.open) this.dialog.close();
+    else if (!this.opener.hidden) this.open();
+  }
+
+  #wait() {
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => this.dialog.close(), REST);
+  }
+
+  /** @param {Shares} shares */
+  #show(shares) {
+    const seen = Object.keys(shares.minutes).length > 0;
+    this.words.textContent = seen ? "" : "Nothing yet: the first minutes will stand here.";
+    this.#fill(seen ? shares : NOTHING);
+  }
+
+  /** @param {Shares} shares */
+  #fill({ days, minutes }) {
+    this.table.hidden = !days.length;
+    this.table.replaceChildren(head(), ...days.map(rowOf));
+    this.legend.replaceChildren(...legendOf(minutes));
+  }
+}
+
+/** The hours that bear a name; the others would crowd. */
+function head() {
+  const row = document.createElement("tr");
+  row.append(cell("td", ""));
+  for (let hour = 0; hour < 24; hour += RULED) {
+    const name = cell("th", `${hour}:00`);
+    name.scope = "colgroup";
+    name.colSpan = RULED;
+    row.append(name);
+  }
+  return row;
+}
+
+/** @param {Day} day */
+function rowOf({ date, hours }) {
+  const row = document.createElement("tr");
+  // At noon: no change of the clocks moves that to another day.
+  const name = cell("th", new Date(`${date}T12:00`).toLocaleDateString(document.documentElement.lang, {
+    weekday: "short", day: "numeric",
+  }));
+  name.scope = "row";
+  row.append(name, ...hours.map(hourOf));
+  return row;
+}
+
+/**
+ * @param {Hour | null} seen
+ * @param {number} hour
+ */
+function hourOf(seen, hour) {
+  const box = cell("td", "");
+  if (!seen) return box;
+  const light = Math.min(1, seen.minutes / FULL);
+  box.style.setProperty("--mood", css(lookFor(seen.mood).near));
+  box.style.setProperty("--light", String(0.25 + 0.75 * light));
+  const words = `${hour}:00, ${wordFor(seen.mood)} ${percent(seen.share)} of ${time(seen.minutes)}`;
+  box.title = words;
+  const spoken = document.createElement("span");
+  spoken.textContent = words;
+  box.append(spoken);
+  return box;
+}
+
+/**
+ * Each mood by name and time, the longest first: colour alone need not be told apart.
+ *
+ * @param {Record<string, number>} minutes
+ */
+function legendOf(minutes) {
+  return Object.entries(minutes).sort(([, a], [, b]) => b - a).map(([mood, seen]) => {
+    const item = document.createElement("li");
+    item.style.setProperty("--mood", css(lookFor(mood).near));
+    item.textContent = `${wordFor(mood)} ${time(seen)}`;
+    return item;
+  });
+}
+
+/** @param {number} share  0..1 */
+function percent(share) {
+  return `${Math.round(100 * share)} %`;
+}
+
+/** @param {number} minutes */
+function time(minutes) {
+  if (minutes < 1) return "under 1 min";
+  const [hours, rest] = [Math.floor(Math.round(minutes) / 60), Math.round(minutes) % 60];
+  return hours ? `${hours} h ${String(rest).padStart(2, "0")}` : `${rest} min`;
+}
+
+/**
+ * @template {"td" | "th"} K
+ * @param {K} kind
+ * @param {string} words
+ */
+function cell(kind, words) {
+  const element = document.createElement(kind);
+  element.textContent = words;
+  return element;
+}

@@ -1,0 +1,159 @@
+"""The sinks behind the seam in `edgefer_device.sink`, and the functions that choose among them.
+
+One is chosen by its address, all of them by the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from edgefer.errors import SettingsError
+from edgefer_device.address import parse_address
+from edgefer_device.config import Config
+from edgefer_device.history_settings import FILE
+from edgefer_device.sink import Sink
+from edgefer_device.sinks.health import Health
+from edgefer_device.sinks.rotation import Rotation
+from edgefer_device.sinks.shared import Shared
+from edgefer_device.state import state_folder
+
+if TYPE_CHECKING:
+    from edgefer_device.history import Store
+
+FORMS = {
+    "console": "console:",
+    "jsonl": "jsonl:PATH[?max_mb=10&keep=5] or jsonl:- for standard output",
+    "mqtt": "mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC",
+    "mirror": "mirror:[HOST:PORT]",
+    "metrics": "metrics:[HOST:PORT]",
+    "webhook": "webhook:https://HOST/PATH",
+}
+"""By scheme: how a sink's address is written."""
+
+MIRROR_PLACE = "127.0.0.1", 8137
+METRICS_PLACE = "127.0.0.1", 9137
+LAST_PORT = 65535
+MEGABYTE = 1_000_000
+KEEP = 5
+"""Full files of JSON lines that are kept beside the one being written."""
+
+
+def open_sinks(config: Config, health: Health | None = None) -> list[Sink]:
+    """Return all sinks that a configuration asks for, each of them watched by `health`.
+
+    Beside those in `sinks` these are the history and the rules of content, where they are
+    configured, and what counts the figures for whoever serves them. Raises `SettingsError`.
+    """
+    shared = _shared(config, health or Health())
+    sinks = [
+        shared.health.watch_sink(uri.partition(":")[0], open_sink(uri, shared))
+        for uri in config.sinks
+    ]
+    if shared.store is not None:
+        from edgefer_device.history_sink import HistorySink
+
+        history = HistorySink(shared.store, shared.keep_days)
+        sinks.append(shared.health.watch_sink("history", history))
+    if config.content.rule:
+        sinks.append(shared.health.watch_sink("content", _content(config, shared)))
+    return [*sinks, shared.figures]
+
+
+def open_sink(uri: str, shared: Shared | None = None) -> Sink:
+    """Return the sink at an address; it is acquired when it is entered.
+
+    Raises `SettingsError` for an address that is not one of `FORMS`. Only the
+    chosen sink is imported: the network libraries are half of the start time.
+    """
+    address = parse_address(uri, "sink", FORMS)
+    shared = shared or Shared()
+    if address.scheme == "jsonl":
+        return _jsonl(uri, address.place, address.options)
+    if address.scheme == "mqtt":
+        from edgefer_device.broker import parse_broker
+        from edgefer_device.mqtt import MqttSink
+
+        return MqttSink(parse_broker(uri))
+    if address.scheme == "mirror":
+        from edgefer_device.mirror import MirrorSink
+
+        return MirrorSink(*_host_and_port(uri, address.place, MIRROR_PLACE), shared=shared)
+    if address.scheme == "metrics":
+        from edgefer_device.sinks.status_pages import MetricsSink
+
+        place = _host_and_port(uri, address.place, METRICS_PLACE)
+        return MetricsSink(*place, shared.health, shared.figures)
+    if address.scheme == "webhook":
+        from edgefer_device.sinks.webhook import WebhookSink
+
+        # The whole of it: what stands behind a question mark belongs to the server.
+        return WebhookSink(uri.partition(":")[2])
+    if address.place or address.options:
+        raise SettingsError(f"{uri}: 'console:' takes nothing after it")
+    from edgefer_device.console import ConsoleSink
+
+    return ConsoleSink()
+
+
+def history_store(config: Config) -> Store:
+    """Return the history's file, kept or not."""
+    from edgefer_device.history import Store
+
+    return Store(state_folder(config.state) / FILE)
+
+
+def _shared(config: Config, health: Health) -> Shared:
+    keep = config.history.keep_days
+    return Shared(health, store=history_store(config) if keep else None, keep_days=keep)
+
+
+def _content(config: Config, shared: Shared) -> Sink:
+    from edgefer_device.broker import parse_broker
+    from edgefer_device.content import ContentSink
+    from edgefer_device.content_actions import Actions
+
+    broker = next((uri for uri in config.sinks if uri.startswith("mqtt:")), None)
+    actions = Actions(None if broker is None else parse_broker(broker))
+    return ContentSink(config.content, shared.board, actions)
+
+
+def _jsonl(uri: str, path: str, options: Mapping[str, str]) -> Sink:
+    from edgefer_device.jsonl import JsonLinesSink
+
+    if not path:
+        raise SettingsError(f"{uri}: no path; write jsonl:PATH, or jsonl:- for standard output")
+    rotation = _rotation(uri, options)
+    if rotation is not None and path == "-":
+        raise SettingsError(f"{uri}: standard output cannot be limited; give a path")
+    return JsonLinesSink(path, rotation)
+
+
+def _rotation(uri: str, options: Mapping[str, str]) -> Rotation | None:
+    """Read `max_mb` (million bytes) and `keep` (files)."""
+    unknown = next((name for name in options if name not in ("max_mb", "keep")), None)
+    if unknown is not None:
+        raise SettingsError(f"{uri}: unknown option '{unknown}'; known: max_mb, keep")
+    if "max_mb" not in options:
+        if options:
+            raise SettingsError(f"{uri}: 'keep' needs a limit beside it, such as max_mb=10")
+        return None
+    try:
+        limit, keep = float(options["max_mb"]), int(options.get("keep", KEEP))
+    except ValueError:
+        limit, keep = 0.0, 0
+    if not 0 < limit < float("inf") or keep < 0:
+        raise SettingsError(f"{uri}: expected numbers, such as jsonl:PATH?max_mb=10&keep=5")
+    return Rotation(int(limit * MEGABYTE), keep)
+
+
+def _host_and_port(uri: str, place: str, usual: tuple[str, int]) -> tuple[str, int]:
+    """Return where a page is served; `HOST:PORT`, `:PORT` or nothing."""
+    if not place:
+        return usual
+    host, _, port = place.rpartition(":")
+    if not port.isdecimal() or int(port) > LAST_PORT:
+        scheme = uri.partition(":")[0]
+        example = f"{scheme}:{usual[0]}:{usual[1]}"
+        raise SettingsError(f"{uri}: expected {scheme}:HOST:PORT, such as {example}")
+    return host.strip("[]") or usual[0], int(port)

@@ -1,0 +1,164 @@
+"""What Prometheus is told at `/metrics`: counted here, written by prometheus-client.
+
+That package is imported when somebody first asks: it costs a daemon that nobody
+scrapes neither start time nor memory.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from typing_extensions import Self
+
+from edgefer import __version__
+from edgefer.messages import Report
+from edgefer_device.camera import Clock
+from edgefer_device.sinks.health import Health
+from edgefer_device.stopwatch import LONGEST_SECONDS, Stopwatch
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+LATENCY_SECONDS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Upper edges of the latency histogram's buckets."""
+
+
+class Figures:
+    """A sink that counts what is reported; `exposition` writes it down."""
+
+    def __init__(self, health: Health, clock: Clock = time.monotonic) -> None:
+        self.health, self._clock = health, clock
+        self._stopwatch = Stopwatch(clock)
+        self._last: Report | None = None
+        self._last_at = 0.0
+        self.reports = self.changes = 0
+        self.held: defaultdict[str, float] = defaultdict(float)
+        """Seconds for which each mood was seen."""
+        self.latencies = [0] * (len(LATENCY_SECONDS) + 1)
+        self.latency_sum = 0.0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def publish(self, report: Report) -> None:
+        """Count the report."""
+        if report.problem is not None:
+            self.health.report_came(report)
+            self._stopwatch.stop()
+            self._last = None
+            return
+        self.reports += 1
+        passed, before = self._stopwatch.lap(), self._last
+        if before is not None and before.mood is not None:
+            self.held[before.mood] += passed
+            self.changes += report.mood not in (None, before.mood)
+        for face in report.faces:
+            # Every label is told from the start: a series must not begin with its first event.
+            for label in face.probabilities:
+                self.held[label] += 0.0
+        latency = self.health.report_came(report)
+        if latency is not None:
+            self.latencies[bisect_left(LATENCY_SECONDS, latency)] += 1
+            self.latency_sum += latency
+        self._last, self._last_at = report, self._clock()
+
+    @property
+    def present(self) -> Report | None:
+        """The last report, while it stands for now."""
+        fresh = self._clock() - self._last_at <= LONGEST_SECONDS
+        return self._last if fresh else None
+
+
+def exposition(figures: Figures, accept: str) -> tuple[bytes, str]:
+    """Return the metrics in the format that an Accept header asks for, and its content type.
+
+    Formats: Prometheus text 0.0.4, or OpenMetrics.
+    """
+    from prometheus_client import CollectorRegistry, ProcessCollector
+    from prometheus_client.exposition import choose_encoder
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(figures))
+    ProcessCollector(registry=registry)
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+class _Collector:
+    """Turns the figures into metrics when they are asked for."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    def describe(self) -> list[Metric]:
+        """Name nothing before it is collected: there is one collector and no clash to look for."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _of_health(self._figures.health)
+        yield from _of_moods(self._figures)
+        yield _of_latency(self._figures)
+
+
+def _of_health(health: Health) -> Iterator[Metric]:
+    from prometheus_client.metrics_core import CounterMetricFamily as Counter
+    from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
+    from prometheus_client.metrics_core import InfoMetricFamily as Info
+
+    yield Info("edgefer_build", "What runs here.", {"version": __version__})
+    state = health.state()
+    yield Gauge("edgefer_healthy", "1 while every part does its work, as /healthz.", state.ok)
+    well = Gauge("edgefer_part_healthy", "1 while a part does its work.", labels=["part"])
+    age = Gauge("edgefer_part_age_seconds", "Since a part last did its work.", labels=["part"])
+    for name, part in state.parts.items():
+        well.add_metric([name], part.ok)
+        if part.age is not None:
+            age.add_metric([name], part.age)
+    yield well
+    yield age
+    yield Counter("edgefer_camera_frames", "Frames that the camera gave.", health.frames)
+
+
+def _of_moods(figures: Figures) -> Iterator[Metric]:
+    from prometheus_client.metrics_core import CounterMetricFamily as Counter
+    from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
+
+    yield Counter("edgefer_reports", "Frames that were analysed.", figures.reports)
+    yield Counter("edgefer_mood_changes", "Changes from one mood to another.", figures.changes)
+    held = Counter("edgefer_mood_seconds", "For how long a mood was seen.", labels=["mood"])
+    for label, seconds in sorted(figures.held.items()):
+        held.add_metric([label], seconds)
+    yield held
+    # What was last seen is not what is there when the camera is silent: then nothing is told.
+    now = figures.present
+    if now is None:
+        return
+    yield Gauge("edgefer_faces", "Faces in view.", len(now.faces))
+    mood = Gauge("edgefer_mood", "1 for the mood that is seen now.", labels=["mood"])
+    for label in sorted({*figures.held, *filter(None, [now.mood])}):
+        mood.add_metric([label], float(label == now.mood))
+    yield mood
+    if now.confidence is not None:
+        yield Gauge("edgefer_mood_confidence", "Its smoothed probability, 0..1.", now.confidence)
+
+
+def _of_latency(figures: Figures) -> Metric:
+    from prometheus_client.metrics_core import HistogramMetricFamily as Histogram
+    from prometheus_client.utils import floatToGoString
+
+    edges = [*map(floatToGoString, LATENCY_SECONDS), "+Inf"]
+    counts = accumulate(figures.latencies)
+    return Histogram(
+        "edgefer_latency_seconds",
+        "From a frame's capture to its report.",
+        buckets=list(zip(edges, counts, strict=True)),
+        sum_value=figures.latency_sum,
+    )

@@ -1,0 +1,64 @@
+"""`/healthz` and `/metrics`: on the mirror's server, or on one of their own (`metrics:`)."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import msgspec
+from aiohttp import web
+from typing_extensions import Self
+
+from edgefer.messages import Report
+from edgefer_device.mirror_access import add_headers, guard, is_loopback
+from edgefer_device.sinks.health import Health
+from edgefer_device.sinks.listening import check_port, listen
+from edgefer_device.sinks.prometheus import Figures, exposition
+
+
+def status_routes(health: Health, figures: Figures) -> list[web.RouteDef]:
+    """Return the routes of both pages, for any application."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        state = health.state()
+        status = 200 if state.ok else 503
+        body = msgspec.json.format(msgspec.json.encode(state)) + b"\n"
+        return web.Response(body=body, status=status, content_type="application/json")
+
+    async def metrics(request: web.Request) -> web.Response:
+        accept = request.headers.get("Accept", "")
+        # Not on the loop: the first time it imports prometheus-client.
+        body, kind = await asyncio.to_thread(exposition, figures, accept)
+        return web.Response(body=body, headers={"Content-Type": kind})
+
+    return [web.get("/healthz", healthz), web.get("/metrics", metrics)]
+
+
+class MetricsSink:
+    """Serves the status pages alone, for daemons without a mirror."""
+
+    def __init__(self, host: str, port: int, health: Health, figures: Figures) -> None:
+        """Remember where to listen; port 0 takes any free one. Raises `SettingsError`."""
+        check_port(port, "metrics")
+        self.host, self.port = host, port
+        self._routes = status_routes(health, figures)
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        application = web.Application(middlewares=[guard(self.host)])
+        application.on_response_prepare.append(add_headers)
+        application.add_routes(self._routes)
+        self._runner = await listen(application, self.host, self.port, "metrics")
+        self.port = self._runner.addresses[0][1]
+        if not is_loopback(self.host):
+            warning = f"anyone who reaches {self.host} port {self.port} can read the moods"
+            print(f"warning: {warning}: metrics ask for no password", file=sys.stderr, flush=True)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def publish(self, report: Report) -> None:
+        """Do nothing: what is told is counted by `Figures`, once for all servers."""

@@ -1,0 +1,36 @@
+"""Where the daemon keeps what must outlive it, and how a file gets there whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+SYSTEM = Path("/var/lib/edgefer")
+"""What systemd makes of `StateDirectory=edgefer`."""
+
+
+def state_folder(chosen: str | None, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the state folder: the chosen one, else systemd's, else the user's own (XDG).
+
+    It is not made here. The user's own is `$XDG_STATE_HOME/edgefer`, by default
+    `~/.local/state/edgefer` (XDG Base Directory Specification 0.8).
+    """
+    if chosen is not None:
+        return Path(chosen).expanduser()
+    given = environment.get("STATE_DIRECTORY")
+    if given:
+        # systemd joins several with colons; the unit names one.
+        return Path(given.partition(":")[0])
+    home = environment.get("XDG_STATE_HOME")
+    return Path(home or Path.home() / ".local" / "state") / "edgefer"
+
+
+def write_beside(path: Path, content: bytes) -> None:
+    """Write a file under another name and rename it, so that it is whole or as before."""
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,227 @@
+"""`faulty:` on schedule, and cameras that come back by themselves; the clock is a scripted one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgefer.errors import CameraError, CameraLost, CameraNotFound, SettingsError
+from edgefer_device.camera import Camera, Frame, camera_address, open_camera
+from edgefer_device.cameras import reopening
+from edgefer_device.cameras.faulty import Faults, with_faults
+from edgefer_device.cameras.reopening import BACKOFF_SECONDS, Reopening
+from edgefer_device.scripted import ScriptedCamera
+
+
+class Leap(threading.Event):
+    """Waits are over at once, and the clock has gone on by them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        self.now += timeout or 0.0
+        return self.is_set()
+
+    def clock(self) -> float:
+        return self.now
+
+
+def grey_frames(count: int) -> Iterator[Frame]:
+    """Frames (4, 6, 3), each one step lighter than the one before."""
+    for number in range(count):
+        yield Frame(np.full((4, 6, 3), 10 + number, np.uint8), number / 10, number)
+
+
+def seen(faults: Faults, count: int, leap: Leap | None = None) -> list[Frame]:
+    leap = leap or Leap()
+    camera = with_faults(ScriptedCamera(grey_frames(1000)), faults, leap.clock, leap)
+    return list(islice(camera.frames(), count))
+
+
+def lit(frame: Frame) -> float:
+    return float(frame.picture.mean())
+
+
+def test_black_and_bright_frames_come_after_so_many_good_ones_and_again() -> None:
+    frames = seen(Faults(every=3, black=2, bright=1), 12)
+    good = {number: 10.0 + number for number in (0, 1, 2, 5, 6, 7, 9, 10, 11)}
+    assert {number: lit(frames[number]) for number in good} == good
+    assert [lit(frames[number]) for number in (3, 4)] == [0, 0]
+    assert lit(frames[8]) == 3 * 18 + 120
+
+
+def test_a_torn_frame_is_half_of_the_one_before() -> None:
+    frames = seen(Faults(every=3, torn=1), 4)
+    assert (frames[3].picture[:2] == 13).all()
+    assert (frames[3].picture[2:] == 12).all()
+
+
+def test_a_stall_lasts_as_long_as_it_should() -> None:
+    leap = Leap()
+    seen(Faults(every=5, stall=60.0), 6, leap)
+    assert leap.waits == [60.0]
+
+
+def test_an_unplugged_camera_is_gone_for_so_long_and_comes_back() -> None:
+    leap = Leap()
+    frames = seen(Faults(every=5, gone=7.0), 30, leap)
+    assert [frame.number for frame in frames] == list(range(30))
+    assert leap.now >= 7.0
+    assert [lit(frame) for frame in frames] == [10 + number for number in range(30)]
+
+
+def test_without_a_word_all_faults_strike() -> None:
+    assert Faults().chosen == [
+        ("stall", 2.0),
+        ("torn", 10.0),
+        ("gone", 2.0),
+        ("black", 10.0),
+        ("bright", 10.0),
+    ]
+
+
+def test_a_faulty_clip_ends_as_the_clip_does(data: Path) -> None:
+    address = f"faulty:file:{data / 'clips/hungry.mkv'}?every=10&black=2&torn=2"
+    camera = open_camera(address)
+    frames = list(camera.frames())
+    camera.close()
+    assert len(frames) == 49
+    assert sum(not frame.picture.any() for frame in frames) in (2, 4)
+
+
+def test_a_faulty_camera_is_checked_as_the_one_inside() -> None:
+    with pytest.raises(SettingsError, match="takes no path"):
+        camera_address("faulty:demo:x?stall=1s")
+    with pytest.raises(SettingsError, match="unknown option 'stall'; known: rotate, mirror, crop"):
+        camera_address("demo:?stall=1s")
+
+
+class Noted(threading.Event):
+    """An event that tells when somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awaited = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.awaited.set()
+        return super().wait(timeout)
+
+
+def test_closing_ends_a_stall_and_what_lies_beneath() -> None:
+    beneath, waiting = ScriptedCamera(grey_frames(1000), live=True), Noted()
+    camera = with_faults(beneath, Faults(every=2, stall=3600.0), lambda: 0.0, waiting)
+    watching = threading.Thread(target=lambda: list(camera.frames()))
+    watching.start()
+    assert waiting.awaited.wait(20)
+    camera.close()
+    watching.join(20)
+    assert not watching.is_alive()
+    assert beneath.closed
+
+
+class Plug:
+    """Hardware that is lost and found by a script: each number is how many frames one opening
+    gives before it is lost, None is an opening that fails; the last one stays."""
+
+    def __init__(self, *script: int | None) -> None:
+        self.script = list(script)
+        self.cameras: list[ScriptedCamera] = []
+
+    def open(self) -> Camera:
+        length = self.script.pop(0)
+        if length is None:
+            raise CameraNotFound("still unplugged")
+        end = CameraLost("unplugged") if self.script else None
+        camera = ScriptedCamera(grey_frames(length), live=True, end=end)
+        self.cameras.append(camera)
+        return camera
+
+
+def reopening_camera(plug: Plug, leap: Leap) -> Reopening:
+    return Reopening(plug.open(), plug.open, leap.clock, leap)
+
+
+def test_a_lost_camera_is_opened_until_it_is_back_and_frames_go_on() -> None:
+    plug, leap = Plug(3, None, None, None, 2), Leap()
+    frames = list(reopening_camera(plug, leap).frames())
+    assert [frame.number for frame in frames] == [0, 1, 2, 3, 4]
+    times = [frame.time for frame in frames]
+    assert times == sorted(times)
+    assert plug.cameras[0].closed
+
+
+def test_the_wait_doubles_up_to_a_limit_within_which_a_camera_is_back() -> None:
+    plug, leap = Plug(3, *[None] * 8, 2), Leap()
+    list(reopening_camera(plug, leap).frames())
+    assert leap.waits == [0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0, 4.0]
+    assert BACKOFF_SECONDS[1] <= 5.0
+
+
+def test_a_loss_and_a_return_are_said_once_each(caplog: pytest.LogCaptureFixture) -> None:
+    plug, leap = Plug(3, *[None] * 8, 2), Leap()
+    list(reopening_camera(plug, leap).frames())
+    said = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert said == ["unplugged; trying to open it again", "the camera is back, after 23.8 s"]
+
+
+def test_one_that_opens_but_gives_nothing_is_not_called_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plug, leap = Plug(3, 0, 0, 0, 2), Leap()
+    list(reopening_camera(plug, leap).frames())
+    assert [record.message for record in caplog.records] == [
+        "unplugged; trying to open it again",
+        "the camera is back, after 3.8 s",
+    ]
+    assert all(camera.closed for camera in plug.cameras[:-1])
+
+
+def test_the_wait_is_short_again_after_the_camera_had_lasted() -> None:
+    plug, leap = Plug(1, None, None, 1, 1), Leap()
+    frames = reopening_camera(plug, leap).frames()
+    next(frames)
+    next(frames)
+    leap.now += 60.0
+    next(frames)
+    assert leap.waits == [0.25, 0.5, 1.0, 0.25]
+
+
+def test_closing_while_it_is_lost_ends_the_frames() -> None:
+    leap = Leap()
+
+    def gone() -> Camera:
+        camera.close()
+        raise CameraError("still not there")
+
+    camera = Reopening(Plug(2, 0).open(), gone, leap.clock, leap)
+    assert len(list(camera.frames())) == 2
+
+
+def test_closing_while_it_is_opened_closes_what_comes() -> None:
+    leap, late = Leap(), ScriptedCamera(grey_frames(10))
+
+    def slow() -> Camera:
+        camera.close()
+        return late
+
+    camera = Reopening(Plug(2, 0).open(), slow, leap.clock, leap)
+    assert len(list(camera.frames())) == 2
+    assert late.closed
+
+
+def test_a_camera_that_ends_by_itself_is_not_opened_again() -> None:
+    plug, leap = Plug(3), Leap()
+    assert len(list(reopening_camera(plug, leap).frames())) == 3
+    assert leap.waits == []
+    assert reopening.BACKOFF_SECONDS[0] > 0

@@ -1,0 +1,169 @@
+"""`picamera2:` against a double of picamera2.
+
+picamera2 and libcamera cannot be installed on machines that are no Raspberry Pi. What
+stands here in their place (tests/pi) is written after the source of version 0.3.38; that
+the real ones do the same was not seen.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgefer.errors import CameraError, CameraLost, CameraNotFound
+from edgefer_device.camera import open_camera
+from edgefer_device.cameras.capture import Captured
+from edgefer_device.cameras.discovery import find_cameras
+from edgefer_device.cameras.pi import PiCapture, PiOptions, flips, open_pi
+from edgefer_device.cameras.view import Crop, View
+
+DOUBLE = Path(__file__).parents[1] / "pi"
+
+
+@pytest.fixture
+def pi(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The double in picamera2's place, with no sensor yet."""
+    monkeypatch.syspath_prepend(str(DOUBLE))
+    monkeypatch.setenv("LIBCAMERA_LOG_LEVELS", "*:WARN")
+    import picamera2
+
+    assert picamera2.__file__ is not None
+    assert DOUBLE in Path(picamera2.__file__).parents
+    yield picamera2
+    for name in ("picamera2", "libcamera"):
+        sys.modules.pop(name, None)
+
+
+def still() -> float:
+    return 0.0
+
+
+def watch(uri: str, count: int) -> list[np.ndarray[Any, Any]]:
+    camera = open_camera(uri)
+    pictures = [frame.picture for frame in islice(camera.frames(), count)]
+    camera.close()
+    return pictures
+
+
+def test_a_sensor_gives_pictures_of_the_size_and_rate_that_are_asked_for(pi: Any) -> None:
+    cable = pi.Cable("imx708")
+    pi.CABLES.append(cable)
+    pictures = watch("picamera2:0?size=320x240&rate=20", 3)
+    assert [picture.shape for picture in pictures] == [(240, 320, 3)] * 3
+    assert [int(picture[0, 0, 0]) for picture in pictures] == [1, 2, 3]
+    assert cable.configuration["main"] == {"size": (320, 240), "format": "RGB888"}
+    assert cable.configuration["controls"]["FrameDurationLimits"] == (50_000, 50_000)
+    assert not cable.configuration["queue"]
+    assert (cable.opened, cable.closed) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("lens", "option", "mode"),
+    [(True, "", 2), (True, "?autofocus=1", 2), (True, "?autofocus=0", 0), (False, "", None)],
+)
+def test_a_lens_that_can_focus_does(pi: Any, lens: bool, option: str, mode: int | None) -> None:
+    cable = pi.Cable("imx219", lens=lens)
+    pi.CABLES.append(cable)
+    watch(f"picamera2:{option}", 1)
+    assert cable.configuration["controls"].get("AfMode") == mode
+
+
+def test_a_lens_that_cannot_focus_is_not_asked_to(pi: Any) -> None:
+    cable = pi.Cable("imx219", lens=False)
+    pi.CABLES.append(cable)
+    with pytest.raises(CameraError, match="its lens has no motor; leave out autofocus=1"):
+        open_camera("picamera2:?autofocus=1")
+    assert cable.closed == 1
+
+
+def test_half_turns_and_mirrors_are_made_by_the_sensor(pi: Any) -> None:
+    cable = pi.Cable("imx708")
+    pi.CABLES.append(cable)
+    watch("picamera2:?rotate=180", 1)
+    transform = cable.configuration["transform"]
+    assert (transform.hflip, transform.vflip) == (True, True)
+    assert watch("picamera2:?rotate=90&size=320x240", 1)[0].shape == (320, 240, 3)
+    transform = cable.configuration["transform"]
+    assert (transform.hflip, transform.vflip) == (False, False)
+
+
+@pytest.mark.parametrize("rotate", ["0", "90", "180", "270"])
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("crop", [None, Crop(4, 2, 1, 0)])
+def test_what_the_sensor_turns_and_what_is_left_make_the_whole(
+    rotate: str, mirror: bool, crop: Crop | None
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    view = View(rotate, mirror, crop)
+    hflip, vflip, rest = flips(view)
+    sent = picture[::-1] if vflip else picture
+    sent = sent[:, ::-1] if hflip else sent
+    assert np.array_equal(rest.seen(np.ascontiguousarray(sent)), view.seen(picture))
+
+
+def test_a_pulled_cable_is_a_lost_camera_and_lets_go_of_the_sensor(pi: Any) -> None:
+    cable = pi.Cable("imx708")
+    pi.CABLES.append(cable)
+    device = pi.Picamera2(0)
+    device.configure({"main": {"size": (64, 48)}})
+    camera = Captured("picamera2:0", PiCapture(device, stall=0.01), still, "is it seated?")
+    frames = camera.frames()
+    next(frames)
+    cable.pulled = True
+    with pytest.raises(CameraLost, match="picamera2:0: gives no more frames, after 1; is it seat"):
+        next(frames)
+    camera.close()
+    camera.close()
+    assert cable.closed == 1
+
+
+def test_a_sensor_that_is_not_there_is_named(pi: Any) -> None:
+    pi.CABLES.append(pi.Cable("imx708"))
+    with pytest.raises(CameraNotFound, match=r"picamera2:3: no such sensor; there are: 0 \(imx708"):
+        open_camera("picamera2:3")
+    with pytest.raises(CameraNotFound, match="picamera2:front: no such sensor"):
+        open_camera("picamera2:front")
+
+
+def test_a_sensor_in_use_or_options_that_it_refuses_are_told(pi: Any) -> None:
+    pi.CABLES.append(pi.Cable("imx708"))
+    first, _ = open_pi("0", PiOptions(), View(), still)
+    with pytest.raises(CameraError, match="is another program using it"):
+        open_camera("picamera2:0")
+    first.close()
+    with pytest.raises(CameraError, match="width and height should be even"):
+        open_camera("picamera2:0?size=321x240")
+
+
+def test_auto_takes_the_ribbon_before_anything_else(pi: Any) -> None:
+    pi.CABLES.extend([pi.Cable("webcam", usb=True), pi.Cable("imx708")])
+    assert watch("auto:?size=320x240&rotate=180", 1)[0].shape == (240, 320, 3)
+    assert [cable.opened for cable in pi.CABLES] == [0, 1]
+
+
+def test_sensors_are_listed_and_usb_cameras_are_left_to_v4l2(pi: Any, tmp_path: Path) -> None:
+    pi.CABLES.extend([pi.Cable("webcam", usb=True), pi.Cable("imx708")])
+    found = find_cameras(tmp_path, tmp_path)
+    assert [(one.address, one.name) for one in found if one.hardware] == [("picamera2:1", "imx708")]
+
+
+def test_without_picamera2_it_is_said_how_to_get_it() -> None:
+    with pytest.raises(CameraError, match="sudo apt install python3-picamera2"):
+        open_camera("picamera2:")
+
+
+def test_a_picamera2_for_another_numpy_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "picamera2.py").write_text("raise ValueError('numpy.dtype size changed')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("LIBCAMERA_LOG_LEVELS", "*:WARN")
+    with pytest.raises(CameraError, match=r"does not load: numpy.dtype size changed; .* NumPy of"):
+        open_camera("picamera2:")

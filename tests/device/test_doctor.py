@@ -1,0 +1,371 @@
+"""The doctor: what it looks at, what it finds, and what it says to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgefer.cli import main
+from edgefer_device.doctor import machine, parts, services, sight
+from edgefer_device.doctor.check import Check, Level
+from edgefer_device.doctor.diagnosis import describe
+from mosquitto import Mosquitto, free_port
+
+
+def doctor(*words: object) -> Result:
+    return CliRunner().invoke(main, ["doctor", *map(str, words)])
+
+
+def settings(folder: Path, text: str) -> Path:
+    path = folder / "edgefer.toml"
+    path.write_text(f'state = "{folder}"\n{text}')
+    return path
+
+
+def test_where_all_is_well_the_exit_status_is_0(data: Path, tmp_path: Path) -> None:
+    clip = data / "clips/help.mkv"
+    done = doctor("--config", settings(tmp_path, f'camera = "file:{clip}"'), "--json")
+    diagnosis = json.loads(done.stdout)
+    fails = [check for check in diagnosis["checks"] if check["level"] == "fail"]
+    assert fails == []
+    assert (done.exit_code, diagnosis["well"]) == (0, True)
+    looked = {check["what"] for check in diagnosis["checks"]}
+    expected = {"system", "architecture", "python", "memory", "clock", "throttling", "heat"}
+    expected |= {"numpy", "opencv", "litert", "edgetpu", "camera stack", "permission", "settings"}
+    assert looked == expected | {"model", "detector", "camera", "state"}
+
+
+def test_a_failure_is_exit_status_1_and_a_line_with_what_to_do(tmp_path: Path) -> None:
+    done = doctor("--config", settings(tmp_path, 'camera = "file:absent.mkv"'))
+    assert done.exit_code == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("fail")]
+    assert line.split() == [
+        *(["fail", "camera", "absent.mkv", "is", "not", "there;"]),
+        *(["name", "a", "file", "or", "folder", "that", "is"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('camra = "demo:"', "unknown key 'camra'; did you mean 'camera'?"),
+        ('model = "absent"', "absent: no such model bundle; shipped models: "),
+        ('detector = "eyes"', "unknown detector 'eyes'; known: blazeface, haar"),
+        ('camera = "webcam:"', "unknown camera 'webcam:'; known: "),
+        ('sinks = ["mqtt://localhost"]', "such as mqtt://localhost/home/mirror"),
+        ('sinks = ["jsonl:/proc/none/x.jsonl"]', "/proc/none cannot be written"),
+    ],
+)
+def test_each_setting_that_cannot_work_is_named(tmp_path: Path, text: str, told: str) -> None:
+    done = doctor("--config", settings(tmp_path, text))
+    assert done.exit_code == 1
+    assert any(line.startswith("fail") and told in line for line in done.stdout.splitlines())
+
+
+def test_each_check_is_one_line_in_columns() -> None:
+    checks = [Check(Level.ok, "os", "fine"), Check(Level.fail, "camera", "gone", "plug it in")]
+    assert describe(checks).splitlines() == [
+        "\x1b[32mok  \x1b[0m  os      fine",
+        "\x1b[31mfail\x1b[0m  camera  gone; plug it in",
+    ]
+
+
+def test_the_doctor_never_loads_tensorflow(tmp_path: Path) -> None:
+    program = (
+        "import sys; from edgefer.cli import main\n"
+        f"main(['doctor', '--config', {str(settings(tmp_path, ''))!r}], standalone_mode=False)\n"
+    )
+    check = "assert not {'tensorflow', 'tf_keras', 'edgefer_train'} & set(sys.modules)"
+    whole = f"try:\n    {program.replace(chr(10), chr(10) + '    ')}\nfinally:\n    {check}"
+    done = subprocess.run(
+        [sys.executable, "-c", whole], capture_output=True, text=True, check=False
+    )
+    assert "AssertionError" not in done.stderr
+    assert "fail  camera" in done.stdout
+
+
+BREAK = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from edgefer.cli import main
+main(["doctor"], standalone_mode=False)
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "error", "told"),
+    [
+        ("cv2", "ImportError('numpy.core.multiarray failed to import')", "numpy.core.multiarray"),
+        ("cv2", "AttributeError('_ARRAY_API not found')", "AttributeError: _ARRAY_API not found"),
+        ("ai_edge_litert", "OSError('wrong ELF class')", "wrong ELF class"),
+    ],
+)
+def test_a_broken_part_is_told_and_hides_nothing_else(
+    tmp_path: Path, package: str, error: str, told: str
+) -> None:
+    (tmp_path / f"{package}.py").write_text(f"raise {error}\n")
+    words = [sys.executable, "-c", BREAK, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert any(line.startswith("fail") and told in line for line in done.stdout.splitlines())
+    assert "ok    architecture" in done.stdout
+    assert done.returncode == 1
+
+
+# --- the machine -----------------------------------------------------------------------
+
+
+def test_32_bits_are_too_few() -> None:
+    assert machine.check_architecture("aarch64", 64).level is Level.ok
+    for name, bits in (("armv7l", 32), ("aarch64", 32), ("riscv64", 64)):
+        check = machine.check_architecture(name, bits)
+        assert check.level is Level.fail
+        assert "install a 64-bit system" in str(check.advice)
+
+
+@pytest.mark.parametrize(
+    ("version", "level"), [((3, 9), Level.fail), ((3, 11), Level.ok), ((3, 15), Level.warn)]
+)
+def test_a_python_is_too_old_tested_or_new(version: tuple[int, int], level: Level) -> None:
+    assert machine.check_python(version).level is level
+
+
+@pytest.mark.parametrize(("free", "level"), [(90, "fail"), (200, "warn"), (3000, "ok")])
+def test_memory_must_hold_the_daemon(tmp_path: Path, free: int, level: str) -> None:
+    kilobytes = free * 10**6 // 1024 + 1
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text(f"MemTotal: 4000000 kB\nMemFree: 1 kB\nMemAvailable: {kilobytes} kB\n")
+    check = machine.check_memory(meminfo)
+    assert check.level == level
+    assert check.found == f"{free:,} of 4,096 MB free"
+
+
+def refused() -> int:
+    raise OSError("adjtimex is refused")
+
+
+def test_a_clock_that_nothing_keeps_right_is_told() -> None:
+    assert machine.check_clock(lambda: 0).level is Level.ok
+    check = machine.check_clock(lambda: machine.UNSYNCHRONISED)
+    assert (check.level, check.advice) == (Level.warn, "run: sudo timedatectl set-ntp true")
+    assert "adjtimex is refused" in machine.check_clock(refused).found
+    assert machine.check_clock().what == "clock"
+
+
+@pytest.mark.parametrize(
+    ("bits", "level", "words"),
+    [
+        (0x0, "ok", "none since the start"),
+        (0x50005, "warn", "now: under-voltage, throttled; use the power supply"),
+        (0x80000, "warn", "since the start: temperature limit; give it a heat sink"),
+        (0x10000, "warn", "since the start: under-voltage; use the power supply"),
+    ],
+)
+def test_the_bits_of_throttling_are_told_in_words(bits: int, level: str, words: str) -> None:
+    check = machine.throttling(bits)
+    assert check.level == level
+    assert f"{check.found}; {check.advice}".startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "found"),
+    [
+        ("echo throttled=0x0", "ok", "none since the start"),
+        ("echo throttled=0x4", "warn", "now: throttled"),
+        ("echo VCHI initialization failed; exit 1", "warn", "does not answer"),
+    ],
+)
+def test_a_raspberry_pis_firmware_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, level: str, found: str
+) -> None:
+    program = tmp_path / "vcgencmd"
+    program.write_text(f'#!/bin/sh\n[ "$1" = get_throttled ] || exit 2\n{answer}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    check = machine.check_throttling()
+    assert check.level == level
+    assert found in check.found
+
+
+def test_without_vcgencmd_nothing_is_asked() -> None:
+    assert machine.check_throttling("no-such-program").level is Level.ok
+
+
+def test_the_hottest_zone_is_told(tmp_path: Path) -> None:
+    assert "tells no temperature" in machine.check_heat(tmp_path).found
+    for number, (name, millidegrees) in enumerate([("cpu", "61200"), ("gpu", "74900")]):
+        zone = tmp_path / f"thermal_zone{number}"
+        zone.mkdir()
+        (zone / "type").write_text(f"{name}\n")
+        (zone / "temp").write_text(f"{millidegrees}\n")
+    asleep = tmp_path / "thermal_zone2"
+    asleep.mkdir()
+    (asleep / "type").write_text("modem\n")
+    check = machine.check_heat(tmp_path)
+    assert (check.level, check.found) == (Level.warn, "75 °C (gpu)")
+    assert str(check.advice).startswith("at 80 °C it is slowed down")
+
+
+# --- the parts -------------------------------------------------------------------------
+
+
+def test_the_parts_of_this_environment_are_well() -> None:
+    for check in (parts.check_numpy(), parts.check_opencv(), parts.check_litert()):
+        assert check.level is Level.ok, check
+    assert parts.check_model("small").level is Level.ok
+
+
+def test_opencv_5_is_too_new() -> None:
+    check = parts.check_opencv("5.0.0")
+    assert check.level is Level.fail
+    assert check.advice == "run: pip install 'opencv-python-headless>=4.10,<5'"
+
+
+def test_a_damaged_model_is_told(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    check = parts.check_model(str(tmp_path))
+    assert check.level is Level.fail
+    assert "manifest.json" in check.found
+
+
+def test_an_edgetpu_needs_its_library_and_a_library_its_edgetpu(tmp_path: Path) -> None:
+    usb, none = tmp_path / "usb", tmp_path / "apex_0"
+    stick, mouse = usb / "1-1", usb / "1-2"
+    for device, vendor, product in ((stick, "18d1", "9302"), (mouse, "046d", "c077")):
+        device.mkdir(parents=True)
+        (device / "idVendor").write_text(f"{vendor}\n")
+        (device / "idProduct").write_text(f"{product}\n")
+    check = parts.check_edgetpu(usb, none, "libedgetpu-absent.so.1")
+    assert check.level is Level.warn
+    assert check.found == "is plugged in, but libedgetpu-absent.so.1 is missing"
+    assert parts.check_edgetpu(usb, none, "libc.so.6").level is Level.ok
+    (stick / "idVendor").write_text("1d6b\n")
+    assert parts.check_edgetpu(usb, none, "libc.so.6").level is Level.warn
+    assert parts.check_edgetpu(usb, none, "libedgetpu-absent.so.1").level is Level.ok
+
+
+# --- the camera ------------------------------------------------------------------------
+
+WEBCAM = ("v4l2:/dev/video0", None)
+CLOSED = ("v4l2:/dev/video2", "may not be opened; run: sudo usermod -aG video pi")
+
+
+@pytest.mark.parametrize(
+    ("uri", "cameras", "level", "found"),
+    [
+        ("v4l2:/dev/video0", [WEBCAM], "ok", "v4l2:/dev/video0 is there"),
+        ("v4l2:/dev/video0?size=640x480", [WEBCAM], "ok", "v4l2:/dev/video0 is there"),
+        ("v4l2:", [CLOSED, WEBCAM], "ok", "v4l2:/dev/video0 is there"),
+        ("auto:", [("picamera2:0", None), WEBCAM], "ok", "picamera2:0 is there"),
+        ("auto:", [], "fail", "auto: finds none"),
+        ("v4l2:/dev/video2", [CLOSED], "fail", "v4l2:/dev/video2 may not be opened; run: sudo"),
+        ("picamera2:", [WEBCAM], "fail", "picamera2: finds none"),
+        ("v4l2:/dev/video9", [WEBCAM], "fail", "v4l2:/dev/video9 finds none"),
+        ("faulty:demo:", [], "warn", "faulty:demo: fails on purpose"),
+        ("demo:", [], "warn", "demo: stands in for a camera"),
+        ("images:/dev", [], "warn", "images: stands in for a camera"),
+        ("gstreamer:videotestsrc ! appsink", [], "fail", "was built without GStreamer"),
+    ],
+)
+def test_the_camera_is_looked_for_among_those_that_are_there(
+    uri: str, cameras: sight.Seen, level: str, found: str
+) -> None:
+    check = sight.check_camera(uri, cameras)
+    assert check.level == level
+    assert found in check.found
+
+
+def test_a_camera_that_is_not_there_is_told_with_those_that_are() -> None:
+    check = sight.check_camera("v4l2:/dev/video9", [WEBCAM, ("picamera2:0", None)])
+    assert check.advice == "there is: v4l2:/dev/video0, picamera2:0; see: edgefer cameras"
+
+
+def test_a_lasting_name_means_the_camera_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "video0").touch()
+    link = tmp_path / "usb-Some_Webcam"
+    link.symlink_to("video0")
+    check = sight.check_camera(f"v4l2:{link}", [(f"v4l2:{tmp_path / 'video0'}", None)])
+    assert check.level is Level.ok
+
+
+def test_a_stream_must_answer_and_its_password_is_not_shown() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port = listening.getsockname()[1]
+        uri = f"rtsp://me:secret@127.0.0.1:{port}/live#rotate=90"
+        check = sight.check_camera(uri)
+    assert (check.level, check.found) == (
+        Level.ok,
+        f"rtsp://127.0.0.1:{port}/live: 127.0.0.1 port {port} answers",
+    )
+    check = sight.check_camera(uri)
+    assert check.level is Level.fail
+    assert "does not answer: Connection refused" in check.found
+
+
+def test_only_a_raspberry_pi_needs_picamera2(tmp_path: Path) -> None:
+    assert sight.check_stack(tmp_path / "absent").level is Level.ok
+    board = tmp_path / "model"
+    board.write_text("Raspberry Pi 5 Model B Rev 1.0\0")
+    check = sight.check_stack(board)
+    assert check.level is Level.warn
+    assert "sudo apt install python3-picamera2" in check.found
+
+
+def test_nodes_that_may_not_be_opened_are_told_with_their_group(tmp_path: Path) -> None:
+    assert sight.check_permission(tmp_path).level is Level.ok
+    (tmp_path / "video0").touch()
+    assert sight.check_permission(tmp_path).level is Level.ok
+    if os.getuid() == 0:
+        return  # root may open anything
+    (tmp_path / "video0").chmod(0)
+    check = sight.check_permission(tmp_path)
+    assert check.level is Level.fail
+    assert str(check.advice).startswith("run: sudo usermod -aG ")
+
+
+# --- what it leans on ------------------------------------------------------------------
+
+
+def test_a_broker_that_lets_us_in_is_well(broker: Mosquitto) -> None:
+    check = services.check_broker(f"mqtt://127.0.0.1:{broker.port}/home/mirror")
+    assert (check.level, check.found) == (Level.ok, f"127.0.0.1:{broker.port} lets us in")
+
+
+def test_a_broker_that_refuses_us_is_told_why(locked_broker: Mosquitto) -> None:
+    address = f"127.0.0.1:{locked_broker.port}"
+    assert services.check_broker(f"mqtt://mirror:right@{address}/home").level is Level.ok
+    check = services.check_broker(f"mqtt://mirror:wrong@{address}/home")
+    assert check.level is Level.fail
+    assert check.found == f"{address}: Not authorized"
+    assert "wrong" not in f"{check.found} {check.advice}"
+
+
+def test_a_broker_that_is_not_there_is_told() -> None:
+    port = free_port()
+    check = services.check_broker(f"mqtt://127.0.0.1:{port}/home/mirror")
+    assert check.level is Level.fail
+    assert f"127.0.0.1:{port}: " in check.found
+    assert "Connection refused" in check.found
+
+
+def test_a_state_folder_is_well_if_it_could_be_made(tmp_path: Path) -> None:
+    check = services.check_state(str(tmp_path / "state" / "edgefer"))
+    assert check.level in (Level.ok, Level.warn)
+    assert check.found.startswith(f"{tmp_path / 'state' / 'edgefer'} can be written, ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert services.check_state(str(tmp_path / "file" / "state")).level is Level.fail
+    check = services.check_state("/proc/edgefer")
+    assert check.level is Level.fail
+    assert "or name another folder" in str(check.advice)

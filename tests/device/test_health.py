@@ -1,0 +1,307 @@
+"""Health: which part is at fault, and what `/healthz` then answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from bundles import manifest
+from edgefer.errors import SinkError
+from edgefer.messages import Box, Detection, Report
+from edgefer_device.analysis import Analyst
+from edgefer_device.camera import Frame
+from edgefer_device.config import Config
+from edgefer_device.mirror import MirrorSink
+from edgefer_device.mood import MoodSettings
+from edgefer_device.pipeline import Pipeline
+from edgefer_device.reading import Reader
+from edgefer_device.scripted import (
+    ScriptedCamera,
+    ScriptedClassifier,
+    ScriptedDetector,
+    blank_frames,
+)
+from edgefer_device.sink import RecordingSink
+from edgefer_device.sinks import open_sink, open_sinks
+from edgefer_device.sinks.health import CAMERA_SECONDS, INFERENCE_SECONDS, SINK_SECONDS, Health
+from edgefer_device.sinks.prometheus import Figures
+from edgefer_device.sinks.shared import Shared
+from edgefer_device.sinks.status_pages import MetricsSink
+from edgefer_device.tracker import Tracker, TrackingSettings
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def report(frame: int = 0) -> Report:
+    return Report(frame / 10, frame, (), None, None)
+
+
+def frames(health: Health, count: int = 100) -> Iterator[Frame]:
+    return health.watch(ScriptedCamera(blank_frames(count))).frames()
+
+
+def faults(health: Health) -> list[str]:
+    return [name for name, part in health.state().parts.items() if not part.ok]
+
+
+def test_nothing_is_well_before_it_has_worked(clock: Clock) -> None:
+    health = Health(clock)
+    assert not health.state().ok
+    assert faults(health) == ["camera", "inference"]
+    assert health.state().camera.note == "nothing yet"
+
+
+def test_frames_and_reports_make_it_well(clock: Clock) -> None:
+    health = Health(clock)
+    camera = frames(health)
+    next(camera)
+    assert faults(health) == ["inference"]
+    clock.now += 0.04
+    assert health.report_came(report(0)) == pytest.approx(0.04)
+    assert health.state().ok
+    assert (health.frames, health.state().camera.age) == (1, 0.04)
+
+
+def test_a_camera_that_owes_a_frame_is_at_fault_and_the_idle_inference_is_not(clock: Clock) -> None:
+    health = Health(clock)
+    next(frames(health))
+    health.report_came(report(0))
+    health.asked_for_frame()
+    clock.now += CAMERA_SECONDS + 1
+    assert faults(health) == ["camera"]
+    assert health.state().camera.note == "silent for 6 s"
+
+
+def test_a_camera_that_nobody_asks_is_well(clock: Clock) -> None:
+    health = Health(clock)
+    next(frames(health))  # whoever took it is busy and does not ask for the next
+    health.report_came(report(0))
+    clock.now += 60
+    assert health.state().ok
+
+
+def test_an_inference_that_owes_a_report_is_at_fault(clock: Clock) -> None:
+    health = Health(clock)
+    camera = frames(health)
+    next(camera)
+    health.report_came(report(0))
+    for _ in range(10):
+        next(camera)
+        clock.now += INFERENCE_SECONDS / 9
+    assert faults(health) == ["inference"]
+
+
+def test_a_sink_that_holds_a_report_is_at_fault(clock: Clock) -> None:
+    class Stuck(RecordingSink):
+        async def publish(self, report: Report) -> None:
+            await asyncio.Event().wait()
+
+    async def whole() -> None:
+        health = Health(clock)
+        async with health.watch_sink("file", Stuck()) as sink:
+            assert health.state().sinks["file"].ok
+            stuck = asyncio.create_task(sink.publish(report()))
+            await asyncio.sleep(0)
+            clock.now += SINK_SECONDS + 1
+            assert not health.state().sinks["file"].ok
+            stuck.cancel()
+
+    asyncio.run(whole())
+
+
+def test_a_sink_that_has_nothing_to_do_is_well(clock: Clock) -> None:
+    async def whole() -> None:
+        health = Health(clock)
+        async with health.watch_sink("file", RecordingSink()):
+            clock.now += 3600
+            assert health.state().sinks["file"].ok
+
+    asyncio.run(whole())
+
+
+def test_a_sink_speaks_of_its_own_trouble(clock: Clock) -> None:
+    class Offline(RecordingSink):
+        trouble: str | None = "no broker"
+
+    async def whole() -> None:
+        health, sink = Health(clock), Offline()
+        async with health.watch_sink("mqtt", sink):
+            assert health.state().sinks["mqtt"].note == "no broker"
+            sink.trouble = None
+            assert health.state().sinks["mqtt"].ok
+
+    asyncio.run(whole())
+
+
+def test_a_watched_sink_is_the_sink(clock: Clock) -> None:
+    class Refusing(RecordingSink):
+        async def publish(self, report: Report) -> None:
+            raise SinkError("full")
+
+    async def whole() -> None:
+        health, inner = Health(clock), RecordingSink()
+        async with health.watch_sink("a", inner) as sink:
+            await sink.publish(report(7))
+        assert [one.frame for one in inner.reports] == [7]
+        async with health.watch_sink("b", Refusing()) as sink:
+            with pytest.raises(SinkError, match="full"):
+                await sink.publish(report())
+
+    asyncio.run(whole())
+
+
+def test_several_sinks_of_a_kind_have_names_of_their_own(clock: Clock) -> None:
+    health = Health(clock)
+    for _ in range(3):
+        health.watch_sink("jsonl", RecordingSink())
+    assert list(health.state().sinks) == ["jsonl", "jsonl 2", "jsonl 3"]
+
+
+def test_a_watched_camera_is_the_camera(clock: Clock) -> None:
+    camera = ScriptedCamera(blank_frames(3), live=True)
+    watched = Health(clock).watch(camera)
+    assert watched.live
+    assert [frame.number for frame in watched.frames()] == [0, 1, 2]
+    watched.close()
+    assert camera.closed
+
+
+def test_a_pause_is_no_fault(clock: Clock) -> None:
+    health = Health(clock)
+    health.asked_for_frame()
+    clock.now += 3600
+    health.paused = True
+    assert health.state().ok
+    assert health.state().camera.note == "paused"
+
+
+def test_a_problem_that_is_told_is_the_cameras_until_a_frame_comes(clock: Clock) -> None:
+    health = Health(clock)
+    camera = frames(health)
+    next(camera)
+    health.report_came(report(0))
+    health.report_came(Report(2.5, 0, (), None, None, "unplugged"))
+    assert faults(health) == ["camera"]
+    assert health.state().camera.note == "unplugged"
+    next(camera)
+    assert faults(health) == []
+
+
+def test_memory_of_frames_without_reports_is_bounded(clock: Clock) -> None:
+    health = Health(clock)
+    for _ in frames(health, 500):
+        clock.now += 0.03
+    assert health.report_came(report(499)) is not None
+    assert health.report_came(report(1)) is None
+
+
+def test_a_running_pipeline_is_well_from_end_to_end(tmp_path: Path) -> None:
+    health = Health()
+    reader = Reader(ScriptedClassifier([(0.9, *[0.02] * 6)]), manifest())
+    face = Detection(Box(40, 30, 60, 60), 0.95)
+    tracker = Tracker(TrackingSettings())
+    analyst = Analyst(ScriptedDetector([[face]]), reader, tracker, MoodSettings())
+    camera = health.watch(ScriptedCamera(blank_frames(50)))
+    sinks = open_sinks(Config(sinks=(f"jsonl:{tmp_path / 'a'}", f"jsonl:{tmp_path / 'b'}")), health)
+    asyncio.run(asyncio.wait_for(Pipeline(camera, analyst, sinks).run(), 20))
+    state = health.state()
+    assert state.ok
+    assert list(state.sinks) == ["jsonl", "jsonl 2"]
+    figures = sinks[-1]
+    assert isinstance(figures, Figures)
+    assert (health.frames, figures.reports, sum(figures.latencies)) == (50, 50, 50)
+
+
+# --- the page ------------------------------------------------------------------
+
+
+async def answer(url: str) -> tuple[int, dict[str, Any]]:
+    async with ClientSession() as session, session.get(url) as got:
+        assert got.content_type == "application/json"
+        return got.status, await got.json()
+
+
+def test_the_page_tells_the_truth_with_its_status_and_its_words(clock: Clock) -> None:
+    async def whole() -> None:
+        health = Health(clock)
+        shared = Shared(health)
+        async with MetricsSink("127.0.0.1", 0, health, shared.figures) as sink:
+            url = f"http://127.0.0.1:{sink.port}/healthz"
+            status, said = await answer(url)
+            assert (status, said["ok"], said["camera"]["ok"]) == (503, False, False)
+            next(frames(health))
+            await shared.figures.publish(report(0))
+            status, said = await answer(url)
+            assert (status, said["ok"]) == (200, True)
+            health.asked_for_frame()
+            clock.now += 30
+            status, said = await answer(url)
+            assert status == 503
+            assert said["camera"] == {"ok": False, "age": 30.0, "note": "silent for 30 s"}
+            assert said["inference"]["ok"]
+
+    asyncio.run(whole())
+
+
+def test_the_mirror_serves_it_too(clock: Clock) -> None:
+    async def whole() -> None:
+        async with MirrorSink(port=0, shared=Shared(Health(clock))) as mirror:
+            status, said = await answer(mirror.url + "healthz")
+            assert (status, said["sinks"]) == (503, {})
+
+    asyncio.run(whole())
+
+
+def test_strangers_are_turned_away() -> None:
+    async def whole() -> int:
+        shared = Shared()
+        async with MetricsSink("127.0.0.1", 0, shared.health, shared.figures) as sink:
+            rebound = {"Host": f"evil.example:{sink.port}"}
+            url = f"http://127.0.0.1:{sink.port}/healthz"
+            async with ClientSession() as session, session.get(url, headers=rebound) as got:
+                return got.status
+
+    assert asyncio.run(whole()) == 421
+
+
+def test_a_port_in_use_is_one_clear_line() -> None:
+    async def whole() -> str:
+        async with MirrorSink(port=0) as mirror:
+            with pytest.raises(SinkError) as refused:
+                async with open_sink(f"metrics:127.0.0.1:{mirror.port}"):
+                    pass
+            return str(refused.value)
+
+    line = asyncio.run(whole())
+    assert line.startswith("metrics: cannot listen on 127.0.0.1 port ")
+    assert "Address already in use" in line
+    assert "\n" not in line
+
+
+def test_an_open_address_warns_aloud(capsys: pytest.CaptureFixture[str]) -> None:
+    async def whole() -> None:
+        shared = Shared()
+        async with MetricsSink("0.0.0.0", 0, shared.health, shared.figures) as sink:
+            await sink.publish(report())
+        await sink.__aexit__()
+
+    asyncio.run(whole())
+    assert capsys.readouterr().err.startswith("warning: anyone who reaches 0.0.0.0 port ")

@@ -1,0 +1,117 @@
+"""A Raspberry Pi's camera for machines that are none: what edgefer uses of picamera2 0.3.38,
+with the behaviour of its source, and with a memory.
+
+Sensors are put on the ribbon cables in `CABLES`; one that is pulled gives no more
+pictures, and a job that waits for one blocks `close` until it is cancelled, as there.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass
+class Cable:
+    """One sensor: what it is, what happened to it, and what was done with it."""
+
+    model: str
+    lens: bool = True
+    pulled: bool = False
+    usb: bool = False
+    opened: int = 0
+    closed: int = 0
+    configuration: dict[str, Any] = field(default_factory=dict)
+
+
+CABLES: list[Cable] = []
+
+
+class Picamera2:
+    """One open sensor."""
+
+    def __init__(self, camera_num: int = 0) -> None:
+        if camera_num >= len(CABLES):
+            raise RuntimeError(f"No camera number {camera_num} found")
+        self._cable = CABLES[camera_num]
+        if self._cable.pulled or self._cable.opened > self._cable.closed:
+            raise RuntimeError("Camera __init__ sequence did not complete.")
+        self._cable.opened += 1
+        self._jobs: list[Future[Any]] = []
+        self._started = False
+        self._count = 0
+
+    @staticmethod
+    def global_camera_info() -> list[dict[str, Any]]:
+        return [
+            {
+                "Model": cable.model,
+                "Num": number,
+                "Id": f"/base/{'usb' if cable.usb else 'soc'}/i2c/{cable.model}@1a",
+            }
+            for number, cable in enumerate(CABLES)
+        ]
+
+    @property
+    def camera_controls(self) -> dict[str, tuple[int, int, int]]:
+        return {
+            "FrameDurationLimits": (1, 2, 3),
+            **({"AfMode": (0, 2, 0)} if self._cable.lens else {}),
+        }
+
+    def create_video_configuration(
+        self,
+        main: dict[str, Any],
+        transform: Any,
+        buffer_count: int,
+        queue: bool,
+        controls: dict[str, Any],
+    ) -> dict[str, Any]:
+        width, height = main["size"]
+        if width % 2 or height % 2:
+            raise RuntimeError("width and height should be even")
+        return {
+            "main": main,
+            "transform": transform,
+            "buffer_count": buffer_count,
+            "queue": queue,
+            "controls": controls,
+        }
+
+    def configure(self, configuration: dict[str, Any]) -> None:
+        self._cable.configuration = configuration
+
+    def start(self) -> None:
+        self._started = True
+
+    def capture_array(self, name: str, wait: bool) -> Future[Any]:
+        assert name == "main"
+        assert not wait
+        job: Future[Any] = Future()
+        if self._cable.pulled:
+            self._jobs.append(job)
+        else:
+            job.set_result(self._picture())
+        return job
+
+    def _picture(self) -> NDArray[np.uint8]:
+        width, height = self._cable.configuration["main"]["size"]
+        self._count += 1
+        return np.full((height, width, 3), self._count % 256, np.uint8)
+
+    def wait(self, job: Future[Any], timeout: float) -> Any:
+        return job.result(timeout)
+
+    def cancel_all_and_flush(self) -> None:
+        for job in self._jobs:
+            job.cancel()
+        self._jobs = []
+
+    def close(self) -> None:
+        assert not self._jobs, "stop would wait for ever behind a job that never ends"
+        self._started = False
+        self._cable.closed += 1
