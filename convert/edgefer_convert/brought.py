@@ -67,14 +67,14 @@ def bring(path: Path, pixels: str = "0..1") -> Brought:
     return open_keras(path, pixels)
 
 
-def side_of(path: Path, shape: Sequence[Any], channels: int) -> int:
-    """Return the side of the pictures in an input (height, width) with its channels.
+def side_of(path: Path, shape: Sequence[Any]) -> int:
+    """Return the side of the pictures that an input (height, width, channels) takes.
 
     Raises `ConversionError` unless it is one square picture, grey or RGB, of fixed size.
     """
     fixed = all(isinstance(side, int) and side > 0 for side in shape)
-    if not fixed or len(shape) != 2 or shape[0] != shape[1] or channels not in (1, 3):
-        asked = "x".join(str(side or "?") for side in (*shape, channels))
+    if not fixed or len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
+        asked = "x".join(str(side or "?") for side in shape)
         raise ConversionError(
             f"{path}: takes {asked}; wanted is one square picture of fixed size, grey or RGB, "
             "as 48x48x1"

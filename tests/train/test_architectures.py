@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tf_keras as keras
 
 from edgefer.errors import ConversionError, SettingsError
 from edgefer.preprocess import PIXEL
@@ -20,7 +21,7 @@ from edgefer_train.architectures import (
     one_head,
     parameters,
 )
-from edgefer_train.architectures.blocks import keras, layers
+from edgefer_train.architectures.blocks import layers
 from edgefer_train.quantize_layers import load_quantized, prepare_for_quantization
 from edgefer_train.ranges import set_ranges
 from edgefer_train.run import save_model
@@ -116,7 +117,8 @@ def test_every_net_learns_two_label_sets_and_goes_on_with_fake_quantization(cycl
 def test_every_net_becomes_int8_without_a_float_tensor(cycle: Cycle) -> None:
     assert {tensor.dtype for tensor in tflite_tensors(cycle.int8)} <= {"int8", "int32", "int64"}
     affine = input_affine(cycle.int8)
-    assert (affine.scale, affine.zero_point) == (pytest.approx(PIXEL.scale), PIXEL.zero_point)
+    assert affine.scale == pytest.approx(PIXEL.scale)
+    assert affine.zero_point == PIXEL.zero_point
 
 
 def test_int8_says_what_fake_quantization_says(cycle: Cycle) -> None:

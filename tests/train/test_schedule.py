@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from edgefer_train.recipe import Fit
@@ -41,7 +43,7 @@ def test_a_cosine_warms_up_and_ends_at_zero() -> None:
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
-def test_scales_shifts_and_biases_do_not_decay(name: str) -> None:
+def test_scales_shifts_and_biases_do_not_decay(name: Literal["sgd", "adam"]) -> None:
     import tf_keras as keras
 
     optimizer = optimizer_of(Fit(optimizer=name, schedule="constant", average=0), 1)

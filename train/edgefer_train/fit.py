@@ -129,7 +129,7 @@ def _learns_votes(recipe: Recipe, faces: Faces) -> bool:
 
 
 def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:
-    return np.eye(count, dtype=np.float32)[labels]
+    return np.asarray(np.eye(count, dtype=np.float32)[labels])
 
 
 def compile_for(model: Any, recipe: Recipe, steps: int) -> None:

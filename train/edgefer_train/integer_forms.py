@@ -11,7 +11,7 @@ import tf_keras as keras
 layers = keras.layers
 
 
-class IntegerElu(layers.Layer):
+class IntegerElu(keras.layers.Layer):
     """ELU (Clevert et al. 2016) from what TFLite does in int8: max(x, exp(min(x, 0)) - 1).
 
     Its own ELU stays in float when it is converted. The ranges inside are known.

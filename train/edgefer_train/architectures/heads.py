@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgefer_train.architectures.blocks import Tensor, keras, layers
+import tf_keras as keras
+
+from edgefer_train.architectures.blocks import Tensor, layers
 
 
 def dense_head(features: Tensor, size: int, name: str) -> Tensor:

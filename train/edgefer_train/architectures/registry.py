@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import tf_keras as keras
+
 from edgefer.errors import SettingsError
 from edgefer_train.architectures import transfer
-from edgefer_train.architectures.blocks import Tensor, keras, layers
+from edgefer_train.architectures.blocks import Tensor, layers
 from edgefer_train.architectures.heads import dense_head, unwrapped
 from edgefer_train.architectures.mobile import mobilenet_v2, mobilenet_v3
 from edgefer_train.architectures.plain import custom_cnn, deepfer, elu_cnn

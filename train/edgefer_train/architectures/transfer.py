@@ -8,9 +8,10 @@ from typing import Any
 
 import h5py
 import numpy as np
+import tf_keras as keras
 
 from edgefer.errors import SettingsError
-from edgefer_train.architectures.blocks import Tensor, keras, layers
+from edgefer_train.architectures.blocks import Tensor, layers
 
 NONE = "none"
 """`weights` of a net that starts from nothing."""
