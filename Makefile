@@ -106,5 +106,5 @@ debian  = command -v apt-get >/dev/null \
 # A broker and a browser. Where they cannot be installed, their tests skip and say so.
 .PHONY: debian-for-tests
 debian-for-tests:
-	@PATH="$$PATH:/usr/sbin"; type mosquitto chromium chromedriver >/dev/null 2>&1 && exit 0; \
-	( $(call debian,mosquitto chromium chromium-driver) ) || echo "make: testing without them" >&2
+	@PATH="$$PATH:/usr/sbin"; type mosquitto chromium chromedriver cc >/dev/null 2>&1 && exit 0; \
+	( $(call debian,mosquitto chromium chromium-driver gcc libc6-dev) ) || echo "make: testing without them" >&2

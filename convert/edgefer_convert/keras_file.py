@@ -64,17 +64,14 @@ def open_keras(path: Path, pixels: str) -> KerasFile:
     library = _library(path)
     model = _load(path, library)
     _require_one(path, model)
-    _, *sides, channels = model.input_shape if len(model.input_shape) == 4 else (0, 0, 0)
-    side = side_of(path, sides, channels)
+    shape = model.input_shape[1:]
+    side_of(path, shape)
     if len(model.output_shape) != 2 or not model.output_shape[1]:
         raise ConversionError(
             f"{path}: gives {model.output_shape[1:]}; wanted is one number for each label"
         )
-    return KerasFile(
-        path,
-        library,
-        _in_our_form(library, _without_softmax(library, model), side, channels, pixels),
-    )
+    logits = _without_softmax(library, model)
+    return KerasFile(path, library, _in_our_form(library, logits, shape, pixels))
 
 
 def _library(path: Path) -> Any:
@@ -128,6 +125,8 @@ def _reason(text: str) -> str:
     if unknown:
         name = unknown[1]
         return f"layer '{name}' is not Keras's own; rebuild the model from layers of Keras"
+    if "No model config" in text:
+        return "holds weights alone; save the whole model: model.save(...)"
     first = next(iter(text.splitlines()), "")[:160]
     return f"not a model that Keras can read; wanted is .h5, .keras or a SavedModel: {first}"
 
@@ -154,8 +153,9 @@ def _without_softmax(library: Any, model: Any) -> Any:
     return model
 
 
-def _in_our_form(library: Any, model: Any, side: int, channels: int, pixels: str) -> Any:
-    """The model behind an input of one grey picture in 0..1."""
+def _in_our_form(library: Any, model: Any, shape: Sequence[int], pixels: str) -> Any:
+    """The model (height, width, channels in) behind an input of one grey picture in 0..1."""
+    side, _, channels = shape
     scale, offset = PIXELS[pixels]
     picture = library.layers.Input((side, side, 1), name="picture")
     x = picture

@@ -167,14 +167,10 @@ def _remove_softmax(graph: onnx.GraphProto) -> None:
 def _begin_with_grey(path: Path, graph: onnx.GraphProto, pixels: str) -> None:
     """Put before the graph what makes its input of one grey picture (1, side, side, 1) in 0..1."""
     picture = graph.input[0]
-    shape = _sides(picture)
-    if len(shape) != 4:
-        raise ConversionError(f"{path}: takes {shape}; wanted is one picture, as 1x48x48x1")
-    first = shape[1] in (1, 3)
-    channels = shape[1] if first else shape[3]
-    side = side_of(
-        path, shape[2:] if first else shape[1:3], int(channels) if isinstance(channels, int) else 0
-    )
+    sides = _sides(picture)[1:]
+    first = len(sides) == 3 and sides[0] in (1, 3)
+    shape = [*sides[1:], sides[0]] if first else sides
+    side, channels = side_of(path, shape), shape[-1]
     scale, offset = PIXELS[pixels]
     front = _Front(graph)
     if first:
