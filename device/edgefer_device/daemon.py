@@ -46,7 +46,7 @@ def build(config: Config) -> Pipeline:
     sinks = open_sinks(config, health)
     detector = open_detector(config.detector)
     bundle = model_of(config)
-    reader = Reader(open_classifier(bundle, "int8"), bundle.manifest)
+    reader = Reader(open_classifier(bundle), bundle.manifest)
     household = Household() if config.whose == "household" else None
     analyst = Analyst(detector, reader, Tracker(config.tracking), config.mood, household)
     return Pipeline(health.watch(open_camera(config.camera)), analyst, sinks)

@@ -43,7 +43,7 @@ def predictions(
 ) -> Iterator[Prediction]:
     """Yield the prediction for each image file, by names of a detector and a bundle."""
     bundle = open_bundle(model or Config().model)
-    classifier = open_classifier(bundle, "int8")
+    classifier = open_classifier(bundle)
     finder = open_detector(detector)
     for path in paths:
         yield predict(path, finder, classifier, bundle.manifest)

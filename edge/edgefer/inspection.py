@@ -71,7 +71,7 @@ def _facts(manifest: Manifest) -> Table:
         ("came from", _origin(evidence)),
         ("int8 by", evidence.quantization),
         ("size", f"{evidence.parameters:,} parameters, {evidence.macs / 1e6:.1f} MMAC"),
-        ("Edge TPU", evidence.edgetpu or "no int8 TFLite file was judged"),
+        ("Edge TPU", evidence.edgetpu or "not told"),
         ("dataset", f"{evidence.dataset}, sha256 {evidence.fingerprint[:16]}…"),
     ):  # fmt: skip
         table.add_row(name, value)

@@ -40,9 +40,9 @@ class LiteRT:
     """
 
     def __init__(self, bundle: Bundle, format: str = "int8", threads: int = 1) -> None:
-        self.manifest = bundle.manifest
+        self.manifest, content = bundle.manifest, bundle.read(format)
         try:
-            self._model = litert(bundle.read(format), threads)
+            self._model = litert(content, threads)
         except (ValueError, RuntimeError) as exc:
             raise BundleCorrupt(f"{bundle.path}: not a TFLite model: {exc}", bundle.path) from exc
         self._input = self._model.get_input_details()[0]

@@ -24,6 +24,12 @@ def doctor(*words: object) -> Result:
     return CliRunner().invoke(main, ["doctor", *map(str, words)])
 
 
+def ran(program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    command = [sys.executable, "-c", program, *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
 def settings(folder: Path, text: str) -> Path:
     path = folder / "edgefer.toml"
     path.write_text(f'state = "{folder}"\n{text}')
@@ -112,8 +118,7 @@ def test_a_broken_part_is_told_and_hides_nothing_else(
     tmp_path: Path, package: str, error: str, told: str
 ) -> None:
     (tmp_path / f"{package}.py").write_text(f"raise {error}\n")
-    words = [sys.executable, "-c", BREAK, str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = ran(BREAK, str(tmp_path))
     assert "Traceback" not in done.stderr
     assert any(line.startswith("fail") and told in line for line in done.stdout.splitlines())
     assert "ok    architecture" in done.stdout

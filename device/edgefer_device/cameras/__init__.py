@@ -16,5 +16,8 @@ for their first picture, and one that stands still must be back within 10 s."""
 
 # FFmpeg and OpenCV would say on stderr at length what our one line says better.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+if hasattr(cv2.utils, "logging"):
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+else:  # before OpenCV 4.7: the system's on a Jetson
+    cv2.setLogLevel(2)  # type: ignore[attr-defined]  # the stubs are those of a later one
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", f"{STALL_SECONDS:.0f}")

@@ -72,13 +72,22 @@ def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> Captur
             "take the system's: a venv with --system-site-packages, opencv-python-headless removed"
         )
     whole, name = text or pipeline(options), f"gstreamer:{text or f'sensor {options.sensor}'}"
-    milliseconds = int(1000 * STALL_SECONDS)
-    settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds]
-    settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
-    capture = cv2.VideoCapture(whole, cv2.CAP_GSTREAMER, settings)
+    capture = _opened(whole)
     if not capture.isOpened():
         raise CameraNotFound(f"{name}: does not start; try it with: gst-launch-1.0 {whole}")
     return Captured(name, capture, clock, "is it plugged in? (systemctl status nvargus-daemon)")
+
+
+def _opened(text: str) -> cv2.VideoCapture:
+    """Return OpenCV's capture, open or not."""
+    milliseconds = int(1000 * STALL_SECONDS)
+    settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds]
+    settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
+    capture = cv2.VideoCapture(text, cv2.CAP_GSTREAMER, settings)
+    if capture.isOpened():
+        return capture
+    # OpenCV 4.6 refuses these settings, and JetPack's is no newer everywhere.
+    return cv2.VideoCapture(text, cv2.CAP_GSTREAMER)
 
 
 def _caps(size: Size) -> str:
