@@ -8,7 +8,7 @@ import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
 from edgefer.labels import label_set
-from edgefer_train.dataset import Dataset
+from edgefer_train.data.dataset import Dataset
 from edgefer_train.recipe import Fit, Recipe
 from edgefer_train.run import Record, Run, save_model
 

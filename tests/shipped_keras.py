@@ -14,9 +14,9 @@ from onnx import numpy_helper
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
 from edgefer.preprocess import Preprocess
-from edgefer_train.dataset import Dataset, Usage
-from edgefer_train.quantize import with_fake_quantization
-from edgefer_train.ranges import set_ranges
+from edgefer_train.data.dataset import Dataset, Usage
+from edgefer_train.quantization.quantize import with_fake_quantization
+from edgefer_train.quantization.ranges import set_ranges
 from edgefer_train.recipe import Recipe
 from edgefer_train.run import Record, Run, save_model
 

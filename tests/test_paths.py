@@ -13,9 +13,9 @@ from edgefer.messages import Box
 from edgefer.preprocess import PIXEL, Pixels, Preprocess
 from edgefer_device.reading import Reader
 from edgefer_device.scripted import ScriptedClassifier
-from edgefer_train import sources
-from edgefer_train.batches import batches, plain
-from edgefer_train.dataset import Usage
+from edgefer_train.data import sources
+from edgefer_train.data.dataset import Usage
+from edgefer_train.fitting.batches import batches, plain
 from edgefer_train.recipe import Augment
 
 COUNT = 64

@@ -18,7 +18,7 @@ from edgefer.preprocess import Pixels
 from edgefer_convert.onnx_files import macs, parameters
 from edgefer_convert.representative import Pictures
 from edgefer_convert.source import AFTER_TRAINING, Made, Source
-from edgefer_train.dataset import Dataset
+from edgefer_train.data.dataset import Dataset
 from edgefer_train.run import versions
 
 PIXELS = {"0..1": (1.0, 0.0), "-1..1": (2.0, -1.0), "0..255": (255.0, 0.0)}

@@ -27,7 +27,7 @@ from edgefer_convert.representative import Pictures, representative
 from edgefer_convert.request import Request
 from edgefer_convert.run_source import head_of, source_of_run
 from edgefer_convert.source import Source
-from edgefer_train.dataset import Dataset, Usage
+from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.run import Run
 
 

@@ -12,8 +12,8 @@ from edgefer.bundle import Bundle
 from edgefer.metrics import Logits, Scores, best_temperature, confusion, score
 from edgefer.preprocess import Pixels
 from edgefer.runtime import RUNTIMES, open_classifier
-from edgefer_train.dataset import Dataset, Faces, Usage
-from edgefer_train.evaluate import classify_all
+from edgefer_train.data.dataset import Dataset, Faces, Usage
+from edgefer_train.evaluation.evaluate import classify_all
 
 
 @dataclass(frozen=True)

@@ -47,11 +47,10 @@ def to_bytes(model: onnx.ModelProto) -> bytes:
 
 
 def parameters(content: bytes) -> int:
-    """Return the number of weights in a float ONNX file: those with a shape, and their biases."""
-    graph = onnx.load_model_from_string(content).graph
-    sizes = {item.name: math.prod(item.dims) for item in graph.initializer}
-    of_weights = (node.input[1:] for node in graph.node if node.op_type in COUNTED)
-    return sum(sizes.get(name, 0) for names in of_weights for name in names)
+    """Return the number of weights in a float ONNX file: its real constants with a shape."""
+    constants = onnx.load_model_from_string(content).graph.initializer
+    real = (item for item in constants if item.data_type == onnx.TensorProto.FLOAT)
+    return sum(size for size in (math.prod(item.dims) for item in real) if size > 1)
 
 
 COUNTED = ("Conv", "Gemm", "MatMul")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgefer.errors import DatasetError
 from edgefer.preprocess import Pixels, Preprocess
-from edgefer_train.dataset import Dataset, Usage
+from edgefer_train.data.dataset import Dataset, Usage
 
 FEWEST, TAKEN = 100, 512
 """Pictures: the least that is accepted, and how many of Training are taken unless named."""

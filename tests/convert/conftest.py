@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
-from edgefer_train.dataset import Dataset
+from edgefer_train.data.dataset import Dataset
+from edgefer_train.data.sources import load
 from edgefer_train.run import Run
-from edgefer_train.sources import load
 from shipped_keras import shipped_run
 from slices import write_slice
 

@@ -15,8 +15,8 @@ from edgefer.notices import Fallback
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer_convert.parity import LIMITS, Parity, measure, settings_of
 from edgefer_device.demo_faces import portrait_chips
-from edgefer_train.dataset import Usage
-from edgefer_train.sources import load
+from edgefer_train.data.dataset import Usage
+from edgefer_train.data.sources import load
 
 SETTINGS = {
     "int8", "int8, no XNNPACK",

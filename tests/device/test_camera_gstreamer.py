@@ -7,7 +7,7 @@ import pytest
 from edgefer.errors import CameraError, SettingsError
 from edgefer_device.camera import camera_address, open_camera
 from edgefer_device.cameras import gstreamer
-from edgefer_device.cameras.gstreamer import pipeline
+from edgefer_device.cameras.gstreamer import absent_elements, pipeline
 
 
 def test_the_pipeline_for_a_jetson_says_what_the_options_say() -> None:
@@ -35,3 +35,13 @@ def test_a_pipeline_of_ones_own_says_everything_itself() -> None:
         open_camera("gstreamer:videotestsrc ! autovideosink")
     with pytest.raises(SettingsError, match="says sensor, size and rate itself"):
         open_camera("gstreamer:videotestsrc ! appsink?rate=15")
+
+
+def test_only_elements_are_asked_for_and_not_what_runs_between_them() -> None:
+    text = "nosuchsource name=a ! video/x-raw(memory:NVMM),width=3 ! nosuchfilter ! a. ! appsink"
+    # Machines without GStreamer's library cannot be asked; those with it may lack the plugins.
+    assert set(absent_elements(text)) in (
+        set(),
+        {"nosuchsource", "nosuchfilter"},
+        {"nosuchsource", "nosuchfilter", "appsink"},
+    )

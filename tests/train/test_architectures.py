@@ -22,8 +22,8 @@ from edgefer_train.architectures import (
     parameters,
 )
 from edgefer_train.architectures.blocks import layers
-from edgefer_train.quantize_layers import load_quantized, prepare_for_quantization
-from edgefer_train.ranges import set_ranges
+from edgefer_train.quantization.quantize_layers import load_quantized, prepare_for_quantization
+from edgefer_train.quantization.ranges import set_ranges
 from edgefer_train.run import save_model
 from slices import write_slice
 

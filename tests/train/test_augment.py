@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from edgefer_train.augment import Draw, augment, mixup
+from edgefer_train.fitting.augment import Draw, augment, mixup
 from edgefer_train.recipe import Augment
 
 STILL = Augment(flip=False, rotation=0, zoom=0, shift=0, brightness=0, contrast=0)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from edgefer.errors import DatasetError
-from edgefer_train.balance import (
+from edgefer_train.fitting.balance import (
     Balance,
     faces_per_epoch,
     order_of,

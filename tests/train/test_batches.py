@@ -9,9 +9,9 @@ import tf_keras as keras
 
 from edgefer.errors import DatasetError, SettingsError
 from edgefer.preprocess import Preprocess
-from edgefer_train.balance import Balance
-from edgefer_train.batches import Share, batches, plain, steps_per_epoch
-from edgefer_train.dataset import Faces
+from edgefer_train.data.dataset import Faces
+from edgefer_train.fitting.balance import Balance
+from edgefer_train.fitting.batches import Share, batches, plain, steps_per_epoch
 from edgefer_train.recipe import Augment
 
 STILL = Augment(flip=False, rotation=0, zoom=0, shift=0, brightness=0, contrast=0)

@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 
 from edgefer.bundle import open_bundle
 from edgefer.cli import main
-from edgefer_train import sources
-from edgefer_train.comparison_charts import spread
-from edgefer_train.dataset import Dataset, Usage
+from edgefer_train.data import sources
+from edgefer_train.data.dataset import Dataset, Usage
+from edgefer_train.evaluation.comparison_charts import spread
 from edgefer_train.run import Run
 from runs import write_run
 from slices import write_slice

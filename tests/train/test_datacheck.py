@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
-from edgefer_train.datacheck import read_and_check
-from edgefer_train.findings import Pair
+from edgefer_train.data.datacheck import read_and_check
+from edgefer_train.data.findings import Pair
 from slices import write_slice
 
 CLASSES = ("happy", "sad")

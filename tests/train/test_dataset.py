@@ -8,7 +8,7 @@ import pytest
 from edgefer.errors import DatasetError, SettingsError
 from edgefer.labels import FER2013, FERPLUS
 from edgefer.preprocess import Preprocess
-from edgefer_train.dataset import Dataset, Faces, Usage, decided, majority, soft_labels
+from edgefer_train.data.dataset import Dataset, Faces, Usage, decided, majority, soft_labels
 
 VOTES = [
     [5, 0, 0, 5, 0, 0, 0, 0, 0, 0],  # tied

@@ -13,10 +13,10 @@ from edgefer.bundle import open_bundle
 from edgefer.cli import main
 from edgefer.errors import DatasetError, RunError, SettingsError
 from edgefer.runtime import open_classifier
-from edgefer_train import sources
-from edgefer_train.candidate import open_candidate, require_format
-from edgefer_train.dataset import Dataset, Usage
-from edgefer_train.evaluate import evaluate
+from edgefer_train.data import sources
+from edgefer_train.data.dataset import Dataset, Usage
+from edgefer_train.evaluation.candidate import open_candidate, require_format
+from edgefer_train.evaluation.evaluate import evaluate
 from edgefer_train.run import Run
 from runs import write_run
 from slices import write_slice

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edgefer.errors import DatasetError, SettingsError
-from edgefer_train.dataset import Usage
-from edgefer_train.sources import load
+from edgefer_train.data.dataset import Usage
+from edgefer_train.data.sources import load
 from slices import write_slice
 
 PARTS = ("Training", "Training", "PublicTest", "PrivateTest")

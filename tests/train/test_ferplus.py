@@ -10,10 +10,10 @@ import pytest
 from edgefer.errors import DatasetError
 from edgefer.labels import FER2013
 from edgefer.notices import Fallback
-from edgefer_train.copies import digests
-from edgefer_train.dataset import Usage
-from edgefer_train.ferplus import COLUMNS
-from edgefer_train.sources import load
+from edgefer_train.data.copies import digests
+from edgefer_train.data.dataset import Usage
+from edgefer_train.data.ferplus import COLUMNS
+from edgefer_train.data.sources import load
 from slices import write_slice
 
 SLICE = (300, 80, 80)

@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 
 from edgefer.errors import DatasetError, RunError
-from edgefer_train import sources
-from edgefer_train.fit import fit
+from edgefer_train.data import sources
+from edgefer_train.fitting.fit import fit
 from edgefer_train.recipe import Fit, Recipe
 from edgefer_train.run import Run
 from slices import write_slice

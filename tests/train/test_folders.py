@@ -10,8 +10,8 @@ import pytest
 from edgefer.errors import DatasetError
 from edgefer.labels import FER2013, FERPLUS
 from edgefer.preprocess import Preprocess, to_grey
-from edgefer_train.dataset import Usage
-from edgefer_train.sources import labels_in, load
+from edgefer_train.data.dataset import Usage
+from edgefer_train.data.sources import labels_in, load
 
 RANDOM = np.random.default_rng(1)
 

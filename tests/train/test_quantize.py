@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from edgefer_train import sources
-from edgefer_train.calibration import predict
-from edgefer_train.dataset import Usage
-from edgefer_train.fit import fit
-from edgefer_train.quantize_layers import load_quantized
+from edgefer_train.data import sources
+from edgefer_train.data.dataset import Usage
+from edgefer_train.fitting.calibration import predict
+from edgefer_train.fitting.fit import fit
+from edgefer_train.quantization.quantize_layers import load_quantized
 from edgefer_train.recipe import Distill, FineTune, Fit, Recipe
 from edgefer_train.run import Run
 from slices import write_slice

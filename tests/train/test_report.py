@@ -12,11 +12,11 @@ from click.testing import CliRunner, Result
 
 from edgefer.cli import main
 from edgefer.errors import SettingsError
-from edgefer_train import sources
-from edgefer_train.dataset import Dataset
-from edgefer_train.evaluate import Evaluation
-from edgefer_train.report import MARK, RECORD, room_for_report
-from edgefer_train.report_folder import report_folder
+from edgefer_train.data import sources
+from edgefer_train.data.dataset import Dataset
+from edgefer_train.evaluation.evaluate import Evaluation
+from edgefer_train.evaluation.report import MARK, RECORD, room_for_report
+from edgefer_train.evaluation.report_folder import report_folder
 from runs import write_run
 from screenshot import CHROMEDRIVER, CHROMIUM, chromium
 from slices import write_slice

@@ -8,10 +8,10 @@ import pytest
 
 from edgefer.errors import DatasetError
 from edgefer.labels import FER2013
-from edgefer_train.copies import digests
-from edgefer_train.dataset import Usage
-from edgefer_train.sources import load
-from edgefer_train.splits import drawn, held_out
+from edgefer_train.data.copies import digests
+from edgefer_train.data.dataset import Usage
+from edgefer_train.data.sources import load
+from edgefer_train.data.splits import drawn, held_out
 from slices import write_slice
 
 NAMES = ("happy", "sad")

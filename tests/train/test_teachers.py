@@ -9,9 +9,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from edgefer.errors import RunError
-from edgefer_train.dataset import Faces
+from edgefer_train.data.dataset import Faces
+from edgefer_train.fitting.teachers import Teachers, hire
 from edgefer_train.recipe import Distill
-from edgefer_train.teachers import Teachers, hire
 
 OWN = np.array([[1, 0], [0, 1]], np.float32)
 

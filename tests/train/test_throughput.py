@@ -10,8 +10,7 @@ import tf_keras as keras
 from click.testing import CliRunner
 
 from edgefer.cli import main
-from edgefer_train.recipe import Fit, Recipe
-from edgefer_train.throughput import (
+from edgefer_train.fitting.throughput import (
     Fed,
     Throughput,
     describe,
@@ -20,6 +19,7 @@ from edgefer_train.throughput import (
     time_pipeline,
     time_turn,
 )
+from edgefer_train.recipe import Fit, Recipe
 
 BATCH = np.zeros((8, 4), np.float32)
 

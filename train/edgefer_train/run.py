@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from edgefer.errors import DatasetError, RunError
-from edgefer_train.dataset import Dataset
+from edgefer_train.data.dataset import Dataset
 from edgefer_train.recipe import Recipe
 
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")

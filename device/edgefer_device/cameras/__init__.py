@@ -18,6 +18,6 @@ for their first picture, and one that stands still must be back within 10 s."""
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 if hasattr(cv2.utils, "logging"):
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-else:  # before OpenCV 4.7: the system's on a Jetson
-    cv2.setLogLevel(2)  # type: ignore[attr-defined]  # the stubs are those of a later one
+else:  # before OpenCV 4.7, as on a Jetson; it calls even a setting an error that it lacks
+    cv2.setLogLevel(1)  # type: ignore[attr-defined]  # the stubs are those of a later one
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", f"{STALL_SECONDS:.0f}")

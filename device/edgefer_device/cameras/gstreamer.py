@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -72,10 +74,31 @@ def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> Captur
             "take the system's: a venv with --system-site-packages, opencv-python-headless removed"
         )
     whole, name = text or pipeline(options), f"gstreamer:{text or f'sensor {options.sensor}'}"
+    if absent := absent_elements(whole):
+        raise CameraError(
+            f"{name}: GStreamer has no {' or '.join(absent)} here; nvargus is on a Jetson only, "
+            "others come with: sudo apt install gstreamer1.0-plugins-good"
+        )
     capture = _opened(whole)
     if not capture.isOpened():
         raise CameraNotFound(f"{name}: does not start; try it with: gst-launch-1.0 {whole}")
     return Captured(name, capture, clock, "is it plugged in? (systemctl status nvargus-daemon)")
+
+
+def absent_elements(text: str) -> list[str]:
+    """Return the elements of a pipeline that GStreamer lacks; none where it cannot be asked.
+
+    OpenCV 4.6 waits for ever for a pipeline without its source.
+    """
+    names = [part.split()[0] for part in text.split("!") if part.split()]
+    try:
+        library = ctypes.CDLL("libgstreamer-1.0.so.0")
+    except OSError:
+        return []
+    library.gst_init_check(None, None, None)
+    library.gst_element_factory_find.restype = ctypes.c_void_p
+    elements = [name for name in names if re.fullmatch(r"[a-z]\w*", name)]
+    return [name for name in elements if not library.gst_element_factory_find(name.encode())]
 
 
 def _opened(text: str) -> cv2.VideoCapture:

@@ -65,7 +65,7 @@ def check_detector(name: str | None) -> Check:
             return _best_detector()
         open_detector(name)
     except EdgeferError as exc:
-        return fail("detector", str(exc), "choose another: --detector haar")
+        return fail("detector", str(exc), "mend it, or name the other one: haar, blazeface")
     except Exception as exc:
         return fail("detector", first_line(exc), REINSTALL)
     return ok("detector", name)

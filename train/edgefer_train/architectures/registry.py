@@ -17,7 +17,7 @@ from edgefer_train.architectures.plain import custom_cnn, deepfer, elu_cnn
 from edgefer_train.architectures.residual import small, tiny
 from edgefer_train.architectures.transfer import NONE, Base, transferred
 from edgefer_train.architectures.xception import map_head, mini_xception
-from edgefer_train.dataset import SIDE
+from edgefer_train.data.dataset import SIDE
 
 
 @dataclass(frozen=True, slots=True)

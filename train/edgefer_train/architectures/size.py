@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from edgefer_train.architectures.blocks import layers
-from edgefer_train.graph import Graph
+from edgefer_train.quantization.graph import Graph
 
 
 def parameters(model: Any) -> int:

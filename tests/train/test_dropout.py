@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras as keras
+
+from edgefer_train.fitting.dropout import steady
+
+ONES = np.ones((64, 16), np.float32)
+
+
+def net(seed: int = 1) -> Any:
+    """Two dropouts beside each other, compiled."""
+    inputs = keras.layers.Input((16,))
+    outputs = [keras.layers.Dropout(0.25, name=name)(inputs) for name in ("one", "two")]
+    model = keras.Model(inputs, outputs)
+    model.compile(keras.optimizers.SGD(0.0))
+    steady(model, seed)
+    return model
+
+
+def dropped(model: Any, step: int) -> tuple[np.ndarray, np.ndarray]:
+    model.optimizer.iterations.assign(step)
+    one, two = model(ONES, training=True)
+    return one.numpy(), two.numpy()
+
+
+def test_what_is_dropped_follows_from_seed_layer_and_step_alone() -> None:
+    model, again = net(), net()
+    first, second = dropped(model, 5)
+    dropped(again, 2)
+    assert (dropped(again, 5)[0] == first).all(), "whatever came before"
+    assert (first != second).any()
+    assert (dropped(model, 6)[0] != first).any()
+    assert (dropped(net(seed=2), 5)[0] != first).any()
+
+
+def test_it_is_a_dropout() -> None:
+    model = net()
+    kept, _ = dropped(model, 1)
+    assert set(np.unique(kept)) == {np.float32(0), np.float32(4 / 3)}
+    assert (kept == 0).mean() == pytest.approx(0.25, abs=0.05)
+    assert (model(ONES, training=False)[0].numpy() == ONES).all()
+
+
+def test_a_step_that_xla_compiles_is_steady_too() -> None:
+    model = net()
+    compiled = tf.function(lambda values: model(values, training=True)[0], jit_compile=True)
+    one, two = (compiled(tf.constant(ONES)).numpy() for _ in range(2))
+    assert (one == two).all()
+    model.optimizer.iterations.assign(1)
+    assert (compiled(tf.constant(ONES)).numpy() != one).any()
+
+
+def test_dropouts_that_are_wrapped_for_fake_quantization_are_steady_too() -> None:
+    model = keras.Sequential(
+        [
+            keras.layers.Dense(16, input_shape=(16,), kernel_initializer="identity"),
+            keras.layers.Dropout(0.5),
+        ]
+    )
+    quantized = tfmot.quantization.keras.quantize_model(model)
+    quantized.compile(keras.optimizers.SGD(0.0))
+    steady(quantized, 1)
+    # Only which are dropped: the ranges of fake quantization move with each call.
+    one, two = (quantized(ONES, training=True).numpy() == 0 for _ in range(2))
+    assert (one == two).all()
+    quantized.optimizer.iterations.assign(1)
+    assert ((quantized(ONES, training=True).numpy() == 0) != one).any()
+
+
+def test_what_is_saved_does_not_change() -> None:
+    assert (
+        net().get_layer("one").get_config() == keras.layers.Dropout(0.25, name="one").get_config()
+    )

@@ -1,0 +1,202 @@
+"""Reading faces from folders: one a class, alone or within one a part.
+
+- `happy/*.png`, `sad/*.png`, ...: no parts
+- `train/happy/*.png`, `val/happy/*.png`, `test/happy/*.png`, ...: the dataset's own parts;
+  files named PublicTest_* and PrivateTest_* (Kaggle's msambare/fer2013) keep theirs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edgefer.errors import DatasetError
+from edgefer.labels import spelled
+from edgefer.preprocess import Pixels, Preprocess
+from edgefer.progress import shown
+from edgefer_train.data import ferplus
+from edgefer_train.data.copies import digest
+from edgefer_train.data.dataset import Faces, Usage
+from edgefer_train.data.pictures import PICTURES, read_grey
+from edgefer_train.data.reading import Reading
+
+PARTS = {
+    "train": Usage.Training,
+    "training": Usage.Training,
+    "val": Usage.PublicTest,
+    "valid": Usage.PublicTest,
+    "validation": Usage.PublicTest,
+    "publictest": Usage.PublicTest,
+    "test": Usage.PrivateTest,
+    "testing": Usage.PrivateTest,
+    "privatetest": Usage.PrivateTest,
+}
+"""Names of folders that hold a part, in any case."""
+
+MOST_CLASSES = 127
+"""What an int8 label can number."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One picture file and what its folders say of it."""
+
+    path: Path
+    label: int
+    usage: Usage | None
+    """None where the dataset has no parts."""
+
+
+@dataclass
+class _Gathered:
+    """What is kept of each file that could be read."""
+
+    images: list[Pixels] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    files: list[Found] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def is_folders(where: Path) -> bool:
+    """Whether a folder holds parts, or class folders with pictures directly in it."""
+    return bool(_parts_of(where)) or any(
+        path.suffix.lower() in PICTURES
+        for folder in _folders_of(where).values()
+        for path in folder.iterdir()
+    )
+
+
+def classes_of(where: Path) -> tuple[str, ...]:
+    """Return the sorted names of all class folders; raise `DatasetError` for fewer than two."""
+    names = sorted({name for part in _roots(where).values() for name in _folders_of(part)})
+    if len(names) < 2:
+        only = f"one class, '{names[0]}'" if names else "no class"
+        raise DatasetError(f"{where}: holds {only}; expected a folder for each of two or more")
+    if len(names) > MOST_CLASSES:
+        raise DatasetError(
+            f"{where}: holds {len(names)} folders, expected one a class and at most {MOST_CLASSES}"
+        )
+    return tuple(names)
+
+
+def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool) -> Reading:
+    """Read the faces under `where`, each from its file to (side, side).
+
+    `labels` are the classes to find, in their usual spellings too; None takes the sorted
+    names of the folders. Raises `DatasetError` for a class without folder or pictures, and
+    for a file that cannot be read unless `tolerant`: then it is left out and named.
+    """
+    names = classes_of(where) if labels is None else labels
+    found = [one for usage, root in _roots(where).items()
+             for one in _pictures_of(root, names, usage, labels is not None)]  # fmt: skip
+    kept = _read_all(found, side, tolerant)
+    if not kept.images:
+        raise DatasetError(f"{where}: none of its {len(found)} pictures can be read")
+    usage = [one.usage for one in kept.files]
+    own = None if None in usage else np.array(usage, np.int8)
+    faces = Faces(
+        np.stack(kept.images),
+        np.array([one.label for one in kept.files], np.int8),
+        ferplus.votes_by_name(where, [one.path.name for one in kept.files]),
+    )
+    places = [str(one.path.relative_to(where)) for one in kept.files]
+    return Reading(
+        where,
+        where.resolve().name,
+        names,
+        faces,
+        own,
+        kept.digests,
+        places,
+        tuple(kept.unreadable),
+    )
+
+
+def _read_all(found: Sequence[Found], side: int, tolerant: bool) -> _Gathered:
+    kept, resize = _Gathered(), Preprocess(size=side).resize
+    for one in shown(found, "reading pictures"):
+        try:
+            grey = read_grey(one.path)
+        except DatasetError as exc:
+            if not tolerant:
+                raise
+            kept.unreadable.append(str(exc))
+            continue
+        kept.images.append(resize(grey))
+        kept.digests.append(digest(grey))
+        kept.files.append(one)
+    return kept
+
+
+def _roots(where: Path) -> dict[Usage | None, Path]:
+    """The folders that hold class folders, by their part."""
+    parts = _parts_of(where)
+    return {usage: parts[usage] for usage in Usage if usage in parts} if parts else {None: where}
+
+
+def _parts_of(where: Path) -> dict[Usage, Path]:
+    """The part folders; none unless Training is among them."""
+    parts: dict[Usage, Path] = {}
+    for name, folder in _folders_of(where).items():
+        usage = PARTS.get(name.lower())
+        if usage is None:
+            continue
+        if usage in parts:
+            raise DatasetError(f"{folder}: the same part as {parts[usage].name}/; keep one of them")
+        parts[usage] = folder
+    return parts if Usage.Training in parts else {}
+
+
+def _folders_of(where: Path) -> dict[str, Path]:
+    if not where.is_dir():
+        return {}
+    folders = sorted(path for path in where.iterdir() if path.is_dir())
+    return {path.name: path for path in folders if not path.name.startswith(".")}
+
+
+def _pictures_of(
+    root: Path, names: tuple[str, ...], usage: Usage | None, respell: bool
+) -> Iterator[Found]:
+    """Yield the pictures of one part, class by class."""
+    folders = _by_class(root) if respell else _folders_of(root)
+    for label, name in enumerate(names):
+        if name not in folders:
+            other = '; for classes of your own set labels = "folders"' if respell else ""
+            raise DatasetError(
+                f"{root / name}: no such folder; expected one for each class: "
+                f"{', '.join(names)}{other}"
+            )
+        files = sorted(folders[name].iterdir())
+        pictures = [path for path in files if path.suffix.lower() in PICTURES]
+        if not pictures:
+            raise DatasetError(
+                f"{folders[name]}: holds no pictures ({', '.join(PICTURES)}); "
+                "a class cannot be empty"
+            )
+        for path in pictures:
+            yield Found(path, label, _usage_of(path.name, usage))
+    strange = sorted(set(folders) - set(names))
+    if strange:
+        raise DatasetError(
+            f"{folders[strange[0]]}: not one of the classes {', '.join(names)}; "
+            'labels = "folders" takes all folders as they are named'
+        )
+
+
+def _by_class(root: Path) -> dict[str, Path]:
+    folders: dict[str, Path] = {}
+    for name, folder in _folders_of(root).items():
+        before = folders.setdefault(spelled(name), folder)
+        if before != folder:
+            raise DatasetError(f"{folder}: the same class as {before.name}/; keep one of them")
+    return folders
+
+
+def _usage_of(name: str, folder: Usage | None) -> Usage | None:
+    """The part that a file's name says, else its folder's."""
+    if folder is None:
+        return None
+    return next((usage for usage in Usage if name.startswith(f"{usage.name}_")), folder)

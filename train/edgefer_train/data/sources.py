@@ -1,0 +1,80 @@
+"""The one door to labelled faces, in whatever form people have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgefer.errors import DatasetError, SettingsError
+from edgefer.labels import FER2013, FERPLUS, FOLDERS, LABEL_SETS, spelled
+from edgefer_train.data import fer2013, folders
+from edgefer_train.data.dataset import SIDE, Dataset
+from edgefer_train.data.fer2013 import WHERE_TO_GET_IT
+from edgefer_train.data.reading import Reading
+from edgefer_train.data.splits import require_split
+
+LABELS = (*LABEL_SETS, FOLDERS)
+
+SMALLEST = 16
+"""Pixels: the side of the thumbnails by which copies are found."""
+
+
+def load(
+    where: Path | None, labels: str = "fer2013", split: str = "official", side: int = SIDE
+) -> Dataset:
+    """Read faces from a file or a folder, whose form is recognized by what lies in it.
+
+    `labels`: `fer2013`, `ferplus` (FER+'s majority, see `Dataset.with_labels`) or
+    `folders`, the sorted names of the dataset's own folders. `split`: the `official` parts
+    or `72/8/20`, drawn over all faces before any is left out. `side`: of the pictures,
+    pixels, by `Preprocess.resize` from what is stored. Raises `DatasetError` for data that
+    cannot be used and `SettingsError` for an option that means nothing.
+    """
+    require_split(split)
+    dataset = read(where, labels, side).dataset(split)
+    return dataset if labels == FOLDERS else dataset.with_labels(labels)
+
+
+def read(
+    where: Path | None, labels: str = "fer2013", side: int = SIDE, tolerant: bool = False
+) -> Reading:
+    """Read faces under the labels that they are stored with, before any split.
+
+    `tolerant` leaves out files that cannot be read and names them, instead of raising.
+    """
+    if labels not in LABELS:
+        raise SettingsError(f"unknown label set '{labels}'; known: {', '.join(LABELS)}")
+    if side < SMALLEST:
+        raise SettingsError(f"a picture's side must be {SMALLEST} pixels or more, got {side}")
+    if where is None:
+        raise DatasetError(f"no dataset was named: {WHERE_TO_GET_IT}")
+    path = fer2013.file_of(where)
+    if path is None:
+        return folders.read(_require_folders(where), _stored(where, labels), side, tolerant)
+    if labels == FOLDERS:
+        raise DatasetError(f'{path}: holds no class folders; use labels = "fer2013" or "ferplus"')
+    return fer2013.read(path, side)
+
+
+def labels_in(where: Path | None) -> str:
+    """Return the name of the label set that a dataset is stored with: what `load` needs."""
+    if where is None or fer2013.file_of(where) is not None:
+        return "fer2013"
+    classes = {spelled(name) for name in folders.classes_of(_require_folders(where))}
+    return next((name for name in LABEL_SETS if set(LABEL_SETS[name]) == classes), FOLDERS)
+
+
+def _stored(where: Path, labels: str) -> tuple[str, ...] | None:
+    """The classes to look for in folders: FER2013's are relabelled by votes, FER+'s are not."""
+    if labels == FOLDERS:
+        return None
+    own_ferplus = labels == "ferplus" and labels_in(where) == "ferplus"
+    return FERPLUS if own_ferplus else FER2013
+
+
+def _require_folders(where: Path) -> Path:
+    if not folders.is_folders(where):
+        raise DatasetError(
+            f"{where}: no faces here, neither FER2013 nor one folder of pictures a class; "
+            f"{WHERE_TO_GET_IT}"
+        )
+    return where

@@ -1,0 +1,91 @@
+"""Which part each face of a dataset belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefer.errors import DatasetError, SettingsError
+from edgefer_train.data.dataset import Usage
+
+Split = Literal["official", "72/8/20"]
+"""The dataset's own parts, or a stratified draw of Training / PublicTest / PrivateTest."""
+
+SPLITS: tuple[str, ...] = get_args(Split)
+
+SEED = b"edgefer 72/8/20"
+"""Salt of the draw. Another one would be another split."""
+
+PUBLIC, PRIVATE = 0.08, 0.20
+"""Shares of PublicTest and PrivateTest; the rest is Training."""
+
+
+def require_split(name: str) -> None:
+    """Raise `SettingsError` unless there is such a split."""
+    if name not in SPLITS:
+        raise SettingsError(f"unknown split '{name}'; known: {', '.join(SPLITS)}")
+
+
+def drawn(
+    digests: Sequence[bytes], labels: NDArray[np.integer], names: Sequence[str]
+) -> NDArray[np.int8]:
+    """Return the `Usage` (N,) of each face by a draw of 72/8/20 within each label.
+
+    Faces with the same digest, identical pictures that is, come into one part. The draw
+    hashes the pictures themselves, so that it is the same for whatever form, side and
+    order they are read in, and with any version of NumPy. Raises `DatasetError` for a
+    label, called as in `names`, with fewer than three different pictures, one for each part.
+    """
+    usage = np.full(len(digests), Usage.Training, np.int8)
+    for label, groups in _groups(digests, labels):
+        if len(groups) < len(Usage):
+            raise DatasetError(
+                f"{names[label]} has only {len(groups)} different pictures: "
+                'split = "72/8/20" needs one for each of its three parts'
+            )
+        for part, group in zip(_parts([len(group) for group in groups]), groups, strict=True):
+            usage[group] = part
+    return usage
+
+
+def held_out(usage: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Without PublicTest pictures, every tenth Training picture is held out in their place."""
+    if (usage == Usage.PublicTest).any():
+        return usage
+    usage = usage.copy()
+    usage[np.flatnonzero(usage == Usage.Training)[::10]] = Usage.PublicTest
+    return usage
+
+
+def _groups(
+    digests: Sequence[bytes], labels: NDArray[np.integer]
+) -> Iterator[tuple[int, list[list[int]]]]:
+    """Yield each label and the rows of its pictures, identical ones together, in drawn order."""
+    rows: dict[bytes, list[int]] = {}
+    for row, digest in enumerate(digests):
+        rows.setdefault(digest, []).append(row)
+    order = sorted(rows, key=lambda digest: hashlib.blake2b(digest, key=SEED).digest())
+    # Where identical pictures have several labels, the lowest decides, in whatever order.
+    of = {digest: int(labels[rows[digest]].min()) for digest in order}
+    for label, group in groupby(sorted(order, key=of.__getitem__), key=of.__getitem__):
+        yield label, [rows[digest] for digest in group]
+
+
+def _parts(sizes: Sequence[int]) -> Iterator[Usage]:
+    """Yield the part of each of a label's groups: the first fill the two tests."""
+    public, private = (max(1, round(share * sum(sizes))) for share in (PUBLIC, PRIVATE))
+    for left, size in zip(range(len(sizes), 0, -1), sizes, strict=True):
+        # However large a group is, one is left for each of the parts to come.
+        if public > 0 and left > 2:
+            public -= size
+            yield Usage.PublicTest
+        elif private > 0 and left > 1:
+            private -= size
+            yield Usage.PrivateTest
+        else:
+            yield Usage.Training

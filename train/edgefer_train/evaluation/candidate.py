@@ -1,0 +1,212 @@
+"""What can be measured and compared: a model bundle, or a run that has not become one yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+
+from edgefer.bundle import MANIFEST, Bundle, open_bundle
+from edgefer.errors import BundleMissing, RunError, SettingsError
+from edgefer.runtime import RUNTIMES, Classifier, open_classifier
+from edgefer_train.run import Run, Stage
+
+RECORD = "run.json"
+
+FLOAT = ("onnx", "keras", "float16")
+"""The formats of a bundle that can stand for its float model, the exact ones first."""
+
+
+class Fitted:
+    """The curve of one fit of a run, finished or not."""
+
+    def __init__(self, stage: Stage, head: str, planned: int) -> None:
+        self.stage, self.planned = stage, planned
+        rows = stage.rows()
+        name = f"val_{head}_accuracy" if f"val_{head}_accuracy" in rows[0] else "val_accuracy"
+        self.public = tuple(float(row[name]) for row in rows if name in row)
+        """Accuracy on PublicTest after each epoch; empty where it was not followed."""
+
+    @property
+    def best(self) -> int | None:
+        """The epoch that did best on PublicTest, from 1."""
+        return self.public.index(max(self.public)) + 1 if self.public else None
+
+
+class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is known of a model without measuring it."""
+
+    name: str
+    kind: Literal["bundle", "run"]
+    path: str
+    """As it was named: a path, or a shipped bundle's name."""
+    label_set: str
+    labels: tuple[str, ...]
+    architecture: str
+    recipe_name: str
+    split: str
+    """Of the dataset, as the recipe names it."""
+    side: int
+    """Of the model's input, pixels."""
+    seed: int
+    parameters: int
+    macs: int
+    minutes: float
+    """Wall time of the training."""
+    machine: str
+    """That it was trained on."""
+    dataset: str
+    fingerprint: str
+    """sha256 of the dataset that it was trained on."""
+
+
+class Candidate(Protocol):
+    """A model that can be measured, in one or several formats."""
+
+    facts: Facts
+    formats: tuple[str, ...]
+    """The first is measured unless another is asked for; none where nothing is finished."""
+    reference: str
+    """The format that is float: agreement is with what it says."""
+    fits: tuple[Fitted, ...]
+    """The fits whose curves are known."""
+
+    def classifier(self, format: str) -> Classifier:
+        """Open the model in one of its formats."""
+        ...
+
+    def temperature(self, format: str) -> float | None:
+        """Return what logits are divided by to become probabilities; None if not yet found."""
+        ...
+
+    def bytes(self, format: str) -> int | None:
+        """Return the size of a format's file; None where a size would compare with nothing."""
+        ...
+
+
+class BundleCandidate:
+    """A model bundle, measured by the runtimes that will run it."""
+
+    fits: tuple[Fitted, ...] = ()
+
+    def __init__(self, bundle: Bundle, name: str) -> None:
+        self.bundle, manifest = bundle, bundle.manifest
+        self.formats = tuple(format for format in RUNTIMES if format in manifest.files)
+        self.reference = next((format for format in FLOAT if format in self.formats), "int8")
+        evidence, recipe = manifest.evidence, manifest.evidence.recipe
+        self.facts = Facts(
+            name=manifest.name,
+            kind="bundle",
+            path=name,
+            label_set=manifest.label_set,
+            labels=manifest.labels,
+            architecture=str(recipe.get("architecture", "?")),
+            recipe_name=evidence.recipe_name,
+            split=str(recipe.get("split", "official")),
+            side=manifest.input.shape[0],
+            seed=evidence.seed,
+            parameters=evidence.parameters,
+            macs=evidence.macs,
+            minutes=evidence.minutes,
+            machine=evidence.machine,
+            dataset=evidence.dataset,
+            fingerprint=evidence.fingerprint,
+        )
+
+    def classifier(self, format: str) -> Classifier:
+        """Open a format in the runtime that a device runs it with."""
+        return open_classifier(self.bundle, format)
+
+    def temperature(self, format: str) -> float | None:
+        """Return the manifest's, which holds for every format."""
+        return self.bundle.manifest.output.temperature
+
+    def bytes(self, format: str) -> int | None:
+        """Return the size of a format's file."""
+        file = self.bundle.manifest.files.get(format)
+        return file.bytes if file else None
+
+
+class RunCandidate:
+    """A run, measured as its Keras models say: `qat` rounds as int8 will, `float` does not."""
+
+    reference = "float"
+
+    def __init__(self, run: Run, labels: str | None = None) -> None:
+        self.run, record = run, run.record()
+        head = labels or record.recipe.labels
+        if head not in record.heads:
+            known = ", ".join(record.heads)
+            raise SettingsError(f"{run.folder}: has no labels '{head}'; it has: {known}")
+        stages = (run.qat, run.float)
+        self.formats = tuple(stage.name for stage in stages if stage.model.is_file())
+        planned = ((run.float, record.recipe.fit.epochs), (run.qat, record.recipe.quantize.epochs))
+        self.fits = tuple(Fitted(stage, head, epochs) for stage, epochs in planned if stage.rows())
+        self.facts = Facts(
+            name=run.folder.resolve().name,
+            kind="run",
+            path=str(run.folder),
+            label_set=head,
+            labels=record.heads[head],
+            architecture=record.recipe.architecture,
+            recipe_name=record.recipe_name,
+            split=record.recipe.split,
+            side=record.recipe.side,
+            seed=record.recipe.seed,
+            parameters=record.parameters,
+            macs=record.macs,
+            minutes=round(run.minutes(), 1),
+            machine=record.machine,
+            dataset=record.dataset,
+            fingerprint=record.fingerprint,
+        )
+
+    def classifier(self, format: str) -> Classifier:
+        """Open the Keras model of the stage of this name."""
+        from edgefer_train.evaluation.keras_classifier import KerasClassifier
+
+        return KerasClassifier(self.run.model(self._stage(format)), self.facts.label_set)
+
+    def temperature(self, format: str) -> float | None:
+        """Return what the stage found on PublicTest when it ended."""
+        outcome = self._stage(format).outcome()
+        return outcome.temperature.get(self.facts.label_set) if outcome else None
+
+    def bytes(self, format: str) -> int | None:
+        """Return None: Keras' files say nothing of what a device will carry."""
+        return None
+
+    def _stage(self, format: str) -> Stage:
+        return {"float": self.run.float, "qat": self.run.qat}[format]
+
+
+def open_candidate(name: str, labels: str | None = None) -> Candidate:
+    """Open a model bundle by its path or shipped name, or a run by its folder.
+
+    `labels` chooses one of the heads of a run; the recipe's own unless named. Raises
+    `BundleError`, `RunError`, or `SettingsError` for labels that the model does not speak.
+    """
+    path = Path(name)
+    if (path / RECORD).is_file():
+        return RunCandidate(Run(path), labels)
+    if path.is_dir() and not (path / MANIFEST).is_file():
+        raise BundleMissing(
+            f"{path}: neither a run ({RECORD}) nor a model bundle ({MANIFEST})", path
+        )
+    bundle = open_bundle(name)
+    spoken = bundle.manifest.label_set
+    if labels not in (None, spoken):
+        raise SettingsError(f"{name}: speaks the labels {spoken}, not {labels}")
+    return BundleCandidate(bundle, name)
+
+
+def require_format(candidate: Candidate, format: str | None) -> str:
+    """Return the format, or the candidate's first; raise `SettingsError` when it has it not."""
+    facts = candidate.facts
+    if not candidate.formats:
+        raise RunError(f"{facts.path}: has no finished model; run: edgefer train --resume")
+    if format is not None and format not in candidate.formats:
+        has = ", ".join(candidate.formats)
+        raise SettingsError(f"{facts.path}: has no format '{format}'; this {facts.kind} has: {has}")
+    return format or candidate.formats[0]

@@ -1,0 +1,255 @@
+"""The report as one page of HTML that needs nothing beside it: no script, no file, no network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib import resources
+from string import Template
+from typing import NamedTuple
+
+import cv2
+
+from edgefer.metrics import Interval
+from edgefer.preprocess import Pixels
+from edgefer_train.evaluation.contact_sheet import described
+from edgefer_train.evaluation.evaluate import Evaluation
+from edgefer_train.evaluation.mistakes import Mistake
+
+FLOAT = ("float", "onnx", "keras")
+"""Formats that agree with the float model by being it."""
+
+
+class Chart(NamedTuple):
+    """One chart as PNG: as a file of its own, and for the page on either ground."""
+
+    file: bytes
+    light: bytes
+    dark: bytes
+
+
+WORDS = {
+    "int8": "The int8 file, run by LiteRT",
+    "onnx": "The float32 file, run by onnxruntime",
+    "onnx-int8": "The int8 ONNX file, run by onnxruntime",
+    "onnx-symmetric": "The symmetric int8 ONNX file, run by onnxruntime",
+    "float16": "The float16 file, run by LiteRT",
+    "mobile": "The file for phones, run by LiteRT",
+    "keras": "The float Keras file",
+    "float": "The float Keras model",
+    "qat": "The Keras model that rounds as int8 will (qat)",
+}
+"""What a format is, for the page's head."""
+
+
+def page(done: Evaluation, charts: Mapping[str, Chart], pictures: Sequence[Pixels] | None) -> bytes:
+    """Return the page; `pictures` are those of the mistakes, uint8 (side, side), or None."""
+    template = (
+        resources.files("edgefer_train.evaluation").joinpath("report.html").read_text("utf-8")
+    )
+    facts, chosen = done.model, done.at_threshold
+    parts = {
+        "title": escape(f"{facts.name}, {done.format}: evaluation"),
+        "name": escape(facts.name),
+        "format": WORDS.get(done.format, escape(done.format)),
+        "measured": done.measured,
+        "n": f"{done.n:,}",
+        "dataset": escape(done.dataset),
+        "labels": escape(", ".join(facts.labels)),
+        "doubt": _doubt(done),
+        "accuracies": _accuracies(done),
+        "others": _others(done),
+        "weakest": _weakest(done),
+        "classes": _classes(done),
+        "confusion": _figure(
+            charts["confusion"],
+            f"Each row is one label's pictures on PrivateTest, {done.n:,} in all: how often the "
+            "model says what, as share of the row and as pictures. The diagonal is right.",
+        ),
+        "calibration": _figure(charts["calibration"], _calibration(done)),
+        "coverage": _figure(
+            charts["coverage"],
+            f"A device may say nothing. Unless told otherwise it says unknown under a confidence "
+            f"of {_percent(chosen.threshold, 0)}: on PrivateTest that answers {chosen.n:,} of "
+            f"{done.n:,} pictures, {_percent(chosen.accuracy)} of them right. A device also "
+            "smooths over time, which single pictures cannot show.",
+        ),
+        "curves": _curves(charts),
+        "crowd": _crowd(done),
+        "mistakes": _mistakes(done, pictures),
+        "facts": _facts(done),
+    }
+    return Template(template).substitute(parts).encode()
+
+
+def _percent(share: float, decimals: int = 1) -> str:
+    return f"{100 * share:.{decimals}f} %"
+
+
+def _bounds(interval: Interval) -> str:
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f} %"
+
+
+def _doubt(done: Evaluation) -> str:
+    if done.own_data:
+        return ""
+    told = escape(done.doubt[0].upper() + done.doubt[1:])
+    return f'<p class="notice"><strong>Other data.</strong> {told}.</p>'
+
+
+def _accuracies(done: Evaluation) -> str:
+    leak_free = done.accuracy_leak_free_interval
+    return _accuracy("Accuracy", done.accuracy, done.accuracy_interval, done.n) + _accuracy(
+        "Accuracy, leak-free", done.accuracy_leak_free, leak_free, done.n_leak_free
+    )
+
+
+def _accuracy(name: str, share: float, interval: Interval, n: int) -> str:
+    if not n:
+        return f'<div><dt>{name}</dt><dd class="value">none</dd><dd>no such picture</dd></div>\n'
+    ends = f"--low: {100 * interval.low:.2f}%; --high: {100 * interval.high:.2f}%"
+    return (
+        f'<div><dt>{name}</dt><dd class="value">{_percent(share)}</dd>'
+        f'<dd><span class="track" style="{ends}"><i></i></span>'
+        f"{_bounds(interval)} on {n:,} pictures</dd></div>\n"
+    )
+
+
+def _others(done: Evaluation) -> str:
+    error, before = done.calibration_error, done.calibration_error_before
+    calibrated = (
+        f"{before:.3f} before temperature {done.temperature:g}"
+        if done.temperature != 1
+        else "temperature 1 fits best"
+    )
+    shown = [
+        ("Macro-F1", f"{done.macro_f1:.3f}", f"mean of {len(done.per_class)} labels"),
+        ("Calibration error", f"{error:.3f}", calibrated),
+    ]
+    if done.format not in FLOAT:
+        same = _percent(done.agreement_with_float)
+        shown.append(("Same label as float", same, f"of {done.n:,} pictures"))
+    return "\n".join(
+        f'<div><dt>{name}</dt><dd class="value">{value}</dd><dd>{note}</dd></div>'
+        for name, value, note in shown
+    )
+
+
+def _weakest(done: Evaluation) -> str:
+    name, one = min(done.per_class.items(), key=lambda item: item[1].f1)
+    return f"Weakest: {escape(name)}, F1 {one.f1:.2f} on {one.n:,} pictures."
+
+
+def _classes(done: Evaluation) -> str:
+    return "\n".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{one.n:,}</td>'
+        f"{_bar(one.recall)}{_bar(one.precision)}<td>{one.f1:.3f}</td></tr>"
+        for name, one in done.per_class.items()
+    )
+
+
+def _bar(share: float) -> str:
+    return f'<td class="bar" style="--share: {100 * share:.1f}%">{_percent(share)}</td>'
+
+
+def _calibration(done: Evaluation) -> str:
+    if done.temperature == 1:
+        how = "The temperature that fits PublicTest best is 1, so nothing is changed."
+    else:
+        how = (
+            f"Dividing the logits by the temperature {done.temperature:g}, found on PublicTest, "
+            f"brings the error from {done.calibration_error_before:.3f} to "
+            f"{done.calibration_error:.3f}."
+        )
+    return (
+        f"When the model is 70 % sure, it should be right on 70 % of such pictures. {how} "
+        f"Measured on the {done.n:,} pictures of PrivateTest; a small dot stands for few."
+    )
+
+
+def _curves(charts: Mapping[str, Chart]) -> str:
+    """Every chart of a fit; nothing for a bundle, which carries none."""
+    fits = [name for name in charts if name.startswith("curves-")]
+    if not fits:
+        return ""
+    caption = (
+        "Epoch by epoch; the epoch that does best on PublicTest is kept. Training is measured "
+        "on changed pictures and as it goes, PublicTest on the averaged weights."
+    )
+    drawn = (_figure(charts[name], caption if name == fits[0] else "", "wide") for name in fits)
+    return "\n<h2>How it learned</h2>\n" + "\n".join(drawn)
+
+
+def _crowd(done: Evaluation) -> str:
+    wrong, crowd = round(done.n * (1 - done.accuracy)), done.crowd
+    if crowd is None or not crowd.n:
+        return f"<p>{wrong:,} of {done.n:,} answers differ from the label.</p>"
+    model, label = crowd.with_model / crowd.n, crowd.with_label / crowd.n
+    return (
+        f"<p>{wrong:,} of {done.n:,} answers differ from the label. On {crowd.n:,} of these "
+        "pictures one answer has the most votes of FER+'s ten annotators: on "
+        f"{_percent(model, 0)} of them it is the model's, on {_percent(label, 0)} the "
+        f"label's, on {_percent(1 - model - label, 0)} neither's.</p>"
+    )
+
+
+def _mistakes(done: Evaluation, pictures: Sequence[Pixels] | None) -> str:
+    if pictures is None:
+        notice = "<p>Written without the pictures.</p>"
+        shown: Iterable[str] = (_mistake(mistake, None) for mistake in done.mistakes)
+    else:
+        notice = (
+            '<p class="notice"><strong>This page contains pictures of people</strong>, taken from '
+            "the dataset on your machine. FER2013's pictures come without a licence that would "
+            "let them be passed on: do not publish this page. Written with "
+            "<code>--no-faces</code> it holds none.</p>"
+        )
+        shown = map(_mistake, done.mistakes, pictures)
+    return f'{notice}\n<ul class="faces">\n' + "\n".join(shown) + "\n</ul>"
+
+
+def _mistake(mistake: Mistake, picture: Pixels | None) -> str:
+    lines = "".join(f"<span>{escape(line)}</span>" for line in described(mistake))
+    said = f"<b>{escape(mistake.said)} {_percent(mistake.confidence, 0)}</b>"
+    if picture is None:
+        return f"<li>{said}{lines}</li>"
+    alt = f"face labelled {mistake.labelled}, row {mistake.row} of PrivateTest"
+    content = cv2.imencode(".png", picture)[1].tobytes()
+    return f'<li><img src="{_inlined(content)}" alt="{escape(alt)}">{said}{lines}</li>'
+
+
+def _facts(done: Evaluation) -> str:
+    facts = done.model
+    command = f"edgefer evaluate {facts.path} --data DIR --format {done.format}"
+    if facts.kind == "run":
+        command += f" --labels {facts.label_set}"
+    size = f"{facts.parameters:,} parameters, {facts.macs / 1e6:.1f} MMAC"
+    rows = (
+        (facts.kind, facts.path),
+        ("architecture", f"{facts.architecture}, {size}"),
+        ("file", f"{done.format}, {done.bytes:,} bytes" if done.bytes else done.format),
+        ("trained", f"recipe {facts.recipe_name}, seed {facts.seed}, {facts.minutes:.0f} minutes "
+                    f"on {facts.machine}"),
+        ("dataset", f"{done.dataset}, {facts.split} split, sha256 {done.fingerprint}"),
+        ("measured", f"{done.measured}, on {done.machine}"),
+    )  # fmt: skip
+    cells = [(name, escape(value)) for name, value in rows]
+    cells.append(("command", f"<code>{escape(command)}</code>"))
+    return "\n".join(
+        f'<tr><th scope="row">{name}</th><td>{value}</td></tr>' for name, value in cells
+    )
+
+
+def _figure(chart: Chart, caption: str, kind: str = "") -> str:
+    alt = escape(caption or "curves of the second stage", quote=True)
+    said = f"\n<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return (
+        f'<figure><div class="scroll {kind}"><picture>'
+        f'<source media="(prefers-color-scheme: dark)" srcset="{_inlined(chart.dark)}">'
+        f'<img src="{_inlined(chart.light)}" alt="{alt}"></picture></div>{said}</figure>'
+    )
+
+
+def _inlined(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -1,0 +1,165 @@
+"""What happens beside a fit: progress, selection of the best average, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from edgefer.progress import progress_bar
+from edgefer_train.fitting.curves import draw_curves
+from edgefer_train.fitting.schedule import has_ended, rate_after
+from edgefer_train.recipe import Fit
+from edgefer_train.run import Stage
+
+
+class Bar(keras.callbacks.Callback):
+    """Shows batches as a bar and leaves one line an epoch."""
+
+    def __init__(self, epochs: int, steps: int, first_epoch: int = 0) -> None:
+        super().__init__()
+        self.progress = progress_bar()
+        self.epochs = epochs
+        self.total = epochs * steps
+        self.done = first_epoch * steps
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Show the bar."""
+        self.progress.start()
+        self.task = self.progress.add_task("training", total=self.total, completed=self.done)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Move the bar."""
+        self.progress.advance(self.task)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Leave the epoch's figures above the bar."""
+        values = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
+        self.progress.console.print(f"epoch {epoch + 1}/{self.epochs}  {values}", highlight=False)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Take the bar away."""
+        self.progress.stop()
+
+
+class Keep(keras.callbacks.Callback):
+    """After each epoch: validates the averaged weights, keeps the best, saves all to resume.
+
+    Everything that a resumed fit needs is in one checkpoint: weights, optimizer
+    (momentum, step, moving average), epoch and the best accuracy so far.
+    """
+
+    def __init__(self, stage: Stage, validation: Any, metric: str) -> None:
+        super().__init__()
+        self.stage = stage
+        self.validation = validation
+        self.metric = metric
+        self.epoch = tf.Variable(0, dtype=tf.int64)
+        self.best = tf.Variable(0.0)
+
+    def restore(self, model: Any) -> int:
+        """Load the last checkpoint, if there is one; return the number of epochs done."""
+        model.optimizer.build(model.trainable_variables)
+        state = tf.train.Checkpoint(
+            model=model, optimizer=model.optimizer, epoch=self.epoch, best=self.best
+        )
+        folder = str(self.stage.checkpoint)
+        self.manager = tf.train.CheckpointManager(state, folder, max_to_keep=1)
+        if self.manager.latest_checkpoint:
+            state.restore(self.manager.latest_checkpoint).assert_existing_objects_matched()
+        return int(self.epoch.numpy())
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start the epoch's clock."""
+        self.began = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Validate the averaged weights, keep them if they are the best, log and save all."""
+        logs = {} if logs is None else logs
+        with Averaged(self.model):
+            seen = self.model.evaluate(self.validation, verbose=0, return_dict=True)
+            if seen[self.metric] > float(self.best.numpy()):
+                self.best.assign(seen[self.metric])
+                beside = self.stage.weights.with_name("part.weights.h5")
+                self.model.save_weights(beside)
+                beside.replace(self.stage.weights)
+        logs.update({f"val_{name}": value for name, value in seen.items()})
+        self.epoch.assign(epoch + 1)
+        seconds = round(time.monotonic() - self.began, 2)
+        self.stage.add_row({"epoch": epoch + 1, "seconds": seconds, **logs})
+        draw_curves(self.stage, f"{self.model.name}, {self.stage.name}")
+        self.manager.save()
+
+
+class Rate(keras.callbacks.Callback):
+    """Sets the next epoch's rate on a plateau schedule, and ends a fit that learns no more."""
+
+    def __init__(self, stage: Stage, how: Fit, metric: str) -> None:
+        super().__init__()
+        self.stage = stage
+        self.how = how
+        self.metric = metric
+
+    def scores(self) -> list[float]:
+        """Return the metric of each epoch so far."""
+        return [float(row[self.metric]) for row in self.stage.rows()]
+
+    def ended(self) -> bool:
+        """Return whether early stopping has ended the fit."""
+        return has_ended(self.scores(), self.how)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the rate that the history asks for."""
+        if self.how.schedule == "plateau":
+            self.model.optimizer.learning_rate.assign(rate_after(self.scores(), self.how))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Stop where that is due; `Keep`, which writes the history, must come first."""
+        self.model.stop_training = self.ended()
+
+
+class Board(keras.callbacks.Callback):
+    """Writes each epoch's figures for TensorBoard."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.folder = str(stage.board)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Open a file of events; a resumed fit adds one beside the older."""
+        self.writer = tf.summary.create_file_writer(self.folder)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write the figures."""
+        with self.writer.as_default(step=epoch + 1):
+            for name, value in (logs or {}).items():
+                tf.summary.scalar(name, value)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Close the file."""
+        self.writer.close()
+
+
+class Averaged:
+    """Puts the optimizer's moving average in the model's place, and back."""
+
+    def __init__(self, model: Any) -> None:
+        averages = getattr(model.optimizer, "_model_variables_moving_average", None)
+        self.pairs = list(zip(model.trainable_variables, averages or [], strict=bool(averages)))
+
+    def __enter__(self) -> None:
+        self._swap()
+
+    def __exit__(self, *_: object) -> None:
+        self._swap()
+
+    def _swap(self) -> None:
+        """Exchange by copies: assigned as they are, the two would share one buffer,
+        which a step compiled by XLA then overwrites in place."""
+        for weight, average in self.pairs:
+            kept = np.array(weight.numpy())
+            weight.assign(np.array(average.numpy()))
+            average.assign(kept)

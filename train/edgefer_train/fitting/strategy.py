@@ -1,0 +1,240 @@
+"""Fitting one model by several replicas: the devices of a machine, or several machines.
+
+What decides a step is drawn for the whole batch and then shared, so a team follows the
+curve that one process follows: faces and their augmentation (`batches`), dropout
+(`dropout`), and the statistics of batch normalization. All workers do the same work; only
+the first one keeps what comes of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from edgefer.errors import EdgeferError, RunError, SettingsError
+from edgefer.notices import Fallback
+from edgefer_train.fitting.batches import Share, part_of
+from edgefer_train.fitting.cluster import read_cluster
+from edgefer_train.recipe import Recipe
+from edgefer_train.run import Record, Run
+
+KNOWN = "none, mirrored, mirrored:N (N devices) and multiworker"
+
+
+class Briefing(msgspec.Struct, frozen=True):
+    """What the first worker tells the others before a fit begins."""
+
+    refusal: str = ""
+    """Why there is nothing to do; empty where there is."""
+    files: dict[str, bytes] = {}
+    """Of the training's folder, by their paths in it: all that a resumed fit reads."""
+
+
+@dataclass(frozen=True)
+class Team:
+    """The replicas that fit one model together, as one of their processes sees them."""
+
+    strategy: Any
+    """A `tf.distribute.Strategy`; the default one is a single replica."""
+    worker: int = 0
+    workers: int = 1
+
+    @property
+    def replicas(self) -> int:
+        """Number of replicas of all workers."""
+        return int(self.strategy.num_replicas_in_sync)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process keeps what comes of the fit."""
+        return self.worker == 0
+
+    def require(self, recipe: Recipe) -> None:
+        """Raise `SettingsError` when the recipe's batches cannot be shared."""
+        part_of(recipe.fit.batch_size, Share(of=self.replicas), recipe.augment)
+
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context in which a model and its optimizer are made for the team."""
+        scope: contextlib.AbstractContextManager[Any] = self.strategy.scope()
+        return scope
+
+    def share(self, make: Callable[[Share], Any]) -> Any:
+        """Return a training stream that gives each replica its part of each batch."""
+        if self.replicas == 1:
+            return make(Share())
+
+        def of_worker(context: Any) -> Any:
+            count = self.replicas // context.num_input_pipelines
+            return make(Share(context.input_pipeline_id * count, count, self.replicas))
+
+        return self.strategy.distribute_datasets_from_function(of_worker)
+
+    def synchronize(self, model: Any) -> None:
+        """Let batch normalization measure the whole batch; the saved model stays as it was.
+
+        The fused kernel cannot. It also scales the variance that it remembers by n / (n - 1),
+        n values a channel, which this does not: less than 0.1 % of it.
+        """
+        if self.replicas == 1:
+            return
+        for layer in model.submodules:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized, layer.fused = True, False
+
+    @contextlib.contextmanager
+    def desk(self, out: Path) -> Iterator[Path]:
+        """Give the folder to write in: `out` to the first worker, to others one that goes away.
+
+        Raises `RunError` when a worker is lost on the way.
+        """
+        with contextlib.ExitStack() as stack:
+            folder = out
+            if not self.is_chief:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgefer-")))
+            try:
+                yield folder
+                # None leaves before all are done: the others would take it for lost.
+                self.total(0)
+            except tf.errors.OpError as exc:
+                if self.workers == 1:
+                    raise
+                raise RunError(
+                    f"worker {self.worker} has lost the others; start all of them again "
+                    "with --resume"
+                ) from exc
+
+    def start(self, run: Run, record: Record, resume: bool) -> None:
+        """Claim the run's folder, and give every worker what is in it.
+
+        Raises `RunError` on all workers when the first one cannot have the folder, or when
+        the workers do not agree on recipe and dataset.
+        """
+        if self.workers == 1:
+            run.start(record, resume)
+            return
+        briefing = msgspec.msgpack.decode(
+            self.tell(msgspec.msgpack.encode(self._briefing(run, record, resume))), type=Briefing
+        )
+        if briefing.refusal:
+            prefix = "" if self.is_chief else "the first worker refuses: "
+            raise RunError(prefix + briefing.refusal)
+        self._agree(run, record, briefing)
+
+    def _briefing(self, run: Run, record: Record, resume: bool) -> Briefing:
+        if not self.is_chief:
+            return Briefing()
+        try:
+            run.start(record, resume)
+        except EdgeferError as exc:
+            return Briefing(refusal=str(exc))
+        paths = [run.record_file, run.float.history, run.float.weights]
+        paths += run.float.checkpoint.glob("*")
+        found = {str(path.relative_to(run.folder)): path for path in paths if path.is_file()}
+        return Briefing(files={name: path.read_bytes() for name, path in found.items()})
+
+    def _agree(self, run: Run, record: Record, briefing: Briefing) -> None:
+        differs = False
+        if not self.is_chief:
+            for name, content in briefing.files.items():
+                (run.folder / name).parent.mkdir(exist_ok=True)
+                (run.folder / name).write_bytes(content)
+            first = run.record()
+            differs = (first.recipe, first.fingerprint) != (record.recipe, record.fingerprint)
+        others = self.total(differs)
+        if others:
+            raise RunError(
+                f"{others} of {self.workers} workers have another recipe or dataset than the "
+                "first; start all with the same --recipe and --data"
+            )
+
+    def tell(self, message: bytes) -> bytes:
+        """Return the first worker's message on every worker."""
+        mine = message if self.is_chief else b""
+        length = self.total(len(mine))
+        words = np.zeros(-(-length // 4), np.int32)
+        words.view(np.uint8)[: len(mine)] = np.frombuffer(mine, np.uint8)
+        return self._sum(words).tobytes()[:length]
+
+    def total(self, value: int) -> int:
+        """Return the sum of all workers' values; waits for all of them."""
+        return int(self._sum(np.array([value], np.int64))[0])
+
+    def _sum(self, values: np.ndarray) -> np.ndarray:
+        if self.workers == 1:
+            return values
+        local = self.replicas // self.workers
+
+        def of_replica(values: Any) -> Any:
+            context = tf.distribute.get_replica_context()
+            # Each worker speaks once, however many devices it has.
+            speaks = tf.equal(context.replica_id_in_sync_group % local, 0)
+            mine = tf.where(speaks, values, tf.zeros_like(values))
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, mine)
+
+        summed = tf.function(lambda values: self.strategy.run(of_replica, args=(values,)))
+        results = self.strategy.experimental_local_results(summed(tf.constant(values)))
+        return np.asarray(results[0])
+
+
+def alone() -> Team:
+    """Return this process as its own team."""
+    return Team(tf.distribute.get_strategy())
+
+
+def join(name: str) -> Team:
+    """Return the team of a strategy's name; must come before TensorFlow's first operation.
+
+    `none` is this process; `mirrored` every GPU of this machine, `mirrored:N` the first N of
+    them, or where there are none the processor as N devices, for a rehearsal; `multiworker`
+    all processes that TF_CONFIG names, which waits for them. Raises `SettingsError`.
+    """
+    kind, _, count = name.partition(":")
+    if kind == "mirrored" and (not count or (count.isdecimal() and int(count) > 0)):
+        return _mirrored(int(count) if count else None)
+    if name == "multiworker":
+        return _multiworker()
+    if name != "none":
+        raise SettingsError(f"unknown strategy '{name}'; known: {KNOWN}")
+    return alone()
+
+
+def _mirrored(count: int | None) -> Team:
+    if os.environ.get("TF_CONFIG"):
+        raise SettingsError(
+            "--strategy mirrored is for one machine, and TF_CONFIG names several; "
+            "unset it or choose multiworker"
+        )
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus and count and count > len(gpus):
+        raise SettingsError(f"--strategy mirrored:{count}: this machine has {len(gpus)} GPUs")
+    if not gpus and not count:
+        warnings.warn(Fallback("--strategy mirrored: no GPU here, going on alone"), stacklevel=3)
+        return alone()
+    if not gpus:
+        processor = tf.config.list_physical_devices("CPU")[0]
+        parts = [tf.config.LogicalDeviceConfiguration()] * (count or 1)
+        tf.config.set_logical_device_configuration(processor, parts)
+    kind = "GPU" if gpus else "CPU"
+    devices = [f"{kind}:{at}" for at in range(count or len(gpus))]
+    return Team(tf.distribute.MirroredStrategy(devices))
+
+
+def _multiworker() -> Team:
+    cluster = read_cluster()
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.OpError, RuntimeError, ValueError) as exc:
+        first_line = str(exc).partition("\n")[0]
+        raise SettingsError(f"the workers of TF_CONFIG cannot join: {first_line}") from exc
+    return Team(strategy, cluster.worker, cluster.workers)

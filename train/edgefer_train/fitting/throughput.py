@@ -1,0 +1,201 @@
+"""What the input pipeline takes of a fit's speed on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, pairwise
+from statistics import median, quantiles
+from typing import Any
+
+import msgspec
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from edgefer.labels import FERPLUS, LABEL_SETS
+from edgefer.machine import machine
+from edgefer_train.architectures import build
+from edgefer_train.data.dataset import Dataset, Faces, Usage
+from edgefer_train.fitting.batches import batches, steps_per_epoch
+from edgefer_train.fitting.fit import compile_for, heads_of, parts, targets_of
+from edgefer_train.recipe import Recipe
+
+FACES = 28_709
+"""As many as FER2013's Training has: caches are as cold as in a fit on it."""
+WARM_UP = 4
+"""Steps of each turn before those that count: the pipeline fills its buffers."""
+TURN = 2.0
+"""Seconds that the steps of a turn should take; short, since other work comes and goes."""
+LEAST_PAIRS = 3
+"""Turns of either kind, however short the time."""
+
+
+class Fed(msgspec.Struct, frozen=True):
+    """A net fed by turns from tensors in memory and by the pipeline, at one picture side."""
+
+    side: int
+    """Pixels."""
+    pairs: int
+    """Turns of either kind, one after the other."""
+    bare: float
+    """Pictures a second from tensors in memory; median of the turns."""
+    fed: float
+    """Pictures a second from the pipeline; median of the turns."""
+    ratio: float
+    """Of two turns that follow each other, pipeline over memory; median."""
+    quartiles: tuple[float, float]
+    """Of that ratio: they lie far apart where other work shares the machine."""
+    cpu_ratio: float
+    """Of the CPU time of a step in such turns, memory over pipeline; median. It is what `ratio`
+    comes to where a step keeps all cores busy, and other work hardly changes it."""
+    step_cpu_ms: float
+    """CPU time of a bare step, all threads; median."""
+    pipeline_cpu_ms: float
+    """CPU time of a batch that the pipeline makes with no net beside it; median."""
+
+
+class Throughput(msgspec.Struct, frozen=True):
+    """One benchmark on one machine."""
+
+    machine: str
+    recipe: str
+    batch_size: int
+    sides: tuple[Fed, ...]
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """Some steps of a fit: seconds a step, wall and CPU."""
+
+    wall: float
+    cpu: float
+
+
+def throughput(recipe: Recipe, name: str, seconds: float) -> Throughput:
+    """Time a recipe's net for `seconds` at each side that its pictures have.
+
+    The pictures are noise: what they show changes no figure. The bare fit gets one and the
+    same batch again and again, which costs nothing: no `fit` on tensors can be faster.
+    """
+    dataset = noise(recipe)
+    sides = sorted({side for side, _ in parts(recipe)})
+    model = build(recipe.architecture, heads_of(recipe, dataset), _side(recipe))
+    compile_for(model, recipe, steps_per_epoch(dataset.faces, recipe.fit.batch_size))
+    fed = tuple(_at(model, recipe, dataset, side, seconds / len(sides)) for side in sides)
+    return Throughput(machine(), name, recipe.fit.batch_size, fed)
+
+
+def noise(recipe: Recipe) -> Dataset:
+    """Return a dataset of the size and the labels of FER2013's Training, without its faces."""
+    labels = LABEL_SETS.get(recipe.labels, LABEL_SETS["fer2013"])
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (FACES, recipe.side, recipe.side), np.uint8)
+    chosen = random.integers(0, len(labels), FACES).astype(np.int8)
+    votes = random.integers(0, 3, (FACES, len(FERPLUS) + 2)).astype(np.uint8)
+    usage = np.full(FACES, Usage.Training, np.int8)
+    return Dataset("noise", labels, Faces(images, chosen, votes), usage)
+
+
+def _side(recipe: Recipe) -> int | None:
+    return None if recipe.fit.sizes else recipe.side
+
+
+def _at(model: Any, recipe: Recipe, dataset: Dataset, side: int, seconds: float) -> Fed:
+    """Alternate between the two feeds, which of them first by turns as well."""
+    faces, size = dataset.faces, recipe.fit.batch_size
+    stream = batches(
+        faces,
+        targets_of(recipe, dataset, faces),
+        recipe.augment,
+        size,
+        recipe.seed,
+        side=side,
+        balance=recipe.fit.balance,
+        labels=dataset.labels,
+    )
+    feeds = {"bare": tf.data.Dataset.from_tensors(next(iter(stream))).repeat(), "fed": stream}
+    steps = _steps_a_turn(model, feeds, min(TURN, seconds / (2 * LEAST_PAIRS)))
+    turns: dict[str, list[Turn]] = {name: [] for name in feeds}
+    for pair in _until(seconds):
+        for name in (*feeds, *feeds)[pair % 2 :][:2]:
+            turns[name].append(time_turn(model, feeds[name], steps))
+    return _summary(side, size, turns["bare"], turns["fed"], time_pipeline(stream))
+
+
+def _steps_a_turn(model: Any, feeds: Mapping[str, Any], seconds: float) -> int:
+    """Compile the step for each feed, then return how many make a turn."""
+    walls = [time_turn(model, feed, 3).wall for feed in (*feeds.values(), *feeds.values())]
+    return max(5, round(seconds / walls[-1]))
+
+
+def _until(seconds: float) -> Iterator[int]:
+    end, pair = time.monotonic() + seconds, 0
+    while pair < LEAST_PAIRS or time.monotonic() < end:
+        yield pair
+        pair += 1
+
+
+def time_turn(model: Any, feed: Any, steps: int) -> Turn:
+    """Fit some steps after a warm-up, as `fit` does it; a feed starts anew with each turn."""
+    clock = Clock()
+    model.fit(feed, epochs=1, steps_per_epoch=WARM_UP + steps, callbacks=[clock], verbose=0)
+    (wall, cpu), (wall_end, cpu_end) = clock.times[WARM_UP - 1], clock.times[-1]
+    return Turn((wall_end - wall) / steps, (cpu_end - cpu) / steps)
+
+
+class Clock(keras.callbacks.Callback):
+    """Notes wall and CPU time, seconds, at the end of each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[tuple[float, float]] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Note the time."""
+        self.times.append((time.perf_counter(), time.process_time()))
+
+
+def time_pipeline(stream: Any, count: int = 20, turns: int = 5) -> float:
+    """Return the CPU seconds of a batch of a stream that nothing else runs beside."""
+    batch = iter(stream)
+    times = [time.process_time() for _ in range(turns + 2) if list(islice(batch, count))]
+    # The first turn also fills the buffers.
+    return median(later - earlier for earlier, later in pairwise(times[1:])) / count
+
+
+def _summary(
+    side: int, size: int, bare: Sequence[Turn], fed: Sequence[Turn], pipeline: float
+) -> Fed:
+    ratios = [a.wall / b.wall for a, b in zip(bare, fed, strict=True)]
+    low, _, high = quantiles(ratios, n=4)
+    return Fed(
+        side=side,
+        pairs=len(ratios),
+        bare=size / median(turn.wall for turn in bare),
+        fed=size / median(turn.wall for turn in fed),
+        ratio=median(ratios),
+        quartiles=(low, high),
+        cpu_ratio=median(b.cpu / a.cpu for a, b in zip(fed, bare, strict=True)),
+        step_cpu_ms=1e3 * median(turn.cpu for turn in bare),
+        pipeline_cpu_ms=1e3 * pipeline,
+    )
+
+
+def describe(done: Throughput) -> str:
+    """Return the benchmark for people."""
+    lines = [
+        f"{done.recipe}, batches of {done.batch_size}, on {done.machine}",
+        "speed of a fit that the pipeline feeds, over one that is fed from memory",
+        f"{'side':>4}  {'pictures/s':^17}  {'ratio (quartiles)':<22}  {'CPU ms a batch':^16}"
+        "  by CPU",
+        f"{'':>4}  {'memory':>8} {'pipeline':>8}  {'':<22}  {'step':>7} {'pipeline':>8}"
+        "   time  pairs",
+    ]
+    for one in done.sides:
+        low, high = one.quartiles
+        lines.append(
+            f"{one.side:>4}  {one.bare:>8.1f} {one.fed:>8.1f}  "
+            f"{f'{one.ratio:.3f} ({low:.3f} to {high:.3f})':<22}  "
+            f"{one.step_cpu_ms:>7.1f} {one.pipeline_cpu_ms:>8.1f}  {one.cpu_ratio:.3f}  {one.pairs}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,210 @@
+"""Fake quantization of a whole network, layer by layer, so that all of it becomes int8.
+
+The wrappers, quantizers and ranges are tfmot's (Jacob et al. 2018, section 3), and for a
+plain residual net the result is that of its `quantize_model`. That function, though, refuses
+ELU, Multiply, Rescaling and a batch normalization with no convolution before it, leaves the
+weights of a convolution in float where a ReLU layer follows, and lets some branches of
+InceptionV3 stay in float; here each layer is given what TFLite's int8 operations do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras as keras
+from tensorflow_model_optimization.python.core.quantization.keras import (
+    quantize_aware_activation,
+    quantize_layer,
+)
+from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
+    default_8bit_quantize_configs,
+    default_8bit_quantize_registry,
+)
+
+from edgefer.errors import ConversionError
+from edgefer_train.quantization.graph import KERNEL, Graph, is_linear
+from edgefer_train.quantization.integer_forms import IntegerElu, folded_dense, per_channel
+
+layers = keras.layers
+Output = default_8bit_quantize_configs.Default8BitOutputQuantizeConfig
+Nothing = default_8bit_quantize_configs.NoOpQuantizeConfig
+REGISTRY = default_8bit_quantize_registry.Default8BitQuantizeRegistry()
+AllValues = tfmot.quantization.keras.quantizers.AllValuesQuantizer
+
+FUSED = ("linear", "relu", "softmax", "sigmoid", "tanh")
+"""Activations that a convolution or dense layer may have of its own."""
+
+
+def prepare_for_quantization(float_model: Any) -> Any:
+    """Return a copy of a float Keras model with fake quantization, for fine-tuning and int8.
+
+    It starts with the float model's weights; every range waits for `ranges.set_ranges` or
+    for training. Layers keep their names behind `quant_`. Raises `ConversionError`, naming
+    the layer, where one has no int8 form. Kernels of frozen layers follow the fine-tuning
+    too: tfmot trains all that it quantizes.
+    """
+    graph = Graph(float_model)
+    swishes = _inside_hard_swishes(graph)
+    made: dict[str, Any] = {}
+    inputs = []
+    for layer in float_model.layers:
+        if isinstance(layer, layers.InputLayer):
+            inputs.append(layers.Input(layer.input_shape[0][1:], name=layer.name))
+            made[layer.name] = _quantized_input(inputs[-1], len(inputs))
+            continue
+        x = tf.nest.map_structure(lambda t: made[t.node.layer.name], graph.inputs(layer))
+        for part in _parts(layer, graph, swishes):
+            x = part(x)
+        made[layer.name] = x
+    outputs = tf.nest.map_structure(lambda t: made[t.node.layer.name], float_model.output)
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=float_model.name)
+
+
+def load_quantized(path: Path) -> Any:
+    """Return a saved model that `prepare_for_quantization` made."""
+    with tfmot.quantization.keras.quantize_scope({"IntegerElu": IntegerElu}):
+        return keras.models.load_model(path, compile=False)
+
+
+def _quantized_input(picture: Any, count: int) -> Any:
+    quantizer = AllValues(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)
+    name = "quantize_layer" if count == 1 else f"quantize_layer_{count}"
+    return quantize_layer.QuantizeLayer(quantizer, name=name)(picture)
+
+
+def _parts(layer: Any, graph: Graph, swishes: frozenset[str]) -> list[Any]:
+    """The layers with fake quantization that stand for one of the float model, in order."""
+    if layer.name in swishes:
+        return [_wrapped(_copied(layer), Nothing())]
+    if _is_scale(layer, graph):
+        return [_wrapped(part) for part in per_channel(layer)]
+    if _is_elu(layer):
+        return [_wrapped(IntegerElu(name=layer.name), Output())]
+    if isinstance(layer, KERNEL):
+        return _kernel_parts(layer, graph)
+    if _follows_dense(layer, graph):
+        dense = folded_dense(graph.producer(layer), layer)
+        return [_wrapped(_bare(dense) if _rectified(layer, graph) else dense)]
+    return [_wrapped(_copied(layer), _config(layer, graph))]
+
+
+def _kernel_parts(layer: Any, graph: Graph) -> list[Any]:
+    _require_fused_activation(layer)
+    normalized = is_linear(layer) and _normalized(layer, graph)
+    if normalized and isinstance(layer, layers.Dense):
+        return []  # It comes with its normalization: TFLite folds the two only in float.
+    bare = normalized or (is_linear(layer) and _rectified(layer, graph))
+    return [_wrapped(_bare(_copied(layer)) if bare else _copied(layer))]
+
+
+def _bare(layer: Any) -> Any:
+    """The layer without a range of its own, since what follows becomes a part of it."""
+    layer.activation = quantize_aware_activation.NoOpActivation()
+    return layer
+
+
+def _follows_dense(layer: Any, graph: Graph) -> bool:
+    is_normalization = isinstance(layer, layers.BatchNormalization)
+    return is_normalization and isinstance(graph.producer(layer), layers.Dense)
+
+
+def _config(layer: Any, graph: Graph) -> Any:
+    """The config of a layer without a kernel; None is tfmot's own for its kind."""
+    if isinstance(layer, (layers.BatchNormalization, layers.Add)):
+        return Nothing() if _rectified(layer, graph) else Output()
+    if isinstance(layer, layers.AveragePooling2D):
+        return Nothing()  # TFLite's has the range of what it averages, and no other.
+    return Output() if isinstance(layer, layers.Multiply) else None
+
+
+def _wrapped(layer: Any, config: Any = None) -> Any:
+    try:
+        config = config or REGISTRY.get_quantize_config(layer)
+        config.get_output_quantizers(layer)
+    except ValueError as exc:
+        raise ConversionError(
+            f"layer '{layer.name}' ({type(layer).__name__}) has no int8 form; replace it by "
+            "layers of edgefer's own architectures"
+        ) from exc
+    return tfmot.quantization.keras.QuantizeWrapperV2(layer, config)
+
+
+def _copied(layer: Any) -> Any:
+    """The layer again, with its weights, free of the model that it is in."""
+    copy = type(layer).from_config(layer.get_config())
+    if layer.weights:
+        with tf.name_scope(layer.name):
+            copy.build(layer.input_shape)
+        copy.set_weights(layer.get_weights())
+    return copy
+
+
+def _require_fused_activation(layer: Any) -> None:
+    name = keras.activations.serialize(layer.activation)
+    if name not in FUSED:
+        raise ConversionError(
+            f"layer '{layer.name}' ({type(layer).__name__}) has the activation {name}, which "
+            "int8 needs a range before; make it a layer of its own"
+        )
+
+
+def _normalized(layer: Any, graph: Graph) -> bool:
+    return isinstance(graph.consumer(layer), layers.BatchNormalization)
+
+
+def _rectified(layer: Any, graph: Graph) -> bool:
+    """Whether TFLite makes the ReLU that follows a part of this layer's operation."""
+    after = graph.consumer(layer)
+    if isinstance(after, layers.ReLU):
+        return not after.negative_slope and not after.threshold and after.max_value in (None, 6)
+    name = getattr(after, "activation", None)
+    return isinstance(after, layers.Activation) and name in (
+        keras.activations.relu,
+        tf.nn.relu6,
+    )
+
+
+def _is_elu(layer: Any) -> bool:
+    if isinstance(layer, layers.ELU):
+        return bool(np.all(layer.alpha == 1))
+    return isinstance(layer, layers.Activation) and layer.activation == keras.activations.elu
+
+
+def _is_scale(layer: Any, graph: Graph) -> bool:
+    """Whether a layer scales and shifts each channel and nothing before it takes that up."""
+    if isinstance(layer, layers.BatchNormalization):
+        return not graph.folded(layer)
+    return isinstance(layer, layers.Rescaling)
+
+
+def _inside_hard_swishes(graph: Graph) -> frozenset[str]:
+    """The names of the layers on the way from an x to its product x ReLU6(x + 3) / 6.
+
+    TFLite has one operation for the whole; a range inside would break it up.
+    """
+    products = [one for one in graph.model.layers if isinstance(one, layers.Multiply)]
+    return frozenset(
+        part.name for product in products for part in _hard_swish_parts(product, graph)
+    )
+
+
+def _hard_swish_parts(product: Any, graph: Graph) -> list[Any]:
+    """The three layers between x and a product, or none where it is no hard swish."""
+    tensors = graph.inputs(product)
+    down = tensors[-1].node.layer
+    gate = graph.producer(down) if _rescales(down, 1 / 6, 0) else None
+    is_gate = isinstance(gate, layers.ReLU) and gate.max_value == 6
+    up = graph.producer(gate) if is_gate else None
+    if up is None or not _rescales(up, 1, 3) or graph.inputs(up) is not tensors[0]:
+        return []
+    return [up, gate, down]
+
+
+def _rescales(layer: Any, scale: float, offset: float) -> bool:
+    return isinstance(layer, layers.Rescaling) and np.allclose(
+        (layer.scale, layer.offset), (scale, offset)
+    )
