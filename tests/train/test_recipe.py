@@ -31,3 +31,10 @@ def test_an_unknown_recipe_names_those_that_ship() -> None:
 def test_an_unknown_architecture_names_the_registry() -> None:
     with pytest.raises(SettingsError, match="unknown architecture 'vgg'; known: small"):
         build("vgg", {"fer2013": 7})
+
+
+def test_a_recipe_can_be_made_shorter() -> None:
+    recipe = load_recipe("small")
+    assert recipe.lasting(3).fit.epochs == 3
+    assert recipe.lasting(3).augment == recipe.augment
+    assert recipe.lasting(None) == recipe

@@ -26,16 +26,26 @@ FORMATS = click.Choice(
 @data_option
 @click.option("--out", type=FOLDER, required=True, help="Folder for the training.")
 @click.option("--resume", is_flag=True, help="Go on with the training in --out.")
-def train(name: str, data: Path | None, out: Path, resume: bool) -> None:
+@click.option("--epochs", type=click.IntRange(min=1), help="In place of the recipe's.")
+@click.option(
+    "--strategy",
+    default="none",
+    show_default=True,
+    help="mirrored: all GPUs of this machine; multiworker: the machines that TF_CONFIG names.",
+)
+def train(
+    name: str, data: Path | None, out: Path, resume: bool, epochs: int | None, strategy: str
+) -> None:
     """Train a float model."""
     from edgefer_train.data.sources import load
     from edgefer_train.recipe import load_recipe
 
-    recipe = load_recipe(name)
+    recipe = load_recipe(name).lasting(epochs)
     dataset = load(data, recipe.labels, recipe.split, recipe.side)
     from edgefer_train.fitting.fit import fit
+    from edgefer_train.fitting.strategy import join
 
-    done = fit(recipe, Path(name).stem, dataset, out, resume)
+    done = fit(recipe, Path(name).stem, dataset, out, resume, join(strategy))
     click.echo(f"{done.folder}: trained; next: edgefer quantize --run {done.folder}", err=True)
 
 

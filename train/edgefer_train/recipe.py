@@ -74,11 +74,12 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class FineTune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Quantization-aware fine-tuning of the float model."""
 
-    epochs: int = 4
+    epochs: int = 3
     learning_rate: float = 0.003
-    distill: float = 0.7
+    distill: float = 1.0
     """Share of the float model's own answers in the targets (self-distillation): int8
-    should say what float says, right or wrong."""
+    should say what float says, right or wrong. With 0.7 of them `small` kept 97.3 % of its
+    labels and lost three of 55 disgusted faces, with 1.0 it kept 98.0 % and lost none."""
 
 
 class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +113,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     augment: Augment = Augment()
     distill: Distill = Distill()
     quantize: FineTune = FineTune()
+
+    def lasting(self, epochs: int | None) -> Recipe:
+        """Return the recipe with so many epochs of float training; None leaves its own."""
+        fit = msgspec.structs.replace(self.fit, epochs=epochs) if epochs else self.fit
+        return msgspec.structs.replace(self, fit=fit)
 
 
 def recipes() -> list[str]:

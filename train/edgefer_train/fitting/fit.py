@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from edgefer_train.data.dataset import Dataset, Faces, Usage, soft_labels
 from edgefer_train.fitting.batches import Targets, batches, plain, steps_per_epoch
 from edgefer_train.fitting.calibration import calibrate
 from edgefer_train.fitting.callbacks import Bar, Board, Keep, Rate
+from edgefer_train.fitting.dropout import steady
 from edgefer_train.fitting.schedule import optimizer_of
+from edgefer_train.fitting.strategy import Team, alone
 from edgefer_train.fitting.teachers import Teachers, hire
 from edgefer_train.recipe import Recipe
 from edgefer_train.run import Record, Run, Stage, save_model, versions
@@ -25,12 +28,20 @@ VOTES = "ferplus"
 """Name of the second head."""
 
 
-def fit(recipe: Recipe, recipe_name: str, dataset: Dataset, out: Path, resume: bool) -> Run:
+def fit(
+    recipe: Recipe,
+    recipe_name: str,
+    dataset: Dataset,
+    out: Path,
+    resume: bool,
+    team: Team | None = None,
+) -> Run:
     """Train `recipe` on the dataset's Training part into the folder `out`.
 
     The weights kept are the moving average of the epoch that did best on
-    PublicTest. Raises `RunError` when `out` holds another training and `DatasetError`
-    when the dataset has other labels than the recipe wants.
+    PublicTest. Raises `RunError` when `out` holds another training or a worker of the team
+    is lost, `DatasetError` when the dataset has other labels than the recipe wants and
+    `SettingsError` when the team cannot share the recipe's batches.
     """
     wanted = LABEL_SETS.get(recipe.labels, dataset.labels)
     if wanted != dataset.labels:
@@ -38,19 +49,31 @@ def fit(recipe: Recipe, recipe_name: str, dataset: Dataset, out: Path, resume: b
             f"the recipe wants the labels of {recipe.labels}, {dataset.name} has "
             f"{', '.join(dataset.labels)}; change `labels` in the recipe"
         )
+    team = team or alone()
+    team.require(recipe)
     keras.utils.set_random_seed(recipe.seed)
-    run, model = Run(out), _build(recipe, dataset, recipe.side)
-    run.start(record_of(recipe, recipe_name, dataset, model), resume)
-    # While the pictures grow, the same layers must take any side.
-    fitted = _build(recipe, dataset, None) if recipe.fit.sizes else model
-    fit_stage(
-        fitted, run.float, recipe, dataset, hire(recipe.distill, dataset.part(Usage.Training))
-    )
-    model.set_weights(fitted.get_weights())
-    validation = dataset.part(Usage.PublicTest)
-    calibrate(model, run.float, validation, targets_of(recipe, dataset, validation))
-    save_model(model, run.float.model)
+    with team.desk(out) as folder:
+        run, model = Run(folder), _build(recipe, dataset, recipe.side)
+        team.start(run, record_of(recipe, recipe_name, dataset, model), resume)
+        teachers = hire(recipe.distill, dataset.part(Usage.Training))
+        fitted = _twin(model, recipe, dataset, team)
+        fit_stage(fitted, run.float, recipe, dataset, teachers, team)
+        model.load_weights(run.float.weights)
+        validation = dataset.part(Usage.PublicTest)
+        calibrate(model, run.float, validation, targets_of(recipe, dataset, validation))
+        save_model(model, run.float.model)
     return run
+
+
+def _twin(model: Any, recipe: Recipe, dataset: Dataset, team: Team) -> Any:
+    """The model to fit in this one's place, with its weights: itself where that can be."""
+    if not recipe.fit.sizes and team.replicas == 1:
+        return model
+    with team.scope():
+        # While the pictures grow, the same layers must take any side.
+        twin = _build(recipe, dataset, None if recipe.fit.sizes else recipe.side)
+    twin.set_weights(model.get_weights())
+    return twin
 
 
 def _build(recipe: Recipe, dataset: Dataset, side: int | None) -> Any:
@@ -59,15 +82,27 @@ def _build(recipe: Recipe, dataset: Dataset, side: int | None) -> Any:
 
 
 def fit_stage(
-    model: Any, stage: Stage, recipe: Recipe, dataset: Dataset, teachers: Teachers | None = None
+    model: Any,
+    stage: Stage,
+    recipe: Recipe,
+    dataset: Dataset,
+    teachers: Teachers | None = None,
+    team: Team | None = None,
 ) -> None:
-    """Fit a model from the stage's last checkpoint on; it ends with the best averaged weights."""
+    """Fit a model from the stage's last checkpoint on; the best average is in `stage.weights`.
+
+    A team of several replicas needs the model to have been built in its scope.
+    """
+    team = team or alone()
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
     steps = steps_per_epoch(training, recipe.fit.batch_size, recipe.fit.balance)
-    compile_for(model, recipe, steps)
-    metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
-    keep = Keep(stage, plain(validation, targets_of(recipe, dataset, validation)), metric)
-    first = keep.restore(model)
+    team.synchronize(model)
+    with team.scope():
+        compile_for(model, recipe, steps, xla=recipe.fit.xla and team.replicas == 1)
+        steady(model, recipe.seed)
+        metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
+        keep = Keep(stage, plain(validation, targets_of(recipe, dataset, validation)), metric)
+        first = keep.restore(model)
     targets = targets_of(recipe, dataset, training)
     if teachers:
         targets = teachers.before(targets)
@@ -75,7 +110,8 @@ def fit_stage(
     for side, last in parts(recipe):
         if first >= last or rate.ended():
             continue
-        data = batches(
+        make = functools.partial(
+            batches,
             training,
             targets,
             recipe.augment,
@@ -88,7 +124,7 @@ def fit_stage(
             teach=teachers,
         )
         model.fit(
-            data,
+            team.share(make),
             epochs=last,
             initial_epoch=first,
             steps_per_epoch=steps,
@@ -96,7 +132,6 @@ def fit_stage(
             verbose=0,
         )
         first = last
-    model.load_weights(stage.weights)
 
 
 def parts(recipe: Recipe) -> list[tuple[int, int]]:
@@ -132,20 +167,20 @@ def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(np.eye(count, dtype=np.float32)[labels])
 
 
-def compile_for(model: Any, recipe: Recipe, steps: int) -> None:
+def compile_for(model: Any, recipe: Recipe, steps: int, xla: bool) -> None:
     """Give the model its losses and its optimizer."""
     how, optimizer = recipe.fit, optimizer_of(recipe.fit, steps)
     cross_entropy = keras.losses.CategoricalCrossentropy
     smoothed, plain_one = cross_entropy(True, how.label_smoothing), cross_entropy(True)
     if len(model.outputs) == 1:
-        model.compile(optimizer, smoothed, metrics=["accuracy"], jit_compile=how.xla)
+        model.compile(optimizer, smoothed, metrics=["accuracy"], jit_compile=xla)
         return
     model.compile(
         optimizer,
         {recipe.labels: smoothed, VOTES: plain_one},
         metrics={recipe.labels: "accuracy", VOTES: "accuracy"},
         loss_weights={recipe.labels: 1.0, VOTES: how.votes_weight},
-        jit_compile=how.xla,
+        jit_compile=xla,
     )
 
 

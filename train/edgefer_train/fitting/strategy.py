@@ -69,14 +69,17 @@ class Team:
         scope: contextlib.AbstractContextManager[Any] = self.strategy.scope()
         return scope
 
-    def share(self, make: Callable[[Share], Any]) -> Any:
-        """Return a training stream that gives each replica its part of each batch."""
+    def share(self, make: Callable[..., Any]) -> Any:
+        """Return a training stream that gives each replica its part of each batch.
+
+        `make` is called with `share`, a `Share`, and returns a `tf.data.Dataset`.
+        """
         if self.replicas == 1:
-            return make(Share())
+            return make(share=Share())
 
         def of_worker(context: Any) -> Any:
             count = self.replicas // context.num_input_pipelines
-            return make(Share(context.input_pipeline_id * count, count, self.replicas))
+            return make(share=Share(context.input_pipeline_id * count, count, self.replicas))
 
         return self.strategy.distribute_datasets_from_function(of_worker)
 

@@ -80,7 +80,8 @@ def throughput(recipe: Recipe, name: str, seconds: float) -> Throughput:
     dataset = noise(recipe)
     sides = sorted({side for side, _ in parts(recipe)})
     model = build(recipe.architecture, heads_of(recipe, dataset), _side(recipe))
-    compile_for(model, recipe, steps_per_epoch(dataset.faces, recipe.fit.batch_size))
+    steps = steps_per_epoch(dataset.faces, recipe.fit.batch_size)
+    compile_for(model, recipe, steps, xla=recipe.fit.xla)
     fed = tuple(_at(model, recipe, dataset, side, seconds / len(sides)) for side in sides)
     return Throughput(machine(), name, recipe.fit.batch_size, fed)
 

@@ -48,6 +48,7 @@ def quantize(run: Run, dataset: Dataset) -> None:
     teacher = Teachers((float_model,), weight=recipe.distill.weight)
     stage = _stage_for(run, source)
     fit_stage(model, stage, recipe, dataset, teacher)
+    model.load_weights(stage.weights)
     validation = dataset.part(Usage.PublicTest)
     calibrate(model, stage, validation, targets_of(recipe, dataset, validation))
     save_model(model, run.qat.model)
