@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ class Mosquitto:
     folder: Path
     settings: str = "allow_anonymous true\n"
     port: int = field(default_factory=free_port)
+    host: str = "127.0.0.1"
     _process: subprocess.Popen[str] | None = None
 
     @contextmanager
@@ -40,7 +42,7 @@ class Mosquitto:
     def start(self) -> None:
         """Start it and wait until it listens."""
         config = self.folder / "mosquitto.conf"
-        listener = f"listener {self.port} 127.0.0.1\n"
+        listener = f"listener {self.port} {self.host}\n"
         config.write_text(f"{listener}log_dest stderr\nlog_type all\n{self.settings}")
         command = [executable("mosquitto"), "-c", str(config)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -49,6 +51,16 @@ class Mosquitto:
             assert line, "mosquitto ended before it was ready"
         # Nobody reads its log any longer; a full pipe would stop it.
         self._process.stderr.close()
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Let it stand still: it holds its connections and answers nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it without a word to its clients."""

@@ -3,104 +3,104 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
 from typing import Any
 
-import aiomqtt
 import pytest
 
 from edgefer.errors import SinkError
-from edgefer.messages import Report
-from edgefer_device.broker import Broker, parse_broker
-from edgefer_device.mqtt import MqttSink, State
-from mosquitto import Mosquitto, free_port
+from edgefer.messages import Box, Face, Report
+from edgefer_device.config import Config
+from edgefer_device.controls import Controls
+from edgefer_device.mqtt.broker import Broker, parse_broker
+from edgefer_device.mqtt.settings import MqttSettings
+from edgefer_device.mqtt.sink import MqttSink
+from edgefer_device.mqtt.state import State
+from edgefer_device.sinks.shared import Shared
+from listening import listening
+from mosquitto import Mosquitto
 
 PREFIX = "home/mirror"
-SECONDS = 20.0
-"""Time after which a test gives up on a message."""
 
 
-def report(mood: str | None, confidence: float | None = 0.8, time: float = 0.0) -> Report:
-    return Report(time, round(10 * time), (), mood, None if mood is None else confidence)
+def report(
+    mood: str | None,
+    confidence: float | None = 0.8,
+    time: float = 0.0,
+    reason: str | None = None,
+    problem: str | None = None,
+) -> Report:
+    sure = None if mood is None else confidence
+    return Report(time, round(10 * time), (), mood, sure, problem, reason)
 
 
-def address(mosquitto: Mosquitto) -> Broker:
-    return parse_broker(f"mqtt://127.0.0.1:{mosquitto.port}/{PREFIX}")
+def said(mood: str | None, confidence: float | None, time: float = 0.0, **rest: Any) -> Any:
+    """What stands at `state`."""
+    told = {"mood": mood, "confidence": confidence, "faces": 0, "time": time}
+    return {**told, "reason": None, "problem": None, "paused": False, **rest}
 
 
-class Listener:
-    """Reads what is published under the prefix."""
-
-    def __init__(self, client: aiomqtt.Client) -> None:
-        self._messages = client.messages
-
-    async def next(self) -> tuple[str, Any, bool]:
-        """Topic without the prefix, payload, and whether it stood there before."""
-        message = await asyncio.wait_for(anext(aiter(self._messages)), SECONDS)
-        assert isinstance(message.payload, bytes)
-        text = message.payload.decode()
-        topic = str(message.topic).removeprefix(f"{PREFIX}/")
-        return topic, json.loads(text) if topic == "state" else text, message.retain
-
-    async def until(self, topic: str, value: object) -> None:
-        while (await self.next())[:2] != (topic, value):
-            pass
+def address(mosquitto: Mosquitto, settings: MqttSettings | None = None) -> Broker:
+    return parse_broker(f"mqtt://127.0.0.1:{mosquitto.port}/{PREFIX}", settings)
 
 
-@asynccontextmanager
-async def listening(mosquitto: Mosquitto) -> AsyncIterator[Listener]:
-    async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
-        await client.subscribe(f"{PREFIX}/#", qos=1)
-        yield Listener(client)
+def sink(mosquitto: Mosquitto, controls: Controls | None = None, **settings: Any) -> MqttSink:
+    table = MqttSettings(**settings)
+    shared = Shared(controls=controls, config=Config(mqtt=table))
+    return MqttSink(address(mosquitto, table), shared, jitter=lambda: 0.0)
 
 
-def test_the_mood_and_our_presence_are_published(broker: Mosquitto) -> None:
-    async def whole() -> list[tuple[str, Any, bool]]:
-        async with listening(broker) as listener:
-            async with MqttSink(address(broker)) as sink:
-                await sink.publish(report("happy", 0.8123456, time=1.5))
-            return [await listener.next() for _ in range(3)]
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_the_mood_and_our_presence_are_published(broker: Mosquitto, version: str, qos: int) -> None:
+    async def whole() -> list[tuple[str, Any]]:
+        async with listening(broker, PREFIX) as listener:
+            async with sink(broker, version=version, qos=qos) as one:
+                await one.publish(report("happy", 0.8123456, time=1.5))
+            heard: list[tuple[str, Any]] = []
+            while not heard or heard[-1][1] != "offline":
+                topic, value, retained = await listener.next()
+                assert not retained
+                heard.append((topic, value))
+            return [pair for pair in heard if pair[0] in ("availability", "state")]
 
-    state = {"mood": "happy", "confidence": 0.812, "faces": 0, "time": 1.5}
     assert asyncio.run(whole()) == [
-        ("availability", "online", False),
-        ("state", state, False),
-        ("availability", "offline", False),
+        ("availability", "online"),
+        ("state", said("happy", 0.812, 1.5)),
+        ("availability", "offline"),
     ]
 
 
 def test_who_comes_later_finds_the_last_state(broker: Mosquitto) -> None:
     async def whole() -> dict[str, Any]:
-        async with MqttSink(address(broker)) as sink:
-            await sink.publish(report("happy"))
-            await sink.publish(report("sad", time=0.1))
-            async with listening(broker) as listener:
-                found = [await listener.next() for _ in range(2)]
+        async with sink(broker) as one:
+            await one.publish(report("happy"))
+            await one.publish(report("sad", time=0.1))
+            await asyncio.sleep(0.2)
+            async with listening(broker, PREFIX) as listener:
+                found = [await listener.next() for _ in range(5)]
                 assert all(retained for _, _, retained in found)
                 return {topic: value for topic, value, _ in found}
 
     found = asyncio.run(whole())
     assert found["availability"] == "online"
     assert found["state"]["mood"] == "sad"
+    assert (found["privacy"], found["threshold"]) == ("OFF", "0.4")
+    assert found["diagnostics"]["model"].startswith("small")
 
 
 def test_a_steady_mood_is_published_once(broker: Mosquitto) -> None:
     async def whole() -> list[str | None]:
-        async with listening(broker) as listener:
-            async with MqttSink(address(broker)) as sink:
+        async with listening(broker, PREFIX) as listener:
+            async with sink(broker) as one:
                 for frame in range(100):
                     mood = None if frame < 10 else "happy" if frame < 60 else "sad"
-                    await sink.publish(report(mood, 0.8, frame / 10))
-            moods = []
-            while (message := await listener.next())[1] != "offline":
-                if message[0] == "state":
-                    moods.append(message[1]["mood"])
-            return moods
+                    await one.publish(report(mood, 0.8, frame / 10))
+                    await asyncio.sleep(0.002)
+            return await listener.moods_until_offline()
 
     assert asyncio.run(whole()) == [None, "happy", "sad"]
 
@@ -116,35 +116,53 @@ def test_confidence_is_news_when_it_moved_and_not_too_often() -> None:
     assert State(None, None, 0, 10.0).is_news(before)
 
 
-def test_a_closed_port_is_refused_in_one_line() -> None:
-    port = free_port()
+def test_a_reason_and_a_problem_are_news_and_the_seconds_in_its_words_are_not() -> None:
+    before = State.of(report("unknown", 0.3, reason="dark"))
+    assert State.of(report("unknown", 0.3, reason="blurred")).is_news(before)
+    silent = State.of(report(None, problem="no picture for 2 s"))
+    assert silent.is_news(before)
+    assert not State.of(report(None, time=9.0, problem="no picture for 11 s")).is_news(silent)
+
+
+def test_a_broker_that_is_not_there_yet_is_waited_for(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgefer_device.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
+    broker.kill()
 
     async def whole() -> None:
-        async with MqttSink(parse_broker(f"mqtt://127.0.0.1:{port}/x")):
-            pass
+        async with sink(broker) as one:
+            assert one.trouble == "the broker cannot be reached: [Errno 111] Connection refused"
+            await one.publish(report("happy"))
+            broker.start()
+            async with listening(broker, PREFIX) as listener:
+                await listener.until("state", said("happy", 0.8))
+            assert one.trouble is None
 
-    with pytest.raises(SinkError) as refused:
-        asyncio.run(whole())
-    expected = f"mqtt broker 127.0.0.1:{port} cannot be reached: [Errno 111] Connection refused"
-    assert str(refused.value) == expected
+    asyncio.run(whole())
+    (record,) = caplog.records
+    address = f"127.0.0.1:{broker.port}"
+    reason = "cannot be reached: [Errno 111] Connection refused; trying again"
+    assert record.getMessage() == f"mqtt broker {address} {reason}"
 
 
-def test_a_host_without_address_is_refused() -> None:
+def test_a_host_without_address_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     async def whole() -> None:
         async with MqttSink(parse_broker("mqtt://no.such.host.invalid/x")):
             pass
 
-    with pytest.raises(SinkError, match=r"no.such.host.invalid:1883 cannot be reached"):
-        asyncio.run(whole())
+    asyncio.run(whole())
+    assert "no.such.host.invalid:1883 cannot be reached" in caplog.text
 
 
-def test_a_wrong_password_is_refused_and_not_shown(locked_broker: Mosquitto) -> None:
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_a_wrong_password_is_refused_and_not_shown(locked_broker: Mosquitto, version: str) -> None:
     port = locked_broker.port
 
     async def whole(password: str) -> None:
         uri = f"mqtt://mirror:{password}@127.0.0.1:{port}/x"
-        async with MqttSink(parse_broker(uri)) as sink:
-            await sink.publish(report("happy"))
+        async with MqttSink(parse_broker(uri, MqttSettings(version=version))) as one:  # type: ignore[arg-type]  # one of the two
+            await one.publish(report("happy"))
 
     asyncio.run(whole("right"))
     with pytest.raises(SinkError) as refused:
@@ -155,8 +173,8 @@ def test_a_wrong_password_is_refused_and_not_shown(locked_broker: Mosquitto) -> 
 def test_the_broker_says_it_when_we_die(broker: Mosquitto) -> None:
     program = (
         "import asyncio\n"
-        "from edgefer_device.broker import parse_broker\n"
-        "from edgefer_device.mqtt import MqttSink\n"
+        "from edgefer_device.mqtt.broker import parse_broker\n"
+        "from edgefer_device.mqtt.sink import MqttSink\n"
         "async def main():\n"
         f"    async with MqttSink(parse_broker('mqtt://127.0.0.1:{broker.port}/{PREFIX}')):\n"
         "        await asyncio.Event().wait()\n"
@@ -164,7 +182,7 @@ def test_the_broker_says_it_when_we_die(broker: Mosquitto) -> None:
     )
 
     async def whole() -> None:
-        async with listening(broker) as listener:
+        async with listening(broker, PREFIX) as listener:
             paths = {"PYTHONPATH": ":".join(sys.path)}
             with subprocess.Popen([sys.executable, "-c", program], env=paths) as process:
                 await listener.until("availability", "online")
@@ -177,21 +195,109 @@ def test_the_broker_says_it_when_we_die(broker: Mosquitto) -> None:
 def test_a_lost_broker_stops_nothing_and_is_told_all_when_it_returns(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.mqtt.BACKOFF_SECONDS", (0.05, 0.2))
+    monkeypatch.setattr("edgefer_device.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
 
     async def whole() -> None:
-        async with MqttSink(address(broker), jitter=lambda: 0.0) as sink:
-            await sink.publish(report("happy"))
+        async with sink(broker) as one:
+            await one.publish(report("happy"))
             broker.kill()
             while not caplog.records:
-                await asyncio.sleep(0)
-            await sink.publish(report("sad", time=1.0))
+                await asyncio.sleep(0.01)
+            await one.publish(report("sad", time=1.0))
             broker.start()
-            async with listening(broker) as listener:
-                state = {"mood": "sad", "confidence": 0.8, "faces": 0, "time": 1.0}
-                await listener.until("state", state)
+            async with listening(broker, PREFIX, "homeassistant/#") as listener:
+                seen: set[str] = set()
+                while seen < {"availability", "state", "privacy", "threshold", "config"}:
+                    topic, value, _ = await listener.next()
+                    seen.add(topic.rpartition("/")[2])
+                    if topic == "state":
+                        assert value == said("sad", 0.8, 1.0)
 
     asyncio.run(whole())
     (record,) = caplog.records
     assert f"mqtt broker 127.0.0.1:{broker.port} lost" in record.getMessage()
     assert record.getMessage().endswith("connecting again")
+
+
+def test_a_broker_that_stands_still_holds_nobody_up_and_gets_the_newest(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgefer_device.mqtt.connection.TIMEOUT_SECONDS", 0.3)
+
+    async def whole() -> tuple[list[str | None], float]:
+        async with listening(broker, PREFIX) as listener, sink(broker) as one:
+            await one.publish(report("neutral"))
+            await listener.until("state", said("neutral", 0.8))
+            with broker.stalled():
+                begun = time.monotonic()
+                for frame in range(300):
+                    mood = ("happy", "sad", "angry")[frame % 3]
+                    await one.publish(report(mood, time=frame / 10))
+                taken = time.monotonic() - begun
+                while one.trouble is None:
+                    await asyncio.sleep(0.01)
+                assert one.trouble == "the broker does not answer"
+                await one.publish(report("surprise", time=40.0))
+            moods: list[str | None] = []
+            while not moods or moods[-1] != "surprise":
+                topic, value, _ = await listener.next()
+                if topic == "state":
+                    moods.append(value["mood"])
+            return moods, taken
+
+    moods, taken = asyncio.run(whole())
+    assert len(moods) <= 4
+    assert taken < 1.0
+
+
+def test_a_broker_that_hangs_at_the_start_holds_nobody_up(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgefer_device.mqtt.sink.START_SECONDS", 0.2)
+    monkeypatch.setattr("edgefer_device.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
+
+    async def whole() -> None:
+        with broker.stalled():
+            one = sink(broker)
+            await one.__aenter__()
+            await one.publish(report("happy"))
+        try:
+            async with listening(broker, PREFIX) as listener:
+                await listener.until("state", said("happy", 0.8))
+        finally:
+            await one.__aexit__(None, None, None)
+
+    asyncio.run(whole())
+    assert "does not answer; trying again" in caplog.text
+
+
+def test_a_full_broker_is_tried_again(
+    tmp_path: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgefer_device.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
+
+    async def whole(full: Mosquitto) -> None:
+        async with listening(full, PREFIX):
+            one = sink(full)
+            await one.__aenter__()
+            assert one.trouble is not None
+        await one.publish(report("happy"))
+        while one.trouble is not None:
+            await asyncio.sleep(0.01)
+        await one.__aexit__(None, None, None)
+
+    settings = "max_connections 1\nallow_anonymous true\n"
+    with Mosquitto(tmp_path, settings).running() as full:
+        asyncio.run(asyncio.wait_for(whole(full), 20))
+    assert "trying again" in caplog.text
+
+
+def test_faces_are_counted(broker: Mosquitto) -> None:
+    face = Face(1, Box(0, 0, 50, 50), 0.9, "happy", {"happy": 0.8})
+
+    async def whole() -> None:
+        async with listening(broker, PREFIX) as listener, sink(broker) as one:
+            await one.publish(Report(0.0, 0, (face, face), "happy", 0.8))
+            assert (await listener.where("state", bool))["faces"] == 2
+
+    asyncio.run(whole())

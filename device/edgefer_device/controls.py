@@ -1,0 +1,100 @@
+"""What may be asked of a running daemon, by whoever may ask: a page, a broker, a signal.
+
+`Controls` holds what was asked for; those who obey listen to it. It may be used from
+any thread, and knows nothing of the event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+THRESHOLDS = (0.05, 0.95)
+"""Least and greatest threshold that can be set while the daemon runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """All that is asked for now."""
+
+    paused: bool = False
+    """The camera is to be closed, and nothing to be read."""
+    threshold: float | None = None
+    """Smoothed probability that a label needs before it is said, 0..1; None: as configured."""
+    restart: bool = False
+    """The daemon is to end and to be started again."""
+
+
+Listener = Callable[[Wishes], None]
+"""Called after each change, in the thread that made it: it must return at once."""
+
+
+class Controls:
+    """Takes wishes and tells those who listen; a wish that changes nothing is not told."""
+
+    def __init__(self) -> None:
+        self._wishes = Wishes()
+        self._listeners: list[Listener] = []
+        # Listeners may ask in their turn, and must hear of changes in their order.
+        self._lock = threading.RLock()
+
+    @property
+    def wishes(self) -> Wishes:
+        """All that is asked for now."""
+        return self._wishes
+
+    @property
+    def paused(self) -> bool:
+        """Whether the camera is to be closed."""
+        return self._wishes.paused
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold that was set while the daemon ran; None: none was."""
+        return self._wishes.threshold
+
+    @property
+    def restart(self) -> bool:
+        """Whether the daemon is to end and to be started again."""
+        return self._wishes.restart
+
+    def pause(self) -> None:
+        """Ask for the camera to be closed until `resume`."""
+        self._change(paused=True)
+
+    def resume(self) -> None:
+        """Ask for the camera to be opened again."""
+        self._change(paused=False)
+
+    def set_threshold(self, threshold: float) -> None:
+        """Ask for another threshold; raise `ValueError` outside of `THRESHOLDS`."""
+        least, greatest = THRESHOLDS
+        if not least <= threshold <= greatest:
+            raise ValueError(f"threshold must be {least:g} to {greatest:g}, got {threshold:g}")
+        self._change(threshold=threshold)
+
+    def request_restart(self) -> None:
+        """Ask for the daemon to end and to be started again by who keeps it alive."""
+        self._change(restart=True)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have every later change told to `listener`; return what ends that."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def end() -> None:
+            with self._lock, contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return end
+
+    def _change(self, **changes: object) -> None:
+        with self._lock:
+            wishes = replace(self._wishes, **changes)  # type: ignore[arg-type]  # fields by name
+            if wishes == self._wishes:
+                return
+            self._wishes = wishes
+            for listener in tuple(self._listeners):
+                listener(wishes)

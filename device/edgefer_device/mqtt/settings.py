@@ -1,0 +1,121 @@
+"""The `[mqtt]` table: how brokers are reached, and what Home Assistant may know and do."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from edgefer.errors import SettingsError
+
+USER, PASSWORD = "EDGEFER_MQTT_USER", "EDGEFER_MQTT_PASSWORD"
+"""Variables of the environment that are asked where nothing else names user or password."""
+
+
+class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What holds for every broker of a configuration."""
+
+    user: str | None = None
+    """Who we are there; an address that names a user goes before it."""
+    password_file: str | None = None
+    """File whose first line is the password, so that the configuration can be shown."""
+    ca: str | None = None
+    """PEM file of the authority that signed the broker's certificate; None: the system's."""
+    certificate: str | None = None
+    """PEM file of our own certificate, where the broker asks for one."""
+    key: str | None = None
+    """PEM file of its key; None: it is in `certificate`."""
+    insecure: bool = False
+    """Whether to talk to a broker whose certificate nobody vouches for."""
+    version: Literal["3.1.1", "5"] = "3.1.1"
+    """Of the protocol."""
+    qos: Literal[0, 1, 2] = 1
+    """Of all that we publish: 0 at most once, 1 at least once, 2 exactly once."""
+    discovery: str = "homeassistant"
+    """Topic under which Home Assistant looks for devices; "" tells it nothing."""
+    name: str = ""
+    """What the device is called there; "": after the last level of its topic."""
+    commands: bool = True
+    """Whether the broker may pause, set the threshold and restart."""
+
+    def __post_init__(self) -> None:
+        if self.key and not self.certificate:
+            raise ValueError("key needs its certificate beside it")
+        if set("+# ") & set(self.discovery):
+            raise ValueError(f"discovery must be a topic without + and #, got '{self.discovery}'")
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether something here makes sense only where the connection is encrypted."""
+        return bool(self.ca or self.certificate or self.insecure)
+
+
+def login(
+    settings: MqttSettings, environment: Mapping[str, str] = os.environ
+) -> tuple[str | None, str | None]:
+    """Return user and password as the table or the environment tell them.
+
+    Raises `SettingsError` for a file that cannot be read; its text never shows the password.
+    """
+    user = settings.user or environment.get(USER)
+    if settings.password_file is None:
+        return user, environment.get(PASSWORD)
+    path = Path(settings.password_file).expanduser()
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "not a text"
+        raise SettingsError(f"{path}: the password cannot be read: {why}") from None
+    if not lines or not lines[0]:
+        raise SettingsError(f"{path}: expected the password in its first line, which is empty")
+    return user, lines[0]
+
+
+def encryption(settings: MqttSettings) -> ssl.SSLContext:
+    """Return how to encrypt: TLS 1.2 or later; raise `SettingsError` for a bad file."""
+    context = _vouched_by(settings.ca)
+    context.sslsocket_class = _Socket
+    if settings.insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if settings.certificate is not None:
+        own = Path(settings.certificate).expanduser()
+        key = None if settings.key is None else Path(settings.key).expanduser()
+        try:
+            # Without this a locked key would be asked for at the terminal.
+            context.load_cert_chain(own, key, password=lambda: "")
+        except OSError as exc:
+            files = f"{own}, {key}" if key else str(own)
+            raise SettingsError(
+                f"{files}: not a certificate and its unlocked key in PEM: {_why(exc)}"
+            ) from None
+    return context
+
+
+class _Socket(ssl.SSLSocket):
+    """Closes itself when the two cannot agree: paho 2.2 forgets it then."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
+def _vouched_by(ca: str | None) -> ssl.SSLContext:
+    path = None if ca is None else Path(ca).expanduser()
+    try:
+        return ssl.create_default_context(cafile=path)
+    except OSError as exc:
+        raise SettingsError(f"{path}: not a certificate authority in PEM: {_why(exc)}") from None
+
+
+def _why(error: OSError) -> str:
+    """Return the reason without OpenSSL's own line numbers."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "unknown form").lower().replace("_", " ")
+    return str(error.strerror)

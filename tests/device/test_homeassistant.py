@@ -1,0 +1,283 @@
+"""What Home Assistant is told of the device, and what it may ask, over a real Mosquitto."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from edgefer.messages import Report
+from edgefer_device.config import Config
+from edgefer_device.controls import Controls
+from edgefer_device.mqtt import discovery
+from edgefer_device.mqtt.broker import parse_broker
+from edgefer_device.mqtt.settings import MqttSettings
+from edgefer_device.mqtt.sink import MqttSink
+from edgefer_device.sinks.health import Health
+from edgefer_device.sinks.shared import Shared
+from listening import Listener, listening
+from mosquitto import Mosquitto
+
+PREFIX = "home/hall mirror"
+TOPIC = "homeassistant/device/edgefer_home_hall_mirror/config"
+ABOUT = discovery.About(("happy", "sad", "neutral"), "small 01234567", 0.4)
+BROKER = parse_broker("mqtt://localhost/home/hall%20mirror".replace("%20", " "))
+HAPPY = Report(1.0, 10, (), "happy", 0.8)
+
+
+def message(**changes: Any) -> dict[str, Any]:
+    told = discovery.message(BROKER, "", ABOUT, **{"commands": True, **changes})
+    return dict(json.loads(msgspec.json.encode(told)))
+
+
+def sink(broker: Mosquitto, controls: Controls, **settings: Any) -> MqttSink:
+    shared = Shared(Health(), controls=controls, config=Config(mqtt=MqttSettings(**settings)))
+    address = parse_broker(f"mqtt://127.0.0.1:{broker.port}/{PREFIX}", shared.config.mqtt)
+    return MqttSink(address, shared, jitter=lambda: 0.0)
+
+
+def test_the_message_is_a_device_discovery() -> None:
+    told = message()
+    assert discovery.topic("homeassistant", BROKER) == TOPIC
+    assert told["device"]["identifiers"] == ["edgefer_home_hall_mirror"]
+    assert told["device"]["name"] == "Hall mirror"
+    assert told["device"]["model"] == "small 01234567"
+    assert set(told["origin"]) == {"name", "sw_version"}
+    assert set(told["components"]) == {
+        *("mood", "confidence", "presence", "faces", "problem"),
+        *("frame_rate", "inference", "temperature", "model_version"),
+        *("privacy", "threshold", "restart"),
+    }
+
+
+def test_every_entity_has_a_place_and_a_name_of_its_own() -> None:
+    parts = message()["components"]
+    for key, part in parts.items():
+        assert part["unique_id"] == f"edgefer_home_hall_mirror_{key}"
+        assert part["default_entity_id"] == f"{part['platform']}.hall_mirror_{key}"
+        assert "object_id" not in part
+        topic = part.get("state_topic", part.get("command_topic"))
+        assert topic.startswith(f"{PREFIX}/")
+        assert part["platform"] == "button" or topic == part["state_topic"]
+    assert len({part["name"] for part in parts.values()}) == len(parts)
+
+
+def test_the_mood_is_an_enumeration_without_home_assistants_own_words() -> None:
+    mood = message()["components"]["mood"]
+    assert mood["options"] == ["happy", "sad", "neutral", "uncertain", "nobody"]
+    assert mood["device_class"] == "enum"
+    assert "state_class" not in mood
+    assert not {"unknown", "unavailable", "none", "None"} & set(mood["options"])
+
+
+def test_without_commands_nothing_can_be_asked() -> None:
+    parts = message(commands=False)["components"]
+    assert not any("command_topic" in part for part in parts.values())
+
+
+STATE = {"mood": "happy", "confidence": 0.806, "faces": 1, "reason": None}
+SIGHT = {"problem": None, "paused": False}
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "expected"),
+    [
+        ("mood", {}, "happy"),
+        ("mood", {"mood": "unknown"}, "uncertain"),
+        ("mood", {"mood": None}, "nobody"),
+        ("confidence", {}, "81"),
+        ("confidence", {"confidence": None}, "None"),
+        ("presence", {}, "ON"),
+        ("presence", {"faces": 0}, "OFF"),
+        ("faces", {}, "1"),
+        ("problem", {}, "OFF"),
+        ("problem", {"problem": "no picture"}, "ON"),
+    ],
+)
+def test_the_templates_say_what_the_state_means(
+    key: str, changes: dict[str, Any], expected: str
+) -> None:
+    state = {**STATE, **SIGHT, **changes}
+    assert rendered(message()["components"][key]["value_template"], state) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({}, "online"), ({"paused": True}, "offline"), ({"problem": "no picture"}, "offline")],
+)
+def test_what_is_seen_is_not_available_while_nothing_is(
+    changes: dict[str, Any], expected: str
+) -> None:
+    parts = message()["components"]
+    for key in ("mood", "confidence", "presence", "faces"):
+        online, sight = parts[key]["availability"]
+        assert online == {"topic": f"{PREFIX}/availability"}
+        assert parts[key]["availability_mode"] == "all"
+        assert rendered(sight["value_template"], {**STATE, **SIGHT, **changes}) == expected
+    assert "availability" not in parts["privacy"]
+
+
+def rendered(template: str, state: dict[str, Any]) -> str:
+    """What Home Assistant makes of a template; these are of what Jinja and Python share."""
+
+    class Rounding:
+        def __ror__(self, value: float) -> int:
+            return round(value)
+
+    expression = template.removeprefix("{{").removesuffix("}}").strip()
+    names = {"value_json": SimpleNamespace(**state), "none": None, "round": Rounding()}
+    return str(eval(expression, {"__builtins__": {}}, names))
+
+
+def test_the_device_is_told_retained_and_again_when_home_assistant_returns(
+    broker: Mosquitto,
+) -> None:
+    async def whole() -> None:
+        async with sink(broker, Controls()), listening(broker, PREFIX, TOPIC) as listener:
+            told = await listener.where(TOPIC, bool)
+            assert told["components"]["mood"]["state_topic"] == f"{PREFIX}/state"
+            await listener.ask("/homeassistant/status", "online")
+            assert await listener.where(TOPIC, bool) == told
+            await listener.until("privacy", "OFF")
+
+    asyncio.run(whole())
+
+
+def test_a_retained_status_of_home_assistant_is_no_return(broker: Mosquitto) -> None:
+    async def whole() -> int:
+        async with listening(broker, PREFIX, TOPIC) as listener:
+            await listener.ask("/homeassistant/status", "online", retain=True)
+            async with sink(broker, Controls()) as one:
+                await one.publish(HAPPY)
+                await asyncio.sleep(0.3)
+            told = 0
+            while (heard := await listener.next())[1] != "offline":
+                told += heard[0] == TOPIC
+            return told
+
+    assert asyncio.run(whole()) == 1
+
+
+def test_discovery_can_be_turned_off(broker: Mosquitto) -> None:
+    async def whole() -> None:
+        async with listening(broker, PREFIX, "homeassistant/#") as listener:
+            async with sink(broker, Controls(), discovery="", commands=False) as one:
+                await one.publish(HAPPY)
+            while (heard := await listener.next())[1] != "offline":
+                assert heard[0] in ("availability", "state", "diagnostics")
+
+    asyncio.run(whole())
+
+
+def asked(broker: Mosquitto, topic: str, payload: str, retain: bool = False) -> Controls:
+    """The controls after a message, once an answer to the next command came."""
+    controls = Controls()
+
+    async def whole() -> None:
+        async with sink(broker, controls), listening(broker, PREFIX) as listener:
+            await listener.until("threshold", "0.4")
+            await listener.ask(topic, payload, retain)
+            await listener.ask("threshold/set", "0.9")
+            await listener.until("threshold", "0.9")
+
+    asyncio.run(asyncio.wait_for(whole(), 20))
+    return controls
+
+
+def test_the_privacy_switch_pauses_and_is_echoed(broker: Mosquitto) -> None:
+    controls = Controls()
+
+    async def whole(listener: Listener) -> None:
+        async with sink(broker, controls) as one:
+            await one.publish(HAPPY)
+            await listener.where("state", lambda state: state["mood"] == "happy")
+            await listener.ask("privacy/set", "ON")
+            paused = await listener.where("state", lambda state: state["paused"])
+            assert (paused["mood"], paused["faces"]) == (None, 0)
+            assert controls.paused
+            # A frame from before the pause tells nobody anything.
+            await one.publish(HAPPY)
+            await listener.ask("privacy/set", "OFF")
+            await listener.until("privacy", "OFF")
+            assert not controls.paused
+            await one.publish(msgspec.structs.replace(HAPPY, time=2.0))
+            state = await listener.where("state", bool)
+            assert (state["mood"], state["time"]) == ("happy", 2.0)
+
+    async def heard() -> None:
+        async with listening(broker, PREFIX) as listener:
+            await whole(listener)
+
+    asyncio.run(heard())
+
+
+def test_a_pause_from_elsewhere_moves_the_switch(broker: Mosquitto) -> None:
+    controls = Controls()
+
+    async def whole() -> None:
+        async with sink(broker, controls), listening(broker, PREFIX) as listener:
+            await listener.until("privacy", "OFF")
+            await asyncio.to_thread(controls.pause)
+            await listener.until("privacy", "ON")
+
+    asyncio.run(whole())
+
+
+def test_a_restart_is_asked_for(broker: Mosquitto) -> None:
+    assert asked(broker, "restart/set", "PRESS").restart
+
+
+@pytest.mark.parametrize("topic", ["restart/set", "privacy/set", "threshold/set"])
+def test_what_is_retained_or_strange_is_not_obeyed(
+    broker: Mosquitto, topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    controls = asked(broker, topic, "banana")
+    assert (controls.paused, controls.restart) == (False, False)
+    assert f"mqtt: {PREFIX}/{topic}: cannot be 'banana'" in caplog.text
+
+
+def test_a_retained_command_is_not_obeyed(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def leave() -> None:
+        async with listening(broker, PREFIX) as listener:
+            await listener.ask("restart/set", "PRESS", retain=True)
+
+    asyncio.run(leave())
+    controls = asked(broker, "privacy/set", "ON")
+    assert (controls.restart, controls.paused) == (False, True)
+    assert f"retained '{PREFIX}/restart/set' is not obeyed" in caplog.text
+
+
+def test_a_threshold_out_of_range_springs_back(broker: Mosquitto) -> None:
+    async def whole() -> None:
+        async with sink(broker, Controls()), listening(broker, PREFIX) as listener:
+            await listener.until("threshold", "0.4")
+            await listener.ask("threshold/set", "7")
+            await listener.until("threshold", "0.4")
+
+    asyncio.run(whole())
+
+
+def test_diagnostics_tell_rate_and_time_of_inference(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgefer_device.mqtt.sink.DIAGNOSTIC_SECONDS", 0.2)
+    controls = Controls()
+    one = sink(broker, controls)
+
+    async def whole() -> None:
+        async with one, listening(broker, PREFIX) as listener:
+            one._shared.health.inference_took(0.0125)
+            for _ in range(40):
+                await one.publish(HAPPY)
+                await asyncio.sleep(0.01)
+            told = await listener.where("diagnostics", lambda told: told["frame_rate"] > 5)
+            assert told["inference_ms"] == 12.5
+            assert told["version"]
+
+    asyncio.run(whole())
