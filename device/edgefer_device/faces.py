@@ -36,7 +36,17 @@ def _blazeface() -> FaceDetector:
     return BlazeFace()
 
 
-DETECTORS: dict[str, Callable[[], FaceDetector]] = {"blazeface": _blazeface, "haar": _haar}
+def _blazeface_short() -> FaceDetector:
+    from edgefer_device.blazeface import SHORT, BlazeFace
+
+    return BlazeFace(variant=SHORT)
+
+
+DETECTORS: dict[str, Callable[[], FaceDetector]] = {
+    "blazeface": _blazeface,
+    "blazeface-short": _blazeface_short,
+    "haar": _haar,
+}
 """By name; each is imported when it is chosen."""
 
 

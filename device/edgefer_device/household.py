@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from edgefer.labels import UNKNOWN
-from edgefer.messages import Face, Report
+from edgefer.messages import UNSURE, Face, Report
 
 DWELL_SECONDS = 1.0
 """For how long a change must be wanted before it is made: people come and go one by one."""
@@ -39,8 +39,15 @@ class Household:
             self._wanted, self._since = wanted, report.time
         if self._mood is None or report.time - self._since >= self._dwell:
             self._mood = wanted
-        sure = confidence(report.faces, self._mood or UNKNOWN)
-        return msgspec.structs.replace(report, mood=self._mood, confidence=sure)
+        mood = self._mood or UNKNOWN
+        # Faces that cannot be read have no vote, but where all are such the largest tells why.
+        why = next((face.reason for face in report.faces if face.reason), None)
+        return msgspec.structs.replace(
+            report,
+            mood=mood,
+            confidence=confidence(report.faces, mood),
+            reason=why or UNSURE if mood == UNKNOWN else None,
+        )
 
 
 def vote(faces: Sequence[Face], held: str | None = None) -> str:

@@ -28,13 +28,21 @@ class Reader:
         """The names of the columns."""
         return self._manifest.labels
 
-    def read(self, picture: Pixels, boxes: Sequence[Box]) -> Probabilities:
-        """Return the probabilities of the faces at `boxes` in a BGR picture (H, W, 3)."""
-        if not boxes:
-            return np.empty((0, len(self.labels)), np.float32)
+    def chips(self, picture: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
+        """Cut the faces at `boxes` out of a BGR picture (H, W, 3), as the model sees them."""
         grey = to_grey(picture)
-        chips = np.stack([self._manifest.input.preprocess.chip(grey, box) for box in boxes])
-        return softmax(self._classifier.logits(chips), self._manifest.output.temperature)
+        return [self._manifest.input.preprocess.chip(grey, box) for box in boxes]
+
+    def resized(self, faces: Pixels) -> list[Pixels]:
+        """Bring grey faces (N, H, W) that were cut out already to what the model sees."""
+        return [self._manifest.input.preprocess.resize(face) for face in faces]
+
+    def read(self, chips: Sequence[Pixels]) -> Probabilities:
+        """Return the probabilities of faces, each uint8 (size, size)."""
+        if not chips:
+            return np.empty((0, len(self.labels)), np.float32)
+        logits = self._classifier.logits(np.stack(chips))
+        return softmax(logits, self._manifest.output.temperature)
 
     def named(self, row: NDArray[np.floating]) -> dict[str, float]:
         """Return one face's probabilities by label."""

@@ -13,7 +13,9 @@ class TrackingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[tracking]` table."""
 
     interval: float = 0.12
-    """Seconds between two detections while nothing changes; frames between hold the box."""
+    """Seconds between two detections while something moves; frames between hold the box."""
+    still: float = 0.5
+    """Seconds between two detections while nothing moves and every track is sure."""
     overlap: float = 0.3
     """Least intersection over union of a detection with the track that it continues, 0..1."""
     hits: int = 3
@@ -24,14 +26,14 @@ class TrackingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     more; it keeps a confirmed face through the lower scores of a turned head."""
     patience: float = 0.5
     """Seconds unseen after which a confirmed track is dropped."""
-    smallest: float = 32.0
-    """Side of the smallest face that is followed, pixels."""
+    smallest: float = 24.0
+    """Side of the smallest face that is followed, pixels; `[quality]` says which are read."""
 
     def __post_init__(self) -> None:
-        if self.hits < 1 or not 0 < self.overlap < 1 or min(self.interval, self.patience) < 0:
-            raise ValueError(
-                "hits must be at least 1, overlap between 0 and 1, interval and patience at least 0"
-            )
+        if self.hits < 1 or not 0 < self.overlap < 1:
+            raise ValueError("hits must be at least 1, overlap between 0 and 1")
+        if min(self.interval, self.still, self.patience, self.smallest) < 0:
+            raise ValueError("interval, still, patience and smallest must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Track:
     missed: bool
     """Whether the last detection did not see it: the box is then a memory."""
     confirmed: bool
+    turn: float | None = None
+    """As the detector last saw it; see `Detection`."""
 
 
 class Tracker:
@@ -67,10 +71,26 @@ class Tracker:
         confirmed = (track for track in self._tracks if track.confirmed)
         return sorted(confirmed, key=lambda track: (-track.box.area, track.number))
 
-    def wants_detection(self, time: float) -> bool:
-        """Whether to look for faces in the frame of this time: on doubt always, else in turn."""
-        doubt = any(track.missed or not track.confirmed for track in self._tracks)
-        return doubt or self._looked is None or time - self._looked >= self._settings.interval
+    def wants_detection(self, time: float, moved: bool = True) -> bool:
+        """Whether to look for faces in the frame of this time: on doubt always, else in turn.
+
+        `moved` tells whether anything has since the last detection. A track whose score is
+        less than what confirmed it is looked at as often as one that moves.
+        """
+        if self.doubt or self._looked is None:
+            return True
+        enough = self._settings
+        restless = moved or any(track.score < enough.certainty for track in self._tracks)
+        return time - self._looked >= (enough.interval if restless else enough.still)
+
+    @property
+    def doubt(self) -> bool:
+        """Whether a track is missed or not confirmed: something may be there."""
+        return any(track.missed or not track.confirmed for track in self._tracks)
+
+    def forget(self) -> None:
+        """Drop every track, as when nobody knows what happened since the last frame."""
+        self._tracks, self._looked = [], None
 
     def update(self, detections: list[Detection], time: float) -> None:
         """Take the faces found in the frame of this time, seconds."""
@@ -106,6 +126,7 @@ class Tracker:
             track,
             box=face.box,
             score=face.score,
+            turn=face.turn,
             certainty=(track.certainty + face.score) / 2,
             hits=track.hits + 1,
             seen=time,
@@ -119,7 +140,7 @@ class Tracker:
 
     def _begin(self, face: Detection, time: float) -> Track:
         number, self._next = self._next, self._next + 1
-        track = Track(number, face.box, face.score, face.score, 1, time, False, False)
+        track = Track(number, face.box, face.score, face.score, 1, time, False, False, face.turn)
         return replace(track, confirmed=self._convinces(track))
 
     def _lives(self, track: Track, time: float) -> bool:

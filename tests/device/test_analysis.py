@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,10 +29,15 @@ LEAVES = 2.37
 
 
 def analyst(
-    detector: FaceDetector, classifier: Classifier | None = None, interval: float = 0.12
+    detector: FaceDetector,
+    classifier: Classifier | None = None,
+    interval: float = 0.12,
+    still: float = 0.5,
+    **parts: Any,
 ) -> Analyst:
     reader = Reader(classifier or ScriptedClassifier([HAPPY]), manifest())
-    return Analyst(detector, reader, Tracker(TrackingSettings(interval)), MoodSettings())
+    tracker = Tracker(TrackingSettings(interval, still))
+    return Analyst(detector, reader, tracker, MoodSettings(), **parts)
 
 
 def reports(clip: Path, detector: str) -> list[Report]:
@@ -72,10 +79,33 @@ def frames(count: int) -> list[Frame]:
 
 def test_the_detector_rests_while_nothing_changes() -> None:
     detector = ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]])
-    watcher = analyst(detector, interval=0.2)
+    watcher = analyst(detector)
     told = [watcher.look(frame) for frame in frames(90)]
     assert all(len(report.faces) == 1 for report in told[2:])
-    assert detector.calls <= 3 + 3 / 0.2
+    assert detector.calls == 3 + 5
+
+
+def test_the_detector_looks_more_often_while_something_moves() -> None:
+    detector = ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]])
+    watcher = analyst(detector, interval=0.2)
+    for frame in frames(90):
+        picture = frame.picture.copy()
+        picture[:, 4 * (frame.number % 30) :][:, :20] = 0
+        watcher.look(replace(frame, picture=picture))
+    assert 13 <= detector.calls <= 3 + 3 / 0.2
+
+
+def test_what_moves_in_a_still_scene_is_looked_for_at_once() -> None:
+    detector = ScriptedDetector([[]])
+    watcher = analyst(detector)
+    still = frames(20)
+    for frame in still[:8]:
+        watcher.look(frame)
+    assert detector.calls == 1
+    changed = still[8].picture.copy()
+    changed[40:80, 40:80] = 255
+    watcher.look(replace(still[8], picture=changed))
+    assert detector.calls == 2
 
 
 def test_the_mood_is_that_of_the_largest_face() -> None:
@@ -97,7 +127,8 @@ def test_the_mood_is_that_of_the_largest_face() -> None:
 def test_a_missed_face_keeps_its_mood_and_is_not_read() -> None:
     face = [Detection(Box(40, 30, 60, 60), 0.95)]
     classifier = ScriptedClassifier([HAPPY, HAPPY, SAD])
-    watcher = analyst(ScriptedDetector([face, face, face, face, []]), classifier, interval=0.0)
+    detector = ScriptedDetector([face, face, face, face, []])
+    watcher = analyst(detector, classifier, interval=0.0, still=0.0)
     told = [watcher.look(frame) for frame in frames(12)]
     assert len(classifier.chips) == 2
     assert [report.mood for report in told[4:]] == ["happy"] * 8
@@ -107,3 +138,51 @@ def test_a_face_half_outside_the_picture_is_read() -> None:
     detector = ScriptedDetector([[Detection(Box(-30, -30, 80, 80), 0.9)]])
     watcher = analyst(detector)
     assert [watcher.look(frame) for frame in frames(4)][-1].mood == "happy"
+
+
+def darkened(frame: Frame) -> Frame:
+    return replace(frame, picture=np.asarray(frame.picture // 8, np.uint8))
+
+
+def test_a_face_in_the_dark_is_unknown_and_why_is_told() -> None:
+    face = Detection(Box(40, 30, 60, 60), 0.95)
+    classifier = ScriptedClassifier([HAPPY])
+    watcher = analyst(ScriptedDetector([[face]]), classifier)
+    told = [watcher.look(frame) for frame in frames(15)]
+    read = len(classifier.chips)
+    dark = [watcher.look(darkened(frame)) for frame in frames(60)[15:]]
+    assert (told[-1].mood, told[-1].reason) == ("happy", None)
+    assert [report.mood for report in dark[:10]] == ["happy"] * 10
+    assert {(report.mood, report.reason) for report in dark[15:]} == {("unknown", "dark")}
+    assert dark[-1].faces[0].reason == "dark"
+    assert dark[-1].faces[0].probabilities == {}
+    assert len(classifier.chips) == read
+
+
+def test_a_face_that_was_never_readable_is_told_as_such() -> None:
+    detector = ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95, turn=0.9)]])
+    watcher = analyst(detector)
+    last = [watcher.look(frame) for frame in frames(5)][-1]
+    assert (last.mood, last.reason, last.confidence) == ("unknown", "turned", 0.0)
+
+
+def test_the_threshold_can_be_changed_while_it_runs() -> None:
+    threshold: list[float | None] = [None]
+    torn = (0.5, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05)
+    detector = ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]])
+    watcher = analyst(detector, ScriptedClassifier([torn]), threshold=lambda: threshold[0])
+    told = []
+    for frame in frames(60):
+        threshold[0] = 0.7 if frame.number >= 20 else None
+        told.append(watcher.look(frame))
+    assert (told[19].mood, told[19].reason) == ("angry", None)
+    assert (told[-1].mood, told[-1].reason) == ("unknown", "unsure")
+
+
+def test_it_is_told_how_long_each_look_took() -> None:
+    ticks = iter(range(100))
+    took: list[float] = []
+    watcher = analyst(ScriptedDetector([[]]), took=took.append, clock=lambda: float(next(ticks)))
+    for frame in frames(3):
+        watcher.look(frame)
+    assert took == [1.0, 1.0, 1.0]

@@ -60,7 +60,10 @@ def found(detector: FaceDetector, photo: Photo) -> tuple[int, int]:
     return hits, len(seen) - hits
 
 
-@pytest.mark.parametrize(("name", "least", "most_false"), [("blazeface", 42, 0), ("haar", 38, 1)])
+@pytest.mark.parametrize(
+    ("name", "least", "most_false"),
+    [("blazeface", 42, 0), ("blazeface-short", 11, 2), ("haar", 38, 1)],
+)
 def test_the_faces_of_photographs_are_found(
     photos: list[Photo], name: str, least: int, most_false: int
 ) -> None:
@@ -114,7 +117,9 @@ def test_scores_are_probabilities_the_surest_first(photos: list[Photo], name: st
 
 
 def test_an_unknown_detector_is_refused_with_the_list() -> None:
-    with pytest.raises(SettingsError, match="unknown detector 'yolo'; known: blazeface, haar"):
+    with pytest.raises(
+        SettingsError, match="unknown detector 'yolo'; known: blazeface, blazeface-short, haar"
+    ):
         open_detector("yolo")
 
 
@@ -126,7 +131,7 @@ def test_without_its_model_blazeface_says_what_to_install(monkeypatch: pytest.Mo
 
 
 def test_the_default_falls_back_to_haar_aloud(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing() -> Path:
+    def missing(variant: object) -> Path:
         raise DetectorError("blazeface has no model")
 
     monkeypatch.setattr(blazeface, "find_model", missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from edgefer.messages import Box, Face, Report
@@ -63,3 +64,12 @@ def test_nothing_else_of_the_report_is_touched() -> None:
     given = report(3.0, face("sad", 60), face("happy", 50), face("happy", 40))
     told = Household().over(given)
     assert (told.mood, told.faces, told.time, told.frame) == ("happy", given.faces, 3.0, 30)
+
+
+def test_where_nobody_can_be_read_the_largest_face_says_why() -> None:
+    dark = msgspec.structs.replace(face("unknown", 60), reason="dark")
+    blurred = msgspec.structs.replace(face("unknown", 50), reason="blurred")
+    told = Household().over(report(0.0, dark, blurred))
+    assert (told.mood, told.reason) == ("unknown", "dark")
+    told = Household().over(report(0.0, dark, face("happy", 50)))
+    assert (told.mood, told.reason) == ("happy", None)

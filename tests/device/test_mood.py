@@ -124,3 +124,48 @@ def test_a_certain_wrong_frame_is_soon_forgotten() -> None:
 def test_settings_that_contradict_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(settings, MoodSettings)
+
+
+def test_an_uncertain_face_says_why() -> None:
+    mood = Mood(LABELS, MoodSettings())
+    mood.update(TORN, 0.0)
+    assert mood.reason == "unsure"
+    assert told(mood, HAPPY, 0.05, 2.0)[-1] == "happy"
+    assert mood.reason is None
+
+
+def test_a_face_that_cannot_be_read_for_a_while_is_unknown() -> None:
+    mood = Mood(LABELS, MoodSettings(dwell=0.4))
+    mood.update(HAPPY, 0.0)
+    for step in range(1, 8):
+        mood.miss("blurred", step / 20)
+        assert mood.label == "happy"
+        assert mood.reason is None
+    mood.update(HAPPY, 0.4)
+    for step in range(10):
+        mood.miss("blurred", 0.45 + step / 20)
+    assert (mood.label, mood.reason) == ("unknown", "blurred")
+
+
+def test_reasons_that_alternate_still_make_it_unknown() -> None:
+    mood = Mood(LABELS, MoodSettings())
+    mood.update(HAPPY, 0.0)
+    for step in range(1, 20):
+        mood.miss(("dark", "blurred")[step % 2], step / 20)
+    assert mood.label == UNKNOWN
+
+
+def test_a_face_that_can_be_read_again_waits_for_the_dwell() -> None:
+    mood = Mood(LABELS, MoodSettings(dwell=0.4))
+    mood.miss("dark", 0.0)
+    assert (mood.label, mood.reason, mood.confidence) == (UNKNOWN, "dark", 0.0)
+    said = told(mood, HAPPY, 1.0, 1.0)
+    assert said[:7] == [UNKNOWN] * 7
+    assert said[-1] == "happy"
+
+
+def test_another_threshold_keeps_the_hysteresis_below_it() -> None:
+    settings = MoodSettings(threshold=0.4, hysteresis=0.1)
+    assert settings.with_threshold(None) is settings
+    assert settings.with_threshold(0.7).threshold == 0.7
+    assert settings.with_threshold(0.05).hysteresis == 0.025

@@ -122,3 +122,17 @@ def test_a_new_or_missed_face_is_searched_at_once() -> None:
     tracker = tracker_with(face())
     tracker.update([], 0.2)
     assert tracker.wants_detection(0.23)
+
+
+def test_a_still_scene_with_a_sure_face_is_searched_seldom() -> None:
+    tracker = tracker_with(face())
+    assert not tracker.wants_detection(0.4, moved=False)
+    assert tracker.wants_detection(0.5, moved=False)
+    assert tracker.wants_detection(0.2, moved=True)
+
+
+def test_a_face_that_is_unsure_is_searched_as_often_as_one_that_moves() -> None:
+    tracker = tracker_with(face())
+    tracker.update([face(score=0.55)], 0.1)
+    assert not tracker.wants_detection(0.25, moved=False)
+    assert tracker.wants_detection(0.31, moved=False)

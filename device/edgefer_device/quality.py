@@ -1,0 +1,78 @@
+"""Whether a face can be read at all: what keeps the model from telling anything.
+
+The limits stand where the shipped `small` model's accuracy on 1,000 PublicTest pictures
+(65 %) has fallen by five to twenty points, and beyond all but a few of FER2013's own pictures
+and every frame of the test clips; the table is in docs/device.md.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefer.preprocess import Pixels
+
+WHITE = 250
+"""Grey level from which a pixel holds no more than that it was bright."""
+
+
+class QualitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[quality]` table: faces beyond these are `unknown`; 0 turns a limit off."""
+
+    smallest: float = 28.0
+    """Side of the smallest face that is read, pixels. Shrunk to 28 the accuracy is 60 %, to 24
+    57 %, to 20 52 %."""
+    darkest: float = 30.0
+    """Mean grey level of the darkest face that is read, 0..255. At a mean of 26 the accuracy is
+    48 %, with a sensor's noise at 19 it is 33 %; the darkest two hundredth of FER2013 is at 41."""
+    brightest: float = 0.5
+    """Share of overexposed pixels from which a face is not read, 0..1. From half to six tenths
+    of them the accuracy is 49 %, beyond that 37 %; no FER2013 picture has more than 0.49."""
+    blurriest: float = 0.012
+    """Sharpness (`sharpness`) of the most blurred face that is read. A Gaussian of 1.5 pixels
+    of the chip leaves 0.006 and 44 %, a motion by 9 pixels 0.006 and 43 %; FER2013's two
+    hundredth is at 0.044, the clips' least frame at 0.048."""
+    turned: float = 0.4
+    """Farthest that the nose stands from the middle of the eyes, in distances of the eyes.
+    Beyond it the accuracy is 52 % (216 faces of 3,390), up to 0.05 it is 72 %; the clips' people
+    stay under 0.18. Only detectors that see eyes and nose tell it: `blazeface` does."""
+
+    def __post_init__(self) -> None:
+        if min(msgspec.structs.astuple(self)) < 0:
+            raise ValueError("every limit must be at least 0, which turns it off")
+
+
+def fault(chip: Pixels, side: float, turn: float | None, settings: QualitySettings) -> str | None:
+    """Return why a face cannot be read, one of `messages.REASONS`; None when it can.
+
+    `chip` is what the model would see, uint8 (size, size); `side` the side of the face's
+    box in the picture, pixels; `turn` the detector's, if it has one.
+    """
+    if side < settings.smallest:
+        return "small"
+    if chip.mean() < settings.darkest:
+        return "dark"
+    if settings.brightest and (chip >= WHITE).mean() >= settings.brightest:
+        return "bright"
+    if turn is not None and settings.turned and abs(turn) > settings.turned:
+        return "turned"
+    if settings.blurriest and sharpness(chip) < settings.blurriest:
+        return "blurred"
+    return None
+
+
+def sharpness(chip: Pixels) -> float:
+    """Return how much of a chip's variance is detail, in its more blurred direction.
+
+    The variance of second differences along rows and along columns, the lesser of them by
+    the variance of the grey levels: the variance of the Laplacian (Pech-Pacheco et al. 2000)
+    without its faults, that contrast raises it and that motion blurs only one direction.
+    """
+    grey: NDArray[np.float32] = chip.astype(np.float32)
+    variance = float(grey.var())
+    if variance == 0:
+        return 0.0
+    across = grey[:, 2:] - 2 * grey[:, 1:-1] + grey[:, :-2]
+    down = grey[2:] - 2 * grey[1:-1] + grey[:-2]
+    return min(float(across.var()), float(down.var())) / variance

@@ -1,0 +1,111 @@
+"""The survey of detectors: what it counts, on scripted detectors and on real pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from bundles import manifest
+from edgefer.bundle import open_bundle
+from edgefer.errors import DatasetError
+from edgefer.messages import Box, Detection
+from edgefer.runtime import open_classifier
+from edgefer_device import face_check
+from edgefer_device.face_data import Labelled, Photo, read_fer2013, read_photos
+from edgefer_device.face_survey import Survey, measure
+from edgefer_device.faces import open_detector
+from edgefer_device.framing import BLACK, EDGE, middle, scene
+from edgefer_device.reading import Reader
+from edgefer_device.scripted import ScriptedClassifier, ScriptedDetector
+
+HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
+SAD = (0.01, 0.01, 0.01, 0.01, 0.94, 0.01, 0.01)
+FACES = Labelled(
+    np.random.default_rng(0).integers(0, 256, (4, 48, 48), np.uint8), np.array([3, 3, 4, 3])
+)
+
+
+def test_found_faces_are_read_beside_the_very_pictures() -> None:
+    there = [Detection(middle(144), 0.9)]
+    detector = ScriptedDetector([there, [], there, there])
+    reader = Reader(ScriptedClassifier([HAPPY, HAPPY, HAPPY, SAD]), manifest())
+    done = face_check.check_scenes("scripted", detector, reader, FACES, EDGE, 144)
+    assert (done.found, done.pictures, done.around) == (3, 4, "edge")
+    assert done.without == pytest.approx(2 / 3)
+    assert done.accuracy == pytest.approx(1 / 3)
+    assert done.framing == (1.0, 0.0, 0.0)
+
+
+def test_a_box_beside_the_picture_is_not_the_face() -> None:
+    far = [Detection(Box(10, 10, 100, 100), 0.9)]
+    reader = Reader(ScriptedClassifier([HAPPY]), manifest())
+    done = face_check.check_scenes("far", ScriptedDetector([far]), reader, FACES, BLACK, 144)
+    assert (done.found, done.accuracy, done.error) == (0, 0.0, 0.0)
+
+
+def test_each_marked_face_counts_once() -> None:
+    photo = Photo(np.zeros((100, 100, 3), np.uint8), (Box(0, 0, 40, 40), Box(50, 50, 40, 40)))
+    boxes = [Box(1, 1, 40, 40), Box(2, 2, 40, 40), Box(60, 0, 30, 30)]
+    detector = ScriptedDetector([[Detection(box, 0.9) for box in boxes]])
+    found = face_check.check_photos("scripted", detector, [photo])
+    assert (found.faces, found.found, found.false) == (2, 1, 2)
+
+
+def test_scenes_hold_the_picture_in_their_middle() -> None:
+    picture = FACES.pictures[0]
+    room = np.full((240, 320, 3), 90, np.uint8)
+    for around in (BLACK, EDGE, room):
+        whole = scene(picture, 96, around)
+        assert whole.shape == (480, 640, 3)
+        inside = whole[192:288, 272:368, 0]
+        assert (cv2.resize(inside, (48, 48), interpolation=cv2.INTER_AREA) != 0).any()
+    assert (scene(picture, 96, room)[0] == 90).all()
+    assert (scene(picture, 96, BLACK)[0] == 0).all()
+
+
+def test_kaggles_table_is_read_too(tmp_path: Path) -> None:
+    pixels = " ".join(["7"] * 48 * 48)
+    lines = [f"3,{pixels},PublicTest", f"4,{pixels},PrivateTest"]
+    (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
+    read = read_fer2013(tmp_path, "PublicTest")
+    assert read.pictures.shape == (1, 48, 48)
+    assert read.labels.tolist() == [3]
+    with pytest.raises(DatasetError, match="no picture in its part Training"):
+        read_fer2013(tmp_path, "Training")
+
+
+def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"neither fer2013.npz nor fer2013.csv"):
+        read_fer2013(tmp_path, "PublicTest")
+    with pytest.raises(DatasetError, match=r"expected training.xml or testing.xml"):
+        read_photos(tmp_path)
+    (tmp_path / "training.xml").write_text("no list")
+    with pytest.raises(DatasetError, match="not a list of imglab"):
+        read_photos(tmp_path)
+
+
+def test_a_real_survey(data: Path) -> None:
+    clip = f"file:{data / 'clips/no_face.mp4'}"
+    done = measure(Survey(data, ("blazeface",), count=8, scene=clip))
+    kinds = [one.around for one in done.scenes]
+    assert kinds == ["black", "black", "edge", "edge", "scene", "scene"]
+    assert all(one.found >= 2 for one in done.scenes)
+    assert (done.photos[0].faces, done.photos[0].found) == (43, 42)
+    lines = list(face_check.describe(done))
+    assert lines[0].startswith("small-fer2013, FER2013 PublicTest, on ")
+    assert lines[-1].startswith("blazeface: 42 of 43 marked faces of photographs, 0 boxes")
+
+
+def test_reading_a_found_face_costs_little(data: Path) -> None:
+    """The figures at n = 1,000 are in docs/device.md; here the difference is bounded."""
+    faces = read_fer2013(data, "PublicTest", 60)
+    bundle = open_bundle("small")
+    reader = Reader(open_classifier(bundle), bundle.manifest)
+    done = face_check.check_scenes(
+        "blazeface", open_detector("blazeface"), reader, faces, BLACK, 240
+    )
+    assert done.found >= 50
+    assert done.accuracy >= done.without - 0.1

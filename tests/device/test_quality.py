@@ -1,0 +1,80 @@
+"""Faces that cannot be read are told apart from those that can, on real pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgefer.messages import REASONS
+from edgefer.preprocess import Pixels
+from edgefer_device.quality import QualitySettings, fault, sharpness
+
+SETTINGS = QualitySettings()
+
+
+@pytest.fixture(scope="module")
+def pictures(data: Path) -> Pixels:
+    """300 of FER2013's PublicTest pictures."""
+    with np.load(data / "fer2013.npz") as arrays:
+        public = arrays["images"][arrays["usage"] == 1]
+    return np.asarray(public[:300], np.uint8)
+
+
+def faults(chips: Pixels, side: float = 100.0) -> Counter[str | None]:
+    found = Counter(fault(chip, side, 0.0, SETTINGS) for chip in chips)
+    assert {*found} <= {None, *REASONS}
+    return found
+
+
+def test_fer2013s_own_pictures_can_be_read(pictures: Pixels) -> None:
+    assert faults(pictures)[None] >= 296
+
+
+@pytest.mark.parametrize(
+    ("reason", "factor", "least"), [("dark", 0.15, 285), ("dark", 0.1, 299), ("bright", 4.0, 240)]
+)
+def test_too_dark_and_too_bright(pictures: Pixels, reason: str, factor: float, least: int) -> None:
+    changed = np.clip(pictures * factor, 0, 255).astype(np.uint8)
+    assert faults(changed)[reason] >= least
+
+
+def test_blurred_out_of_focus(pictures: Pixels) -> None:
+    blurred = np.asarray([cv2.GaussianBlur(chip, (0, 0), 1.8) for chip in pictures], np.uint8)
+    assert faults(blurred)["blurred"] >= 280
+
+
+@pytest.mark.parametrize("across", [True, False])
+def test_blurred_by_motion_in_one_direction(pictures: Pixels, across: bool) -> None:
+    kernel = np.full((1, 11), 1 / 11, np.float32)
+    kernel = kernel if across else kernel.T
+    moved = np.asarray([cv2.filter2D(chip, -1, kernel) for chip in pictures], np.uint8)
+    assert faults(moved)["blurred"] >= 270
+
+
+def test_sharpness_does_not_depend_on_the_light(pictures: Pixels) -> None:
+    chip = pictures[7]
+    darker = np.asarray(np.round(chip * 0.5), np.uint8)
+    assert sharpness(darker) == pytest.approx(sharpness(chip), rel=0.05)
+    assert sharpness(np.full((48, 48), 9, np.uint8)) == 0.0
+
+
+def test_too_small_and_turned_away(pictures: Pixels) -> None:
+    assert fault(pictures[0], 27.0, None, SETTINGS) == "small"
+    assert fault(pictures[0], 28.0, None, SETTINGS) is None
+    assert fault(pictures[0], 99.0, -0.45, SETTINGS) == "turned"
+    assert fault(pictures[0], 99.0, 0.35, SETTINGS) is None
+
+
+def test_each_limit_can_be_turned_off() -> None:
+    off = QualitySettings(0, 0, 0, 0, 0)
+    assert fault(np.zeros((48, 48), np.uint8), 1.0, 5.0, off) is None
+    assert fault(np.full((48, 48), 255, np.uint8), 1.0, 5.0, off) is None
+
+
+def test_a_limit_below_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 0"):
+        QualitySettings(smallest=-1)
