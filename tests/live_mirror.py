@@ -7,6 +7,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from edgefer.messages import Report
 from edgefer_device.mirror import MirrorSink
 from edgefer_device.sinks.shared import Shared
 from screenshot import report
@@ -36,8 +37,12 @@ class LiveMirror:
         self._loop.close()
 
     def publish(self, mood: str | None, confidence: float | None = None) -> None:
+        """Hand the mirror a report of one face."""
+        self.tell(report(mood, confidence))
+
+    def tell(self, report: Report) -> None:
         """Hand the mirror one report."""
-        self._wait(self.sink.publish(report(mood, confidence)))
+        self._wait(self.sink.publish(report))
 
     def _wait(self, story: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(story, self._loop).result(PATIENCE)

@@ -39,5 +39,6 @@ def on_the_device(image: Pixels) -> Pixels:
     scene = np.zeros((480, 640, 3), np.uint8)
     scene[100:148, 200:248] = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     classifier = ScriptedClassifier([(1.0,) * 7])
-    Reader(classifier, manifest()).read(scene, [Box(200, 100, 48, 48)])
+    reader = Reader(classifier, manifest())
+    reader.read(reader.chips(scene, [Box(200, 100, 48, 48)]))
     return np.asarray(classifier.chips[-1][0])

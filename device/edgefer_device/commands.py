@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from edgefer.options import FOLDER, detector_option, json_option, model_option
+from edgefer.options import (
+    DETECTORS,
+    FOLDER,
+    data_option,
+    detector_option,
+    json_option,
+    model_option,
+)
 
 
 @click.command()
@@ -29,11 +36,17 @@ def run(
 ) -> None:
     """Read the mood before a camera until stopped."""
     from edgefer_device import daemon
-    from edgefer_device.config import load_config
+    from edgefer_device.config import Config, load_config
+    from edgefer_device.startup import again
 
     chosen = {"camera": camera, "detector": detector, "model": model, "sinks": sinks or None}
     given = {key: value for key, value in chosen.items() if value is not None}
-    daemon.run(load_config(config, given), frames=frames, seconds=seconds)
+
+    def read() -> Config:
+        return load_config(config, given)
+
+    if daemon.run(read(), frames, seconds, reread=read):
+        again()
 
 
 @click.command()
@@ -153,3 +166,31 @@ def history(
             click.echo(line)
     elif table is None and plot is None:
         reports.show(held)
+
+
+@click.command()
+@data_option
+@click.option("--detector", "detectors", type=DETECTORS, multiple=True, help="Only this one.")
+@model_option
+@click.option("--part", type=click.Choice(["PublicTest", "PrivateTest"]), default="PublicTest")
+@click.option("--count", type=click.IntRange(min=1), help="Only so many pictures, drawn at random.")
+@click.option("--scene", help="Also put them into the first picture of a camera: file:room.mp4")
+@json_option
+def faces(
+    data: Path | None,
+    detectors: tuple[str, ...],
+    model: str | None,
+    part: str,
+    count: int | None,
+    scene: str | None,
+    as_json: bool,
+) -> None:
+    """Measure what finding a face costs the reading of it, by FER2013 and photographs."""
+    from edgefer.messages import to_json
+    from edgefer_device import face_check, face_survey
+
+    if data is None:
+        raise click.UsageError("name the folder with fer2013.npz or fer2013.csv: --data FOLDER")
+    survey = face_survey.Survey(data, detectors, model, part, count, scene)
+    done = face_survey.measure(survey)
+    click.echo(to_json(done) if as_json else "\n".join(face_check.describe(done)))

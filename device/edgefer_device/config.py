@@ -13,8 +13,13 @@ from edgefer.errors import BundleError
 from edgefer.labels import LABEL_SETS
 from edgefer.settings import parse, read_toml
 from edgefer_device.content_settings import ContentSettings, check_broker, check_keys, check_moods
+from edgefer_device.duty import DutySettings
 from edgefer_device.history_settings import HistorySettings
+from edgefer_device.mirror_settings import MirrorSettings
 from edgefer_device.mood import MoodSettings
+from edgefer_device.mqtt.settings import MqttSettings
+from edgefer_device.quality import QualitySettings
+from edgefer_device.screen import ScreenSettings
 from edgefer_device.tracker import TrackingSettings
 
 
@@ -37,8 +42,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose mood is told where several faces are in view."""
     mood: MoodSettings = MoodSettings()
     tracking: TrackingSettings = TrackingSettings()
+    quality: QualitySettings = QualitySettings()
+    duty: DutySettings = DutySettings()
+    mirror: MirrorSettings = MirrorSettings()
+    screen: ScreenSettings = ScreenSettings()
     history: HistorySettings = HistorySettings()
     content: ContentSettings = ContentSettings()
+    mqtt: MqttSettings = MqttSettings()
 
 
 def load_config(path: Path | None, given: Mapping[str, object] | None = None) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing_extensions import Self
 
-from edgefer.messages import Report
+from edgefer.messages import UNSURE, Report
 from edgefer_device.lines import LineWriter
 
 STDOUT = 1
@@ -16,7 +16,7 @@ class ConsoleSink:
     def __init__(self, descriptor: int = STDOUT) -> None:
         self._descriptor = descriptor
         self._lines: LineWriter | None = None
-        self._said: tuple[str | None] | None = None
+        self._said: tuple[str | None, str | None] | None = None
 
     async def __aenter__(self) -> Self:
         self._lines = LineWriter(self._descriptor, "console:")
@@ -30,8 +30,8 @@ class ConsoleSink:
     async def publish(self, report: Report) -> None:
         """Write a line if the mood is not the one said last."""
         assert self._lines is not None, "a sink is used inside 'async with'"
-        if self._said != (report.mood,):
-            self._said = (report.mood,)
+        if self._said != (report.mood, report.reason):
+            self._said = (report.mood, report.reason)
             await self._lines.write(describe(report))
 
 
@@ -41,4 +41,7 @@ def describe(report: Report) -> str:
     if report.mood is None:
         return head + "no face"
     faces = "1 face" if len(report.faces) == 1 else f"{len(report.faces)} faces"
+    if report.reason not in (None, UNSURE):
+        # It was not read, so that there is nothing to be sure of.
+        return f"{head}{report.mood:<9} {report.reason:<7} ({faces})"
     return f"{head}{report.mood:<9} {100 * (report.confidence or 0):3.0f} %  ({faces})"

@@ -10,8 +10,8 @@ import signal
 from collections.abc import Coroutine
 from typing import Any
 
-from edgefer_device.broker import Broker
 from edgefer_device.content_settings import Publication, Rule
+from edgefer_device.mqtt.broker import Broker
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,6 @@ TRIES = 3
 """How often a message is tried: later than this, its moment is over."""
 WAIT_SECONDS = 2.0
 """Between two tries."""
-QOS = 1
 
 
 class Actions:
@@ -61,20 +60,17 @@ async def _publish(broker: Broker, message: Publication) -> None:
     """Send one message over a connection of its own: rules fire by the minute, not the second."""
     import aiomqtt
 
+    from edgefer_device.mqtt.connection import connection, refusal
+
     for left in reversed(range(TRIES)):
         try:
-            async with aiomqtt.Client(
-                broker.host,
-                broker.port,
-                username=broker.user,
-                password=broker.password,
-                timeout=TIMEOUT_SECONDS,
-            ) as client:
-                await client.publish(message.topic, message.payload, QOS, message.retain)
+            async with connection(broker, timeout=TIMEOUT_SECONDS) as client:
+                await client.publish(message.topic, message.payload, broker.qos, message.retain)
                 return
         except aiomqtt.MqttError as exc:
             if not left:
-                log.warning("content: '%s' not sent to %s: %s", message.topic, broker.name, exc)
+                why = f"{broker.name} {refusal(exc)}"
+                log.warning("content: '%s' not sent: broker %s", message.topic, why)
                 return
         await asyncio.sleep(WAIT_SECONDS)
 

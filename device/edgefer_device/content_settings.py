@@ -141,7 +141,7 @@ def check_moods(settings: ContentSettings, labels: Iterable[str], source: str) -
 def check_broker(settings: ContentSettings, sinks: Iterable[str], source: str) -> None:
     """Raise `SettingsError` when a rule has a message for a broker and no sink is one."""
     numbers = [number for number, rule in enumerate(settings.rule, 1) if rule.mqtt]
-    if numbers and not any(uri.startswith("mqtt:") for uri in sinks):
+    if numbers and not any(uri.partition(":")[0] in ("mqtt", "mqtts") for uri in sinks):
         raise SettingsError(
             f"{source}: content rule {numbers[0]} publishes by MQTT, but no sink is a broker; "
             "add mqtt://HOST/TOPIC to sinks"

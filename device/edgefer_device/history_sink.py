@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 
 PENDING = 120
 """Minutes that are kept in memory while the disk refuses them; of more the oldest are lost."""
+TROUBLE = "the history cannot be written"
 
 
 class HistorySink:
@@ -46,8 +49,17 @@ class HistorySink:
         """Why the last minute could not be written; None once one was."""
 
     async def __aenter__(self) -> Self:
-        """Open the store; raises `SinkError` when it is no history of ours."""
-        await asyncio.to_thread(self._clear)
+        """Open the store; raises `SinkError` when it is no history of ours.
+
+        A full disk is no reason for that: it is waited for, as later on.
+        """
+        try:
+            await asyncio.to_thread(self._clear)
+        except SinkError as exc:
+            if not _is_want_of_room(exc.__cause__):
+                raise
+            log.warning("%s; trying again each minute", exc)
+            self.trouble = TROUBLE
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -78,7 +90,7 @@ class HistorySink:
         except SinkError as exc:
             if self.trouble is None:
                 log.warning("%s; trying again each minute", exc)
-            self.trouble = "the history cannot be written"
+            self.trouble = TROUBLE
             while len(self._minutes) > PENDING:
                 del self._minutes[min(self._minutes)]
 
@@ -89,3 +101,10 @@ class HistorySink:
 
     def _today(self) -> int:
         return int(self._now() // 60) // MINUTES_A_DAY
+
+
+def _is_want_of_room(cause: BaseException | None) -> bool:
+    """Whether the disk, and not the file, is at fault: SQLite calls that operational."""
+    if isinstance(cause, OSError):
+        return cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(cause, sqlite3.OperationalError)

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from aiohttp import WSCloseCode, WSMsgType, web
+import msgspec
+from aiohttp import web
 from typing_extensions import Self
 
 from edgefer.messages import Report
@@ -23,13 +24,19 @@ from edgefer_device.mirror_messages import (
     History,
     Message,
     Moment,
+    Rest,
     Tick,
     View,
+    Wish,
     encode,
 )
+from edgefer_device.mirror_token import FILE, PARAMETER, Token
+from edgefer_device.open_page import OpenPage
 from edgefer_device.sinks.listening import check_port, listen
 from edgefer_device.sinks.shared import Shared
 from edgefer_device.sinks.status_pages import status_routes
+from edgefer_device.state import state_folder
+from edgefer_device.texts import chosen, texts
 from edgefer_device.week import week_routes
 
 PAGE = Path(__file__).parent / "page"
@@ -39,11 +46,6 @@ BEATS = 4
 
 SILENCE = 3.0
 """Seconds without a report after which the last one no longer stands for now."""
-
-BACKLOG = 50
-"""Messages (10 s of them) that wait for a slow page before it is cut off.
-
-The browser then connects again and gets everything afresh in its hello."""
 
 
 class MirrorSink:
@@ -67,10 +69,12 @@ class MirrorSink:
         self.host, self.port = host, port
         self.history = History()
         self._shared = shared or Shared()
+        self._state = state_folder(self._shared.config.state)
         self._clock, self._heartbeat = clock, heartbeat
         self._view: View | None = None
         self._seen_at = -SILENCE
-        self._audience: set[_Page] = set()
+        self._audience: set[OpenPage] = set()
+        self._token: Token | None = None
         self._runner: web.AppRunner | None = None
         self._beat: asyncio.Task[None] | None = None
 
@@ -80,14 +84,22 @@ class MirrorSink:
         return f"http://{_name_of(self.host)}:{self.port}/"
 
     @property
+    def address(self) -> str:
+        """What opens the page in any browser that may: with the token, where one is asked for."""
+        return f"{self.url}?{PARAMETER}={self._token.secret}" if self._token else self.url
+
+    @property
     def pages(self) -> int:
         """How many pages are connected now."""
         return len(self._audience)
 
     async def __aenter__(self) -> Self:
+        if not is_loopback(self.host):
+            self._token = Token.of(self._state)
         self._runner = await listen(self._application(), self.host, self.port, "mirror page")
         self.port = self._runner.addresses[0][1]
         self._beat = asyncio.create_task(self._keep_time(), name="mirror beat")
+        self._shared.page = self.address
         self._announce()
         return self
 
@@ -97,6 +109,7 @@ class MirrorSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._shared.page = None
         if self._beat is not None:
             self._beat.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -117,10 +130,11 @@ class MirrorSink:
         self._seen_at = self._clock()
 
     def _application(self) -> web.Application:
-        app = web.Application(middlewares=[guard(self.host)])
+        app = web.Application(middlewares=[guard(self.host, self._token)])
         app.on_response_prepare.append(add_headers)
         app.router.add_get("/ws", self._serve_socket)
         app.router.add_get("/", _serve_index)
+        app.router.add_get("/texts.json", self._serve_texts)
         app.add_routes(status_routes(self._shared.health, self._shared.figures))
         app.add_routes(week_routes(self._shared.store))
         app.router.add_static("/", PAGE)
@@ -128,18 +142,18 @@ class MirrorSink:
 
     def _announce(self) -> None:
         print(f"mirror page: {self.url}", file=sys.stderr, flush=True)
-        if not is_loopback(self.host):
-            print(
-                f"warning: anyone who reaches {self.host} port {self.port} can read the moods;"
-                " the page asks for no password yet",
-                file=sys.stderr,
-                flush=True,
-            )
+        if self._token is not None:
+            # Not the token itself: what is printed here stays in the system's log.
+            where = f"other machines need the token in {self._state / FILE}"
+            print(f"{where}; `edgefer status` tells the whole address", file=sys.stderr, flush=True)
 
     async def _keep_time(self) -> None:
         """Tell the pages each change, and add a moment to the history once a second."""
-        told, content, beat = None, self._content(), 0
+        told, content, rest, beat = None, self._content(), self._rest(), 0
         while True:
+            # First of all: a page that rests passes over what it is told beside.
+            if rest != (rest := self._rest()):
+                self._tell(rest)
             view = self._current()
             if view is not None and view != told:
                 self._tell(view)
@@ -152,11 +166,13 @@ class MirrorSink:
             await asyncio.sleep(1 / BEATS)
 
     def _current(self) -> View | None:
-        return self._view if self._clock() - self._seen_at < SILENCE else None
+        fresh = self._clock() - self._seen_at < SILENCE and not self._shared.controls.paused
+        return self._view if fresh else None
 
     def _tick(self) -> Tick:
         now, moment = self._clock(), None
-        if self._view is not None and now - self._seen_at < 1.0 + 1 / BEATS:
+        recent = now - self._seen_at < 1.0 + 1 / BEATS and not self._shared.controls.paused
+        if self._view is not None and recent:
             moment = Moment(at=now, mood=self._view.mood, confidence=self._view.confidence)
             self.history.add(moment)
         return Tick(now=now, moment=moment)
@@ -171,10 +187,32 @@ class MirrorSink:
             history=tuple(self.history),
             content=self._content(),
             kept_days=self._shared.keep_days,
+            paused=self._shared.controls.paused,
+            settings=self._shared.config.mirror,
         )
 
     def _content(self) -> Content:
         return Content(self._shared.board.line)
+
+    def _rest(self) -> Rest:
+        return Rest(self._shared.controls.paused)
+
+    def _obey(self, text: str) -> None:
+        """Do what a page asks for; what it cannot ask for is passed over."""
+        try:
+            wish = msgspec.json.decode(text, type=Wish).wish
+        except msgspec.DecodeError:
+            return
+        if wish == "pause":
+            self._shared.controls.pause()
+        else:
+            self._shared.controls.resume()
+
+    async def _serve_texts(self, request: web.Request) -> web.Response:
+        setting = self._shared.config.mirror.language
+        code = chosen(setting, request.headers.get("Accept-Language", ""))
+        body = msgspec.json.encode(texts(code))
+        return web.Response(body=body, content_type="application/json")
 
     def _tell(self, message: Message) -> None:
         text = encode(message)
@@ -182,74 +220,16 @@ class MirrorSink:
             page.tell(text)
 
     async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
-        # A page has nothing to say yet, so what it sends is small and dropped.
+        # A page has little to say: what is longer than a wish is refused.
         channel = web.WebSocketResponse(heartbeat=self._heartbeat, max_msg_size=1024)
         await channel.prepare(request)
-        page = _Page(channel, request.transport, first=encode(self._hello()))
+        page = OpenPage(channel, request.transport, encode(self._hello()), self._obey)
         self._audience.add(page)
         try:
             await page.attend()
         finally:
             self._audience.discard(page)
         return channel
-
-
-class _Page:
-    """One open page: its socket, and the messages that wait for it."""
-
-    def __init__(
-        self, channel: web.WebSocketResponse, transport: asyncio.Transport | None, first: str
-    ) -> None:
-        self._channel, self._transport = channel, transport
-        self._waiting: asyncio.Queue[str] = asyncio.Queue(BACKLOG)
-        self._waiting.put_nowait(first)
-        self._tasks: tuple[asyncio.Task[None], ...] = ()
-
-    def tell(self, text: str) -> None:
-        """Queue a message, or cut the page off when it has not read for too long."""
-        try:
-            self._waiting.put_nowait(text)
-        except asyncio.QueueFull:
-            self.leave()
-
-    def leave(self) -> None:
-        """End `attend`."""
-        for task in self._tasks:
-            task.cancel()
-
-    async def attend(self) -> None:
-        """Send what waits until the page goes, is cut off or the server ends."""
-        self._tasks = (
-            asyncio.create_task(self._send(), name="mirror page, sending"),
-            asyncio.create_task(self._listen(), name="mirror page, listening"),
-        )
-        try:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self.leave()
-            ends = await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._hang_up()
-        for end in ends:
-            if isinstance(end, Exception):
-                raise end
-
-    async def _send(self) -> None:
-        with contextlib.suppress(ConnectionError):  # the page left while we spoke
-            while True:
-                await self._channel.send_str(await self._waiting.get())
-
-    async def _listen(self) -> None:
-        async for message in self._channel:
-            if message.type is WSMsgType.ERROR:
-                return
-
-    async def _hang_up(self) -> None:
-        try:
-            await asyncio.wait_for(self._channel.close(code=WSCloseCode.GOING_AWAY), 1.0)
-        except (ConnectionError, asyncio.TimeoutError):
-            # It reads nothing, so what we sent would stay in the buffers for ever.
-            if self._transport is not None:
-                self._transport.abort()
 
 
 async def _serve_index(_: web.Request) -> web.FileResponse:

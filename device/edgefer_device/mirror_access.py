@@ -1,4 +1,4 @@
-"""Who may read the mirror page: the checks on Host and Origin, and the headers on every answer."""
+"""Who may read the mirror page: the checks on Host, Origin and token, and the headers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+
+from edgefer_device.mirror_token import Token
 
 POLICY = "; ".join(
     (
@@ -33,6 +35,9 @@ HEADERS = {
     # A mirror hangs for months: after an update the next load must not run old modules.
     "Cache-Control": "no-cache",
 }
+
+
+NO_TOKEN = "this page asks for a token; on its own machine `edgefer status` tells the address\n"
 
 
 def is_loopback(host: str) -> bool:
@@ -70,8 +75,12 @@ def is_same_origin(origin: str | None, authority: str) -> bool:
     return origin is None or urlsplit(origin).netloc.lower() == authority.lower()
 
 
-def guard(bound: str) -> Middleware:
-    """Return the middleware that turns foreign names away; `bound` is the host listened on."""
+def guard(bound: str, token: Token | None = None) -> Middleware:
+    """Return the middleware that turns strangers away.
+
+    `bound` is the host listened on, `token` what those from other machines must show; None
+    asks for nothing.
+    """
 
     @web.middleware
     async def refuse_strangers(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -79,7 +88,11 @@ def guard(bound: str) -> Middleware:
             raise web.HTTPMisdirectedRequest(text="this mirror has another name\n")
         if not is_same_origin(request.headers.get("Origin"), request.host):
             raise web.HTTPForbidden(text="only the mirror's own page may connect\n")
-        return await handler(request)
+        if token is None or token.admits(request):
+            return await handler(request)
+        if (exchanged := token.exchanged(request)) is not None:
+            return exchanged
+        raise web.HTTPUnauthorized(text=NO_TOKEN, headers={"WWW-Authenticate": "Bearer"})
 
     return refuse_strangers
 

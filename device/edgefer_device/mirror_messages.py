@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
 from edgefer.messages import Report, to_json
 from edgefer_device.board import Line
+from edgefer_device.mirror_settings import MirrorSettings
 
 
 class Moment(msgspec.Struct, frozen=True, array_like=True):
@@ -22,19 +24,21 @@ class Moment(msgspec.Struct, frozen=True, array_like=True):
     """0..1; None when there is no face."""
 
 
-class View(msgspec.Struct, frozen=True, tag="view"):
+class View(msgspec.Struct, frozen=True, tag="view", omit_defaults=True):
     """What is in front of the mirror now; sent when it changes."""
 
     mood: str | None
     confidence: float | None
     """Smoothed probability of `mood`, 0..1, in whole percents: what the page can show."""
     faces: int
+    reason: str | None = None
+    """Why `mood` is `unknown`, one of `messages.REASONS`."""
 
     @classmethod
     def of(cls, report: Report) -> View:
         """Return what the page shows of a report."""
         confidence = None if report.confidence is None else round(report.confidence, 2)
-        return cls(mood=report.mood, confidence=confidence, faces=len(report.faces))
+        return cls(report.mood, confidence, len(report.faces), report.reason)
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
@@ -53,6 +57,18 @@ class Content(msgspec.Struct, frozen=True, tag="content"):
     """None while there is none."""
 
 
+class Rest(msgspec.Struct, frozen=True, tag="rest"):
+    """Whether everything is paused; sent when it changes."""
+
+    paused: bool
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What a page asks for: the one message that comes from it."""
+
+    wish: Literal["pause", "resume"]
+
+
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """The first message to a page: all that it missed."""
 
@@ -66,9 +82,11 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     content: Content = Content(None)
     kept_days: int = 0
     """Days for which shares of moods are kept on disk; 0: none, and there is no weekly view."""
+    paused: bool = False
+    settings: MirrorSettings = MirrorSettings()
 
 
-Message = View | Tick | Content | Hello
+Message = View | Tick | Content | Rest | Hello
 
 
 class History:

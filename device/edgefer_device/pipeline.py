@@ -5,7 +5,7 @@
 
 A live camera never waits: frames and reports that come too fast are dropped,
 oldest first. A clip waits, so that everything in it is reported. When a live camera
-gives nothing, that is reported in place of the last mood.
+gives nothing, or everything is paused, that is reported in place of the last mood.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from edgefer.messages import Report
-from edgefer_device.analysis import Analyst
 from edgefer_device.camera import Camera, Clock, Frame
 from edgefer_device.handover import Handover
 from edgefer_device.outbox import Outbox
@@ -53,21 +52,33 @@ class Limit:
         return enough or (self.seconds is not None and seconds >= self.seconds)
 
 
+class Looker(Protocol):
+    """What the pipeline needs of an analyst."""
+
+    def look(self, frame: Frame) -> Report:
+        """Return what a frame shows; frames come in order."""
+        ...
+
+
 class Pipeline:
     """Runs once, from the camera's first frame to its last or to `stop`."""
 
     def __init__(
         self,
         camera: Camera,
-        analyst: Analyst,
+        analyst: Looker,
         sinks: Sequence[Sink],
         clock: Clock = time.monotonic,
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Take the parts; while `paused` says so, no mood reaches a sink."""
         self._camera, self._analyst, self._sinks = camera, analyst, sinks
         self._frames: Handover[Frame] = Handover(lossy=camera.live)
         self._outboxes = [Outbox(sink, lossy=camera.live) for sink in sinks]
-        self._clock, self._silence = clock, Silence(clock)
+        self._clock, self._silence, self._paused = clock, Silence(clock, paused), paused
         self._stopping = asyncio.Event()
+        self.started = asyncio.Event()
+        """Set once every sink is entered and frames are taken."""
         self._halted = False
         self._offering: asyncio.Task[None] | None = None
 
@@ -95,10 +106,11 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         inference = Worker("inference", lambda: self._infer(limit, loop))
         deliveries = [asyncio.create_task(outbox.deliver()) for outbox in self._outboxes]
-        self._silence = Silence(self._clock)
+        self._silence = Silence(self._clock, self._paused)
         listening = asyncio.create_task(self._listen(limit), name="listening for silence")
         capture.start()
         inference.start()
+        self.started.set()
         # A delivery that is done while reports still come has failed.
         await asyncio.wait([inference.done, *deliveries], return_when=asyncio.FIRST_COMPLETED)
         self._halt()
@@ -138,10 +150,10 @@ class Pipeline:
                 return
 
     async def _listen(self, limit: Limit) -> None:
-        """Report the silence of a live camera; a limit of time ends it there too."""
-        while self._camera.live and not self._halted:
+        """Report the silence of a live camera, and a pause; a limit of time ends them too."""
+        while not self._halted:
             await asyncio.sleep(LISTEN_SECONDS)
-            report = self._silence.report()
+            report = self._silence.report() if self._camera.live or self._paused() else None
             if report is None or self._halted:
                 continue
             for outbox in self._outboxes:
@@ -150,8 +162,8 @@ class Pipeline:
                 self._halt()
 
     async def _offer(self, report: Report) -> None:
-        """Put a report into every outbox, unless the end has begun."""
-        if self._halted:
+        """Put a report into every outbox, unless the end or a pause has begun."""
+        if self._halted or self._paused():
             return
         self._offering = asyncio.current_task()
         for outbox in self._outboxes:

@@ -18,6 +18,7 @@ from edgefer.runtime import Classifier, open_classifier
 from edgefer_device.config import Config
 from edgefer_device.faces import FaceDetector, open_detector
 from edgefer_device.mood import Mood, MoodSettings
+from edgefer_device.quality import QualitySettings, fault
 from edgefer_device.reading import Probabilities, Reader
 
 
@@ -31,10 +32,9 @@ def predict(
     """
     picture, reader = read_picture(path), Reader(classifier, manifest)
     found = detector.detect(picture)
-    rows = reader.read(picture, [face.box for face in found])
-    faces = (
-        _face(number, *pair, reader) for number, pair in enumerate(zip(found, rows, strict=True), 1)
-    )
+    chips = reader.chips(picture, [face.box for face in found])
+    rows = reader.read(chips)
+    faces = map(_face, range(1, len(found) + 1), found, chips, rows, [reader] * len(found))
     return Prediction(str(path), tuple(faces))
 
 
@@ -55,9 +55,9 @@ def describe(prediction: Prediction) -> str:
 
 
 def said(face: Face) -> str:
-    """Return what is said of a face: `happy 93 %`, or `unknown`."""
+    """Return what is said of a face: `happy 93 %`, or `unknown (blurred)`."""
     if face.label == UNKNOWN:
-        return UNKNOWN
+        return UNKNOWN if face.reason is None else f"{UNKNOWN} ({face.reason})"
     return f"{face.label} {100 * face.probabilities[face.label]:.0f} %"
 
 
@@ -73,7 +73,11 @@ def read_picture(path: Path) -> Pixels:
     return np.asarray(picture, np.uint8)
 
 
-def _face(number: int, found: Detection, row: Probabilities, reader: Reader) -> Face:
+def _face(number: int, found: Detection, chip: Pixels, row: Probabilities, reader: Reader) -> Face:
     mood = Mood(reader.labels, MoodSettings())
-    mood.update(row, 0.0)
-    return Face(number, found.box, found.score, mood.label, reader.named(row))
+    reason = fault(chip, found.box.width, found.turn, QualitySettings())
+    if reason is None:
+        mood.update(row, 0.0)
+    else:
+        mood.miss(reason, 0.0)
+    return Face(number, found.box, found.score, mood.label, reader.named(row), mood.reason)

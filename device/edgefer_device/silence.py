@@ -1,19 +1,23 @@
-"""When a live camera says nothing: what is then told instead of the last mood."""
+"""When a live camera says nothing, or must not: what is then told instead of the last mood."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from edgefer.messages import Report
 from edgefer_device.camera import Clock, Frame
 
 SILENCE_SECONDS = 2.0
 """How long no frame may come before that is told: longer than the slowest exposure by night."""
+PAUSED = "paused"
+"""The problem that is told while the camera is closed on purpose."""
 
 
 class Silence:
     """Counts the time without a frame; frames are noted in one thread and asked for in another."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, paused: Callable[[], bool] = lambda: False) -> None:
+        self._clock, self._paused = clock, paused
         # One tuple, so that another thread never sees the half of a change.
         self._last = (clock(), 0.0, 0)
         self._first: float | None = None
@@ -34,7 +38,9 @@ class Silence:
         """Return what is to be told now: nothing while frames come, else that nobody is seen."""
         came, time, number = self._last
         silent = self._clock() - came
+        if self._paused():
+            return Report(time + silent, number, (), None, None, problem=PAUSED)
         if silent < SILENCE_SECONDS:
             return None
         problem = f"the camera has given no picture for {silent:.0f} s"
-        return Report(time + silent, number, (), None, None, problem)
+        return Report(time + silent, number, (), None, None, problem=problem)

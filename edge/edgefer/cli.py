@@ -27,8 +27,17 @@ VERBS = {
         "quantize",
         "train",
     ),
-    "edgefer_convert.commands": ("convert", "edgetpu", "explain", "parity"),
-    "edgefer_device.commands": ("bench", "cameras", "doctor", "history", "predict", "run"),
+    "edgefer_convert.commands": ("convert", "edgetpu", "explain", "formats", "parity"),
+    "edgefer_device.running": ("pause", "reload", "restart", "resume", "status"),
+    "edgefer_device.commands": (
+        "bench",
+        "cameras",
+        "doctor",
+        "faces",
+        "history",
+        "predict",
+        "run",
+    ),
 }
 """The verbs by the module that holds them."""
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+UNSURE = "unsure"
+"""Why a face has no label that could be read: none is likely enough."""
+REASONS = (UNSURE, "small", "dark", "bright", "blurred", "turned")
+"""Why a face has no label: no label is likely enough, or the face is too small, too dark, too
+bright, blurred or turned away to be read."""
+
 
 class Box(msgspec.Struct, frozen=True, array_like=True):
     """A rectangle in the pixels of its frame; JSON: [left, top, width, height]."""
@@ -33,6 +39,9 @@ class Detection(msgspec.Struct, frozen=True):
     box: Box
     score: float
     """The detector's own certainty, 0..1."""
+    turn: float | None = None
+    """How far the nose stands from the middle of the eyes along their line, in distances of the
+    eyes, to the picture's right; None where the detector sees neither."""
 
 
 class Face(msgspec.Struct, frozen=True):
@@ -46,7 +55,9 @@ class Face(msgspec.Struct, frozen=True):
     label: str
     """The smoothed label, `unknown` when none is sure enough."""
     probabilities: dict[str, float]
-    """This frame's calibrated probabilities, by label."""
+    """This frame's calibrated probabilities, by label; empty where the face cannot be read."""
+    reason: str | None = None
+    """Why `label` is `unknown`, one of `REASONS`; None when it is not."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -63,6 +74,8 @@ class Report(msgspec.Struct, frozen=True):
     """Smoothed probability of `mood`, 0..1; None when there is no face."""
     problem: str | None = None
     """Why nothing can be seen, in words; None while the camera gives pictures."""
+    reason: str | None = None
+    """Why `mood` is `unknown`, one of `REASONS`; None when it is not."""
 
 
 class Prediction(msgspec.Struct, frozen=True):

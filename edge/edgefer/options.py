@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 FOLDER = click.Path(path_type=Path)
-DETECTORS = click.Choice(["haar", "blazeface"])
+DETECTORS = click.Choice(["haar", "blazeface", "blazeface-short"])
 
 data_option = click.option(
     "--data",

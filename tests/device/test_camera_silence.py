@@ -48,7 +48,7 @@ def test_silence_is_told_with_the_time_that_passes() -> None:
     assert silence.report() is None
     now[0] += 3.1
     expected = "the camera has given no picture for 5 s"
-    assert silence.report() == Report(12.0, 42, (), None, None, expected)
+    assert silence.report() == Report(12.0, 42, (), None, None, problem=expected)
     silence.note(Frame(frame.picture, 12.5, 43))
     assert silence.report() is None
     assert silence.elapsed == 5.5

@@ -22,12 +22,12 @@ from edgefer.cli import main
 from edgefer.errors import SettingsError, UnknownKey
 from edgefer.messages import Report
 from edgefer_device.board import Board, Line
-from edgefer_device.broker import parse_broker
 from edgefer_device.config import Config, load_config
 from edgefer_device.content import SHOWN_SECONDS, ContentSink, Holding
 from edgefer_device.content_actions import Actions
 from edgefer_device.content_settings import ContentSettings, Publication, Rule
 from edgefer_device.mirror import MirrorSink
+from edgefer_device.mqtt.broker import parse_broker
 from edgefer_device.sinks import open_sinks
 from edgefer_device.sinks.shared import Shared
 from live_mirror import PATIENCE, LiveMirror
@@ -363,7 +363,7 @@ def test_a_broker_that_is_away_is_tried_again_and_then_left(
         await until(lambda: bool(caplog.records))
 
     act(actions, story)
-    assert f"'lamp/set' not sent to 127.0.0.1:{port}" in caplog.text
+    assert f"'lamp/set' not sent: broker 127.0.0.1:{port} cannot be reached" in caplog.text
 
 
 def test_a_command_gets_its_words_as_they_are_and_the_mood(tmp_path: Path) -> None:

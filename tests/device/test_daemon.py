@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import aiomqtt
@@ -28,7 +29,8 @@ def command(*words: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {"PYTHONPATH": ":".join(sys.path)}
+    # A state folder that others use at the same time would be spoken of on stderr.
+    return {"PYTHONPATH": ":".join(sys.path), "XDG_STATE_HOME": tempfile.mkdtemp()}
 
 
 def ran(*words: str) -> subprocess.CompletedProcess[str]:
@@ -94,7 +96,8 @@ def test_moods_reach_the_broker_and_the_end_is_told(data: Path, broker: Mosquitt
     async def whole() -> list[str]:
         said = []
         async with aiomqtt.Client("127.0.0.1", broker.port) as client:
-            await client.subscribe("home/#")
+            await client.subscribe("home/availability")
+            await client.subscribe("home/state")
             clip, sink = data / "clips/hungry.mkv", f"mqtt://127.0.0.1:{broker.port}/home"
             words = command(f"file:{clip}", "blazeface", sink)
             process = await asyncio.create_subprocess_exec(*words, env=environment())

@@ -351,7 +351,7 @@ def test_a_broker_that_refuses_us_is_told_why(locked_broker: Mosquitto) -> None:
     assert services.check_broker(f"mqtt://mirror:right@{address}/home").level is Level.ok
     check = services.check_broker(f"mqtt://mirror:wrong@{address}/home")
     assert check.level is Level.fail
-    assert check.found == f"{address}: Not authorized"
+    assert check.found == f"{address} refuses: Not authorized"
     assert "wrong" not in f"{check.found} {check.advice}"
 
 
@@ -359,7 +359,7 @@ def test_a_broker_that_is_not_there_is_told() -> None:
     port = free_port()
     check = services.check_broker(f"mqtt://127.0.0.1:{port}/home/mirror")
     assert check.level is Level.fail
-    assert f"127.0.0.1:{port}: " in check.found
+    assert f"127.0.0.1:{port} cannot be reached: " in check.found
     assert "Connection refused" in check.found
 
 

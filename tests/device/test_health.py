@@ -198,7 +198,7 @@ def test_a_problem_that_is_told_is_the_cameras_until_a_frame_comes(clock: Clock)
     camera = frames(health)
     next(camera)
     health.report_came(report(0))
-    health.report_came(Report(2.5, 0, (), None, None, "unplugged"))
+    health.report_came(Report(2.5, 0, (), None, None, problem="unplugged"))
     assert faults(health) == ["camera"]
     assert health.state().camera.note == "unplugged"
     next(camera)
@@ -296,12 +296,31 @@ def test_a_port_in_use_is_one_clear_line() -> None:
     assert "\n" not in line
 
 
-def test_an_open_address_warns_aloud(capsys: pytest.CaptureFixture[str]) -> None:
-    async def whole() -> None:
+def test_an_open_address_asks_for_a_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def whole() -> list[int]:
         shared = Shared()
-        async with MetricsSink("0.0.0.0", 0, shared.health, shared.figures) as sink:
+        places = "0.0.0.0", 0, shared.health, shared.figures, tmp_path
+        async with MetricsSink(*places) as sink, ClientSession() as session:
             await sink.publish(report())
+            url = f"http://127.0.0.1:{sink.port}/metrics"
+            secret = (tmp_path / "page-token").read_text().strip()
+            # What a proxy on this machine passes on comes from elsewhere.
+            proxied = {"X-Forwarded-For": "192.0.2.7"}
+            answers = []
+            for headers in (
+                {},
+                proxied,
+                {**proxied, "Authorization": f"Bearer {secret}"},
+                {**proxied, "Authorization": "Bearer guessed"},
+            ):
+                async with session.get(url, headers=headers) as got:
+                    answers.append(got.status)
         await sink.__aexit__()
+        return answers
 
-    asyncio.run(whole())
-    assert capsys.readouterr().err.startswith("warning: anyone who reaches 0.0.0.0 port ")
+    assert asyncio.run(whole()) == [200, 401, 200, 401]
+    said = capsys.readouterr().err
+    assert said.startswith("metrics on 0.0.0.0 port ")
+    assert said.endswith(f"other machines need the token in {tmp_path / 'page-token'}\n")

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,15 +13,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+import msgspec
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, WSServerHandshakeError
+from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSServerHandshakeError
 from selenium.webdriver import Chrome
 
 from edgefer.errors import SettingsError, SinkError
 from edgefer.labels import FERPLUS
+from edgefer_device.config import Config
 from edgefer_device.mirror import PAGE, MirrorSink
 from edgefer_device.mirror_access import is_loopback, is_own_name, is_same_origin
 from edgefer_device.mirror_messages import History, Moment, View, encode
+from edgefer_device.mirror_settings import MirrorSettings
+from edgefer_device.mirror_token import Token
+from edgefer_device.sinks.shared import Shared
+from live_mirror import LiveMirror
 from screenshot import CHROMEDRIVER, CHROMIUM, chromium, report, resize
 
 T = TypeVar("T")
@@ -142,6 +147,59 @@ def test_when_reports_stop_the_last_mood_no_longer_stands_for_now() -> None:
     assert run(story())["view"] is None
 
 
+def test_a_page_can_pause_and_every_page_hears_of_it() -> None:
+    shared = Shared()
+
+    async def story() -> None:
+        async with MirrorSink(port=0, shared=shared) as sink:
+            await sink.publish(report("happy", 0.9))
+            async with page_of(sink) as one, page_of(sink) as other:
+                assert (await heard(other, "hello"))["view"]["mood"] == "happy"
+                for noise in ("{", '{"wish": "sing"}', "[]"):
+                    await one.send_str(noise)
+                await one.send_json({"wish": "pause"})
+                assert (await heard(other, "rest"))["paused"] is True
+                assert shared.controls.paused
+            async with page_of(sink) as late:
+                hello = await heard(late, "hello")
+                assert (hello["paused"], hello["view"]) == (True, None)
+                await late.send_json({"wish": "resume"})
+                assert (await heard(late, "rest"))["paused"] is False
+
+    run(story())
+
+
+def test_while_paused_no_moment_is_added_to_the_ribbon() -> None:
+    shared = Shared()
+    shared.controls.pause()
+
+    async def story() -> int:
+        async with MirrorSink(port=0, shared=shared) as sink, page_of(sink) as page:
+            await sink.publish(report("happy", 0.9))
+            for _ in range(2):
+                await heard(page, "tick")
+            return len(sink.history)
+
+    assert run(story()) == 0
+
+
+def test_the_page_is_told_in_the_language_that_it_asks_for() -> None:
+    async def told(accepted: str, **settings: str) -> str:
+        shared = Shared(config=Config(mirror=MirrorSettings(**settings)))  # type: ignore[arg-type]
+        headers = {"Accept-Language": accepted}
+        async with (
+            MirrorSink(port=0, shared=shared) as sink,
+            ClientSession() as session,
+            session.get(sink.url + "texts.json", headers=headers) as answer,
+        ):
+            return str((await answer.json())["moods"]["happy"])
+
+    async def story() -> list[str]:
+        return [await told("de-CH,en;q=0.5"), await told("de", language="zh"), await told("fr")]
+
+    assert run(story()) == ["fröhlich", "高兴", "happy"]
+
+
 # --- slow and strange clients ------------------------------------------------
 
 
@@ -258,15 +316,64 @@ def test_the_page_is_announced_once_it_can_be_opened(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == f"mirror page: {url}\n"
 
 
-def test_an_open_address_warns_aloud(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_open_address_asks_others_for_a_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = Shared(config=Config(state=str(tmp_path)))
+    elsewhere = {"X-Forwarded-For": "192.0.2.7"}
+
     async def story() -> None:
-        async with MirrorSink("0.0.0.0", port=0):
-            pass
+        async with MirrorSink("0.0.0.0", port=0, shared=shared) as sink:
+            secret = (tmp_path / "page-token").read_text().strip()
+            here = f"http://127.0.0.1:{sink.port}/"
+            assert sink.address.endswith(f":{sink.port}/?token={secret}")
+            assert shared.page == sink.address
+
+            async def status(session: ClientSession, path: str, **headers: str) -> int:
+                async with session.get(here + path, headers={**elsewhere, **headers}) as answer:
+                    return answer.status
+
+            async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+                for path in ("", "mirror.js", "healthz", "week.json", "?token=guessed"):
+                    assert await status(session, path) == 401
+                with pytest.raises(WSServerHandshakeError, match="401"):
+                    await session.ws_connect(here + "ws", headers=elsewhere)
+                # The token is taken out of the address, and a cookie stands for it from then on.
+                async with session.get(f"{here}?token={secret}", headers=elsewhere) as answer:
+                    assert (answer.status, str(answer.url)) == (200, here)
+                    left = answer.history[0].headers["Set-Cookie"]
+                assert "HttpOnly" in left
+                assert "SameSite=Strict" in left
+                assert [await status(session, path) for path in ("", "mirror.js")] == [200, 200]
+                async with session.ws_connect(here + "ws", headers=elsewhere) as page:
+                    assert (await heard(page, "hello"))["paused"] is False
+            async with ClientSession() as session:
+                assert await status(session, "metrics", Authorization=f"Bearer {secret}") == 200
+                async with session.get(here) as answer:  # at the machine itself
+                    assert answer.status == 200
 
     run(story())
-    announced, warned = capsys.readouterr().err.splitlines()
+    announced, where = capsys.readouterr().err.splitlines()
     assert announced.startswith(f"mirror page: http://{socket.gethostname()}:")
-    assert warned.startswith("warning: anyone who reaches 0.0.0.0")
+    assert where.startswith(f"other machines need the token in {tmp_path / 'page-token'};")
+    assert (tmp_path / "page-token").read_text().strip() not in announced + where
+
+
+def test_the_token_is_kept_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    secret = Token.of(tmp_path / "state").secret
+    assert len(secret) == 32
+    assert Token.of(tmp_path / "state").secret == secret
+    assert (tmp_path / "state" / "page-token").stat().st_mode & 0o777 == 0o600
+    assert Token.of(tmp_path / "other").secret != secret
+
+
+def test_a_token_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "page-token").write_text("1234\n")
+    with pytest.raises(SinkError, match="too short for a token"):
+        Token.of(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(SinkError, match="cannot be kept: File exists"):
+        Token.of(tmp_path / "file")
 
 
 def test_loopback() -> None:
@@ -311,32 +418,6 @@ def test_scripts_are_type_checked_and_never_name_another_host(script: Path) -> N
 
 
 # --- Chromium ----------------------------------------------------------------
-
-
-class LiveMirror:
-    """A mirror on a loop of its own, so that a test may block on the browser."""
-
-    def __init__(self, port: int = 0) -> None:
-        self.sink = MirrorSink(port=port)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="live mirror")
-
-    def __enter__(self) -> LiveMirror:
-        self._thread.start()
-        self._wait(self.sink.__aenter__())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._wait(self.sink.__aexit__(None, None, None))
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(PATIENCE)
-        self._loop.close()
-
-    def publish(self, mood: str | None, confidence: float | None = None) -> None:
-        self._wait(self.sink.publish(report(mood, confidence)))
-
-    def _wait(self, story: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(story, self._loop).result(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -399,6 +480,93 @@ def test_page_says_when_it_is_not_sure_and_when_no_one_is_there(browser: Chrome)
         assert (state(browser), read(browser, "#detail")) == ("unsure", "")
         wait_for(browser, "no one in view", lambda: mirror.publish(None))
         assert (state(browser), read(browser, "#detail")) == ("nobody", "")
+
+
+@needs_chromium
+def test_page_says_why_it_is_not_sure(browser: Chrome) -> None:
+    with LiveMirror() as mirror:
+        browser.get(mirror.sink.url)
+        dark = msgspec.structs.replace(report("unknown", 0.3), reason="dark")
+        wait_for(browser, "not sure", lambda: mirror.tell(dark))
+        assert read(browser, "#detail") == "too dark"
+
+
+@needs_chromium
+def test_the_camera_is_paused_by_button_and_by_key(browser: Chrome) -> None:
+    shared = Shared()
+    with LiveMirror(shared) as mirror:
+        browser.get(mirror.sink.url)
+        wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
+        assert read(browser, "#pause") == "Pause"
+        browser.execute_script("document.querySelector('#pause').click()")
+        wait_for(browser, "paused", lambda: mirror.publish("happy", 0.9))
+        assert shared.controls.paused
+        assert (state(browser), read(browser, "#pause")) == ("paused", "Resume")
+        assert read(browser, "#detail") == "the camera is closed"
+        assert read(browser, "#notice") == "Nothing is read now: the camera is closed."
+        browser.find_element("css selector", "body").send_keys("p")
+        wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
+        assert not shared.controls.paused
+        assert "No picture leaves this device" in read(browser, "#notice")
+
+
+@needs_chromium
+def test_a_pause_outlives_the_server_on_the_page(browser: Chrome) -> None:
+    shared = Shared()
+    with LiveMirror(shared) as mirror:
+        browser.get(mirror.sink.url)
+        shared.controls.pause()
+        wait_for(browser, "paused")
+    wait_for(browser, "connection lost")
+    assert browser.execute_script("return document.querySelector('#pause').hidden")
+    with LiveMirror(shared, port=mirror.sink.port):
+        wait_for(browser, "paused")
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("language", "word", "button", "tag"),
+    [("de", "fröhlich", "Pause", "de"), ("es", "alegría", "Pausar", "es"),
+     ("zh", "高兴", "暂停", "zh-Hans")],
+)  # fmt: skip
+def test_the_page_speaks_the_language_that_is_configured(
+    browser: Chrome, language: str, word: str, button: str, tag: str
+) -> None:
+    shared = Shared(config=Config(mirror=MirrorSettings(language=language, name="Anna")))
+    with LiveMirror(shared) as mirror:
+        browser.get(mirror.sink.url)
+        wait_for(browser, word, lambda: mirror.publish("happy", 0.9))
+        assert read(browser, "#pause") == button
+        assert browser.execute_script("return document.documentElement.lang") == tag
+        assert "Anna" in read(browser, "#greeting")
+        assert "Expressions" not in read(browser, "#notice")
+
+
+@needs_chromium
+def test_whoever_comes_is_greeted_unless_that_is_off(browser: Chrome) -> None:
+    def shown() -> bool:
+        script = "return document.querySelector('#greeting').hasAttribute('data-shown')"
+        return bool(browser.execute_script(script))
+
+    for wanted in (True, False):
+        shared = Shared(config=Config(mirror=MirrorSettings(greeting=wanted, name="Anna")))
+        with LiveMirror(shared) as mirror:
+            browser.get(mirror.sink.url)
+            wait_for(browser, "no one in view", lambda: mirror.publish(None))
+            assert not shown()
+            wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
+            assert shown() == wanted
+
+
+@needs_chromium
+def test_the_night_is_when_it_is_configured_to_be(browser: Chrome) -> None:
+    for evening, morning, night in (("00:00", "23:59", True), ("00:00", "00:00", False)):
+        settings = MirrorSettings(evening=evening, morning=morning)
+        with LiveMirror(Shared(config=Config(mirror=settings))) as mirror:
+            browser.get(mirror.sink.url)
+            wait_for(browser, "no picture")
+            script = "return document.body.hasAttribute('data-night')"
+            assert browser.execute_script(script) == night
 
 
 @needs_chromium
@@ -514,7 +682,9 @@ def test_everything_fits_the_glass(browser: Chrome, size: tuple[int, int]) -> No
             assert overlapping(browser) == []
 
 
-PIECES = "['#clock', '#date', '#halo', '#mood', '#detail', '#ribbon', '#notice']"
+PIECES = json.dumps(
+    ["#clock", "#date", "#greeting", "#halo", "#mood", "#detail", "#ribbon", "#notice", "#pause"]
+)
 
 
 def outside(browser: Chrome) -> list[str]:

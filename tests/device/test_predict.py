@@ -54,7 +54,7 @@ def test_a_picture_without_a_face_has_none(photo: Path) -> None:
 
 def test_a_prediction_reads_well(photo: Path) -> None:
     assert describe(read(photo, *HAPPY)) == f"{photo}: happy 94 %, happy 94 %"
-    assert describe(read(photo, *TORN, faces=(FACES[0],))) == f"{photo}: unknown"
+    assert describe(read(photo, *TORN, faces=(FACES[0],))) == f"{photo}: unknown (unsure)"
     assert describe(read(photo, *HAPPY, faces=())) == f"{photo}: no face"
 
 

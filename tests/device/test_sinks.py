@@ -8,15 +8,16 @@ import os
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgefer.errors import SettingsError, SinkError
 from edgefer.messages import Box, Face, Report
-from edgefer_device.broker import Broker, parse_broker
 from edgefer_device.console import ConsoleSink, describe
 from edgefer_device.jsonl import JsonLinesSink
 from edgefer_device.mirror import MirrorSink
-from edgefer_device.mqtt import MqttSink
+from edgefer_device.mqtt.broker import Broker, parse_broker
+from edgefer_device.mqtt.sink import MqttSink
 from edgefer_device.sink import Sink
 from edgefer_device.sinks import open_sink
 
@@ -98,6 +99,7 @@ def test_json_lines_has_one_object_a_report(tmp_path: Path) -> None:
         "mood": None,
         "confidence": None,
         "problem": None,
+        "reason": None,
     }
     assert second["faces"] == [
         {
@@ -106,6 +108,7 @@ def test_json_lines_has_one_object_a_report(tmp_path: Path) -> None:
             "score": 0.9,
             "label": "happy",
             "probabilities": {"happy": 0.75, "sad": 0.25},
+            "reason": None,
         }
     ]
     assert third["frame"] == 2
@@ -136,6 +139,8 @@ def test_the_console_says_each_mood_once(capfd: pytest.CaptureFixture[str]) -> N
 def test_a_line_for_people_reads_well() -> None:
     assert describe(report(123, "happy", 0.874)) == "   12.3 s  happy      87 %  (1 face)"
     assert describe(report(5)) == "    0.5 s  no face"
+    dark = msgspec.structs.replace(report(5, "unknown"), reason="dark")
+    assert describe(dark) == "    0.5 s  unknown   dark    (1 face)"
 
 
 def test_a_pipe_that_nobody_reads_holds_up_only_its_own_sink(

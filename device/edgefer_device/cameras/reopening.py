@@ -44,6 +44,8 @@ class Reopening:
         self._changing = threading.Lock()
         self._wait = BACKOFF_SECONDS[0]
         self._lost: float | None = None
+        self.tries = 0
+        """How often it was tried to open the camera again: work, though no frame comes of it."""
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames until `close`, or until the camera ends by itself."""
@@ -81,6 +83,7 @@ class Reopening:
         """Wait and try until the camera opens; None once closed."""
         while not self._closed.wait(self._wait):
             self._wait = min(2 * self._wait, BACKOFF_SECONDS[1])
+            self.tries += 1
             try:
                 camera = self._reopen()
             except CameraError as exc:

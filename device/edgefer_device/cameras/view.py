@@ -86,6 +86,11 @@ class Viewed:
         self._camera, self._view = camera, view
         self.live = camera.live
 
+    @property
+    def tries(self) -> int:
+        """As the camera's, where it opens again by itself."""
+        return int(getattr(self._camera, "tries", 0))
+
     def frames(self) -> Iterator[Frame]:
         """Yield the camera's frames, turned; raise `CameraError` where the crop does not fit."""
         for frame in self._camera.frames():

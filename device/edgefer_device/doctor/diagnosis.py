@@ -69,7 +69,7 @@ def _named(config: Config) -> Iterator[Look]:
     for uri in config.sinks:
         scheme, _, place = uri.partition(":")
         if scheme in ("mqtt", "mqtts"):
-            yield "broker", partial(services.check_broker, uri)
+            yield "broker", partial(services.check_broker, uri, config.mqtt)
         if scheme == "jsonl" and not place.startswith("-"):
             folder = Path(place.partition("?")[0]).parent
             yield "jsonl", partial(services.writable, "jsonl", folder)

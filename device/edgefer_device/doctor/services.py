@@ -6,9 +6,13 @@ import asyncio
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgefer.errors import SettingsError
 from edgefer_device.doctor.check import Check, fail, ok, user, warn
+
+if TYPE_CHECKING:
+    from edgefer_device.mqtt.settings import MqttSettings
 
 SECONDS = 3.0
 """How long a broker may take to answer."""
@@ -16,36 +20,29 @@ SPARE_MB = 100
 """Free space under which a disk counts as nearly full."""
 
 
-def check_broker(uri: str) -> Check:
+def check_broker(uri: str, settings: MqttSettings | None = None) -> Check:
     """A broker answers and lets us in; nothing is published there."""
     try:
         import aiomqtt
 
-        from edgefer_device.broker import parse_broker
+        from edgefer_device.mqtt.broker import parse_broker
+        from edgefer_device.mqtt.connection import connection, refusal
 
-        broker = parse_broker(uri)
+        broker = parse_broker(uri, settings)
     except SettingsError as exc:
         return fail("broker", str(exc), "mend the address")
     except ImportError as exc:
         return fail("broker", f"{exc.name} is missing", "run: pip install 'edgefer[device]'")
 
     async def greet() -> None:
-        async with aiomqtt.Client(
-            broker.host,
-            broker.port,
-            username=broker.user,
-            password=broker.password,
-            timeout=SECONDS,
-        ):
+        async with connection(broker, timeout=SECONDS):
             """Being let in is all."""
 
     try:
         asyncio.run(greet())
     except aiomqtt.MqttError as exc:
-        # The text of a refusal is `[code:135] Not authorized`.
-        why = str(exc).rpartition("] ")[2]
         advice = "start it, or check host, port, user and password"
-        return fail("broker", f"{broker.name}: {why}", advice)
+        return fail("broker", f"{broker.name} {refusal(exc)}", advice)
     return ok("broker", f"{broker.name} lets us in")
 
 

@@ -39,6 +39,15 @@ export class Connection {
     if (!this.socket) this.open();
   }
 
+  /**
+   * Tell the server something; while there is none, nothing is told.
+   *
+   * @param {object} wish
+   */
+  tell(wish) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(wish));
+  }
+
   /** @param {string} text */
   #hear(text) {
     this.wait = FIRST_WAIT;

@@ -7,11 +7,11 @@ import { AT_REST, blend, css } from "./moods.js";
 /** @typedef {import("./moods.js").Colour} Colour */
 
 // Strands, frames and pixels are what the halo costs, and a Raspberry Pi has other work.
-const STRANDS = 32;
-const CORNERS = 120; // of one strand's polygon: finer cannot be told from a curve
-const PAUSE = 52; // ms between frames: the waves move a pixel or two in it
-const LONG_PAUSE = 180; // ms, while nobody looks and hardly anything moves
-const LARGEST = 760; // pixels a side: the light is soft, so larger screens scale it up
+const STRANDS = 20;
+const CORNERS = 96; // of one strand's polygon: finer cannot be told from a curve
+const PAUSE = 120; // ms between frames: the waves move a pixel or two in it
+const LONG_PAUSE = 250; // ms, while nobody looks and hardly anything moves
+const LARGEST = 480; // pixels a side: the light is soft, so larger screens scale it up
 const RADIUS = 0.37; // of the canvas's side
 const TURN = 2 * Math.PI;
 const MELT = 0.9; // seconds in which an old mood's gesture fades to a third
@@ -19,7 +19,6 @@ const MELT = 0.9; // seconds in which an old mood's gesture fades to a third
 export class Halo {
   /** @param {HTMLElement} element */
   constructor(element) {
-    this.glow = /** @type {HTMLElement} */ (element.querySelector(".glow"));
     const canvas = /** @type {HTMLCanvasElement} */ (element.querySelector("canvas"));
     this.canvas = canvas;
     this.pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -89,29 +88,17 @@ export class Halo {
     const { pen, canvas } = this;
     const side = canvas.width;
     const layers = this.#layers();
-    this.#breathe(time);
     pen.clearRect(0, 0, side, side);
     pen.globalCompositeOperation = "lighter"; // light adds up where strands cross
-    pen.lineWidth = Math.max(1, side / 470);
+    pen.lineWidth = Math.max(1, side / 330);
     pen.strokeStyle = this.#paint(layers, time);
     const light = layers.reduce((sum, { look, weight }) => sum + look.light * weight, 0);
     for (let strand = 0; strand < STRANDS; strand++) {
       const place = strand / (STRANDS - 1);
       // The middle strands are the brightest, so that the band has no edge.
-      pen.globalAlpha = light * (0.06 + 0.34 * Math.sin(Math.PI * place) ** 2);
+      pen.globalAlpha = light * (0.1 + 0.5 * Math.sin(Math.PI * place) ** 2);
       this.#trace(layers, place, time);
     }
-  }
-
-  /**
-   * The glow behind breathes in the same frames: of its own it would draw sixty a second.
-   *
-   * @param {number} time  seconds
-   */
-  #breathe(time) {
-    const breath = breathAt(time);
-    this.glow.style.opacity = String(0.72 + 0.28 * breath);
-    this.glow.style.transform = `scale(${1.01 + 0.035 * breath})`;
   }
 
   /** @returns {{ look: Look, weight: number }[]} */
@@ -178,7 +165,7 @@ function breathAt(time) {
  * @param {number} time  seconds
  */
 function wave(look, angle, place, time) {
-  const beat = time * 0.55 * look.pace;
+  const beat = time * 0.32 * look.pace;
   const lean = look.weave * place;
   const one = Math.sin(look.lobes * angle + beat + lean);
   const other = Math.sin((look.lobes + 1) * angle - 0.7 * beat + 1.6 * lean + 1);

@@ -10,6 +10,7 @@
  * @property {string | null} mood  null: no face
  * @property {number | null} confidence  0..1
  * @property {number} faces
+ * @property {string} [reason]  why the mood is unknown
  *
  * @typedef {object} Tick
  * @property {"tick"} type
@@ -24,6 +25,17 @@
  * @property {"content"} type
  * @property {Line | null} line  null: there is none
  *
+ * @typedef {object} Rest
+ * @property {"rest"} type
+ * @property {boolean} paused  the camera is closed, and nothing is read
+ *
+ * @typedef {object} Settings
+ * @property {string} language  a code, or auto
+ * @property {boolean} greeting  whether to greet
+ * @property {string} name  whom to greet
+ * @property {string} evening  HH:MM, from when it is night
+ * @property {string} morning  HH:MM, until when
+ *
  * @typedef {object} Hello
  * @property {"hello"} type
  * @property {number} now  server seconds
@@ -32,8 +44,10 @@
  * @property {Moment[]} history  oldest first
  * @property {Content} content
  * @property {number} kept_days  days for which shares of moods are kept; 0: none
+ * @property {boolean} paused
+ * @property {Settings} settings
  *
- * @typedef {(View & {type: "view"}) | Tick | Content | Hello} Message
+ * @typedef {(View & {type: "view"}) | Tick | Content | Rest | Hello} Message
  */
 
 /**

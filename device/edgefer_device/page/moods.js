@@ -1,6 +1,8 @@
 // @ts-check
 /** How each mood looks: two colours, and the gesture of its halo. The labels come from the server. */
 
+import { wordOf } from "./texts.js";
+
 /**
  * @typedef {[red: number, green: number, blue: number]} Colour  0..255
  *
@@ -34,15 +36,12 @@ export const AT_REST = look([104, 118, 132], [44, 50, 64], {
   sway: 0.02, lobes: 2, pace: 0.4, weave: 0.8, light: 0.5,
 });
 
-/** @type {Record<string, string>} */
-const WORDS = { unknown: "not sure" };
-
 /**
  * @param {string} mood
  * @returns {string}
  */
 export function wordFor(mood) {
-  return WORDS[mood] ?? mood;
+  return wordOf("moods", mood);
 }
 
 /**

@@ -2,6 +2,7 @@
 /** The ribbon: the last minutes from left to right, coloured by mood, as wide as it was sure. */
 
 import { AT_REST, blend, css, lookFor, wordFor } from "./moods.js";
+import { text, widthOf } from "./texts.js";
 
 /** @typedef {import("./messages.js").Moment} Moment */
 /** @typedef {import("./moods.js").Colour} Colour */
@@ -113,7 +114,7 @@ export class Ribbon {
     const step = [1, 2, 5, 10, 30, 60].find((each) => minutes / each <= room) ?? minutes;
     this.ticks.replaceChildren();
     for (let ago = 0; ago <= minutes; ago += step) {
-      this.ticks.append(mark(ago ? `${ago} min` : "now", 1 - ago / minutes));
+      this.ticks.append(mark(ago ? text("minutes", { minutes: ago }) : text("now"), 1 - ago / minutes));
     }
   }
 
@@ -125,7 +126,7 @@ export class Ribbon {
     const second = this.names.clientWidth / this.span; // pixels
     this.names.replaceChildren();
     for (const { mood, from, to } of runs) {
-      if (mood === null || (to - from) * second < wordFor(mood).length * letter) continue;
+      if (mood === null || (to - from) * second < widthOf(wordFor(mood)) * letter) continue;
       const label = mark(wordFor(mood), ((from + to) / 2 - start) / this.span);
       label.style.color = css(lookFor(mood).near);
       this.names.append(label);
@@ -140,12 +141,12 @@ function colourOf(mood) {
 }
 
 /**
- * @param {string} text
+ * @param {string} words
  * @param {number} share  of the ribbon's width, 0..1
  */
-function mark(text, share) {
+function mark(words, share) {
   const element = document.createElement("span");
-  element.textContent = text;
+  element.textContent = words;
   element.style.left = `${100 * share}%`;
   return element;
 }
@@ -165,6 +166,12 @@ function runsOf(moments) {
   return runs;
 }
 
+/** @param {number} seconds */
+function timeOf(seconds) {
+  const minutes = Math.round(seconds / 60);
+  return minutes ? text("minutes", { minutes }) : text("under_minute");
+}
+
 /** @param {{ mood: string | null, from: number, to: number }[]} runs */
 function spoken(runs) {
   /** @type {Map<string, number>} */
@@ -175,6 +182,6 @@ function spoken(runs) {
   const shares = [...seconds]
     .filter(([, held]) => held >= 30)
     .sort(([, a], [, b]) => b - a)
-    .map(([mood, held]) => `${wordFor(mood)} ${Math.round(held / 60) || "under 1"} min`);
-  return `The last minutes: ${shares.join(", ") || "nothing yet"}`;
+    .map(([mood, held]) => `${wordFor(mood)} ${timeOf(held)}`);
+  return text("ribbon", { shares: shares.join(", ") || text("ribbon_empty") });
 }

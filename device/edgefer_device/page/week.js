@@ -2,6 +2,7 @@
 /** The weekly view: the last seven days by the hour, opened by the key W or by touch. */
 
 import { css, lookFor, wordFor } from "./moods.js";
+import { text } from "./texts.js";
 
 /**
  * What the server says, as week.py declares it.
@@ -63,7 +64,7 @@ export class Week {
       if (!answer.ok) throw new Error(answer.statusText);
       this.#show(await answer.json());
     } catch {
-      this.words.textContent = "The week cannot be read now.";
+      this.words.textContent = text("week_unreadable");
     }
   }
 
@@ -82,7 +83,7 @@ export class Week {
   /** @param {Shares} shares */
   #show(shares) {
     const seen = Object.keys(shares.minutes).length > 0;
-    this.words.textContent = seen ? "" : "Nothing yet: the first minutes will stand here.";
+    this.words.textContent = seen ? "" : text("week_empty");
     this.#fill(seen ? shares : NOTHING);
   }
 
@@ -129,7 +130,12 @@ function hourOf(seen, hour) {
   const light = Math.min(1, seen.minutes / FULL);
   box.style.setProperty("--mood", css(lookFor(seen.mood).near));
   box.style.setProperty("--light", String(0.25 + 0.75 * light));
-  const words = `${hour}:00, ${wordFor(seen.mood)} ${percent(seen.share)} of ${time(seen.minutes)}`;
+  const words = text("week_hour", {
+    hour: `${hour}:00`,
+    mood: wordFor(seen.mood),
+    share: percent(seen.share),
+    time: time(seen.minutes),
+  });
   box.title = words;
   const spoken = document.createElement("span");
   spoken.textContent = words;
@@ -158,9 +164,10 @@ function percent(share) {
 
 /** @param {number} minutes */
 function time(minutes) {
-  if (minutes < 1) return "under 1 min";
+  if (minutes < 1) return text("under_minute");
   const [hours, rest] = [Math.floor(Math.round(minutes) / 60), Math.round(minutes) % 60];
-  return hours ? `${hours} h ${String(rest).padStart(2, "0")}` : `${rest} min`;
+  if (!hours) return text("minutes", { minutes: rest });
+  return text("hours", { hours, minutes: String(rest).padStart(2, "0") });
 }
 
 /**

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edgefer.errors import SettingsError
 from edgefer_device.address import parse_address
 from edgefer_device.config import Config
+from edgefer_device.controls import Controls
 from edgefer_device.history_settings import FILE
 from edgefer_device.sink import Sink
 from edgefer_device.sinks.health import Health
@@ -25,6 +26,7 @@ FORMS = {
     "console": "console:",
     "jsonl": "jsonl:PATH[?max_mb=10&keep=5] or jsonl:- for standard output",
     "mqtt": "mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC",
+    "mqtts": "mqtts://[USER:PASSWORD@]HOST[:PORT]/TOPIC",
     "mirror": "mirror:[HOST:PORT]",
     "metrics": "metrics:[HOST:PORT]",
     "webhook": "webhook:https://HOST/PATH",
@@ -39,13 +41,16 @@ KEEP = 5
 """Full files of JSON lines that are kept beside the one being written."""
 
 
-def open_sinks(config: Config, health: Health | None = None) -> list[Sink]:
+def open_sinks(
+    config: Config, health: Health | None = None, shared: Shared | None = None
+) -> list[Sink]:
     """Return all sinks that a configuration asks for, each of them watched by `health`.
 
-    Beside those in `sinks` these are the history and the rules of content, where they are
-    configured, and what counts the figures for whoever serves them. Raises `SettingsError`.
+    Beside those in `sinks` these are the history, the rules of content and the screen, where
+    they are configured, and what counts the figures for whoever serves them. Raises
+    `SettingsError`.
     """
-    shared = _shared(config, health or Health())
+    shared = shared or share(config, health or Health())
     sinks = [
         shared.health.watch_sink(uri.partition(":")[0], open_sink(uri, shared))
         for uri in config.sinks
@@ -57,6 +62,10 @@ def open_sinks(config: Config, health: Health | None = None) -> list[Sink]:
         sinks.append(shared.health.watch_sink("history", history))
     if config.content.rule:
         sinks.append(shared.health.watch_sink("content", _content(config, shared)))
+    if config.screen.tool != "none":
+        from edgefer_device.screen import ScreenSink
+
+        sinks.append(shared.health.watch_sink("screen", ScreenSink(config.screen)))
     return [*sinks, shared.figures]
 
 
@@ -70,11 +79,11 @@ def open_sink(uri: str, shared: Shared | None = None) -> Sink:
     shared = shared or Shared()
     if address.scheme == "jsonl":
         return _jsonl(uri, address.place, address.options)
-    if address.scheme == "mqtt":
-        from edgefer_device.broker import parse_broker
-        from edgefer_device.mqtt import MqttSink
+    if address.scheme in ("mqtt", "mqtts"):
+        from edgefer_device.mqtt.broker import parse_broker
+        from edgefer_device.mqtt.sink import MqttSink
 
-        return MqttSink(parse_broker(uri))
+        return MqttSink(parse_broker(uri, shared.config.mqtt), shared)
     if address.scheme == "mirror":
         from edgefer_device.mirror import MirrorSink
 
@@ -83,7 +92,8 @@ def open_sink(uri: str, shared: Shared | None = None) -> Sink:
         from edgefer_device.sinks.status_pages import MetricsSink
 
         place = _host_and_port(uri, address.place, METRICS_PLACE)
-        return MetricsSink(*place, shared.health, shared.figures)
+        state = state_folder(shared.config.state)
+        return MetricsSink(*place, shared.health, shared.figures, state)
     if address.scheme == "webhook":
         from edgefer_device.sinks.webhook import WebhookSink
 
@@ -103,18 +113,19 @@ def history_store(config: Config) -> Store:
     return Store(state_folder(config.state) / FILE)
 
 
-def _shared(config: Config, health: Health) -> Shared:
+def share(config: Config, health: Health, controls: Controls | None = None) -> Shared:
+    """Return what the sinks of a configuration have in common."""
     keep = config.history.keep_days
-    return Shared(health, store=history_store(config) if keep else None, keep_days=keep)
+    return Shared(health, history_store(config) if keep else None, keep, controls, config)
 
 
 def _content(config: Config, shared: Shared) -> Sink:
-    from edgefer_device.broker import parse_broker
     from edgefer_device.content import ContentSink
     from edgefer_device.content_actions import Actions
+    from edgefer_device.mqtt.broker import is_broker, parse_broker
 
-    broker = next((uri for uri in config.sinks if uri.startswith("mqtt:")), None)
-    actions = Actions(None if broker is None else parse_broker(broker))
+    broker = next((uri for uri in config.sinks if is_broker(uri)), None)
+    actions = Actions(None if broker is None else parse_broker(broker, config.mqtt))
     return ContentSink(config.content, shared.board, actions)
 
 

@@ -24,6 +24,8 @@ INFERENCE_SECONDS = 5.0
 """How long a frame may wait for its report."""
 SINK_SECONDS = 10.0
 """How long a sink may hold one report."""
+FADING = 0.1
+"""What the newest frame weighs in the mean time of an analysis."""
 REMEMBERED = 64
 """Frames whose time of capture is kept until their report comes."""
 
@@ -77,6 +79,11 @@ class Pulse:
         if self._asked is None:
             self._asked = self._clock()
 
+    def again(self) -> None:
+        """What was asked for is asked for from now on: the time before does not count."""
+        if self._asked is not None:
+            self._asked = self._clock()
+
     def done(self) -> None:
         """It was given."""
         self._given, self._asked = self._clock(), None
@@ -93,11 +100,7 @@ class Pulse:
 
 
 class Health:
-    """Knows how every part of one daemon is.
-
-    `paused` may be set while the camera is closed on purpose: camera and inference
-    are then well, whatever they do.
-    """
+    """Knows how every part of one daemon is."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -106,9 +109,25 @@ class Health:
         self._sinks: dict[str, WatchedSink] = {}
         self._taken: dict[int, float] = {}
         self._problem: str | None = None
-        self.paused = False
+        self._paused = False
         self.frames = 0
         """Frames that the camera has given."""
+        self.analysed = 0
+        """Reports that the inference has made."""
+        self.inference_ms: float | None = None
+        """Milliseconds that the last frames took to analyse, a mean that forgets; None before."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether the camera is closed on purpose: it and the inference are then well."""
+        return self._paused
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        self._paused = paused
+        self._problem = None
+        self._camera.again()
+        self._inference.again()
 
     def watch(self, camera: Camera) -> Camera:
         """Return the camera, its frames counted and timed."""
@@ -137,15 +156,21 @@ class Health:
         while len(self._taken) > REMEMBERED:
             del self._taken[next(iter(self._taken))]
 
+    def inference_took(self, seconds: float) -> None:
+        """A frame was analysed in so many seconds."""
+        fresh, before = 1000 * seconds, self.inference_ms
+        self.inference_ms = fresh if before is None else before + FADING * (fresh - before)
+
     def report_came(self, report: Report) -> float | None:
         """A report came; return the seconds since its frame was captured.
 
         One that tells of a problem was not made by the inference: it speaks of the camera.
         """
         if report.problem is not None:
-            self._problem = report.problem
+            self._problem = None if self._paused else report.problem
             return None
         self._inference.done()
+        self.analysed += 1
         taken = self._taken.get(report.frame)
         return None if taken is None else self._clock() - taken
 

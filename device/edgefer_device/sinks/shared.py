@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgefer_device.board import Board
+from edgefer_device.config import Config
+from edgefer_device.controls import Controls
 from edgefer_device.sinks.health import Health
 from edgefer_device.sinks.prometheus import Figures
 
@@ -13,15 +15,26 @@ if TYPE_CHECKING:
 
 
 class Shared:
-    """One daemon's health, figures, line of content and history.
+    """One daemon's health, figures, controls, line of content and history.
 
-    `store` is where the history is kept for `keep_days` days; None where none is.
+    `config` is what they were chosen from, or the defaults; `store` is where the history is
+    kept for `keep_days` days; None where none is.
     """
 
     def __init__(
-        self, health: Health | None = None, store: Store | None = None, keep_days: int = 0
+        self,
+        health: Health | None = None,
+        store: Store | None = None,
+        keep_days: int = 0,
+        controls: Controls | None = None,
+        config: Config | None = None,
     ) -> None:
         self.health = health or Health()
+        self.controls = controls or Controls()
+        self.config = config or Config()
         self.figures = Figures(self.health)
         self.board = Board()
         self.store, self.keep_days = store, keep_days
+        self.page: str | None = None
+        """The address of the mirror page while it is served, with its token where it asks for
+        one: for those who may know it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 import msgspec
 from aiohttp import web
@@ -11,9 +12,11 @@ from typing_extensions import Self
 
 from edgefer.messages import Report
 from edgefer_device.mirror_access import add_headers, guard, is_loopback
+from edgefer_device.mirror_token import FILE, Token
 from edgefer_device.sinks.health import Health
 from edgefer_device.sinks.listening import check_port, listen
 from edgefer_device.sinks.prometheus import Figures, exposition
+from edgefer_device.state import state_folder
 
 
 def status_routes(health: Health, figures: Figures) -> list[web.RouteDef]:
@@ -37,22 +40,29 @@ def status_routes(health: Health, figures: Figures) -> list[web.RouteDef]:
 class MetricsSink:
     """Serves the status pages alone, for daemons without a mirror."""
 
-    def __init__(self, host: str, port: int, health: Health, figures: Figures) -> None:
-        """Remember where to listen; port 0 takes any free one. Raises `SettingsError`."""
+    def __init__(
+        self, host: str, port: int, health: Health, figures: Figures, state: Path | None = None
+    ) -> None:
+        """Remember where to listen; port 0 takes any free one. Raises `SettingsError`.
+
+        In the folder `state` lies the token that other machines must show.
+        """
         check_port(port, "metrics")
         self.host, self.port = host, port
+        self._state = state or state_folder(None)
         self._routes = status_routes(health, figures)
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
-        application = web.Application(middlewares=[guard(self.host)])
+        token = None if is_loopback(self.host) else Token.of(self._state)
+        application = web.Application(middlewares=[guard(self.host, token)])
         application.on_response_prepare.append(add_headers)
         application.add_routes(self._routes)
         self._runner = await listen(application, self.host, self.port, "metrics")
         self.port = self._runner.addresses[0][1]
-        if not is_loopback(self.host):
-            warning = f"anyone who reaches {self.host} port {self.port} can read the moods"
-            print(f"warning: {warning}: metrics ask for no password", file=sys.stderr, flush=True)
+        if token is not None:
+            where = f"metrics on {self.host} port {self.port}: other machines need the token in"
+            print(f"{where} {self._state / FILE}", file=sys.stderr, flush=True)
         return self
 
     async def __aexit__(self, *_: object) -> None:

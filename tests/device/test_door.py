@@ -1,0 +1,237 @@
+"""The daemon's own door: who is answered, and what is said."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from edgefer.errors import SinkError
+from edgefer_device.door import FILE, Door, ask, find_folder, short
+from edgefer_device.sinks.health import Part
+from edgefer_device.status import Status, duration, headline, resident_mb, show
+
+
+async def asked(folder: Path, question: str, value: float | None = None) -> Any:
+    return await asyncio.to_thread(ask, folder, question, value)
+
+
+def test_a_question_is_answered_and_only_its_owner_may_ask(tmp_path: Path) -> None:
+    async def whole() -> None:
+        heard: list[float | None] = []
+        async with Door(tmp_path / "state", {"pause": heard.append, "status": lambda _: "well"}):
+            assert await asked(tmp_path / "state", "status") == "well"
+            assert await asked(tmp_path / "state", "pause", 0.5) is None
+            mode = (tmp_path / "state" / FILE).stat().st_mode
+            assert (stat.S_IMODE(mode), heard) == (0o600, [0.5])
+        assert list((tmp_path / "state").iterdir()) == []
+
+    asyncio.run(whole())
+
+
+def test_a_path_longer_than_a_sockets_works(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100) / ("y" * 100)
+
+    async def whole() -> None:
+        async with Door(deep, {"status": lambda _: 7}):
+            assert await asked(deep, "status") == 7
+
+    asyncio.run(whole())
+
+
+def test_what_is_unknown_or_refused_is_one_line(tmp_path: Path) -> None:
+    def refuse(_: float | None) -> None:
+        raise ValueError("threshold must be 0.05 to 0.95, got 7")
+
+    async def whole() -> None:
+        async with Door(tmp_path, {"threshold": refuse}):
+            with pytest.raises(SinkError, match="unknown question 'sing'; known: threshold"):
+                await asked(tmp_path, "sing")
+            with pytest.raises(SinkError, match=r"threshold must be 0\.05 to 0\.95, got 7"):
+                await asked(tmp_path, "threshold", 7)
+
+    asyncio.run(whole())
+
+
+def test_nobody_there_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(SinkError, match=r"no daemon answers \(not running\); start edgefer"):
+            ask(tmp_path, "status")
+        # What a killed daemon left behind.
+        with short(tmp_path / FILE) as near, socket.socket(socket.AF_UNIX) as dead:
+            if not (tmp_path / FILE).exists():
+                dead.bind(near)
+
+
+def test_what_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> None:
+    with short(tmp_path / FILE) as near, socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(near)
+
+    async def whole() -> None:
+        async with Door(tmp_path, {"status": lambda _: "well"}):
+            assert await asked(tmp_path, "status") == "well"
+
+    asyncio.run(whole())
+
+
+def test_the_second_of_two_daemons_goes_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def whole() -> None:
+        async with Door(tmp_path, {"status": lambda _: 1}):
+            async with Door(tmp_path, {"status": lambda _: 2}):
+                assert await asked(tmp_path, "status") == 1
+            assert await asked(tmp_path, "status") == 1
+
+    asyncio.run(whole())
+    assert "another edgefer answers there" in caplog.text
+
+
+def test_a_folder_that_cannot_be_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+
+    async def whole() -> None:
+        async with Door(tmp_path / "file", {}):
+            pass
+
+    asyncio.run(whole())
+    assert "no socket (File exists)" in caplog.text
+
+
+@pytest.mark.parametrize("noise", [b"", b"\n", b"{", b"[1]\n", b"x" * 100_000 + b"\n"])
+def test_noise_harms_nobody(tmp_path: Path, noise: bytes) -> None:
+    def shout() -> bytes:
+        with short(tmp_path / FILE) as near, socket.socket(socket.AF_UNIX) as caller:
+            caller.settimeout(5)
+            caller.connect(near)
+            try:
+                caller.sendall(noise)
+                caller.shutdown(socket.SHUT_WR)
+                return caller.recv(4096)
+            except OSError:
+                return b""
+
+    async def whole() -> None:
+        async with Door(tmp_path, {"status": lambda _: "well"}):
+            assert b'"error":null' not in await asyncio.to_thread(shout)
+            assert await asked(tmp_path, "status") == "well"
+
+    asyncio.run(whole())
+
+
+def test_a_caller_who_says_nothing_does_not_keep_the_door_open(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def whole() -> float:
+        loop = asyncio.get_running_loop()
+        async with Door(tmp_path, {"status": lambda _: "well"}) as door:
+            with short(door.path) as near:
+                _, writer = await asyncio.open_unix_connection(near)
+            await asked(tmp_path, "status")
+            began = loop.time()
+        writer.close()
+        return loop.time() - began
+
+    assert asyncio.run(whole()) < 4
+    assert caplog.records == []  # asyncio logs what it finds undone
+
+
+def test_handles_are_given_back(tmp_path: Path) -> None:
+    async def whole() -> int:
+        async with Door(tmp_path, {"status": lambda _: 1}):
+            for _ in range(20):
+                await asked(tmp_path, "status")
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # Path.iterdir opens one itself
+
+    assert asyncio.run(whole()) == asyncio.run(whole())
+
+
+def test_the_users_own_daemon_comes_before_the_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, service = tmp_path / "own" / "edgefer", tmp_path / "service"
+    monkeypatch.setenv("XDG_STATE_HOME", str(own.parent))
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setattr("edgefer_device.door.SYSTEM", service)
+    assert find_folder(None, named=False) == own
+    service.mkdir()
+    (service / FILE).touch()
+    assert find_folder(None, named=False) == service
+    assert find_folder(None, named=True) == own
+    assert find_folder(str(tmp_path), named=True) == tmp_path
+
+
+# --- what is said --------------------------------------------------------------
+
+WELL = Status(
+    version="1.0",
+    pid=7,
+    uptime=4000,
+    ok=True,
+    paused=False,
+    camera="v4l2:/dev/video0",
+    camera_open=True,
+    mood="happy",
+    confidence=0.9,
+    faces=1,
+    rate=15,
+    analysed=100,
+    memory_mb=100,
+    cpu_seconds=400,
+    celsius=51.4,
+    hot=False,
+    threshold=0.4,
+    page="http://127.0.0.1:8137/",
+    parts={"camera": Part(True, 0.1), "mqtt": Part(True, 2.0)},
+)
+
+
+def printed(status: Status) -> str:
+    out = io.StringIO()
+    show(status, Console(file=out, width=100, highlight=False))
+    return out.getvalue()
+
+
+def test_a_status_for_people() -> None:
+    lines = [" ".join(line.split()) for line in printed(WELL).splitlines()]
+    assert lines == [
+        "watching, a face in view",
+        "edgefer 1.0, process 7, for 1 h 06 min",
+        "camera address v4l2:/dev/video0",
+        "mood happy 90 %, faces: 1",
+        "looks at 15 frames a second, 51 °C",
+        "memory 100 MB",
+        "processor 10.0 % of one core",
+        "mirror page http://127.0.0.1:8137/",
+        "camera well 0.1 s ago",
+        "mqtt well 2.0 s ago",
+    ]
+
+
+def test_the_headline_names_what_is_wrong_and_a_pause() -> None:
+    replace = msgspec.structs.replace
+    ill = replace(WELL, ok=False, parts={"camera": Part(False, 9.0, "silent for 9 s")})
+    assert headline(ill) == "camera: silent for 9 s"
+    paused = replace(WELL, paused=True, camera_open=False, rate=0, hot=True, celsius=80)
+    assert headline(paused) == "paused: the camera is closed"
+    assert "v4l2:/dev/video0 (closed)" in printed(paused)
+    assert headline(replace(WELL, faces=0)) == "watching, nobody in view"
+
+
+def test_durations() -> None:
+    told = [duration(seconds) for seconds in (5, 65, 7500, 200_000)]
+    assert told == ["5 s", "1 min 05 s", "2 h 05 min", "2 d 07 h"]
+
+
+def test_memory_is_that_of_this_process() -> None:
+    assert 10 < resident_mb() < 10_000

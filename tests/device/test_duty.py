@@ -1,0 +1,146 @@
+"""How many frames are looked at, and how heat is felt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgefer_device.camera import Frame
+from edgefer_device.duty import Duty, DutySettings, Paced
+from edgefer_device.heat import FLAGS, Heat, flags_of, read_heat
+from edgefer_device.scripted import ScriptedCamera, blank_frames
+
+COOL = Heat(50.0, False)
+
+
+def looked_at(duty: Duty, begin: float, end: float, rate: float = 30.0) -> int:
+    """Return how many frames of a camera are due."""
+    times = (number / rate for number in range(int(begin * rate), int(end * rate)))
+    return sum(duty.due(time) for time in times)
+
+
+def test_idle_until_a_face_comes_and_again_some_time_after_it() -> None:
+    duty = Duty(DutySettings(idle=2, active=15, linger=10))
+    assert looked_at(duty, 0, 10) == 20
+    duty.saw(10.0, somebody=True)
+    assert looked_at(duty, 10, 20) == pytest.approx(150, abs=2)
+    duty.saw(20.0, somebody=False)
+    assert looked_at(duty, 20, 40) == pytest.approx(40, abs=10)
+    assert duty.wanted == 2
+
+
+def test_a_face_is_looked_at_closely_at_once() -> None:
+    duty = Duty(DutySettings(idle=1, active=10))
+    assert duty.due(0.0)
+    assert not duty.due(0.1)
+    duty.saw(0.0, somebody=True)
+    assert duty.due(0.2)  # not only at 1.0
+
+
+def test_zero_is_every_frame() -> None:
+    duty = Duty(DutySettings(active=0))
+    duty.saw(0.0, somebody=True)
+    assert looked_at(duty, 0, 2) == 60
+
+
+@pytest.mark.parametrize("rate", [10.0, 15.0, 24.0, 25.0, 29.97, 60.0])
+def test_the_mean_rate_holds_whatever_the_cameras_is(rate: float) -> None:
+    duty = Duty(DutySettings(active=10))
+    duty.saw(0.0, somebody=True)
+    assert looked_at(duty, 0, 8, rate) == pytest.approx(80, abs=2)
+
+
+def test_frames_after_a_long_gap_are_not_made_up_for() -> None:
+    duty = Duty(DutySettings())
+    looked_at(duty, 0, 1)
+    assert looked_at(duty, 600, 601) == 2
+
+
+def test_a_hot_machine_is_spared_until_it_is_clearly_cooler(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    duty = Duty(DutySettings(hot=75, hot_rate=5))
+    duty.saw(0.0, somebody=True)
+    rates = []
+    for celsius in (50.0, 76.0, 72.0, 69.0):
+        duty.feel(Heat(celsius, False))
+        rates.append(duty.rate(0.0))
+    assert rates == [15, 5, 5, 15]
+    assert [record.message for record in caplog.records] == [
+        "the machine is at 76 degrees: at most 5 frames a second",
+        "the machine has cooled down: full rate again",
+    ]
+
+
+def test_throttling_spares_it_too_even_without_a_thermometer() -> None:
+    duty = Duty(DutySettings(active=0))
+    duty.saw(0.0, somebody=True)
+    duty.feel(Heat(None, True))
+    assert (duty.hot, duty.rate(0.0)) == (True, 5)
+    duty.feel(Heat(None, False))
+    assert (duty.hot, duty.rate(0.0)) == (False, 0)
+
+
+def test_a_live_camera_is_paced_and_a_clip_is_not() -> None:
+    def numbers(live: bool) -> list[int]:
+        camera = ScriptedCamera(blank_frames(40, rate=20), live=live)
+        return [frame.number for frame in Paced(camera, Duty(DutySettings())).frames()]
+
+    assert numbers(live=True) == [0, 10, 20, 30]
+    assert numbers(live=False) == list(range(40))
+
+
+def test_a_paced_camera_is_the_camera() -> None:
+    camera = ScriptedCamera(iter([Frame(next(blank_frames(1)).picture, 0.0, 0)]), live=True)
+    paced = Paced(camera, Duty(DutySettings()))
+    assert paced.live
+    paced.close()
+    assert camera.closed
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"idle": 0.5}, {"active": 1.0}, {"linger": -1.0}, {"hot_rate": 0.0}]
+)
+def test_a_duty_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        DutySettings(**wrong)
+
+
+# --- heat ----------------------------------------------------------------------
+
+
+def zone(sysfs: Path, number: int, text: str) -> None:
+    folder = sysfs / f"class/thermal/thermal_zone{number}"
+    folder.mkdir(parents=True)
+    (folder / "temp").write_text(text)
+
+
+def test_the_hottest_zone_counts_and_broken_sensors_do_not(tmp_path: Path) -> None:
+    for number, text in enumerate(["41200\n", "63500\n", "-274000\n", "", "999000\n"]):
+        zone(tmp_path, number, text)
+    assert read_heat(tmp_path).celsius == 63.5
+
+
+@pytest.mark.parametrize(("text", "throttled"), [("0", False), ("50000", False), ("50005", True)])
+def test_only_the_flags_of_now_count(tmp_path: Path, text: str, throttled: bool) -> None:
+    flags = tmp_path / FLAGS
+    flags.parent.mkdir(parents=True)
+    flags.write_text(text + "\n")
+    assert read_heat(tmp_path) == Heat(None, throttled)
+
+
+def test_vcgencmd_is_asked_where_the_kernel_does_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tmp_path / "vcgencmd"
+    command.write_text("#!/bin/sh\necho throttled=0x50004\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert read_heat(tmp_path).throttled
+    command.write_text("#!/bin/sh\necho VCHI initialization failed; exit 255\n")
+    assert not read_heat(tmp_path).throttled
+
+
+def test_flags() -> None:
+    assert [flags_of(text) for text in ("throttled=0x50005\n", "", "no")] == [0x50005, 0, 0]

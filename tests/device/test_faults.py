@@ -1,0 +1,214 @@
+"""What goes wrong around the daemon, and that no wrong mood comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from bundles import manifest
+from edgefer.bundle import open_bundle
+from edgefer.messages import Box, Detection, Report
+from edgefer.runtime import open_classifier
+from edgefer_device.analysis import Analyst
+from edgefer_device.camera import Frame, open_camera
+from edgefer_device.content import ContentSink
+from edgefer_device.content_settings import ContentSettings, Rule
+from edgefer_device.duty import Attentive, Duty, DutySettings, Paced
+from edgefer_device.faces import open_detector
+from edgefer_device.history import Store
+from edgefer_device.history_sink import HistorySink
+from edgefer_device.mood import MoodSettings
+from edgefer_device.pipeline import Pipeline
+from edgefer_device.reading import Reader
+from edgefer_device.scripted import (
+    ScriptedCamera,
+    ScriptedClassifier,
+    ScriptedDetector,
+    blank_frames,
+)
+from edgefer_device.sink import RecordingSink
+from edgefer_device.sinks.shared import Shared
+from edgefer_device.tracker import Tracker, TrackingSettings
+
+FACE = Detection(Box(40, 30, 60, 60), 0.95)
+HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
+SAD = (0.01, 0.01, 0.01, 0.01, 0.94, 0.01, 0.01)
+HOUR = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def real_analyst() -> Analyst:
+    bundle = open_bundle("small")
+    reader = Reader(open_classifier(bundle), bundle.manifest)
+    return Analyst(open_detector(None), reader, Tracker(TrackingSettings()), MoodSettings())
+
+
+def test_after_a_minute_without_a_picture_the_face_before_is_forgotten() -> None:
+    # 21 frames before the gap, of which the first two only confirm that it is a face.
+    script = [HAPPY] * 19 + [SAD]
+    reader = Reader(ScriptedClassifier(script), manifest())
+    tracker = Tracker(TrackingSettings())
+    analyst = Analyst(ScriptedDetector([[FACE]]), reader, tracker, MoodSettings())
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+
+    def look(time: float) -> Report:
+        return analyst.look(Frame(noise, time, int(10 * time)))
+
+    assert look_until(look, 0.0, 2.1)[-1] == "happy"
+    # Somebody else stands there now, in the very same place.
+    after = look_until(look, 62.0, 64.0)
+    assert "happy" not in after
+    assert after[-1] == "sad"
+
+
+def look_until(look: object, begin: float, end: float) -> list[str | None]:
+    assert callable(look)
+    return [look(step / 10).mood for step in range(int(10 * begin), int(10 * end))]
+
+
+def test_a_disk_that_is_full_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    store, now = Store(tmp_path / "h"), [1_000_000.0]
+    store.add({1: {"happy": 1.0}})
+    sink = HistorySink(store, 1, lambda: now[0], lambda: now[0])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    async def whole() -> None:
+        # No file may be longer than nothing: what a full disk does to whoever writes.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            await sink.__aenter__()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert sink.trouble == "the history cannot be written"
+        for second in range(90):
+            await sink.publish(Report(float(second), second, (), "happy", 0.9))
+            now[0] += 1
+        assert sink.trouble is None
+        await sink.__aexit__()
+
+    asyncio.run(whole())
+    assert sum(held.seconds for held in store.spans()) == pytest.approx(89, abs=1)
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+def test_a_clock_that_jumps_an_hour_loses_no_minute_and_invents_none(
+    tmp_path: Path, jump: float
+) -> None:
+    now, clock = [1_000_000.0], [0.0]
+    sink = HistorySink(Store(tmp_path / "h"), 1, lambda: clock[0], lambda: now[0])
+
+    async def whole() -> float:
+        async with sink:
+            for second in range(240):
+                if second == 120:
+                    now[0] += jump
+                await sink.publish(Report(float(second), second, (), "happy", 0.9))
+                now[0] += 1
+                clock[0] += 1
+        return sum(held.seconds for held in Store(tmp_path / "h").spans())
+
+    assert asyncio.run(whole()) == pytest.approx(239, abs=2)
+
+
+def test_a_clock_that_jumps_fires_no_rule_twice() -> None:
+    from datetime import datetime, timedelta
+
+    class Actor:
+        fired = 0
+
+        def start(self, rule: Rule, mood: str) -> None:
+            self.fired += 1
+
+        async def close(self) -> None:
+            """Nothing was begun."""
+
+    actor, day, clock = Actor(), [datetime(2026, 3, 29, 1, 59)], [0.0]
+    settings = ContentSettings(rule=(Rule(mood="happy", minutes=1, rest=30, text="Hello"),))
+    sink = ContentSink(settings, Shared().board, actor, lambda: clock[0], lambda: day[0])
+
+    async def whole() -> None:
+        for second in range(600):
+            if second in (200, 400):
+                day[0] += timedelta(hours=1 if second == 200 else -1)
+            await sink.publish(Report(0.0, second, (), "happy", 0.9))
+            clock[0] += 1
+
+    asyncio.run(whole())
+    assert actor.fired == 1
+
+
+def test_twenty_faces_are_read_one_and_all() -> None:
+    boxes = [Box(130.0 * (at % 5), 120.0 * (at // 5), 100, 100) for at in range(20)]
+    found = [Detection(box, 0.95) for box in boxes]
+    bundle = open_bundle("small")
+    reader = Reader(open_classifier(bundle), bundle.manifest)
+    tracker = Tracker(TrackingSettings())
+    analyst = Analyst(ScriptedDetector([found]), reader, tracker, MoodSettings())
+    sink = RecordingSink()
+    camera = ScriptedCamera(Frame(noise(480, 640, at), at / 10, at) for at in range(12))
+    asyncio.run(asyncio.wait_for(Pipeline(camera, analyst, [sink]).run(), 60))
+    assert [len(report.faces) for report in sink.reports[3:]] == [20] * 9
+    assert {face.track for face in sink.reports[-1].faces} == set(range(1, 21))
+
+
+def noise(height: int, width: int, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_a_4k_stream_is_looked_at_and_its_frames_do_not_pile_up(data: Path, tmp_path: Path) -> None:
+    clip = open_camera(f"file:{data / 'clips/single_face.mp4'}")
+    first = next(iter(clip.frames())).picture
+    clip.close()
+    large = cv2.resize(first, (3840, 2160))
+    cv2.imwrite(str(tmp_path / "4k.jpg"), large)
+    camera = open_camera(f"images:{tmp_path / '4k.jpg'}?rate=30&pace=real&loop=1")
+    sink, duty = RecordingSink(), Duty(DutySettings())
+    before = peak_mb()
+
+    async def whole() -> None:
+        analyst = Attentive(real_analyst(), duty)
+        pipeline = Pipeline(Paced(camera, duty), analyst, [sink])
+        running = asyncio.create_task(pipeline.run())
+        end = time.monotonic() + 60
+        while not any(report.faces for report in sink.reports):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1.0)
+        pipeline.stop()
+        await running
+
+    asyncio.run(whole())
+    # One picture has 25 MB; the one looked at, the newest and the one being read are three.
+    assert peak_mb() - before < 400
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def test_a_camera_faster_than_its_reader_loses_frames_and_never_gains_on_memory() -> None:
+    class Slow(ScriptedDetector):
+        def detect(self, picture: object) -> list[Detection]:
+            time.sleep(0.01)
+            return []
+
+    reader = Reader(ScriptedClassifier([HAPPY]), manifest())
+    analyst = Analyst(Slow([]), reader, Tracker(TrackingSettings(interval=0)), MoodSettings())
+    sink = RecordingSink()
+    camera = ScriptedCamera(blank_frames(2000), live=True)
+    asyncio.run(asyncio.wait_for(Pipeline(camera, analyst, [sink]).run(), 30))
+    assert len(sink.reports) < 1900

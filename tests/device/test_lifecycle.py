@@ -1,0 +1,285 @@
+"""The daemon's life as its keeper sees it: ready, paused, reloaded, restarted, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgefer.errors import SinkError
+from edgefer_device.door import ask
+
+PATIENCE = 60.0
+"""Seconds that a test waits for what should come within two: CI machines are busy."""
+
+
+class Daemon:
+    """`edgefer run` as a service, with a manager that listens."""
+
+    def __init__(
+        self, folder: Path, settings: str = 'camera = "demo:"', sink: str | None = None
+    ) -> None:
+        self.folder, self.state, self.sink = folder, folder / "state", sink
+        self.config = folder / "edgefer.toml"
+        self.configure(settings)
+        self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._manager.bind(str(folder / "notify"))
+        # Read at once: the kernel keeps ten messages, and a daemon never waits for its manager.
+        self._told: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._listen)
+        self._reader.start()
+        self.process = self._start()
+
+    def configure(self, settings: str) -> None:
+        sink = self.sink or f"jsonl:{self.folder / 'out.jsonl'}"
+        text = f'state = "{self.state}"\nsinks = ["{sink}"]\n{settings}\n'
+        beside = self.config.with_suffix(".part")
+        beside.write_text(text)
+        beside.rename(self.config)
+
+    def heard(self, wanted: str) -> list[str]:
+        """Return what the manager is told up to a message that begins so."""
+        said: list[str] = []
+        end = time.monotonic() + PATIENCE
+        while not (said and said[-1].startswith(wanted)):
+            said.append(self._told.get(timeout=max(0.0, end - time.monotonic())))
+        return said
+
+    def _listen(self) -> None:
+        while message := self._manager.recv(4096):
+            self._told.put(message.decode())
+
+    @property
+    def problems(self) -> list[str]:
+        """What was told: the problem of each report, without one the mood; nobody is left out."""
+        lines = (self.folder / "out.jsonl").read_text().splitlines()
+        told = (json.loads(line) for line in lines if line.endswith("}"))
+        words = (one["problem"] or one["mood"] for one in told)
+        return [word for word in words if word]
+
+    def ask(self, question: str) -> dict[str, Any]:
+        return dict(ask(self.state, question))
+
+    def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Ask until it says what is wanted; return that."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            said: dict[str, Any] = {}
+            with contextlib.suppress(SinkError):
+                said = self.ask("status")
+                if holds(said):
+                    return said
+            assert time.monotonic() < end, said
+            time.sleep(0.05)  # real time: a process cannot be told that it has passed
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """End it; return its exit status and what it wrote on stderr."""
+        self.process.send_signal(how)
+        _, errors = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, errors
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", str(self.folder / "notify"))
+        self._reader.join(PATIENCE)
+        self._manager.close()
+
+    def start_again(self) -> None:
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        words = [sys.executable, "-W", "error", "-m", "edgefer.cli", "run"]
+        environment = {
+            "PYTHONPATH": ":".join(sys.path),
+            "PATH": os.environ["PATH"],
+            "NOTIFY_SOCKET": str(self.folder / "notify"),
+            "WATCHDOG_USEC": "2000000",
+        }
+        return subprocess.Popen(
+            [*words, "--config", str(self.config)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    daemon = Daemon(tmp_path)
+    yield daemon
+    daemon.close()
+
+
+def test_a_service_says_that_it_is_ready_alive_and_ending(daemon: Daemon) -> None:
+    assert daemon.heard("READY=1")[-1] == "READY=1"
+    assert daemon.heard("STATUS=watching, a face in view")
+    assert daemon.heard("WATCHDOG=1")
+    assert daemon.heard("WATCHDOG=1")
+    assert daemon.end() == (0, "")
+    assert daemon.heard("STOPPING=1")
+    assert list(daemon.state.iterdir()) == []
+
+
+def test_a_pause_closes_the_camera_and_outlives_a_restart(daemon: Daemon) -> None:
+    daemon.until(lambda said: said["mood"] is not None)
+    daemon.ask("pause")
+    said = daemon.until(lambda said: not said["camera_open"])
+    assert (said["paused"], said["ok"], said["mood"]) == (True, True, None)
+    assert daemon.heard("STATUS=paused: the camera is closed")
+    daemon.heard("WATCHDOG=1")
+    daemon.heard("WATCHDOG=1")  # a rest on purpose starves no watchdog
+    daemon.until(lambda said: daemon.problems[-2:] == ["paused", "paused"])
+    assert daemon.end()[0] == 0
+    # From the first word of the pause on, no mood was told.
+    since = daemon.problems.index("paused")
+    assert set(daemon.problems[since:]) == {"paused"}
+    daemon.start_again()
+    said = daemon.until(lambda said: said["paused"])
+    assert not said["camera_open"]
+    daemon.ask("resume")
+    daemon.until(lambda said: said["mood"] is not None)
+    status, errors = daemon.end()
+    assert status == 0
+    assert errors == "paused since before: the camera stays closed until: edgefer resume\n"
+
+
+def test_sighup_reads_the_configuration_again_and_a_bad_one_changes_nothing(
+    daemon: Daemon,
+) -> None:
+    daemon.heard("READY=1")
+    before = daemon.until(lambda said: said["analysed"] > 0)
+    daemon.configure('camra = "demo:"')
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.heard("RELOADING=1")
+    daemon.heard("READY=1")
+    assert daemon.until(lambda said: said["analysed"] > before["analysed"])
+    daemon.configure('camera = "demo:?rotate=180"\n[mood]\nthreshold = 0.7')
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.heard("RELOADING=1")
+    daemon.heard("READY=1")
+    said = daemon.until(lambda said: said["analysed"] > 0)
+    assert (said["camera"], said["threshold"]) == ("demo:?rotate=180", 0.7)
+    assert said["pid"] == before["pid"]
+    status, errors = daemon.end()
+    assert (status, errors.splitlines()) == (
+        0,
+        [
+            f"{daemon.config}: unknown key 'camra'; did you mean 'camera'?; "
+            "the configuration before stays",
+            "the configuration was read again",
+        ],
+    )
+
+
+def test_a_configuration_whose_camera_is_not_there_gives_way_to_the_one_before(
+    daemon: Daemon,
+) -> None:
+    daemon.until(lambda said: said["analysed"] > 0)
+    daemon.configure('camera = "v4l2:/dev/video99"')
+    daemon.ask("reload")
+    daemon.heard("RELOADING=1")
+    daemon.heard("READY=1")
+    said = daemon.until(lambda said: said["analysed"] > 0)
+    assert said["camera"] == "demo:"
+    status, errors = daemon.end()
+    assert status == 0
+    assert "/dev/video99: no such camera" in errors.splitlines()[1]
+    assert errors.splitlines()[1].endswith("the configuration before stays")
+
+
+def test_a_restart_is_a_fresh_process_under_the_same_number(daemon: Daemon) -> None:
+    before = daemon.until(lambda said: said["analysed"] > 20)
+    daemon.ask("restart")
+    after = daemon.until(lambda said: said["analysed"] > 0 and said["uptime"] < before["uptime"])
+    assert after["pid"] == before["pid"]
+    assert daemon.end() == (0, "")
+
+
+def test_reloading_over_and_over_leaves_no_handle_and_no_thread(daemon: Daemon) -> None:
+    def held() -> tuple[int, int]:
+        own = Path(f"/proc/{daemon.process.pid}")
+        return len(list((own / "fd").iterdir())), len(list((own / "task").iterdir()))
+
+    daemon.until(lambda said: said["analysed"] > 5)
+    daemon.heard("READY=1")
+    before = held()
+    for _ in range(4):
+        daemon.ask("reload")
+        daemon.heard("READY=1")
+        daemon.until(lambda said: said["analysed"] > 3)
+    handles, threads = held()
+    assert handles <= before[0] + 1  # the one that asks may not be gone yet
+    assert threads <= before[1] + 1
+    assert daemon.end()[0] == 0
+
+
+def test_a_full_disk_under_the_state_folder_ends_nothing(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, 'camera = "demo:"\n[history]\nkeep_days = 90', "mirror:127.0.0.1:0")
+    try:
+        daemon.until(lambda said: said["mood"] is not None)
+        # No file may be longer than nothing: what a full disk does to whoever writes.
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (0, 0))
+        daemon.ask("pause")
+        daemon.until(lambda said: not said["camera_open"])
+        daemon.ask("resume")
+        before = daemon.until(lambda said: said["mood"] is not None)["analysed"]
+        daemon.until(lambda said: said["analysed"] > before + 20)
+        status, errors = daemon.end()
+    finally:
+        daemon.close()
+    assert status == 0, errors
+    assert "the pause will not outlive a restart: File too large" in errors
+    assert "the history cannot be used" in errors
+
+
+@pytest.mark.parametrize("verb", ["status", "pause", "resume", "reload", "restart"])
+def test_without_a_daemon_a_verb_is_one_clear_line(verb: str, tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from edgefer.cli import main
+
+    config = tmp_path / "edgefer.toml"
+    config.write_text(f'state = "{tmp_path}"\n')
+    done = CliRunner().invoke(main, [verb, "--config", str(config)])
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"edgefer: {tmp_path}/control.sock: no daemon answers")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_verbs_speak_to_the_daemon(daemon: Daemon) -> None:
+    from click.testing import CliRunner
+
+    from edgefer.cli import main
+
+    def edgefer(*words: str) -> str:
+        done = CliRunner().invoke(main, [*words, "--config", str(daemon.config)])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    daemon.until(lambda said: said["ok"])
+    assert json.loads(edgefer("status", "--json"))["camera"] == "demo:"
+    assert edgefer("pause") == "paused: the camera is closed\n"
+    daemon.until(lambda said: not said["camera_open"])
+    assert edgefer("status").startswith("paused: the camera is closed\n")
+    assert edgefer("resume") == "resumed\n"
+    daemon.until(lambda said: said["mood"] is not None)
+    assert edgefer("reload") == "reloading\n"
+    daemon.heard("RELOADING=1")
+    daemon.until(lambda said: said["analysed"] > 0)

@@ -1,0 +1,224 @@
+"""A pause closes the camera, outlives the daemon, and leaves count and time whole."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edgefer.errors import CameraLost, CameraNotFound
+from edgefer_device import pausing
+from edgefer_device.camera import Camera, Frame
+from edgefer_device.cameras.reopening import Reopening
+from edgefer_device.cameras.view import View, Viewed
+from edgefer_device.controls import Controls
+from edgefer_device.pausing import Pausable, PauseMemory, is_eye, is_hardware
+from edgefer_device.scripted import ScriptedCamera, blank_frames
+
+PATIENCE = 10.0
+
+
+class Hardware:
+    """A live camera that can be held once, and remembers who held it."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.held: Held | None = None
+        self.missing = 0
+        """How often it is not to be found."""
+
+    def open(self) -> Camera:
+        if self.missing:
+            self.missing -= 1
+            raise CameraNotFound("no such camera")
+        assert self.held is None, "a camera is opened by one alone"
+        self.opened += 1
+        self.held = Held(self)
+        return self.held
+
+
+class Held:
+    """One opening: a frame each millisecond, until it is closed."""
+
+    live = True
+
+    def __init__(self, hardware: Hardware) -> None:
+        self._hardware = hardware
+        self._closed = threading.Event()
+
+    def frames(self) -> Iterator[Frame]:
+        for frame in blank_frames(1_000_000, rate=1000):
+            if self._closed.wait(0.001):
+                return
+            yield frame
+
+    def close(self) -> None:
+        self._closed.set()
+        self._hardware.held = None
+
+
+class Viewer:
+    """Takes the frames in a thread, as the pipeline does."""
+
+    def __init__(self, camera: Camera) -> None:
+        self.frames: list[Frame] = []
+        self._camera = camera
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Viewer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._camera.close()
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+
+    def _watch(self) -> None:
+        for frame in self._camera.frames():
+            self.frames.append(frame)
+
+
+def wait(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.002)  # real time: the camera has a thread of its own
+
+
+def test_a_pause_lets_go_of_the_camera_and_its_end_takes_it_again() -> None:
+    hardware, controls = Hardware(), Controls()
+    camera = Pausable(hardware.open, controls, hardware=True)
+    with Viewer(camera) as viewer:
+        wait(lambda: len(viewer.frames) > 5)
+        controls.pause()
+        wait(lambda: hardware.held is None)
+        assert not camera.open
+        seen = len(viewer.frames)
+        time.sleep(0.02)
+        assert len(viewer.frames) <= seen + 1
+        controls.resume()
+        wait(lambda: len(viewer.frames) > seen + 5)
+        assert hardware.opened == 2
+    assert hardware.held is None
+    assert [frame.number for frame in viewer.frames] == list(range(len(viewer.frames)))
+    times = [frame.time for frame in viewer.frames]
+    assert times == sorted(times)
+
+
+def test_a_camera_that_starts_paused_is_not_touched() -> None:
+    hardware, controls = Hardware(), Controls()
+    controls.pause()
+    camera = Pausable(hardware.open, controls, hardware=True)
+    assert (hardware.opened, camera.live) == (0, True)
+    with Viewer(camera) as viewer:
+        controls.resume()
+        wait(lambda: len(viewer.frames) > 2)
+
+
+def test_pausing_and_resuming_over_and_over_leaves_one_camera_and_no_thread() -> None:
+    hardware, controls = Hardware(), Controls()
+    before = threading.active_count()
+    with Viewer(Pausable(hardware.open, controls, hardware=True)) as viewer:
+        for _ in range(30):
+            controls.pause()
+            controls.resume()
+        seen = len(viewer.frames)
+        wait(lambda: len(viewer.frames) > seen + 3)
+    wait(lambda: threading.active_count() == before)
+    assert hardware.held is None
+
+
+def test_a_camera_that_is_gone_after_the_pause_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pausing, "RETRY_SECONDS", 0.01)
+    hardware, controls = Hardware(), Controls()
+    with Viewer(Pausable(hardware.open, controls, hardware=True)) as viewer:
+        wait(lambda: len(viewer.frames) > 2)
+        controls.pause()
+        wait(lambda: hardware.held is None)
+        hardware.missing = 3
+        controls.resume()
+        seen = len(viewer.frames)
+        wait(lambda: len(viewer.frames) > seen + 2)
+    assert "no such camera; trying again" in caplog.text
+
+
+def test_closing_ends_a_pause() -> None:
+    hardware, controls = Hardware(), Controls()
+    controls.pause()
+    camera = Pausable(hardware.open, controls, hardware=True)
+    with Viewer(camera) as viewer:
+        pass
+    assert (viewer.frames, hardware.opened) == ([], 0)
+
+
+def test_a_clip_waits_where_it_is() -> None:
+    controls = Controls()
+    clip = ScriptedCamera(blank_frames(50))
+    with Viewer(Pausable(lambda: clip, controls, hardware=False)) as viewer:
+        wait(lambda: len(viewer.frames) == 50)
+    controls.pause()
+    again = ScriptedCamera(blank_frames(50))
+    with Viewer(Pausable(lambda: again, controls, hardware=False)) as viewer:
+        time.sleep(0.02)
+        assert viewer.frames == []
+        controls.resume()
+        wait(lambda: len(viewer.frames) == 50)
+
+
+def test_a_pause_is_remembered_and_forgotten(tmp_path: Path) -> None:
+    controls, folder = Controls(), tmp_path / "state"
+    controls.listen(PauseMemory(folder).keep)
+    assert not PauseMemory(folder).paused
+    controls.pause()
+    assert PauseMemory(folder).paused
+    controls.resume()
+    assert not PauseMemory(folder).paused
+
+
+def test_a_folder_that_cannot_be_written_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "state").write_text("a file")
+    controls = Controls()
+    controls.listen(PauseMemory(tmp_path / "state").keep)
+    controls.pause()
+    assert controls.paused
+    assert "the pause will not outlive a restart" in caplog.text
+
+
+class Impatient(threading.Event):
+    """Waits for nothing."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.is_set()
+
+
+def test_tries_to_open_a_lost_camera_are_work_that_the_watchdog_sees() -> None:
+    missing = [CameraNotFound("no such camera")] * 2
+
+    def again() -> Camera:
+        if missing:
+            raise missing.pop()
+        return ScriptedCamera(blank_frames(1), live=True)
+
+    lost = ScriptedCamera(blank_frames(1), live=True, end=CameraLost("unplugged"))
+    reopening = Reopening(lost, again, lambda: 0.0, Impatient())
+    camera = Pausable(lambda: Viewed(reopening, View(mirror=True)), Controls(), hardware=True)
+    assert camera.tries == 0
+    assert len(list(camera.frames())) == 2
+    assert camera.tries == 3
+    camera.close()
+
+
+def test_what_is_an_eye() -> None:
+    assert is_hardware("v4l2:/dev/video0")
+    assert is_hardware("faulty:rtsp://cam/1#gone=5s")
+    assert not is_hardware("demo:")
+    assert is_eye("demo:")
+    assert not is_eye("file:clip.mkv?loop=1")

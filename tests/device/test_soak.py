@@ -1,0 +1,71 @@
+"""A long life: memory, handles and threads over simulated hours, and moods that hold still."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import soak
+from edgefer.bundle import open_bundle
+from edgefer.messages import Report
+from edgefer.runtime import open_classifier
+from edgefer_device.analysis import Analyst
+from edgefer_device.camera import open_camera
+from edgefer_device.faces import open_detector
+from edgefer_device.mood import MoodSettings
+from edgefer_device.reading import Reader
+from edgefer_device.tracker import Tracker, TrackingSettings
+
+SHORT_HOURS = 0.15
+"""In CI; the whole day is `python tests/soak.py`, its figures stand in docs/device.md."""
+
+
+def test_nothing_grows_over_the_hours(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(soak, "PRESENT", 60.0)
+    monkeypatch.setattr(soak, "HOUR", 180.0)
+    hours = SHORT_HOURS * 3600 / 180
+    samples = soak.simulate(data, tmp_path, hours, every=30)
+    warm = hours / 3
+    assert soak.drift(samples, warm) <= 0.02
+    after = [sample for sample in samples if sample.hour >= warm]
+    assert {sample.handles for sample in after} == {after[0].handles}
+    assert {sample.threads for sample in after} == {after[0].threads}
+    assert samples[-1].reports > 500
+
+
+def reports(address: str, seconds: float) -> list[Report]:
+    """What the shipped model says of a camera, on its own clock."""
+    bundle = open_bundle("small")
+    reader = Reader(open_classifier(bundle), bundle.manifest)
+    tracker = Tracker(TrackingSettings())
+    analyst = Analyst(open_detector(None), reader, tracker, MoodSettings())
+    camera = open_camera(address)
+    said = []
+    for frame in camera.frames():
+        if frame.time > seconds:
+            break
+        said.append(analyst.look(frame))
+    camera.close()
+    return said
+
+
+def changes(said: list[Report]) -> list[tuple[str, str]]:
+    """The changes from one mood to another."""
+    moods = [report.mood for report in said if report.mood is not None]
+    return [(a, b) for a, b in pairwise(moods) if a != b]
+
+
+@pytest.mark.parametrize("photo", ["2007_007763.jpg", "2008_001322.jpg", "2009_004587.jpg"])
+def test_a_still_face_changes_its_mood_at_most_once_a_minute(data: Path, photo: str) -> None:
+    said = reports(f"images:{data / 'photos' / photo}?rate=5&loop=1", seconds=60)
+    assert any(report.mood for report in said)
+    assert len(changes(said)) <= 1
+
+
+def test_a_face_that_begins_to_smile_changes_once_from_neutral_to_happy(data: Path) -> None:
+    said = reports(f"file:{data / 'clips/single_face.mp4'}", seconds=60)
+    assert changes(said) == [("neutral", "happy")]
