@@ -18,12 +18,12 @@ import numpy as np
 from edgefer.machine import machine
 from edgefer.messages import Report
 from edgefer_device.config import Config
-from edgefer_device.controls import Controls
 from edgefer_device.daemon import prepare
-from edgefer_device.duty import DutySettings
+from edgefer_device.life.controls import Controls
+from edgefer_device.life.duty import DutySettings
+from edgefer_device.life.status import cpu_seconds, resident_mb
 from edgefer_device.pipeline import Limit
 from edgefer_device.sinks.health import Health
-from edgefer_device.status import cpu_seconds, resident_mb
 
 WARM_UP = 0.1
 """Share of the time that does not count."""

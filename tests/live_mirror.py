@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from edgefer.messages import Report
-from edgefer_device.mirror import MirrorSink
+from edgefer_device.mirror.mirror import MirrorSink
 from edgefer_device.sinks.shared import Shared
 from screenshot import report
 

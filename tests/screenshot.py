@@ -23,8 +23,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from edgefer.messages import Box, Face, Report
-from edgefer_device.mirror import MirrorSink
-from edgefer_device.mirror_messages import Moment
+from edgefer_device.mirror.mirror import MirrorSink
+from edgefer_device.mirror.mirror_messages import Moment
 
 CHROMIUM = shutil.which("chromium")
 CHROMEDRIVER = shutil.which("chromedriver")

@@ -30,16 +30,16 @@ from edgefer.runtime import open_classifier
 from edgefer_device.analysis import Analyst
 from edgefer_device.camera import Frame, open_camera
 from edgefer_device.config import Config
-from edgefer_device.content_settings import ContentSettings, Rule
-from edgefer_device.faces import open_detector
-from edgefer_device.history_settings import HistorySettings
-from edgefer_device.mood import MoodSettings
+from edgefer_device.content.content_settings import ContentSettings, Rule
+from edgefer_device.faces.faces import open_detector
+from edgefer_device.faces.tracker import Tracker, TrackingSettings
+from edgefer_device.history.history_settings import HistorySettings
+from edgefer_device.life.status import resident_mb
+from edgefer_device.mood.mood import MoodSettings
 from edgefer_device.pipeline import Pipeline
 from edgefer_device.reading import Reader
 from edgefer_device.sinks import open_sinks, share
 from edgefer_device.sinks.health import Health
-from edgefer_device.status import resident_mb
-from edgefer_device.tracker import Tracker, TrackingSettings
 
 PRESENT = 300.0
 """Seconds of each hour in which somebody is there."""

@@ -9,13 +9,13 @@ import numpy as np
 
 from edgefer.messages import Face, Report
 from edgefer_device.camera import Clock, Frame
-from edgefer_device.faces import FaceDetector
-from edgefer_device.household import Household
-from edgefer_device.mood import Mood, MoodSettings
-from edgefer_device.motion import Motion
-from edgefer_device.quality import QualitySettings, fault
+from edgefer_device.faces.faces import FaceDetector
+from edgefer_device.faces.motion import Motion
+from edgefer_device.faces.quality import QualitySettings, fault
+from edgefer_device.faces.tracker import Track, Tracker
+from edgefer_device.mood.household import Household
+from edgefer_device.mood.mood import Mood, MoodSettings
 from edgefer_device.reading import Probabilities, Reader
-from edgefer_device.tracker import Track, Tracker
 
 GAP_SECONDS = 2.0
 """Between two frames: after a longer one, whoever stands there may be somebody else."""

@@ -17,10 +17,10 @@ from edgefer.runtime import Classifier, open_classifier
 from edgefer_device.analysis import Analyst
 from edgefer_device.camera import Camera, open_camera
 from edgefer_device.config import Config
-from edgefer_device.faces import open_detector
+from edgefer_device.faces.faces import open_detector
+from edgefer_device.faces.tracker import Tracker
+from edgefer_device.life.startup import Startup, measure_startup
 from edgefer_device.reading import Reader
-from edgefer_device.startup import Startup, measure_startup
-from edgefer_device.tracker import Tracker
 
 WARM_UP = 30
 """Calls before the first that counts: caches, clocks and lazy set-up."""

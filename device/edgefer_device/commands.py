@@ -37,7 +37,7 @@ def run(
     """Read the mood before a camera until stopped."""
     from edgefer_device import daemon
     from edgefer_device.config import Config, load_config
-    from edgefer_device.startup import again
+    from edgefer_device.life.startup import again
 
     chosen = {"camera": camera, "detector": detector, "model": model, "sinks": sinks or None}
     given = {key: value for key, value in chosen.items() if value is not None}
@@ -143,8 +143,8 @@ def history(
     yes: bool,
 ) -> None:
     """Show, write out or delete the history of moods."""
-    from edgefer_device import history_files as files
-    from edgefer_device import history_report as reports
+    from edgefer_device.history import history_files as files
+    from edgefer_device.history import history_report as reports
 
     if delete and (days or table or plot or export):
         raise click.UsageError("--delete deletes all of it: give it without the other options")
@@ -187,7 +187,7 @@ def faces(
 ) -> None:
     """Measure what finding a face costs the reading of it, by FER2013 and photographs."""
     from edgefer.messages import to_json
-    from edgefer_device import face_check, face_survey
+    from edgefer_device.faces import face_check, face_survey
 
     if data is None:
         raise click.UsageError("name the folder with fer2013.npz or fer2013.csv: --data FOLDER")

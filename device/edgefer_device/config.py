@@ -12,15 +12,20 @@ from edgefer.bundle import Bundle, open_bundle
 from edgefer.errors import BundleError
 from edgefer.labels import LABEL_SETS
 from edgefer.settings import parse, read_toml
-from edgefer_device.content_settings import ContentSettings, check_broker, check_keys, check_moods
-from edgefer_device.duty import DutySettings
-from edgefer_device.history_settings import HistorySettings
-from edgefer_device.mirror_settings import MirrorSettings
-from edgefer_device.mood import MoodSettings
+from edgefer_device.content.content_settings import (
+    ContentSettings,
+    check_broker,
+    check_keys,
+    check_moods,
+)
+from edgefer_device.faces.quality import QualitySettings
+from edgefer_device.faces.tracker import TrackingSettings
+from edgefer_device.history.history_settings import HistorySettings
+from edgefer_device.life.duty import DutySettings
+from edgefer_device.life.screen import ScreenSettings
+from edgefer_device.mirror.mirror_settings import MirrorSettings
+from edgefer_device.mood.mood import MoodSettings
 from edgefer_device.mqtt.settings import MqttSettings
-from edgefer_device.quality import QualitySettings
-from edgefer_device.screen import ScreenSettings
-from edgefer_device.tracker import TrackingSettings
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

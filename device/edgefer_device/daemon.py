@@ -9,20 +9,20 @@ import cv2
 
 from edgefer.runtime import open_classifier
 from edgefer_device.analysis import Analyst
-from edgefer_device.assembly import Assembly, Opener
 from edgefer_device.camera import camera_address, open_camera
 from edgefer_device.config import Config, model_of
-from edgefer_device.controls import Controls
-from edgefer_device.duty import Attentive, Duty, Paced
-from edgefer_device.faces import open_detector
-from edgefer_device.household import Household
-from edgefer_device.lifecycle import Lifecycle
-from edgefer_device.pausing import Pausable, is_hardware
+from edgefer_device.faces.faces import open_detector
+from edgefer_device.faces.tracker import Tracker
+from edgefer_device.life.assembly import Assembly, Opener
+from edgefer_device.life.controls import Controls
+from edgefer_device.life.duty import Attentive, Duty, Paced
+from edgefer_device.life.lifecycle import Lifecycle
+from edgefer_device.life.pausing import Pausable, is_hardware
+from edgefer_device.mood.household import Household
 from edgefer_device.pipeline import Limit, Pipeline
 from edgefer_device.reading import Reader
 from edgefer_device.sinks import open_sinks, share
 from edgefer_device.sinks.health import Health
-from edgefer_device.tracker import Tracker
 
 
 def run(

@@ -22,9 +22,9 @@ from typing import Any, Protocol
 from edgefer.messages import Report
 from edgefer_device.camera import Camera, Clock, Frame
 from edgefer_device.handover import Handover
-from edgefer_device.outbox import Outbox
 from edgefer_device.silence import Silence
-from edgefer_device.sink import Sink
+from edgefer_device.sinks.outbox import Outbox
+from edgefer_device.sinks.sink import Sink
 from edgefer_device.worker import Worker
 
 log = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from edgefer.messages import Detection, Face, Prediction
 from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier, open_classifier
 from edgefer_device.config import Config
-from edgefer_device.faces import FaceDetector, open_detector
-from edgefer_device.mood import Mood, MoodSettings
-from edgefer_device.quality import QualitySettings, fault
+from edgefer_device.faces.faces import FaceDetector, open_detector
+from edgefer_device.faces.quality import QualitySettings, fault
+from edgefer_device.mood.mood import Mood, MoodSettings
 from edgefer_device.reading import Probabilities, Reader
 
 

@@ -28,7 +28,7 @@ VERBS = {
         "train",
     ),
     "edgefer_convert.commands": ("convert", "edgetpu", "explain", "formats", "parity"),
-    "edgefer_device.running": ("pause", "reload", "restart", "resume", "status"),
+    "edgefer_device.life.running": ("pause", "reload", "restart", "resume", "status"),
     "edgefer_device.commands": (
         "bench",
         "cameras",

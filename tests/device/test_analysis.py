@@ -16,11 +16,11 @@ from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier
 from edgefer_device.analysis import Analyst
 from edgefer_device.camera import Frame, open_camera
-from edgefer_device.faces import FaceDetector, open_detector
-from edgefer_device.mood import MoodSettings
+from edgefer_device.faces.faces import FaceDetector, open_detector
+from edgefer_device.faces.tracker import Tracker, TrackingSettings
+from edgefer_device.mood.mood import MoodSettings
 from edgefer_device.reading import Reader
 from edgefer_device.scripted import ScriptedClassifier, ScriptedDetector, blank_frames
-from edgefer_device.tracker import Tracker, TrackingSettings
 
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 SAD = (0.01, 0.01, 0.01, 0.01, 0.94, 0.01, 0.01)

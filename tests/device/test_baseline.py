@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
 from edgefer.runtime import open_classifier
-from edgefer_device.baseline import LEARNING_SECONDS, Baseline
 from edgefer_device.camera import open_camera
-from edgefer_device.faces import open_detector
-from edgefer_device.mood import Mood, MoodSettings
+from edgefer_device.faces.faces import open_detector
+from edgefer_device.mood.baseline import LEARNING_SECONDS, Baseline
+from edgefer_device.mood.mood import Mood, MoodSettings
 from edgefer_device.reading import Reader
 
 LABELS = ("happy", "sad", "neutral")

@@ -16,8 +16,9 @@ from edgefer.runtime import open_classifier
 from edgefer_device import pipeline as pipelines
 from edgefer_device.analysis import Analyst
 from edgefer_device.camera import Camera, Frame, open_camera
-from edgefer_device.faces import open_detector
-from edgefer_device.mood import MoodSettings
+from edgefer_device.faces.faces import open_detector
+from edgefer_device.faces.tracker import Tracker, TrackingSettings
+from edgefer_device.mood.mood import MoodSettings
 from edgefer_device.pipeline import Limit, Pipeline
 from edgefer_device.reading import Reader
 from edgefer_device.scripted import (
@@ -27,8 +28,7 @@ from edgefer_device.scripted import (
     blank_frames,
 )
 from edgefer_device.silence import SILENCE_SECONDS, Silence
-from edgefer_device.sink import RecordingSink
-from edgefer_device.tracker import Tracker, TrackingSettings
+from edgefer_device.sinks.sink import RecordingSink
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgefer_device.camera import Frame
-from edgefer_device.duty import Duty, DutySettings, Paced
-from edgefer_device.heat import FLAGS, Heat, flags_of, read_heat
+from edgefer_device.life.duty import Duty, DutySettings, Paced
+from edgefer_device.life.heat import FLAGS, Heat, flags_of, read_heat
 from edgefer_device.scripted import ScriptedCamera, blank_frames
 
 COOL = Heat(50.0, False)

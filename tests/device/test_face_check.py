@@ -13,11 +13,11 @@ from edgefer.bundle import open_bundle
 from edgefer.errors import DatasetError
 from edgefer.messages import Box, Detection
 from edgefer.runtime import open_classifier
-from edgefer_device import face_check
-from edgefer_device.face_data import Labelled, Photo, read_fer2013, read_photos
-from edgefer_device.face_survey import Survey, measure
-from edgefer_device.faces import open_detector
-from edgefer_device.framing import BLACK, EDGE, middle, scene
+from edgefer_device.faces import face_check
+from edgefer_device.faces.face_data import Labelled, Photo, read_fer2013, read_photos
+from edgefer_device.faces.face_survey import Survey, measure
+from edgefer_device.faces.faces import open_detector
+from edgefer_device.faces.framing import BLACK, EDGE, middle, scene
 from edgefer_device.reading import Reader
 from edgefer_device.scripted import ScriptedClassifier, ScriptedDetector
 

@@ -16,11 +16,11 @@ from edgefer.errors import DetectorError, SettingsError
 from edgefer.messages import Box, Detection
 from edgefer.notices import Fallback
 from edgefer.preprocess import Pixels
-from edgefer_device import blazeface
-from edgefer_device.blazeface import BlazeFace
-from edgefer_device.faces import FaceDetector, open_detector
-from edgefer_device.framing import Framing, measure
-from edgefer_device.haar import Haar
+from edgefer_device.faces import blazeface
+from edgefer_device.faces.blazeface import BlazeFace
+from edgefer_device.faces.faces import FaceDetector, open_detector
+from edgefer_device.faces.framing import Framing, measure
+from edgefer_device.faces.haar import Haar
 from edgefer_device.scripted import ScriptedDetector
 
 BLANK = np.full((240, 320, 3), 127, np.uint8)

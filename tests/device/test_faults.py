@@ -19,13 +19,14 @@ from edgefer.messages import Box, Detection, Report
 from edgefer.runtime import open_classifier
 from edgefer_device.analysis import Analyst
 from edgefer_device.camera import Frame, open_camera
-from edgefer_device.content import ContentSink
-from edgefer_device.content_settings import ContentSettings, Rule
-from edgefer_device.duty import Attentive, Duty, DutySettings, Paced
-from edgefer_device.faces import open_detector
-from edgefer_device.history import Store
-from edgefer_device.history_sink import HistorySink
-from edgefer_device.mood import MoodSettings
+from edgefer_device.content.content import ContentSink
+from edgefer_device.content.content_settings import ContentSettings, Rule
+from edgefer_device.faces.faces import open_detector
+from edgefer_device.faces.tracker import Tracker, TrackingSettings
+from edgefer_device.history.history import Store
+from edgefer_device.history.history_sink import HistorySink
+from edgefer_device.life.duty import Attentive, Duty, DutySettings, Paced
+from edgefer_device.mood.mood import MoodSettings
 from edgefer_device.pipeline import Pipeline
 from edgefer_device.reading import Reader
 from edgefer_device.scripted import (
@@ -34,9 +35,8 @@ from edgefer_device.scripted import (
     ScriptedDetector,
     blank_frames,
 )
-from edgefer_device.sink import RecordingSink
 from edgefer_device.sinks.shared import Shared
-from edgefer_device.tracker import Tracker, TrackingSettings
+from edgefer_device.sinks.sink import RecordingSink
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)

@@ -16,8 +16,9 @@ from edgefer.messages import Box, Detection, Report
 from edgefer_device.analysis import Analyst
 from edgefer_device.camera import Frame
 from edgefer_device.config import Config
-from edgefer_device.mirror import MirrorSink
-from edgefer_device.mood import MoodSettings
+from edgefer_device.faces.tracker import Tracker, TrackingSettings
+from edgefer_device.mirror.mirror import MirrorSink
+from edgefer_device.mood.mood import MoodSettings
 from edgefer_device.pipeline import Pipeline
 from edgefer_device.reading import Reader
 from edgefer_device.scripted import (
@@ -26,13 +27,12 @@ from edgefer_device.scripted import (
     ScriptedDetector,
     blank_frames,
 )
-from edgefer_device.sink import RecordingSink
 from edgefer_device.sinks import open_sink, open_sinks
 from edgefer_device.sinks.health import CAMERA_SECONDS, INFERENCE_SECONDS, SINK_SECONDS, Health
 from edgefer_device.sinks.prometheus import Figures
 from edgefer_device.sinks.shared import Shared
+from edgefer_device.sinks.sink import RecordingSink
 from edgefer_device.sinks.status_pages import MetricsSink
-from edgefer_device.tracker import Tracker, TrackingSettings
 
 
 class Clock:

@@ -29,17 +29,17 @@ from edgefer.cli import main
 from edgefer.errors import SettingsError, SinkError
 from edgefer.messages import Report
 from edgefer_device.config import Config, load_config
-from edgefer_device.history import Held, Store
-from edgefer_device.history_plot import to_svg
-from edgefer_device.history_report import by_day, duration, moods_of
-from edgefer_device.history_settings import HistorySettings
-from edgefer_device.history_sink import PENDING, HistorySink
-from edgefer_device.local_time import first_minute
-from edgefer_device.mirror import MirrorSink
+from edgefer_device.history.history import Held, Store
+from edgefer_device.history.history_plot import to_svg
+from edgefer_device.history.history_report import by_day, duration, moods_of
+from edgefer_device.history.history_settings import HistorySettings
+from edgefer_device.history.history_sink import PENDING, HistorySink
+from edgefer_device.history.local_time import first_minute
+from edgefer_device.life.state import state_folder
+from edgefer_device.mirror.mirror import MirrorSink
+from edgefer_device.mirror.week import QUARTER, week
 from edgefer_device.sinks import open_sinks
 from edgefer_device.sinks.shared import Shared
-from edgefer_device.state import state_folder
-from edgefer_device.week import QUARTER, week
 from live_mirror import PATIENCE, LiveMirror
 from screenshot import CHROMEDRIVER, CHROMIUM, chromium, resize
 
@@ -130,7 +130,7 @@ def test_a_kill_in_the_midst_of_writing_loses_no_minute_that_was_written(store: 
     program = (
         "import itertools, sys\n"
         "from pathlib import Path\n"
-        "from edgefer_device.history import Store\n"
+        "from edgefer_device.history.history import Store\n"
         f"store = Store(Path({str(store.path)!r}))\n"
         "for number in itertools.count():\n"
         f"    store.add({{{NOON} + number: {{'happy': 1.0, 'sad': 2.0}}}})\n"

@@ -12,7 +12,7 @@ import pytest
 
 from edgefer.messages import Report
 from edgefer_device.config import Config
-from edgefer_device.controls import Controls
+from edgefer_device.life.controls import Controls
 from edgefer_device.mqtt import discovery
 from edgefer_device.mqtt.broker import parse_broker
 from edgefer_device.mqtt.settings import MqttSettings

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from edgefer.messages import Box, Face, Report
-from edgefer_device.household import Household, confidence, vote
+from edgefer_device.mood.household import Household, confidence, vote
 
 
 def face(label: str, side: float = 50.0, sure: float = 0.8) -> Face:

@@ -21,11 +21,11 @@ from selenium.webdriver import Chrome
 from edgefer.errors import SettingsError, SinkError
 from edgefer.labels import FERPLUS
 from edgefer_device.config import Config
-from edgefer_device.mirror import PAGE, MirrorSink
-from edgefer_device.mirror_access import is_loopback, is_own_name, is_same_origin
-from edgefer_device.mirror_messages import History, Moment, View, encode
-from edgefer_device.mirror_settings import MirrorSettings
-from edgefer_device.mirror_token import Token
+from edgefer_device.mirror.mirror import PAGE, MirrorSink
+from edgefer_device.mirror.mirror_access import is_loopback, is_own_name, is_same_origin
+from edgefer_device.mirror.mirror_messages import History, Moment, View, encode
+from edgefer_device.mirror.mirror_settings import MirrorSettings
+from edgefer_device.mirror.mirror_token import Token
 from edgefer_device.sinks.shared import Shared
 from live_mirror import LiveMirror
 from screenshot import CHROMEDRIVER, CHROMIUM, chromium, report, resize

@@ -14,7 +14,7 @@ import pytest
 from edgefer.errors import SinkError
 from edgefer.messages import Box, Face, Report
 from edgefer_device.config import Config
-from edgefer_device.controls import Controls
+from edgefer_device.life.controls import Controls
 from edgefer_device.mqtt.broker import Broker, parse_broker
 from edgefer_device.mqtt.settings import MqttSettings
 from edgefer_device.mqtt.sink import MqttSink

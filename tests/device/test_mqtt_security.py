@@ -13,8 +13,8 @@ import pytest
 from certificates import Authority, Pair
 from edgefer.errors import SettingsError, SinkError
 from edgefer.messages import Report
-from edgefer_device.content_actions import Actions
-from edgefer_device.content_settings import Publication, Rule
+from edgefer_device.content.content_actions import Actions
+from edgefer_device.content.content_settings import Publication, Rule
 from edgefer_device.mqtt.broker import Broker, parse_broker
 from edgefer_device.mqtt.settings import MqttSettings, login
 from edgefer_device.mqtt.sink import MqttSink

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from edgefer.errors import CameraLost, CameraNotFound
-from edgefer_device import pausing
 from edgefer_device.camera import Camera, Frame
 from edgefer_device.cameras.reopening import Reopening
 from edgefer_device.cameras.view import View, Viewed
-from edgefer_device.controls import Controls
-from edgefer_device.pausing import Pausable, PauseMemory, is_eye, is_hardware
+from edgefer_device.life import pausing
+from edgefer_device.life.controls import Controls
+from edgefer_device.life.pausing import Pausable, PauseMemory, is_eye, is_hardware
 from edgefer_device.scripted import ScriptedCamera, blank_frames
 
 PATIENCE = 10.0

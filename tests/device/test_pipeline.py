@@ -13,8 +13,9 @@ from edgefer.errors import CameraLost, SinkError
 from edgefer.messages import Box, Detection, Report
 from edgefer_device.analysis import Analyst
 from edgefer_device.camera import Camera, Frame
+from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.handover import Handover
-from edgefer_device.mood import MoodSettings
+from edgefer_device.mood.mood import MoodSettings
 from edgefer_device.pipeline import Limit, Pipeline
 from edgefer_device.reading import Reader
 from edgefer_device.scripted import (
@@ -23,8 +24,7 @@ from edgefer_device.scripted import (
     ScriptedDetector,
     blank_frames,
 )
-from edgefer_device.sink import RecordingSink, Sink
-from edgefer_device.tracker import Tracker, TrackingSettings
+from edgefer_device.sinks.sink import RecordingSink, Sink
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)

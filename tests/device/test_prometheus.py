@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from edgefer import __version__
 from edgefer.messages import Box, Face, Report
-from edgefer_device.mirror import MirrorSink
+from edgefer_device.mirror.mirror import MirrorSink
 from edgefer_device.scripted import ScriptedCamera, blank_frames
 from edgefer_device.sinks.health import Health
 from edgefer_device.sinks.prometheus import Figures, exposition

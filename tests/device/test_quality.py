@@ -11,7 +11,7 @@ import pytest
 
 from edgefer.messages import REASONS
 from edgefer.preprocess import Pixels
-from edgefer_device.quality import QualitySettings, fault, sharpness
+from edgefer_device.faces.quality import QualitySettings, fault, sharpness
 
 SETTINGS = QualitySettings()
 

@@ -12,7 +12,7 @@ import pytest
 
 from edgefer.messages import Report
 from edgefer_device.config import Config
-from edgefer_device.screen import RETRY_SECONDS, ScreenSettings, ScreenSink
+from edgefer_device.life.screen import RETRY_SECONDS, ScreenSettings, ScreenSink
 from edgefer_device.sinks import open_sinks
 
 NOBODY = Report(0.0, 0, (), None, None)

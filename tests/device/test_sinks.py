@@ -13,13 +13,13 @@ import pytest
 
 from edgefer.errors import SettingsError, SinkError
 from edgefer.messages import Box, Face, Report
-from edgefer_device.console import ConsoleSink, describe
-from edgefer_device.jsonl import JsonLinesSink
-from edgefer_device.mirror import MirrorSink
+from edgefer_device.mirror.mirror import MirrorSink
 from edgefer_device.mqtt.broker import Broker, parse_broker
 from edgefer_device.mqtt.sink import MqttSink
-from edgefer_device.sink import Sink
 from edgefer_device.sinks import open_sink
+from edgefer_device.sinks.console import ConsoleSink, describe
+from edgefer_device.sinks.jsonl import JsonLinesSink
+from edgefer_device.sinks.sink import Sink
 
 
 def report(frame: int = 0, mood: str | None = None, confidence: float | None = None) -> Report:
@@ -146,7 +146,7 @@ def test_a_line_for_people_reads_well() -> None:
 def test_a_pipe_that_nobody_reads_holds_up_only_its_own_sink(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edgefer_device.lines.CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr("edgefer_device.sinks.lines.CLOSE_SECONDS", 0.05)
     reading, writing = os.pipe()
 
     async def whole() -> None:

@@ -13,10 +13,10 @@ from edgefer.messages import Report
 from edgefer.runtime import open_classifier
 from edgefer_device.analysis import Analyst
 from edgefer_device.camera import open_camera
-from edgefer_device.faces import open_detector
-from edgefer_device.mood import MoodSettings
+from edgefer_device.faces.faces import open_detector
+from edgefer_device.faces.tracker import Tracker, TrackingSettings
+from edgefer_device.mood.mood import MoodSettings
 from edgefer_device.reading import Reader
-from edgefer_device.tracker import Tracker, TrackingSettings
 
 SHORT_HOURS = 0.15
 """In CI; the whole day is `python tests/soak.py`, its figures stand in docs/device.md."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgefer.messages import Box, Detection
-from edgefer_device.tracker import Tracker, TrackingSettings
+from edgefer_device.faces.tracker import Tracker, TrackingSettings
 
 SETTINGS = TrackingSettings(interval=0.2, hits=3, patience=0.5)
 

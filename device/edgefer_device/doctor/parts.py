@@ -48,7 +48,7 @@ def check_opencv(version: str | None = None) -> Check:
     advice = "run: pip install 'opencv-python-headless>=4.10,<5'"
     if int(version.partition(".")[0]) > OPENCV:
         return fail("opencv", f"{version} has no Haar cascades", advice)
-    from edgefer_device.haar import CASCADE
+    from edgefer_device.faces.haar import CASCADE
 
     data = getattr(cv2, "data", None)
     if data is None or not (Path(data.haarcascades) / CASCADE).is_file():
@@ -59,7 +59,7 @@ def check_opencv(version: str | None = None) -> Check:
 def check_detector(name: str | None) -> Check:
     """The face detector that is configured."""
     try:
-        from edgefer_device.faces import open_detector
+        from edgefer_device.faces.faces import open_detector
 
         if name is None:
             return _best_detector()
@@ -72,7 +72,7 @@ def check_detector(name: str | None) -> Check:
 
 
 def _best_detector() -> Check:
-    from edgefer_device.faces import open_detector
+    from edgefer_device.faces.faces import open_detector
 
     try:
         open_detector("blazeface")

@@ -48,7 +48,7 @@ def check_broker(uri: str, settings: MqttSettings | None = None) -> Check:
 
 def check_state(chosen: str | None) -> Check:
     """The state folder can be written."""
-    from edgefer_device.state import state_folder
+    from edgefer_device.life.state import state_folder
 
     return writable("state", state_folder(chosen))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from edgefer_device.controls import Controls
+from edgefer_device.life.controls import Controls
 from edgefer_device.mqtt.broker import Broker
 
 log = logging.getLogger(__name__)

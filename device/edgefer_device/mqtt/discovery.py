@@ -17,7 +17,7 @@ from edgefer import __version__
 from edgefer.errors import BundleError
 from edgefer.labels import LABEL_SETS, UNKNOWN
 from edgefer_device.config import Config, model_of
-from edgefer_device.controls import THRESHOLDS
+from edgefer_device.life.controls import THRESHOLDS
 from edgefer_device.mqtt.broker import Broker
 
 UNCERTAIN, NOBODY = "uncertain", "nobody"

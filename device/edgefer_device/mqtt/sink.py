@@ -18,8 +18,8 @@ from edgefer import __version__
 from edgefer.errors import SinkError
 from edgefer.messages import Report, to_json
 from edgefer_device.camera import Clock
-from edgefer_device.controls import Wishes
-from edgefer_device.heat import read_heat
+from edgefer_device.life.controls import Wishes
+from edgefer_device.life.heat import read_heat
 from edgefer_device.mqtt import discovery
 from edgefer_device.mqtt.broker import Broker
 from edgefer_device.mqtt.commands import OFF, ON, PRIVACY, THRESHOLD, Commands

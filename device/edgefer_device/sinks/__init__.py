@@ -1,4 +1,4 @@
-"""The sinks behind the seam in `edgefer_device.sink`, and the functions that choose among them.
+"""The sinks behind the seam in `sink.py`, and the functions that choose among them.
 
 One is chosen by its address, all of them by the configuration.
 """
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from edgefer.errors import SettingsError
 from edgefer_device.address import parse_address
 from edgefer_device.config import Config
-from edgefer_device.controls import Controls
-from edgefer_device.history_settings import FILE
-from edgefer_device.sink import Sink
+from edgefer_device.history.history_settings import FILE
+from edgefer_device.life.controls import Controls
+from edgefer_device.life.state import state_folder
 from edgefer_device.sinks.health import Health
 from edgefer_device.sinks.rotation import Rotation
 from edgefer_device.sinks.shared import Shared
-from edgefer_device.state import state_folder
+from edgefer_device.sinks.sink import Sink
 
 if TYPE_CHECKING:
-    from edgefer_device.history import Store
+    from edgefer_device.history.history import Store
 
 FORMS = {
     "console": "console:",
@@ -56,14 +56,14 @@ def open_sinks(
         for uri in config.sinks
     ]
     if shared.store is not None:
-        from edgefer_device.history_sink import HistorySink
+        from edgefer_device.history.history_sink import HistorySink
 
         history = HistorySink(shared.store, shared.keep_days)
         sinks.append(shared.health.watch_sink("history", history))
     if config.content.rule:
         sinks.append(shared.health.watch_sink("content", _content(config, shared)))
     if config.screen.tool != "none":
-        from edgefer_device.screen import ScreenSink
+        from edgefer_device.life.screen import ScreenSink
 
         sinks.append(shared.health.watch_sink("screen", ScreenSink(config.screen)))
     return [*sinks, shared.figures]
@@ -85,7 +85,7 @@ def open_sink(uri: str, shared: Shared | None = None) -> Sink:
 
         return MqttSink(parse_broker(uri, shared.config.mqtt), shared)
     if address.scheme == "mirror":
-        from edgefer_device.mirror import MirrorSink
+        from edgefer_device.mirror.mirror import MirrorSink
 
         return MirrorSink(*_host_and_port(uri, address.place, MIRROR_PLACE), shared=shared)
     if address.scheme == "metrics":
@@ -101,14 +101,14 @@ def open_sink(uri: str, shared: Shared | None = None) -> Sink:
         return WebhookSink(uri.partition(":")[2])
     if address.place or address.options:
         raise SettingsError(f"{uri}: 'console:' takes nothing after it")
-    from edgefer_device.console import ConsoleSink
+    from edgefer_device.sinks.console import ConsoleSink
 
     return ConsoleSink()
 
 
 def history_store(config: Config) -> Store:
     """Return the history's file, kept or not."""
-    from edgefer_device.history import Store
+    from edgefer_device.history.history import Store
 
     return Store(state_folder(config.state) / FILE)
 
@@ -120,8 +120,8 @@ def share(config: Config, health: Health, controls: Controls | None = None) -> S
 
 
 def _content(config: Config, shared: Shared) -> Sink:
-    from edgefer_device.content import ContentSink
-    from edgefer_device.content_actions import Actions
+    from edgefer_device.content.content import ContentSink
+    from edgefer_device.content.content_actions import Actions
     from edgefer_device.mqtt.broker import is_broker, parse_broker
 
     broker = next((uri for uri in config.sinks if is_broker(uri)), None)
@@ -130,7 +130,7 @@ def _content(config: Config, shared: Shared) -> Sink:
 
 
 def _jsonl(uri: str, path: str, options: Mapping[str, str]) -> Sink:
-    from edgefer_device.jsonl import JsonLinesSink
+    from edgefer_device.sinks.jsonl import JsonLinesSink
 
     if not path:
         raise SettingsError(f"{uri}: no path; write jsonl:PATH, or jsonl:- for standard output")

@@ -16,7 +16,7 @@ from typing_extensions import Self
 
 from edgefer.messages import Report
 from edgefer_device.camera import Camera, Clock, Frame
-from edgefer_device.sink import Sink
+from edgefer_device.sinks.sink import Sink
 
 CAMERA_SECONDS = 5.0
 """How long a frame may take; a camera that reopens by itself needs a few of these."""

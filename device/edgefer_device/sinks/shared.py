@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgefer_device.board import Board
 from edgefer_device.config import Config
-from edgefer_device.controls import Controls
+from edgefer_device.life.controls import Controls
+from edgefer_device.mirror.board import Board
 from edgefer_device.sinks.health import Health
 from edgefer_device.sinks.prometheus import Figures
 
 if TYPE_CHECKING:
-    from edgefer_device.history import Store
+    from edgefer_device.history.history import Store
 
 
 class Shared:

@@ -1,0 +1,1 @@
+"""What a mood puts up, tells or starts."""

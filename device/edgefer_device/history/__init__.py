@@ -1,0 +1,1 @@
+"""Shares of moods, minute by minute; no picture and no identity."""

@@ -1,0 +1,1 @@
+"""How the daemon lives: started, watched, paused, reloaded, asked, kept cool."""

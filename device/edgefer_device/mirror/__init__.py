@@ -1,0 +1,1 @@
+"""The mirror page and who may see it."""

@@ -1,0 +1,1 @@
+"""Moods of tracks and of a household."""

@@ -1,0 +1,138 @@
+"""The mood of one face over time: slow to change, and silent when it is not sure."""
+
+from __future__ import annotations
+
+import math
+from typing import Generic, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefer.labels import UNKNOWN
+from edgefer.messages import UNSURE
+from edgefer_device.mood.baseline import Baseline
+
+FLOOR = 1e-3
+"""Least probability taken into the logarithm, so that one sure frame is soon forgotten."""
+
+T = TypeVar("T")
+
+
+class MoodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[mood]` table."""
+
+    seconds: float = 0.5
+    """Time constant of the smoothing: a step in the readings is 63 % through after this."""
+    threshold: float = 0.4
+    """Smoothed probability that a label needs before it is said, 0..1."""
+    hysteresis: float = 0.1
+    """How far a label must pass the one that holds; how far below `threshold` that one may fall."""
+    dwell: float = 0.4
+    """Seconds for which a change must be wanted before it is made."""
+    baseline: bool = False
+    """Whether each face is compared with its own rest, learned while it is in view."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1 or not 0 <= self.hysteresis < self.threshold:
+            raise ValueError("threshold must be between 0 and 1, hysteresis from 0 to threshold")
+        if self.seconds < 0 or self.dwell < 0:
+            raise ValueError("seconds and dwell must not be negative")
+
+    def with_threshold(self, threshold: float | None) -> MoodSettings:
+        """Return the same with another threshold, if one is given: hysteresis stays below it."""
+        if threshold is None or threshold == self.threshold:
+            return self
+        hysteresis = min(self.hysteresis, threshold / 2)
+        return msgspec.structs.replace(self, threshold=threshold, hysteresis=hysteresis)
+
+
+class Dwelling(Generic[T]):
+    """A value that changes only when the change was wanted for a while."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+        self._wanted, self._since = value, -math.inf
+
+    def want(self, value: T, time: float, dwell: float) -> None:
+        """Ask for a value at a time in seconds; it holds once asked for over `dwell` seconds."""
+        if value != self._wanted:
+            self._wanted, self._since = value, time
+        if time - self._since >= dwell:
+            self.value = value
+
+
+class Mood:
+    """Smooths the readings of one face and names its mood."""
+
+    def __init__(self, labels: tuple[str, ...], settings: MoodSettings) -> None:
+        self.settings = settings
+        """May be replaced at any time; `baseline` counts at the start only."""
+        self._labels = labels
+        self._baseline = Baseline(labels) if settings.baseline else None
+        self._logs: NDArray[np.float64] | None = None
+        self._smoothed = np.zeros(len(labels))
+        self._time = 0.0
+        self._label: Dwelling[str] | None = None
+        self._reason = Dwelling(UNSURE)
+
+    @property
+    def label(self) -> str:
+        """What is said now."""
+        return UNKNOWN if self._label is None else self._label.value
+
+    @property
+    def reason(self) -> str | None:
+        """Why the label is `unknown`, one of `messages.REASONS`; None when it is not."""
+        return self._reason.value if self.label == UNKNOWN else None
+
+    @property
+    def confidence(self) -> float:
+        """Smoothed probability of `label`; of the likeliest label while it is `unknown`."""
+        if self.label == UNKNOWN:
+            return float(self._smoothed.max())
+        return self._probability(self.label)
+
+    def update(self, probabilities: NDArray[np.floating], time: float) -> None:
+        """Take one frame's calibrated probabilities (labels,) and its time in seconds."""
+        logs = np.log(np.maximum(np.asarray(probabilities, np.float64), FLOOR))
+        self._smooth(logs if self._baseline is None else self._baseline.correct(logs, time), time)
+        self._want(self._choose(), UNSURE, time)
+
+    def miss(self, reason: str, time: float) -> None:
+        """Take a frame in which the face could not be read, and why."""
+        self._want(UNKNOWN, reason, time)
+
+    def _want(self, label: str, reason: str, time: float) -> None:
+        if self._label is None:
+            self._label, self._reason = Dwelling(label), Dwelling(reason)
+        self._label.want(label, time, self.settings.dwell)
+        self._reason.want(reason, time, self.settings.dwell)
+
+    def _smooth(self, logs: NDArray[np.float64], time: float) -> None:
+        """Average log-probabilities with weights that fade by the time constant."""
+        past = self._logs
+        if past is None or self.settings.seconds == 0:
+            self._logs = logs
+        else:
+            fresh = 1 - math.exp(-max(0.0, time - self._time) / self.settings.seconds)
+            self._logs = past + fresh * (logs - past)
+        self._time = time
+        powers = np.exp(self._logs - self._logs.max())
+        self._smoothed = powers / powers.sum()
+
+    def _choose(self) -> str:
+        """Return the label that the smoothed probabilities ask for, given what holds."""
+        enough, step = self.settings.threshold, self.settings.hysteresis
+        best = self._labels[int(self._smoothed.argmax())]
+        best_or_none = best if self._probability(best) >= enough else UNKNOWN
+        if self.label == UNKNOWN:
+            return best_or_none
+        held = self._probability(self.label)
+        if held < enough - step:
+            return best_or_none
+        overtaken = self._probability(best) >= max(enough, held + step)
+        return best if overtaken else self.label
+
+    def _probability(self, label: str) -> float:
+        return float(self._smoothed[self._labels.index(label)])
