@@ -15,6 +15,7 @@ RECIPE ?= small
 RUN    ?= runs/$(RECIPE)
 BUNDLE ?= $(RUN)/bundle
 DATA   ?= $(EDGEFER_DATA)
+FORMATS ?=
 PYTEST ?=
 UV     := uv==0.13.9
 
@@ -57,8 +58,8 @@ quantize: .venv/installed ## quantization-aware fine-tuning of RUN
 	.venv/bin/edgefer quantize --run $(RUN) $(data)
 
 .PHONY: convert
-convert: .venv/installed ## RUN to a gated model bundle, BUNDLE=runs/small/bundle
-	.venv/bin/edgefer convert --run $(RUN) $(data) --out $(BUNDLE)
+convert: .venv/installed ## RUN to a gated model bundle, BUNDLE=runs/small/bundle (FORMATS=all: every form)
+	.venv/bin/edgefer convert --run $(RUN) $(data) $(FORMATS:%=--formats %) --out $(BUNDLE)
 
 .PHONY: bench
 bench: .venv-device/installed ## how fast the shipped model runs on this machine
@@ -103,8 +104,8 @@ debian  = command -v apt-get >/dev/null \
     && $(sudo)env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1) >/dev/null \
     || { echo "make: cannot install here; run: sudo apt-get install $(1)" >&2; exit 1; }
 
-# A broker and a browser. Where they cannot be installed, their tests skip and say so.
+# A broker, a browser and what sees system calls. Where they cannot be installed, their tests skip and say so.
 .PHONY: debian-for-tests
 debian-for-tests:
-	@PATH="$$PATH:/usr/sbin"; type mosquitto chromium chromedriver cc >/dev/null 2>&1 && exit 0; \
-	( $(call debian,mosquitto chromium chromium-driver gcc libc6-dev) ) || echo "make: testing without them" >&2
+	@PATH="$$PATH:/usr/sbin"; type mosquitto chromium chromedriver strace cc >/dev/null 2>&1 && exit 0; \
+	( $(call debian,mosquitto chromium chromium-driver strace gcc libc6-dev) ) || echo "make: testing without them" >&2

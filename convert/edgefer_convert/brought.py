@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgefer.errors import ConversionError, SettingsError
+from edgefer.errors import ConversionError, DatasetError, SettingsError
 from edgefer.labels import FOLDERS, LABEL_SETS, spelled
 from edgefer.machine import machine
 from edgefer.manifest import Evidence
@@ -19,6 +19,7 @@ from edgefer_convert.onnx_files import macs, parameters
 from edgefer_convert.representative import Pictures
 from edgefer_convert.source import AFTER_TRAINING, Made, Source
 from edgefer_train.data.dataset import Dataset
+from edgefer_train.data.sources import load
 from edgefer_train.run import versions
 
 PIXELS = {"0..1": (1.0, 0.0), "-1..1": (2.0, -1.0), "0..255": (255.0, 0.0)}
@@ -110,6 +111,27 @@ def label_set_of(labels: Sequence[str]) -> str:
     """Return the name of the set that the labels are, in whatever order; `folders` of no known."""
     known = (name for name, its in LABEL_SETS.items() if set(its) == set(labels))
     return next(known, FOLDERS)
+
+
+def dataset_for(
+    labels: Sequence[str], data: Path | None, split: str, side: int, path: Path
+) -> Dataset:
+    """Return the dataset to measure a model with these labels on, its faces `side` pixels wide.
+
+    Raises `DatasetError` where there is none, and `ConversionError` where the labels, unknown
+    here, are not the names of the dataset's own folders either.
+    """
+    name = label_set_of(labels)
+    try:
+        return load(data, name, split, side)
+    except DatasetError as exc:
+        if name != FOLDERS or data is None:
+            raise
+        known = " nor ".join(LABEL_SETS)
+        raise ConversionError(
+            f"{path}: says {', '.join(labels)}: neither the labels of {known}, so the dataset "
+            f"must have a folder for each; {exc}"
+        ) from exc
 
 
 def source_of_file(

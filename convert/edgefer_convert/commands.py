@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from edgefer.bundle import Bundle
     from edgefer.preprocess import Pixels, Preprocess
     from edgefer_convert.request import Request
+    from edgefer_train.data.dataset import Dataset
 
+EXPLAINED = 200
+"""Faces of PublicTest by which layers are explained, unless told."""
 PIXELS = click.Choice(["0..1", "-1..1", "0..255"])
 
 
@@ -34,10 +37,12 @@ PIXELS = click.Choice(["0..1", "-1..1", "0..255"])
 @click.option("--gate", type=FOLDER, help="TOML file whose [gate] sets limits.")
 @click.option("--allow", metavar="CHECK", help="Let one failed check pass; wants --because.")
 @click.option("--because", metavar="TEXT", help="Why; the bundle tells it with your name.")
+@click.option("--explain", is_flag=True, help="Tell which layers int8 costs most in.")
 def convert(
     model: Path | None, run_folder: Path | None, data: Path | None, out: Path, **asked: Any
 ) -> None:
-    """Write the model bundle of a run, or of a .h5, .keras or .onnx MODEL made elsewhere.
+    """Write the model bundle of a run, or of a MODEL made elsewhere: .h5, .keras, .onnx or a
+    SavedModel's folder.
 
     Each format is measured on PrivateTest by its own runtime; where int8 costs too much,
     nothing is written.
@@ -50,6 +55,7 @@ def convert(
     from edgefer_convert.request import request_of
 
     labels, pixels, split = (asked.pop(name) for name in ("labels", "pixels", "split"))
+    asked["explain"] = _show_explanation if asked["explain"] else None
     request = request_of(**asked)
     try:
         if run_folder:
@@ -81,15 +87,48 @@ def _convert_file(
     model: Path, data: Path | None, out: Path, how: tuple[str | None, str, str], request: Request
 ) -> Bundle:
     labels, pixels, split = how
-    from edgefer_convert.brought import bring, label_set_of, read_labels
-    from edgefer_train.data.sources import load
+    from edgefer_convert.brought import bring, dataset_for, read_labels
 
     brought = bring(model, pixels)
     names = read_labels(labels, brought.outputs, model)
-    dataset = load(data, label_set_of(names), split, brought.side)
+    dataset = dataset_for(names, data, split, brought.side, model)
     from edgefer_convert.convert import convert_file
 
     return convert_file(brought, names, dataset, out, request)
+
+
+def _show_explanation(bundle: Bundle, dataset: Dataset) -> None:
+    """Print which layers cost most, on faces of PublicTest."""
+    from edgefer_convert.explain_source import source_of
+    from edgefer_convert.explain_view import show_explanation
+    from edgefer_train.data.dataset import Usage
+
+    faces = dataset.part(Usage.PublicTest).images[:EXPLAINED]
+    show_explanation(source_of(bundle).explained(faces, f"{dataset.name}, PublicTest"))
+
+
+@click.command()
+@click.argument("bundle")
+@click.option("--seconds", type=click.FloatRange(min=0.05), default=2.0, show_default=True)
+@click.option("--markdown", is_flag=True, help="Print a Markdown table.")
+@json_option
+def formats(bundle: str, seconds: float, markdown: bool, as_json: bool) -> None:
+    """Compare a bundle's formats: bytes, what was measured of each, and its time here.
+
+    Each format is timed for --seconds, one face at a time, on one thread.
+    """
+    from edgefer.bundle import open_bundle
+    from edgefer.messages import to_json
+    from edgefer_convert import comparison
+    from edgefer_device.bench import time_classifier
+
+    opened = open_bundle(bundle)
+    side = opened.manifest.input.preprocess.size
+    done = comparison.compare(opened, lambda one: time_classifier(one, side, seconds).p50)
+    if as_json or markdown:
+        click.echo(to_json(done) if as_json else comparison.to_markdown(done), nl=as_json)
+    else:
+        comparison.show_comparison(done)
 
 
 @click.command()
@@ -133,7 +172,7 @@ def parity(bundle: str, data: Path | None, faces: int | None, as_json: bool) -> 
 @click.command()
 @click.argument("model", metavar="RUN|BUNDLE")
 @data_option
-@click.option("--faces", type=click.IntRange(min=10), default=200, show_default=True)
+@click.option("--faces", type=click.IntRange(min=10), default=EXPLAINED, show_default=True)
 @click.option("--labels", help="Head of a run that has several; the recipe's own unless named.")
 @click.option("--out", type=FOLDER, help="Draw it as a PNG file.")
 @json_option
@@ -163,7 +202,7 @@ def _faces(
     """Return face chips for a measurement and where they are from: a part of the data, or the
     demo portrait where none is named."""
     if data is None:
-        from edgefer_device.demo_faces import portrait_chips
+        from edgefer_device.faces.demo_faces import portrait_chips
 
         return portrait_chips(count or 50, preprocess), "views of the demo portrait"
     from edgefer_train.data.dataset import Usage

@@ -11,17 +11,17 @@ import msgspec
 
 from edgefer.affine import Affine
 from edgefer.bundle import Bundle, describe, write_bundle
-from edgefer.errors import ConversionError, EdgeferError
+from edgefer.errors import ConversionError, EdgeferError, SettingsError
 from edgefer.manifest import SCHEMA_VERSION, File, Gate, Input, Manifest, Output
 from edgefer.preprocess import PIXEL, Preprocess
 from edgefer_convert import onnx_int8, tflite
 from edgefer_convert.brought import Brought, source_of_file
 from edgefer_convert.card import card
-from edgefer_convert.edgetpu import check
-from edgefer_convert.edgetpu_compiler import HOW, PROGRAM, compile_for_edgetpu
+from edgefer_convert.edgetpu_compiler import HOW, PROGRAM
+from edgefer_convert.edgetpu_part import edgetpu_part
 from edgefer_convert.formats import FORMATS, chosen
 from edgefer_convert.gate import judge, require_known, require_passed
-from edgefer_convert.measure import Measured, calibrated, scored
+from edgefer_convert.measure import calibrated, measured
 from edgefer_convert.mobile import to_mobile
 from edgefer_convert.representative import Pictures, representative
 from edgefer_convert.request import Request
@@ -78,10 +78,14 @@ def _pictures(dataset: Dataset, preprocess: Preprocess, request: Request) -> Cal
 
 def _to_bundle(source: Source, dataset: Dataset, out: Path, request: Request) -> Bundle:
     formats = chosen(request.formats, _possible(source, request), source.evidence.origin or "a run")
+    if request.explain and "int8" not in formats:
+        raise SettingsError("--explain reads the int8 TFLite file; add int8 to --formats")
     if request.exemption:
         require_known(request.exemption.name, formats, request.limits)
     try:
         bundle = _measured(source, formats, dataset, out, request)
+        if request.explain:
+            request.explain(bundle, dataset)
         require_passed(bundle.manifest.gate)
         return write_bundle(out, *_with_words(bundle))
     except EdgeferError:
@@ -99,9 +103,14 @@ def _possible(source: Source, request: Request) -> set[str]:
         return set(source.makers)
     if which(PROGRAM):
         return {*source.makers, "mobile", "edgetpu"}
-    if "edgetpu" in (request.formats or ""):
+    if _asked_for_edgetpu(request):
         raise ConversionError(f"--formats edgetpu: {HOW}")
     return {*source.makers, "mobile"}
+
+
+def _asked_for_edgetpu(request: Request) -> bool:
+    """Whether it was asked for by its name, and not as a part of all."""
+    return "edgetpu" in (request.formats or "")
 
 
 def _measured(
@@ -116,26 +125,15 @@ def _measured(
     if "mobile" in formats:
         temperature = bundle.manifest.output.temperature
         made["mobile"] = to_mobile(made["int8"], source.name, source.labels, temperature)
-    words, mapped = _edgetpu(made, "edgetpu" in formats)
-    evidence = msgspec.structs.replace(source.evidence, edgetpu=words)
+    edgetpu = edgetpu_part(made.get("int8"), "edgetpu" in formats, _asked_for_edgetpu(request))
+    if edgetpu.content is not None:
+        made["edgetpu"] = edgetpu.content
+    evidence = msgspec.structs.replace(source.evidence, edgetpu=edgetpu.said)
     manifest = msgspec.structs.replace(bundle.manifest, files=_files(made), evidence=evidence)
     bundle = Bundle(out, manifest, made)
-    scores, said = scored(bundle, dataset, source.logits)
-    measured = Measured(
-        scores=scores,
-        said=said,
-        bytes={format: len(content) for format, content in made.items()},
-        macs=evidence.macs,
-        float_tensors={
-            format: tflite.float_tensors(made[format])
-            for format in ("int8", "mobile")
-            if format in made
-        },
-        confusion=table,
-        edgetpu_mapped=mapped,
-    )
-    gate = judge(measured, request.limits, request.exemption)
-    evidence = msgspec.structs.replace(evidence, scores=scores)
+    found = measured(bundle, dataset, source.logits, table, edgetpu.mapped)
+    gate = judge(found, request.limits, request.exemption)
+    evidence = msgspec.structs.replace(evidence, scores=found.scores)
     return Bundle(out, msgspec.structs.replace(manifest, evidence=evidence, gate=gate), made)
 
 
@@ -175,19 +173,6 @@ def _ends(made: dict[str, bytes]) -> tuple[str, Affine, Affine]:
 def _files(made: dict[str, bytes]) -> dict[str, File]:
     ordered = ((format, FORMATS[format]) for format in FORMATS if format in made)
     return {format: describe(one.path, made[format], one.target) for format, one in ordered}
-
-
-def _edgetpu(made: dict[str, bytes], wanted: bool) -> tuple[str, float | None]:
-    """Tell what an Edge TPU would run of the int8 file, in words and as a share; compile it."""
-    if "int8" not in made:
-        return "", None
-    compiled = compile_for_edgetpu(made["int8"]) if wanted else None
-    if compiled is None:
-        verdict = check(made["int8"])
-        how = "`edgefer edgetpu BUNDLE` tells how"
-        return f"{verdict.summary}; not compiled: {how}", verdict.mapped_share
-    made["edgetpu"] = compiled.content
-    return compiled.report.summary, compiled.report.mapped_share
 
 
 def _with_words(bundle: Bundle) -> tuple[Manifest, dict[str, bytes]]:

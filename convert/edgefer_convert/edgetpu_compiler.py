@@ -23,7 +23,8 @@ MAPPED = "Mapped to Edge TPU"
 HOW = (
     f"not compiled: {PROGRAM} is not on PATH; it runs on x86-64 Linux and comes from Coral's apt "
     "repository alone, or in a container: docker build -t edgefer-edgetpu "
-    "-f convert/Dockerfile.edgetpu convert, then PATH=convert/edgetpu:$PATH before this command"
+    "-f convert/Dockerfile.edgetpu convert, then PATH=convert/edgetpu:$PATH before the command "
+    "of edgefer"
 )
 """What to do where the compiler is absent."""
 

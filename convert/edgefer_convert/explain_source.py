@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgefer.affine import Affine
-from edgefer.bundle import open_bundle
+from edgefer.bundle import Bundle, open_bundle
 from edgefer.errors import RunError
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, Preprocess
@@ -47,11 +47,11 @@ def open_source(name: str, labels: str | None = None) -> Source:
     """
     if (Path(name) / RECORD).is_file():
         return _of_run(Path(name), labels)
-    return _of_bundle(name)
+    return source_of(open_bundle(name))
 
 
-def _of_bundle(name: str) -> Source:
-    bundle = open_bundle(name)
+def source_of(bundle: Bundle) -> Source:
+    """Return a bundle's int8 file; raise `BundleError` where it has none."""
     manifest = bundle.manifest
     model = open_classifier(bundle, "onnx") if "onnx" in manifest.files else None
     return Source(

@@ -43,7 +43,8 @@ FORMATS = {
 }
 """In the order in which they are made."""
 
-DEFAULT = ("int8", "onnx", "onnx-int8")
+DEFAULT = ("int8", "onnx", "onnx-int8", "edgetpu")
+"""As far as the model can become them; `edgetpu` needs its compiler on PATH."""
 
 REFERENCE = "onnx"
 """The float model that `edgefer evaluate` takes agreement with: part of every bundle."""

@@ -33,13 +33,21 @@ class KerasFile:
         self.outputs = int(model.output_shape[1])
         self._library = library
         self._model = model
+        self._onnx = b""
         self.logits: Callable[[Pixels], Logits] = keras_source.logits_of(model)
 
     def in_order(self, order: Sequence[int]) -> KerasFile:
-        """Return the model with its outputs in another order."""
+        """Return the model with its outputs in another order; this one has it from then on, too.
+
+        The last layer's weights change places. Where it is not dense, a layer that only arranges
+        is added.
+        """
         if list(order) == list(range(self.outputs)):
             return self
-        layers = self._library.layers
+        layers, last = self._library.layers, _last(self._library, self._model)
+        if isinstance(last, layers.Dense):
+            last.set_weights([one[..., order] for one in last.get_weights()])
+            return KerasFile(self.path, self._library, self._model)
         arrange = layers.Dense(self.outputs, use_bias=False, name="label_order")
         model = self._library.Model(self._model.input, arrange(self._model.output))
         arrange.set_weights([np.eye(self.outputs, dtype=np.float32)[:, order]])
@@ -47,11 +55,12 @@ class KerasFile:
 
     def onnx(self) -> bytes:
         """Return the model as a float ONNX file."""
-        return to_onnx(self._model)
+        self._onnx = self._onnx or to_onnx(self._model)
+        return self._onnx
 
     def makers(self, pictures: Callable[[], Pictures]) -> dict[str, Callable[[Made], bytes]]:
         """Return what makes each format."""
-        return keras_source.makers(self._model, None, pictures)
+        return {**keras_source.makers(self._model, None, pictures), "onnx": lambda _: self.onnx()}
 
 
 def open_keras(path: Path, pixels: str) -> KerasFile:
@@ -146,11 +155,18 @@ def _without_softmax(library: Any, model: Any) -> Any:
     last = model.layers[-1]
     if isinstance(last, library.layers.Softmax):
         return library.Model(model.inputs[0], last.input, name=model.name)
-    while isinstance(last, library.Model):
-        last = last.layers[-1]
+    last = _last(library, model)
     if getattr(last, "activation", None) is library.activations.softmax:
         last.activation = library.activations.linear
     return model
+
+
+def _last(library: Any, model: Any) -> Any:
+    """The layer that gives the outputs, however deep in models within the model."""
+    last = model.layers[-1]
+    while isinstance(last, library.Model):
+        last = last.layers[-1]
+    return last
 
 
 def _in_our_form(library: Any, model: Any, shape: Sequence[int], pixels: str) -> Any:

@@ -12,6 +12,8 @@ from edgefer.bundle import Bundle
 from edgefer.metrics import Logits, Scores, best_temperature, confusion, score
 from edgefer.preprocess import Pixels
 from edgefer.runtime import RUNTIMES, open_classifier
+from edgefer_convert.formats import FORMATS
+from edgefer_convert.tflite import float_tensors
 from edgefer_train.data.dataset import Dataset, Faces, Usage
 from edgefer_train.evaluation.evaluate import classify_all
 
@@ -48,7 +50,36 @@ def calibrated(bundle: Bundle, public: Faces) -> tuple[Bundle, np.ndarray]:
     return Bundle(bundle.path, manifest, bundle.contents), table
 
 
-def scored(
+def measured(
+    bundle: Bundle,
+    dataset: Dataset,
+    float_logits: Callable[[Pixels], Logits],
+    table: np.ndarray,
+    edgetpu_mapped: float | None,
+) -> Measured:
+    """Measure every format of a bundle on PrivateTest, and what its files hold.
+
+    `float_logits` is the model that the formats were made from, `table` the confusion that
+    `calibrated` returned.
+    """
+    scores, said = _scored(bundle, dataset, float_logits)
+    made = {format: file for format, file in bundle.manifest.files.items() if format in FORMATS}
+    return Measured(
+        scores=scores,
+        said=said,
+        bytes={format: file.bytes for format, file in made.items()},
+        macs=bundle.manifest.evidence.macs,
+        float_tensors={
+            format: float_tensors(bundle.read(format))
+            for format in ("int8", "mobile")
+            if format in made
+        },
+        confusion=table,
+        edgetpu_mapped=edgetpu_mapped,
+    )
+
+
+def _scored(
     bundle: Bundle, dataset: Dataset, float_logits: Callable[[Pixels], Logits]
 ) -> tuple[dict[str, Scores], dict[str, np.ndarray]]:
     """Return scores and labels said on PrivateTest, by format; scores of `float` as well."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgefer.bundle import Bundle
 from edgefer_convert.limits import Exemption, GateLimits, exemption, load_limits
+from edgefer_train.data.dataset import Dataset
+
+Explain = Callable[[Bundle, Dataset], None]
+"""What tells where an int8 file of a bundle loses accuracy."""
 
 
 @dataclass(frozen=True)
@@ -13,13 +19,15 @@ class Request:
     """How a model is to be converted."""
 
     formats: str | None = None
-    """`a,b` or `all`; None is int8, onnx and onnx-int8, as far as the model can become them."""
+    """`a,b` or `all`; None is `formats.DEFAULT`, as far as the model can become them."""
     ptq: bool = False
     """Quantize a run's float model after training instead of taking its quantized one."""
     representative: Path | None = None
     """An .npz of pictures for quantization after training; some of Training where None."""
     limits: GateLimits = field(default_factory=GateLimits)
     exemption: Exemption | None = None
+    explain: Explain | None = None
+    """Called before the gate decides: why a model fails it is worth knowing most."""
 
 
 def request_of(
@@ -29,6 +37,8 @@ def request_of(
     gate: Path | None,
     allow: str | None,
     because: str | None,
+    explain: Explain | None = None,
 ) -> Request:
     """Return the request that the options make; raise `SettingsError` for what cannot be."""
-    return Request(formats, ptq, representative, load_limits(gate), exemption(allow, because))
+    limits = load_limits(gate)
+    return Request(formats, ptq, representative, limits, exemption(allow, because), explain)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import tensorflow_model_optimization as tfmot
-import tf_keras as keras
 
 from edgefer.errors import RunError
 from edgefer.manifest import Evidence
@@ -15,6 +13,7 @@ from edgefer_convert import keras_source
 from edgefer_convert.representative import Pictures
 from edgefer_convert.source import AFTER_TRAINING, Source
 from edgefer_train.architectures import one_head
+from edgefer_train.quantization.quantize_layers import load_quantized
 from edgefer_train.run import Record, Run, Stage
 
 LICENCES = {
@@ -57,8 +56,7 @@ def source_of_run(run: Run, head: str, ptq: bool, pictures: Callable[[], Picture
 def _model(run: Run, stage: Stage, head: str) -> Any:
     path = run.model(stage)
     try:
-        with tfmot.quantization.keras.quantize_scope():
-            model = keras.models.load_model(path, compile=False)
+        model = load_quantized(path)
     except (OSError, ValueError, KeyError) as exc:
         first = (str(exc).splitlines() or ["?"])[0]
         raise RunError(f"{path}: not a model that Keras can read: {first}") from exc

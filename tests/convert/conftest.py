@@ -48,6 +48,15 @@ def loose(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def bare_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH with the shell's own programs and this empty folder before them."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return folder
+
+
 def edgefer(*words: object, status: int = 0) -> Result:
     """Run the command; its exit status must be `status`, and only an error of ours may end it."""
     # Wide enough that no line of a table is folded.

@@ -14,7 +14,7 @@ from edgefer.errors import GateFailed
 from edgefer.notices import Fallback
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer_convert.parity import LIMITS, Parity, measure, settings_of
-from edgefer_device.demo_faces import portrait_chips
+from edgefer_device.faces.demo_faces import portrait_chips
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.sources import load
 

@@ -8,6 +8,7 @@ import tf_keras as keras
 
 from edgefer.errors import ConversionError
 from edgefer.runtime import tflite_tensors
+from edgefer_convert.edgetpu import check
 from edgefer_convert.tflite import (
     float_tensors,
     input_affine,
@@ -56,6 +57,12 @@ def test_after_training_int8_takes_its_ranges_from_the_pictures() -> None:
     logits = model(PICTURES).numpy()
     affine = output_affine(content)
     assert affine.scale * 255 == pytest.approx(logits.max() - logits.min(), rel=0.02)
+
+
+def test_after_training_an_edge_tpu_could_run_it_all() -> None:
+    verdict = check(to_int8_after_training(plain(), PICTURES))
+    assert verdict.refused == ""
+    assert verdict.mapped_share == 1
 
 
 def test_float16_halves_the_weights_and_takes_float32() -> None:

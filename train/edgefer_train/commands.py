@@ -125,7 +125,7 @@ def evaluate(
     format_ = require_format(candidate, format_)
     from edgefer.inspection import show_scores
     from edgefer.messages import to_json
-    from edgefer_device.mood import MoodSettings
+    from edgefer_device.mood.mood import MoodSettings
     from edgefer_train.data.sources import load
     from edgefer_train.evaluation.evaluate import evaluate as measure
     from edgefer_train.evaluation.report import room_for_report, write_report

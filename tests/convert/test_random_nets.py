@@ -1,0 +1,182 @@
+"""Nets drawn at random from the registry's blocks: int8 keeps no float and says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tf_keras as keras
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from edgefer.runtime import litert, tflite_tensors
+from edgefer_convert.tflite import input_affine, output_affine, to_int8
+from edgefer_train.architectures import mobile, plain, residual, xception
+from edgefer_train.architectures.blocks import Tensor, convolution, layers, pooled
+from edgefer_train.architectures.heads import dense_head
+from edgefer_train.quantization.quantize_layers import prepare_for_quantization
+from edgefer_train.quantization.ranges import set_ranges
+from slices import write_slice
+
+SIDE, LABELS, FACES = 24, 7, 200
+
+Block = Callable[[Tensor, int, int, str], Tensor]
+"""From features, filters, a stride and a name to features."""
+
+
+def residual_block(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
+    return residual._residual(x, filters, stride, name)
+
+
+def separable(x: Tensor, filters: int, _stride: int, name: str) -> Tensor:
+    return xception._block(x, filters, name)
+
+
+def inverted(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
+    return mobile._bottleneck(x, mobile.Bottleneck(3, 2 * filters, filters, stride), name)
+
+
+def squeezed(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
+    bottleneck = mobile.Bottleneck(3, 2 * filters, filters, stride, squeeze=True)
+    return mobile._bottleneck(x, bottleneck, name)
+
+
+def swished(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
+    bottleneck = mobile.Bottleneck(3, 2 * filters, filters, stride, swish=True)
+    return mobile._bottleneck(x, bottleneck, name)
+
+
+def elu(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
+    x = plain._elu(plain._same(x, filters, 3, name), name)
+    return plain._pool(x, 0.2, name) if stride == 2 else x
+
+
+def normalized(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
+    x = plain._normalized_relu(plain._same(x, filters, 3, name, use_bias=False), name)
+    return plain._pool(x, 0.0, name) if stride == 2 else x
+
+
+BLOCKS: dict[str, Block] = {
+    "residual": residual_block,
+    "separable": separable,
+    "inverted": inverted,
+    "squeezed": squeezed,
+    "swished": swished,
+    "elu": elu,
+    "normalized": normalized,
+}
+
+
+def flat_head(x: Tensor, size: int, name: str) -> Tensor:
+    return dense_head(layers.Flatten(name="flatten")(x), size, name)
+
+
+def pooled_head(x: Tensor, size: int, name: str) -> Tensor:
+    return dense_head(pooled(x, 0.2), size, name)
+
+
+HEADS: dict[str, Callable[[Tensor, int, str], Tensor]] = {
+    "flat": flat_head,
+    "pooled": pooled_head,
+    "map": xception.map_head,
+}
+
+
+@dataclass(frozen=True)
+class Design:
+    """A net to be."""
+
+    seed: int
+    blocks: tuple[tuple[str, int, int], ...]
+    """Kind, filters and stride of each."""
+    head: str
+
+
+DESIGNS = st.builds(
+    Design,
+    seed=st.integers(1, 1000),
+    blocks=st.lists(
+        st.tuples(st.sampled_from(sorted(BLOCKS)), st.sampled_from([8, 12]), st.integers(1, 2)),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
+    head=st.sampled_from(sorted(HEADS)),
+)
+
+
+@pytest.fixture(scope="module")
+def pictures(data: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """Real faces (N, SIDE, SIDE, 1) in 0..1."""
+    path = write_slice(data, tmp_path_factory.mktemp("slice") / "fer2013.npz", FACES, 1, 1)
+    with np.load(path) as arrays:
+        small = [cv2.resize(one, (SIDE, SIDE)) for one in arrays["images"][:FACES]]
+    return np.stack(small)[..., np.newaxis].astype(np.float32) / 255
+
+
+def built(design: Design, pictures: np.ndarray) -> Any:
+    """The net as if trained: normalizations know its pictures, and every label is said."""
+    keras.utils.set_random_seed(design.seed)
+    picture = layers.Input((SIDE, SIDE, 1), name="picture")
+    x = layers.ReLU(name="stem_relu")(convolution(picture, 8, 3, 2, "stem"))
+    for at, (kind, filters, stride) in enumerate(design.blocks, 1):
+        x = BLOCKS[kind](x, filters, stride, f"block{at}")
+    model = keras.Model(picture, HEADS[design.head](x, LABELS, "logits"), name="drawn")
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(pictures, training=True)
+    last = next(one for one in reversed(model.layers) if one.weights)
+    kernel, bias = last.get_weights()
+    last.set_weights([kernel, bias - model(pictures).numpy().mean(0)])
+    return model
+
+
+def quantized(model: Any, pictures: np.ndarray) -> Any:
+    """The net with fake quantization, after a step of training."""
+    qat = prepare_for_quantization(model)
+    set_ranges(qat, model, pictures)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    qat.compile(keras.optimizers.SGD(1e-4), loss, run_eagerly=True)
+    qat.train_on_batch(pictures[:16], np.arange(16) % LABELS)
+    return qat
+
+
+def said_in_int8(content: bytes, pictures: np.ndarray) -> np.ndarray:
+    """Logits (N, LABELS) of a TFLite file."""
+    model = litert(content)
+    (into,), (out,) = model.get_input_details(), model.get_output_details()
+    counts = []
+    for picture in input_affine(content).quantize(pictures):
+        model.set_tensor(into["index"], picture[np.newaxis])
+        model.invoke()
+        counts.append(model.get_tensor(out["index"])[0])
+    return output_affine(content).dequantize(np.stack(counts))
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(design=DESIGNS)
+def test_any_net_of_our_blocks_is_int8_throughout_and_says_what_fake_quantization_says(
+    design: Design, pictures: np.ndarray
+) -> None:
+    qat = quantized(built(design, pictures), pictures)
+    content = to_int8(qat)
+    assert {one.dtype for one in tflite_tensors(content)} <= {"int8", "int32", "int64"}
+    expected, said = qat(pictures).numpy(), said_in_int8(content, pictures)
+    same = said.argmax(-1) == expected.argmax(-1)
+    count = output_affine(content).scale
+    assert np.abs(said - expected).mean() < count
+    # Two labels within a count of each other are one to int8.
+    best = np.sort(expected)
+    tied = best[:, -1] - best[:, -2] < 1.5 * count
+    assert (same | tied).mean() >= 0.99

@@ -1,0 +1,339 @@
+"""Models made elsewhere, through the command line: each form, and each thing that cannot be."""
+
+from __future__ import annotations
+
+import importlib
+import resource
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import tensorflow as tf
+import tf_keras as keras2
+from onnx import TensorProto, helper, numpy_helper
+
+from convert.conftest import edgefer, last_line
+from convert.strangers import fitted, reader
+from edgefer.bundle import open_bundle
+from edgefer.labels import FER2013
+from edgefer.runtime import tflite_tensors
+from edgefer_train.data.dataset import Dataset
+
+ORDER = ("happy", "sad", "angry", "neutral", "surprise", "fear", "disgust")
+"""Of the stranger's outputs: not ours."""
+WORDS = "Happiness,Sadness,Anger,Neutral,Surprise,Fear,Disgust"
+"""The same, as the stranger spells them."""
+
+LIMITS = """
+[gate]
+# A linear reader is never sure: its labels change at a touch.
+accuracy_drop = 0.05
+class_recall_drop = 0.2
+agreement = 0.85
+calibration_error = 0.2
+label_order = 0.05
+"""
+
+
+@pytest.fixture(scope="module")
+def weights(dataset: Dataset) -> list[np.ndarray]:
+    return fitted(dataset, ORDER)
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("gate") / "gate.toml"
+    path.write_text(LIMITS)
+    return path
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """A Keras that writes its own older form warns of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def as_h5(weights: list[np.ndarray], folder: Path) -> Path:
+    with silent():
+        reader(keras2, weights).save(folder / "stranger.h5")
+    return folder / "stranger.h5"
+
+
+def as_keras(weights: list[np.ndarray], folder: Path) -> Path:
+    # Keras 3 is chosen by name: it has no types.
+    with silent():
+        reader(importlib.import_module("keras"), weights).save(folder / "stranger.keras")
+    return folder / "stranger.keras"
+
+
+def as_saved_model(weights: list[np.ndarray], folder: Path) -> Path:
+    with silent():
+        reader(keras2, weights).save(folder / "stranger", save_format="tf")
+    return folder / "stranger"
+
+
+def onnx_model(weights: list[np.ndarray], batch: int | str = 1, domain: str = "") -> Any:
+    """The reader as PyTorch would export it: channels first."""
+    kernel, bias = (
+        numpy_helper.from_array(one, name) for one, name in zip(weights, "kb", strict=True)
+    )
+    flat = numpy_helper.from_array(np.array([-1 if isinstance(batch, str) else batch, 144]), "flat")
+    mean = numpy_helper.from_array(np.full((1, 1, 4, 4), 1 / 16, np.float32), "mean")
+    nodes = [
+        helper.make_node("Conv", ["face", "mean"], ["pooled"], strides=[4, 4]),
+        helper.make_node("Reshape", ["pooled", "flat"], ["row"]),
+        helper.make_node("Gemm", ["row", "k", "b"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["answers"], axis=1, domain=domain),
+    ]
+    face = helper.make_tensor_value_info("face", TensorProto.FLOAT, [batch, 1, 48, 48])
+    answers = helper.make_tensor_value_info("answers", TensorProto.FLOAT, [batch, len(ORDER)])
+    graph = helper.make_graph(nodes, "stranger", [face], [answers], [kernel, bias, flat, mean])
+    opsets = [helper.make_opsetid("", 17)]
+    if domain:
+        opsets.append(helper.make_opsetid(domain, 1))
+    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+
+
+def as_onnx(weights: list[np.ndarray], folder: Path) -> Path:
+    onnx.save(onnx_model(weights), folder / "stranger.onnx")
+    return folder / "stranger.onnx"
+
+
+Save = Callable[[list[np.ndarray], Path], Path]
+
+
+# Keras 3 asks NumPy 2 in the way of NumPy 1.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("save", [as_h5, as_keras, as_saved_model])
+def test_a_keras_model_of_a_stranger_becomes_a_bundle(
+    save: Save, weights: list[np.ndarray], faces: Path, gate: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "bundle"
+    words = (save(weights, tmp_path), "--labels", WORDS, "--data", faces, "--gate", gate)
+    edgefer("convert", *words, "--formats", "int8", "--out", out)
+    manifest = open_bundle(out).manifest
+    assert (manifest.labels, manifest.label_set) == (FER2013, "fer2013")
+    assert manifest.evidence.origin.startswith("stranger")
+    assert manifest.evidence.parameters == sum(one.size for one in weights)
+    assert manifest.evidence.scores["int8"].accuracy > 0.25
+    assert {"int8", "onnx", "labels", "card"} <= set(manifest.files)
+    tensors = tflite_tensors(open_bundle(out).read("int8"))
+    assert {one.dtype for one in tensors} <= {"int8", "int32", "int64"}
+    assert "what it was trained on is not known here" in (out / "MODEL_CARD.md").read_text()
+
+
+def test_an_onnx_model_of_a_stranger_is_quantized_by_onnxruntime(
+    weights: list[np.ndarray], faces: Path, gate: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.txt").write_text(WORDS.replace(",", "\n"))
+    words = (as_onnx(weights, tmp_path), "--labels", tmp_path / "labels.txt", "--data", faces)
+    edgefer("convert", *words, "--gate", gate, "--out", tmp_path / "bundle.zip")
+    manifest = open_bundle(tmp_path / "bundle.zip").manifest
+    assert set(manifest.files) == {"onnx", "onnx-int8", "labels", "card"}
+    assert manifest.labels == FER2013
+    assert manifest.input.dtype == "int8"
+    assert manifest.evidence.scores["onnx-int8"].accuracy > 0.25
+    assert manifest.evidence.quantization.startswith("post-training")
+
+
+def test_formats_that_an_onnx_model_cannot_become_are_named(
+    weights: list[np.ndarray], faces: Path, tmp_path: Path
+) -> None:
+    words = (as_onnx(weights, tmp_path), "--labels", WORDS, "--data", faces)
+    done = edgefer("convert", *words, "--formats", "int8", "--out", tmp_path / "b", status=1)
+    assert "cannot become 'int8', only onnx, onnx-int8" in last_line(done)
+    done = edgefer("convert", *words, "--explain", "--out", tmp_path / "b", status=1)
+    assert "--explain reads the int8 TFLite file" in last_line(done)
+
+
+# --- what cannot be converted -------------------------------------------------
+
+
+def junk(folder: Path, name: str, content: bytes = b"no model at all") -> Path:
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+def net(shape: tuple[int | None, ...], *inner: Any) -> Any:
+    """A small Keras model with given layers between its picture and seven logits."""
+    layers = keras2.layers
+    picture = layers.Input(shape)
+    x = picture
+    for layer in inner:
+        x = layer(x)
+    return keras2.Model(picture, layers.Dense(7)(layers.GlobalAveragePooling2D()(x)))
+
+
+def saved(model: Any, folder: Path) -> Path:
+    with silent():
+        model.save(folder / "stranger.h5")
+    return folder / "stranger.h5"
+
+
+class Own(keras2.layers.Layer):  # type: ignore[misc]  # tf-keras ships no types
+    """A layer that only its maker has."""
+
+    def call(self, x: Any) -> Any:
+        return x
+
+
+def weights_alone(folder: Path) -> Path:
+    net((48, 48, 1)).save_weights(folder / "stranger.h5")
+    return folder / "stranger.h5"
+
+
+def bare_saved_model(folder: Path) -> Path:
+    tf.saved_model.save(tf.Module(), str(folder / "stranger"))
+    return folder / "stranger"
+
+
+def two_outputs(folder: Path) -> Path:
+    layers = keras2.layers
+    picture = layers.Input((48, 48, 1))
+    flat = layers.Flatten()(picture)
+    return saved(keras2.Model(picture, [layers.Dense(7)(flat), layers.Dense(8)(flat)]), folder)
+
+
+def a_map(folder: Path) -> Path:
+    layers = keras2.layers
+    picture = layers.Input((48, 48, 1))
+    return saved(keras2.Model(picture, layers.Conv2D(7, 3)(picture)), folder)
+
+
+def onnx_file(folder: Path, **changes: Any) -> Path:
+    model = onnx_model([np.zeros((144, 7), np.float32), np.zeros(7, np.float32)], **changes)
+    onnx.save(model, folder / "stranger.onnx")
+    return folder / "stranger.onnx"
+
+
+def onnx_of_bytes(folder: Path) -> Path:
+    path = onnx_file(folder)
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    model.graph.node.insert(0, helper.make_node("Cast", ["face"], ["real"], to=TensorProto.FLOAT))
+    model.graph.node[1].input[0] = "real"
+    onnx.save(model, path)
+    return path
+
+
+BAD: list[tuple[str, Callable[[Path], Path], str]] = [
+    ("nothing", lambda folder: folder / "none.h5", "no such file; name a .h5, .keras or .onnx"),
+    ("no h5", lambda folder: junk(folder, "a.h5"), "not a model that Keras can read"),
+    ("no keras", lambda folder: junk(folder, "a.keras"), "not a model that Keras can read"),
+    ("no onnx", lambda folder: junk(folder, "a.onnx"), "not an ONNX model that can be read"),
+    ("empty onnx", lambda folder: junk(folder, "a.onnx", b""), "not an ONNX model"),
+    ("a picture", lambda folder: junk(folder, "a.jpg"), "not a model that Keras can read"),
+    ("a folder", lambda folder: folder, "not a model that Keras can read"),
+    ("weights", weights_alone, "holds weights alone; save the whole model"),
+    ("other SavedModel", bare_saved_model, "a SavedModel that Keras did not write"),
+    ("not square", lambda folder: saved(net((48, 40, 1)), folder), "takes 48x40x1; wanted is one"),
+    ("two channels", lambda folder: saved(net((48, 48, 2)), folder), "takes 48x48x2; wanted is"),
+    ("open size", lambda folder: saved(net((None, None, 1)), folder), "takes ?x?x1; wanted is one"),
+    ("two outputs", two_outputs, "has 2 outputs, wanted is one"),
+    ("a map", a_map, "wanted is one number for each label"),
+    (
+        "own layer",
+        lambda folder: saved(net((48, 48, 1), Own()), folder),
+        "layer 'Own' is not Keras's own",
+    ),
+    (
+        "code",
+        lambda folder: saved(net((48, 48, 1), keras2.layers.Lambda(abs)), folder),
+        "has a Lambda layer, which is code",
+    ),
+    (
+        "dynamic batch",
+        lambda folder: onnx_file(folder, batch="N"),
+        "'face' has the dynamic batch 'N'; fix it: python -m onnxruntime.tools.make_dynamic",
+    ),
+    ("large batch", lambda folder: onnx_file(folder, batch=4), "wanted is a batch of 1"),
+    (
+        "custom operation",
+        lambda folder: onnx_file(folder, domain="com.stranger"),
+        "has the custom operation com.stranger.Softmax",
+    ),
+    ("bytes in", onnx_of_bytes, "takes uint8; wanted is the float32 model"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), [bad[1:] for bad in BAD], ids=[bad[0] for bad in BAD])
+def test_what_cannot_be_converted_is_one_clear_line(
+    make: Callable[[Path], Path], message: str, faces: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "given"
+    folder.mkdir()
+    words = (make(folder), "--labels", WORDS, "--data", faces, "--out", tmp_path / "bundle")
+    done = edgefer("convert", *words, status=1)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "name its 7 outputs in their order: --labels a,b,c or a file"),
+        ("happy,sad", "has 7 outputs, --labels names 2: happy, sad"),
+        ("happy,happy,sad,angry,fear,disgust,neutral", "has 7 outputs, --labels names 6"),
+        ("a,b,c,d,e,f,g", "says a, b, c, d, e, f, g: neither the labels of fer2013 nor ferplus"),
+    ],
+)
+def test_labels_that_do_not_match_the_outputs_are_refused(
+    labels: str | None, message: str, weights: list[np.ndarray], faces: Path, tmp_path: Path
+) -> None:
+    words = [as_onnx(weights, tmp_path), "--data", faces, "--out", tmp_path / "bundle"]
+    done = edgefer("convert", *words, *(("--labels", labels) if labels else ()), status=1)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_probabilities_that_no_last_layer_makes_are_refused(
+    weights: list[np.ndarray], faces: Path, tmp_path: Path
+) -> None:
+    inner = reader(keras2, weights)
+    doubled = keras2.layers.Average()([inner.output, inner.output])
+    path = saved(keras2.Model(inner.input, doubled), tmp_path)
+    words = (path, "--labels", WORDS, "--data", faces, "--out", tmp_path / "bundle")
+    assert "gives probabilities, and not by a last softmax layer" in last_line(
+        edgefer("convert", *words, status=1)
+    )
+
+
+@contextmanager
+def disk_full_at(size: int) -> Iterator[None]:
+    """No file may grow beyond a size: as on a full disk, the write that would fails half-way."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_is_full_half_way_leaves_the_old_bundle_as_it_was(
+    weights: list[np.ndarray], faces: Path, gate: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out" / "bundle"
+    words = [as_onnx(weights, tmp_path), "--labels", WORDS, "--data", faces, "--gate", gate]
+    words += ["--formats", "onnx", "--out", out]
+    edgefer("convert", *words)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    # The manifest is written last and is the largest here.
+    assert max(before, key=lambda name: len(before[name])) == "manifest.json"
+    with disk_full_at(len(before["manifest.json"]) - 100):
+        done = edgefer("convert", *words, status=1)
+    assert "could not be written: File too large; what was there before is unharmed" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_a_model_or_a_run_and_not_both() -> None:
+    assert "name either a MODEL or --run" in edgefer("convert", "--out", "x", status=2).stderr
