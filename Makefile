@@ -75,7 +75,7 @@ constraints: .venv/installed ## pin again what still fits (UPGRADE=--upgrade: th
 
 .PHONY: clean
 clean: ## remove environments, caches and builds; runs/ stays
-	rm -rf .venv .venv-device build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-device .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
 # --- environments ------------------------------------------------------------

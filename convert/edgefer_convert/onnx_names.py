@@ -40,6 +40,8 @@ def canonical(
         node.input[:] = [names.get(name, "") for name in node.input]
         node.output[:] = [names.get(name, "") for name in node.output]
         node.name, node.doc_string = f"{node.op_type}:{node.output[0]}", ""
+        if not node.domain:
+            node.ClearField("domain")  # Now and then said to be empty: other bytes.
     for field in ("node", "initializer", "value_info"):
         graph.ClearField(field)
     graph.node.extend(nodes)

@@ -64,7 +64,7 @@ def test_a_failure_is_exit_status_1_and_a_line_with_what_to_do(tmp_path: Path) -
     [
         ('camra = "demo:"', "unknown key 'camra'; did you mean 'camera'?"),
         ('model = "absent"', "absent: no such model bundle; shipped models: "),
-        ('detector = "eyes"', "unknown detector 'eyes'; known: blazeface, haar"),
+        ('detector = "eyes"', "unknown detector 'eyes'; known: blazeface, blazeface-short, haar"),
         ('camera = "webcam:"', "unknown camera 'webcam:'; known: "),
         ('sinks = ["mqtt://localhost"]', "such as mqtt://localhost/home/mirror"),
         ('sinks = ["jsonl:/proc/none/x.jsonl"]', "/proc/none cannot be written"),
