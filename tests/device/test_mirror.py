@@ -69,10 +69,24 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def test_history_forgets_what_left_its_span() -> None:
-    history = History(span=10)
+    history = History(longest=10)
     for second in range(30):
         history.add(Moment(at=float(second), mood="happy", confidence=0.5))
     assert [moment.at for moment in history] == [float(at) for at in range(19, 30)]
+
+
+def test_the_ribbon_grows_from_minutes_to_hours_and_never_holds_many_moments() -> None:
+    history = History(longest=3 * 3600)
+    spans, most = [history.span], 0
+    for second in range(5 * 3600):
+        history.add(Moment(at=float(second), mood="happy", confidence=0.5))
+        spans += [history.span] if history.span != spans[-1] else []
+        most = max(most, len(history))
+    assert spans == [600, 1200, 2400, 4800, 9600, 10800]
+    assert most <= 810, "600, three quarters of a step apart at the least"
+    ages = [5 * 3600 - 1 - moment.at for moment in history]
+    assert ages[0] == pytest.approx(3 * 3600, abs=20)
+    assert ages[-1] < 20
 
 
 def test_a_view_is_compact_and_holds_no_box_and_no_picture() -> None:
@@ -598,6 +612,20 @@ def test_page_shows_the_notice_and_the_last_minutes(browser: Chrome) -> None:
             "return document.querySelector('#ribbon').getAttribute('aria-label')"
         )
         assert label == "The last minutes: happy 5 min"
+
+
+@needs_chromium
+def test_page_shows_the_last_hours(browser: Chrome) -> None:
+    with LiveMirror() as mirror:
+        now = time.monotonic()
+        for ago in range(7000, 0, -1):
+            mood = "sad" if ago > 3500 else "happy"
+            mirror.sink.history.add(Moment(at=now - ago, mood=mood, confidence=0.9))
+        mirror.publish("happy", 0.9)
+        browser.get(mirror.sink.url)
+        wait_for(browser, "happy")
+        assert read(browser, "#ribbon .names") == "sadhappy"
+        assert "60 min" in read(browser, "#ribbon .ticks")
 
 
 @needs_chromium

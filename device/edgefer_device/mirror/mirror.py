@@ -67,8 +67,8 @@ class MirrorSink:
         """
         check_port(port, "mirror page")
         self.host, self.port = host, port
-        self.history = History()
         self._shared = shared or Shared()
+        self.history = History(longest=3600 * self._shared.config.mirror.hours)
         self._state = state_folder(self._shared.config.state)
         self._clock, self._heartbeat = clock, heartbeat
         self._view: View | None = None
@@ -161,13 +161,19 @@ class MirrorSink:
             if content != (content := self._content()):
                 self._tell(content)
             if beat % BEATS == 0:
-                self._tell(self._tick())
+                self._tell_tick()
             beat += 1
             await asyncio.sleep(1 / BEATS)
 
     def _current(self) -> View | None:
         fresh = self._clock() - self._seen_at < SILENCE and not self._shared.controls.paused
         return self._view if fresh else None
+
+    def _tell_tick(self) -> None:
+        span = self.history.span
+        self._tell(self._tick())
+        if self.history.span != span:
+            self._tell(self._hello())
 
     def _tick(self) -> Tick:
         now, moment = self._clock(), None

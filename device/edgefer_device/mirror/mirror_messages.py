@@ -12,6 +12,9 @@ from edgefer.messages import Report, to_json
 from edgefer_device.mirror.board import Line
 from edgefer_device.mirror.mirror_settings import MirrorSettings
 
+MOMENTS = 600
+"""That the ribbon has room for; ribbon.js counts with the same."""
+
 
 class Moment(msgspec.Struct, frozen=True, array_like=True):
     """One point of the ribbon; JSON: [at, mood, confidence]. No picture, no box, no identity."""
@@ -90,21 +93,45 @@ Message = View | Tick | Content | Rest | Hello
 
 
 class History:
-    """The moments of the last `span` seconds, oldest first; they live in memory only."""
+    """The ribbon's moments, oldest first; they live in memory only.
 
-    def __init__(self, span: float = 600.0) -> None:
-        self.span = span
+    The span begins at ten minutes and doubles whenever it is full, up to `longest`: a mirror
+    that was just started shows minutes, later hours. Its moments then lie as far apart as
+    there is room for, so that there are never many of them.
+    """
+
+    def __init__(self, longest: float, span: float = 600.0) -> None:
+        self.longest = longest
+        """Seconds."""
+        self.span = min(span, longest)
+        """Seconds covered now."""
         self._moments: deque[Moment] = deque()
 
     def add(self, moment: Moment) -> None:
-        """Take the newest moment and forget those that left the span."""
+        """Take the newest moment, unless it is too near to the last; drop those too old."""
+        if not self._has_room(moment):
+            return
         self._moments.append(moment)
+        while self.span < self.longest and self._moments[0].at < moment.at - self.span:
+            self._widen()
         self.forget(before=moment.at - self.span)
 
     def forget(self, before: float) -> None:
         """Drop the moments older than `before`, in seconds on the sink's clock."""
         while self._moments and self._moments[0].at < before:
             self._moments.popleft()
+
+    def _has_room(self, moment: Moment) -> bool:
+        # Beats come a little early or late.
+        step = 0.75 * self.span / MOMENTS
+        return not self._moments or moment.at - self._moments[-1].at >= step
+
+    def _widen(self) -> None:
+        self.span = min(2 * self.span, self.longest)
+        held, self._moments = self._moments, deque()
+        for moment in held:
+            if self._has_room(moment):
+                self._moments.append(moment)
 
     def __iter__(self) -> Iterator[Moment]:
         return iter(self._moments)

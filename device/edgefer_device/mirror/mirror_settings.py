@@ -13,6 +13,7 @@ LANGUAGES = Path(__file__).parent / "page" / "languages"
 """One JSON file of texts for each language, by its code (BCP 47)."""
 AUTO = "auto"
 LONGEST_NAME = 24
+LEAST_HOURS, MOST_HOURS = 0.5, 24
 
 
 def languages() -> list[str]:
@@ -33,6 +34,8 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From when the page is dimmed, local time."""
     morning: str = "06:00"
     """Until when."""
+    hours: float = 3.0
+    """That the ribbon comes to cover; it begins with ten minutes."""
 
     def __post_init__(self) -> None:
         known = [AUTO, *languages()]
@@ -42,5 +45,7 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"language must be one of {', '.join(known)}{hint}")
         if len(self.name) > LONGEST_NAME or not self.name.isprintable():
             raise ValueError(f"name must be one line of at most {LONGEST_NAME} characters")
+        if not LEAST_HOURS <= self.hours <= MOST_HOURS:
+            raise ValueError(f"hours must be {LEAST_HOURS} to {MOST_HOURS}, got {self.hours:g}")
         time_of_day(self.evening)
         time_of_day(self.morning)

@@ -1,5 +1,5 @@
 // @ts-check
-/** The ribbon: the last minutes from left to right, coloured by mood, as wide as it was sure. */
+/** The ribbon: the last minutes or hours from left to right, coloured by mood, as wide as it was sure. */
 
 import { AT_REST, blend, css, lookFor, wordFor } from "./moods.js";
 import { text, widthOf } from "./texts.js";
@@ -7,8 +7,9 @@ import { text, widthOf } from "./texts.js";
 /** @typedef {import("./messages.js").Moment} Moment */
 /** @typedef {import("./moods.js").Colour} Colour */
 
-const SOFT = 6; // seconds over which colour and width run into one another
-const LOST = 2.5; // seconds between moments beyond which nothing was seen in between
+const MOMENTS = 600; // that there is room for; mirror_messages.py counts with the same
+const SOFT = 6; // moments over which colour and width run into one another
+const LOST = 2.5; // moments' time beyond which nothing was seen in between
 const LETTER = 0.6; // em that a letter of a name takes, its share of the gaps included
 /** Bands of one column, each [share of its height, opacity]: a glow, not a block. */
 const BANDS = /** @type {const} */ ([
@@ -25,6 +26,7 @@ export class Ribbon {
     this.canvas = /** @type {HTMLCanvasElement} */ (element.querySelector("canvas"));
     this.pen = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     this.span = 600; // seconds
+    this.step = this.span / MOMENTS; // seconds
     this.now = 0; // server seconds
     /** @type {Moment[]} */
     this.moments = [];
@@ -40,6 +42,7 @@ export class Ribbon {
    */
   start(now, span, moments) {
     this.span = span;
+    this.step = span / MOMENTS;
     this.moments = [...moments];
     this.#rule();
     this.advance(now, null);
@@ -51,7 +54,8 @@ export class Ribbon {
    */
   advance(now, moment) {
     this.now = now;
-    if (moment) this.moments.push(moment);
+    const last = this.moments.at(-1);
+    if (moment && !(last && moment[0] - last[0] < 0.75 * this.step)) this.moments.push(moment);
     while (this.moments.length && this.moments[0][0] < now - this.span) this.moments.shift();
     this.#draw();
     this.#name();
@@ -68,10 +72,11 @@ export class Ribbon {
   #draw() {
     const { width, height } = this.canvas;
     this.pen.clearRect(0, 0, width, height);
+    const soft = SOFT * this.step;
     let first = 0;
     for (let x = 0; x < width; x++) {
       const at = this.now - this.span * (1 - (x + 0.5) / width);
-      while (first < this.moments.length && this.moments[first][0] < at - SOFT) first++;
+      while (first < this.moments.length && this.moments[first][0] < at - soft) first++;
       const slice = this.#slice(first, at);
       if (!slice) continue;
       this.pen.fillStyle = css(slice.colour);
@@ -91,18 +96,19 @@ export class Ribbon {
    */
   #slice(first, at) {
     const parts = [];
+    const soft = SOFT * this.step;
     let [total, width, light, nearest] = [0, 0, 0, Infinity];
-    for (let i = first; i < this.moments.length && this.moments[i][0] < at + SOFT; i++) {
+    for (let i = first; i < this.moments.length && this.moments[i][0] < at + soft; i++) {
       const [when, mood, confidence] = this.moments[i];
       const distance = Math.abs(when - at);
       nearest = Math.min(nearest, distance);
-      const weight = (1 - distance / SOFT) ** 2;
+      const weight = (1 - distance / soft) ** 2;
       total += weight;
       width += weight * (mood === null ? THIN : 0.1 + 0.9 * (confidence ?? 0) ** 1.5);
       light += weight * (mood === null ? 0.45 : 1);
       parts.push({ colour: colourOf(mood), weight });
     }
-    if (nearest > LOST || total === 0) return null;
+    if (nearest > LOST * this.step || total === 0) return null;
     for (const part of parts) part.weight /= total;
     return { colour: blend(parts), width: width / total, light: light / total };
   }
@@ -121,7 +127,7 @@ export class Ribbon {
   /** Each long run bears its mood's name, so that colour alone need not be told apart. */
   #name() {
     const start = this.now - this.span;
-    const runs = runsOf(this.moments);
+    const runs = runsOf(this.moments, this.step);
     const letter = LETTER * parseFloat(getComputedStyle(this.names).fontSize);
     const second = this.names.clientWidth / this.span; // pixels
     this.names.replaceChildren();
@@ -131,7 +137,7 @@ export class Ribbon {
       label.style.color = css(lookFor(mood).near);
       this.names.append(label);
     }
-    this.element.setAttribute("aria-label", spoken(runs));
+    this.element.setAttribute("aria-label", spoken(runs, this.step));
   }
 }
 
@@ -153,14 +159,15 @@ function mark(words, share) {
 
 /**
  * @param {Moment[]} moments
+ * @param {number} step  seconds between them
  * @returns {{ mood: string | null, from: number, to: number }[]}
  */
-function runsOf(moments) {
+function runsOf(moments, step) {
   /** @type {{ mood: string | null, from: number, to: number }[]} */
   const runs = [];
   for (const [at, mood] of moments) {
     const last = runs.at(-1);
-    if (last && last.mood === mood && at - last.to <= LOST) last.to = at;
+    if (last && last.mood === mood && at - last.to <= LOST * step) last.to = at;
     else runs.push({ mood, from: at, to: at });
   }
   return runs;
@@ -172,12 +179,15 @@ function timeOf(seconds) {
   return minutes ? text("minutes", { minutes }) : text("under_minute");
 }
 
-/** @param {{ mood: string | null, from: number, to: number }[]} runs */
-function spoken(runs) {
+/**
+ * @param {{ mood: string | null, from: number, to: number }[]} runs
+ * @param {number} step  seconds between moments
+ */
+function spoken(runs, step) {
   /** @type {Map<string, number>} */
   const seconds = new Map();
   for (const { mood, from, to } of runs) {
-    if (mood !== null) seconds.set(mood, (seconds.get(mood) ?? 0) + to - from + 1);
+    if (mood !== null) seconds.set(mood, (seconds.get(mood) ?? 0) + to - from + step);
   }
   const shares = [...seconds]
     .filter(([, held]) => held >= 30)
