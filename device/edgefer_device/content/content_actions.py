@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from edgefer_device.content.content_settings import Publication, Rule
+from edgefer_device.ending import end
 from edgefer_device.mqtt.broker import Broker
 
 log = logging.getLogger(__name__)
@@ -42,10 +43,7 @@ class Actions:
 
     async def close(self) -> None:
         """End what is still on its way; commands are killed."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*self._tasks.values())
 
     def _begin(self, key: tuple[str, int], work: Coroutine[Any, Any, None]) -> None:
         if key in self._tasks:

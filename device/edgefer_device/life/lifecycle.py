@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 from edgefer.errors import EdgeferError, SinkError
 from edgefer_device.config import Config
+from edgefer_device.ending import end
 from edgefer_device.life.assembly import Assembly, Opener
 from edgefer_device.life.controls import Controls, Wishes
 from edgefer_device.life.door import Door
@@ -143,7 +144,7 @@ class Lifecycle:
             await now.pipeline.run(limit)
         finally:
             unheard()
-            await _cancelled(beside)
+            await end(*beside)
 
     async def _reload(self) -> None:
         """Build the new configuration while the old one runs, then let that one end."""
@@ -189,7 +190,7 @@ class Lifecycle:
             try:
                 yield
             finally:
-                await _cancelled(feeding)
+                await end(*feeding)
 
     def _handlers(self) -> dict[str, Callable[[float | None], object]]:
         def threshold(value: float | None) -> Status:
@@ -232,9 +233,3 @@ class Lifecycle:
         finally:
             for number in handlers:
                 self._loop.remove_signal_handler(number)
-
-
-async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

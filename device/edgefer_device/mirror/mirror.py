@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import socket
 import sys
@@ -17,6 +16,7 @@ from aiohttp import web
 from typing_extensions import Self
 
 from edgefer.messages import Report
+from edgefer_device.ending import end
 from edgefer_device.life.state import state_folder
 from edgefer_device.mirror.mirror_access import add_headers, guard, is_loopback
 from edgefer_device.mirror.mirror_messages import (
@@ -111,9 +111,7 @@ class MirrorSink:
     ) -> None:
         self._shared.page = None
         if self._beat is not None:
-            self._beat.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._beat
+            await end(self._beat)
             self._beat = None
         if self._runner is not None:
             for page in list(self._audience):

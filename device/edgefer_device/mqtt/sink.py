@@ -18,6 +18,7 @@ from edgefer import __version__
 from edgefer.errors import SinkError
 from edgefer.messages import Report, to_json
 from edgefer_device.camera import Clock
+from edgefer_device.ending import end
 from edgefer_device.life.controls import Wishes
 from edgefer_device.life.heat import read_heat
 from edgefer_device.mqtt import discovery
@@ -32,8 +33,8 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 2.0
 """How long the daemon's start waits for a broker that does not answer."""
-FAREWELL_SECONDS = 1.0
-"""How long it may take when we leave."""
+FAREWELL_SECONDS = 5.0
+"""How long it may take when we leave: without a farewell we would be online for ever."""
 BACKOFF_SECONDS = (0.5, 30.0)
 """The first wait before connecting again, doubled up to the last."""
 DIAGNOSTIC_SECONDS = 30.0
@@ -228,9 +229,7 @@ class MqttSink:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
 
     async def _talk(self, client: aiomqtt.Client) -> None:
         """Say what is new, one after the other."""
@@ -271,6 +270,5 @@ class MqttSink:
 
     async def _end_keeper(self) -> None:
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+            await end(self._keeper)
             self._keeper = None

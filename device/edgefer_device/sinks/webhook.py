@@ -18,6 +18,7 @@ from typing_extensions import Self
 from edgefer import __version__
 from edgefer.errors import SettingsError
 from edgefer.messages import Report
+from edgefer_device.ending import end
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +84,7 @@ class WebhookSink:
             return
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._waiting.join(), FAREWELL_SECONDS)
-        self._sender.cancel()
-        await asyncio.wait([self._sender])
+        await end(self._sender)
         self._sender = None
 
     async def publish(self, report: Report) -> None:
