@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
 from edgefer_convert.metadata import METADATA, attach_labels, metadata
+from edgefer_convert.packing import packed
 
 GREY = np.array([38, 75, 15], np.int8)
 """Shares of red, green and blue in grey, in 128ths: those of BT.601 (0.299, 0.587, 0.114)
 rounded so that they sum to 1. A grey picture stays what it is, exactly."""
 
-IDENTIFIER = b"TFL3"
 QUANTIZE_VERSION, CONVOLVE_VERSION, SOFTMAX_VERSION = 2, 3, 2
 """Versions of the operations from which they take int8 (TensorFlow's op_version.cc)."""
 
@@ -36,7 +35,7 @@ def to_mobile(int8: bytes, name: str, labels: Sequence[str], temperature: float)
     _begin_with_rgb(graph)
     _end_with_probabilities(graph, temperature)
     _describe(model, metadata(name, labels))
-    return attach_labels(graph.packed(), labels)
+    return attach_labels(packed(model), labels)
 
 
 class Graph:
@@ -99,12 +98,6 @@ class Graph:
         self.main.outputs = np.array([new], np.int32)
         for signature in self.model.signatureDefs or ():
             signature.outputs[0].tensorIndex = new
-
-    def packed(self) -> bytes:
-        """Return the model's bytes."""
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(self.model.Pack(builder), IDENTIFIER)
-        return bytes(builder.Output())
 
 
 def _begin_with_rgb(graph: Graph) -> None:

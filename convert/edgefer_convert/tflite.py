@@ -17,6 +17,8 @@ from tensorflow.lite.python.convert_phase import ConverterError
 from edgefer.affine import Affine
 from edgefer.errors import ConversionError
 from edgefer.runtime import Tensor, tflite_tensors, without_chatter
+from edgefer.tflite_file import open_flatbuffer
+from edgefer_convert.packing import packed
 
 INTEGERS = {"int8", "uint8", "int32", "int64"}
 """int32 holds biases and shapes, uint8 the pictures of phones; others are computed in float."""
@@ -81,9 +83,10 @@ def _converter(model: Any) -> Any:
 def _converted(converter: Any) -> bytes:
     try:
         with _quietly():
-            return bytes(converter.convert())
+            content = bytes(converter.convert())
     except (ConverterError, RuntimeError, ValueError) as exc:
         raise ConversionError(_reason(str(exc))) from exc
+    return packed(open_flatbuffer(content, "the converter's file"))
 
 
 @contextmanager

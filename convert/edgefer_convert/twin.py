@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.errors import ConversionError
 from edgefer.runtime import litert
-from edgefer.tflite_file import IDENTIFIER, Graph, GraphTensor, open_flatbuffer, schema
+from edgefer.tflite_file import Graph, GraphTensor, open_flatbuffer, schema
+from edgefer_convert.packing import packed
 
 PASSED_ON = ("QUANTIZE", "DEQUANTIZE")
 """Operations that only change how a tensor is stored."""
@@ -158,15 +158,3 @@ def _op(model: Any, code: int, source: int, target: int) -> Any:
     op.opcodeIndex, op.inputs, op.outputs = len(model.operatorCodes), [source], [target]
     model.operatorCodes.append(kind)
     return op
-
-
-def packed(model: Any) -> bytes:
-    """Return the bytes of a file's objects, without constants that nothing uses."""
-    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
-    used |= {item.buffer for item in model.metadata or []}
-    for index, buffer in enumerate(model.buffers):
-        if index not in used:
-            buffer.data = None
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())

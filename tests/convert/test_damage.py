@@ -22,7 +22,8 @@ from edgefer.tflite_file import open_flatbuffer, read_graph
 from edgefer_convert.gate import judge
 from edgefer_convert.limits import GateLimits
 from edgefer_convert.measure import Measured, calibrated, measured
-from edgefer_convert.twin import packed, twin
+from edgefer_convert.packing import packed
+from edgefer_convert.twin import twin
 from edgefer_train.data.dataset import Dataset, Usage
 
 LOOSE = GateLimits(

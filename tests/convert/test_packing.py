@@ -1,0 +1,82 @@
+"""Files that hold each equal run of numbers once."""
+
+from __future__ import annotations
+
+import flatbuffers
+import numpy as np
+import pytest
+import tf_keras as keras
+from ai_edge_litert import schema_py_generated as tfl
+
+from edgefer.runtime import litert
+from edgefer.tflite_file import IDENTIFIER, open_flatbuffer
+from edgefer_convert.packing import ALIGNMENT, packed
+from edgefer_convert.tflite import to_int8_after_training
+
+layers = keras.layers
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    keras.utils.set_random_seed(1)
+    picture = layers.Input((12, 12, 1))
+    x = layers.Conv2D(32, 3, activation="relu")(picture)
+    x = layers.DepthwiseConv2D(3)(x)
+    x = layers.Conv2D(32, 1, activation="relu")(x)
+    model = keras.Model(picture, layers.Dense(7)(layers.GlobalAveragePooling2D()(x)))
+    pictures = np.random.default_rng(1).random((16, 12, 12, 1), np.float32)
+    return to_int8_after_training(model, pictures)
+
+
+def plainly(content: bytes) -> bytes:
+    """The same objects, every vector written out."""
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(open_flatbuffer(content, "it").Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def said(content: bytes) -> np.ndarray:
+    model = litert(content)
+    counts = np.random.default_rng(2).integers(-128, 128, (1, 12, 12, 1)).astype(np.int8)
+    model.set_tensor(model.get_input_details()[0]["index"], counts)
+    model.invoke()
+    return np.asarray(model.get_tensor(model.get_output_details()[0]["index"]))
+
+
+def test_equal_numbers_are_stored_once_and_say_the_same(content: bytes) -> None:
+    plain = plainly(content)
+    # Two zero points of eight bytes for each of 96 channels, and for these layers one array.
+    assert len(plain) - len(content) >= 96 * 2 * 8 - 32 * 8
+    np.testing.assert_array_equal(said(content), said(plain))
+
+
+def test_the_objects_are_the_same_ones(content: bytes) -> None:
+    for one, other in zip(
+        open_flatbuffer(content, "it").subgraphs[0].tensors,
+        open_flatbuffer(plainly(content), "it").subgraphs[0].tensors,
+        strict=True,
+    ):
+        assert (one.name, one.type, one.buffer) == (other.name, other.type, other.buffer)
+        for field in ("scale", "zeroPoint"):
+            np.testing.assert_array_equal(
+                getattr(one.quantization, field), getattr(other.quantization, field)
+            )
+
+
+def test_constants_lie_where_a_processor_can_read_them_at_once(content: bytes) -> None:
+    root = tfl.Model.GetRootAsModel(content, 0)
+    places = [
+        buffer._tab.Vector(buffer._tab.Offset(4))
+        for buffer in map(root.Buffers, range(root.BuffersLength()))
+        if buffer.DataLength()
+    ]
+    assert places
+    assert [place % ALIGNMENT for place in places] == [0] * len(places)
+
+
+def test_a_constant_that_nothing_uses_is_left_out(content: bytes) -> None:
+    model = open_flatbuffer(content, "it")
+    buffer = tfl.BufferT()
+    buffer.data = np.arange(10_000, dtype=np.int64).view(np.uint8)
+    model.buffers.append(buffer)
+    assert len(packed(model)) <= len(content) + 64
