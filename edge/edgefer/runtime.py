@@ -244,7 +244,13 @@ def onnx_session(model: bytes, path: Path, threads: int) -> Any:
     # What it cannot read comes as an exception; the rest is about itself.
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            model,
+            options,
+            providers=["CPUExecutionProvider"],
+            # Also of the basic level: it rounds float biases beside quantized weights.
+            disabled_optimizers=["WeightBiasQuantization"],
+        )
     except (states.InvalidProtobuf, states.InvalidGraph, states.Fail, states.NotImplemented) as exc:
         first = str(exc).splitlines()[0]
         raise BundleCorrupt(f"{path}: not an ONNX model: {first}", path) from exc
