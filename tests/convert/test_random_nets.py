@@ -14,13 +14,14 @@ import tf_keras as keras
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from edgefer.runtime import litert, tflite_tensors
-from edgefer_convert.tflite import input_affine, output_affine, to_int8
+from edgefer.runtime import tflite_tensors
+from edgefer_convert.tflite import output_affine, to_int8
 from edgefer_train.architectures import mobile, plain, residual, xception
 from edgefer_train.architectures.blocks import Tensor, convolution, layers, pooled
 from edgefer_train.architectures.heads import dense_head
 from edgefer_train.quantization.quantize_layers import prepare_for_quantization
 from edgefer_train.quantization.ranges import set_ranges
+from int8_answers import said_in_int8
 from slices import write_slice
 
 SIDE, LABELS, FACES = 24, 7, 200
@@ -31,6 +32,10 @@ Block = Callable[[Tensor, int, int, str], Tensor]
 
 def residual_block(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
     return residual._residual(x, filters, stride, name)
+
+
+def separable_residual(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
+    return residual._separable_residual(x, filters, stride, name)
 
 
 def separable(x: Tensor, filters: int, _stride: int, name: str) -> Tensor:
@@ -63,6 +68,7 @@ def normalized(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
 
 BLOCKS: dict[str, Block] = {
     "residual": residual_block,
+    "separable_residual": separable_residual,
     "separable": separable,
     "inverted": inverted,
     "squeezed": squeezed,
@@ -144,18 +150,6 @@ def quantized(model: Any, pictures: np.ndarray) -> Any:
     qat.compile(keras.optimizers.SGD(1e-4), loss, run_eagerly=True)
     qat.train_on_batch(pictures[:16], np.arange(16) % LABELS)
     return qat
-
-
-def said_in_int8(content: bytes, pictures: np.ndarray) -> np.ndarray:
-    """Logits (N, LABELS) of a TFLite file."""
-    model = litert(content)
-    (into,), (out,) = model.get_input_details(), model.get_output_details()
-    counts = []
-    for picture in input_affine(content).quantize(pictures):
-        model.set_tensor(into["index"], picture[np.newaxis])
-        model.invoke()
-        counts.append(model.get_tensor(out["index"])[0])
-    return output_affine(content).dequantize(np.stack(counts))
 
 
 @settings(

@@ -11,7 +11,7 @@ import tf_keras as keras
 
 from edgefer.errors import ConversionError, SettingsError
 from edgefer.preprocess import PIXEL
-from edgefer.runtime import litert, tflite_tensors
+from edgefer.runtime import tflite_tensors
 from edgefer_convert.tflite import input_affine, output_affine, to_int8
 from edgefer_train.architectures import (
     ARCHITECTURES,
@@ -25,11 +25,15 @@ from edgefer_train.architectures.blocks import layers
 from edgefer_train.quantization.quantize_layers import load_quantized, prepare_for_quantization
 from edgefer_train.quantization.ranges import set_ranges
 from edgefer_train.run import save_model
+from int8_answers import said_in_int8
 from slices import write_slice
 
 HEADS = {"fer2013": 7, "ferplus": 8}
 TRANSFER = ("resnet50", "vgg16", "inceptionv3", "mobilenet_v2_transfer")
 FREE = [name for name, one in ARCHITECTURES.items() if not one.fixed_by]
+DEEP = ("mobilenet_v2", "mobilenet_v3", "inceptionv3", "mobilenet_v2_transfer")
+"""Nets that, after a few steps, multiply each rounding layer by layer: of MobileNetV2's 30, one
+thousandth of a step becomes four. Their labels cannot be held equal here, but answers near."""
 LARGE = 5_000_000
 """Weights above which a net is trained for two steps of four faces instead of four of eight."""
 
@@ -54,6 +58,7 @@ class Faces:
 class Cycle:
     """A net of the registry on its way from nothing to int8, on real faces."""
 
+    name: str
     losses: list[float]
     said: dict[str, np.ndarray]
     """Logits (N, labels) of the float net, with fake quantization, and fine-tuned so."""
@@ -86,7 +91,7 @@ def cycle(request: pytest.FixtureRequest, faces: Faces) -> Cycle:
     # At a higher rate InceptionV3, which has learnt nothing yet, runs away.
     losses += fit(qat, pictures[: 2 * batch], {"fer2013": faces.labels}, 1e-6, batch)
     said["tuned"] = logits(qat, pictures)
-    return Cycle(losses, said, to_int8(qat), pictures)
+    return Cycle(request.param, losses, said, to_int8(qat), pictures)
 
 
 def see_weights(qat: Any, pictures: np.ndarray) -> None:
@@ -116,18 +121,6 @@ def fit(
     return list(model.fit(pictures, whole, batch, verbose=0).history["loss"])
 
 
-def said_in_int8(content: bytes, pictures: np.ndarray) -> np.ndarray:
-    """Return the logits (N, labels) of a TFLite file run by LiteRT."""
-    model = litert(content)
-    (into,), (out,) = model.get_input_details(), model.get_output_details()
-    counts = []
-    for picture in input_affine(content).quantize(pictures):
-        model.set_tensor(into["index"], picture[np.newaxis])
-        model.invoke()
-        counts.append(model.get_tensor(out["index"])[0])
-    return output_affine(content).dequantize(np.stack(counts))
-
-
 def test_every_net_learns_two_label_sets_and_goes_on_with_fake_quantization(cycle: Cycle) -> None:
     assert len(cycle.losses) == 2
     assert np.isfinite(cycle.losses).all()
@@ -140,12 +133,14 @@ def test_every_net_becomes_int8_without_a_float_tensor(cycle: Cycle) -> None:
     assert affine.zero_point == PIXEL.zero_point
 
 
-def test_int8_says_nearly_what_fake_quantization_says(cycle: Cycle) -> None:
-    """A net of a few steps multiplies each rounding layer by layer: of MobileNetV2's 30, one
-    thousandth of a step becomes four. So labels cannot be held equal here, but answers near.
-    """
-    moved = np.abs(said_in_int8(cycle.int8, cycle.pictures) - cycle.said["tuned"]).mean()
-    assert moved <= 0.1 * np.ptp(cycle.said["tuned"])
+def test_int8_says_what_fake_quantization_says(cycle: Cycle) -> None:
+    said, wanted = said_in_int8(cycle.int8, cycle.pictures), cycle.said["tuned"]
+    moved = np.abs(said - wanted).mean()
+    if cycle.name in DEEP:
+        assert moved <= 0.1 * np.ptp(wanted)
+    else:
+        assert moved <= 2 * output_affine(cycle.int8).scale
+        assert (said.argmax(1) == wanted.argmax(1)).mean() >= 0.9
 
 
 def test_fake_quantization_says_nearly_what_float_says(cycle: Cycle) -> None:

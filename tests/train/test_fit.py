@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras as keras
 
 from edgefer.errors import DatasetError, RunError
 from edgefer_train.data import sources
@@ -131,6 +133,29 @@ def test_without_votes_there_is_one_head(faces: Path, tmp_path: Path) -> None:
     run = fit(recipe, "tiny", bare, tmp_path / "run", resume=False)
     assert list(run.record().heads) == ["fer2013"]
     assert {"accuracy", "val_accuracy"} <= set(run.float.rows()[0])
+
+
+def test_a_training_goes_on_from_the_weights_of_another(
+    trained: Run, faces: Path, tmp_path: Path
+) -> None:
+    still = Fit(epochs=1, batch_size=32, xla=False, learning_rate=0.0)
+    recipe = Recipe("small", weights=str(trained.folder), fit=still)
+    run = fit(recipe, "mine", sources.load(faces), tmp_path / "run", resume=False)
+    for name in ("stem", "block3_a", "fer2013", "ferplus"):
+        before, after = (
+            keras.models.load_model(one.float.model, compile=False).get_layer(name).get_weights()
+            for one in (trained, run)
+        )
+        np.testing.assert_allclose(after[0], before[0], atol=1e-6)
+
+
+def test_weights_of_another_architecture_are_refused(
+    trained: Run, faces: Path, tmp_path: Path
+) -> None:
+    recipe = Recipe("tiny", weights=str(trained.folder))
+    with pytest.raises(RunError, match="holds small, the recipe wants tiny"):
+        fit(recipe, "mine", sources.load(faces), tmp_path / "run", resume=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_labels_that_the_dataset_lacks_are_refused(faces: Path, tmp_path: Path) -> None:

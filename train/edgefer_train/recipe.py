@@ -106,7 +106,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     side: int = 48
     """Of the model's input, pixels."""
     weights: str = "none"
-    """Of a transfer architecture's base to begin with: `imagenet`, a file, or `none`."""
+    """To begin with: the folder of a run of the same architecture, whose heads of other labels
+    are left out; of a transfer architecture's base also `imagenet` or a file; or `none`."""
     frozen: bool = False
     """Leave those weights as they are and train only what follows them."""
     fit: Fit = Fit()

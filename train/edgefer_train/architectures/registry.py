@@ -118,6 +118,6 @@ def _require_no_base(name: str, weights: str, frozen: bool) -> None:
         bases = ", ".join(k for k, v in ARCHITECTURES.items() if isinstance(v.body, Base))
         what = "frozen" if weights == NONE else "weights"
         raise SettingsError(
-            f"{name} has no base to start from; leave `{what}` out of the recipe, or choose "
-            f"one of {bases}"
+            f"{name} has no base to start from; leave `{what}` out of the recipe, name the folder "
+            f"of a run of {name} as `weights`, or choose one of {bases}"
         )

@@ -12,13 +12,14 @@ import tf_keras as keras
 from edgefer.errors import DatasetError
 from edgefer.labels import FERPLUS, LABEL_SETS
 from edgefer.machine import machine
-from edgefer_train.architectures import build, macs, one_head, parameters
+from edgefer_train.architectures import macs, one_head, parameters
 from edgefer_train.data.dataset import Dataset, Faces, Usage, soft_labels
 from edgefer_train.fitting.batches import Targets, batches, plain, steps_per_epoch
 from edgefer_train.fitting.calibration import calibrate
 from edgefer_train.fitting.callbacks import Bar, Board, Keep, Rate
 from edgefer_train.fitting.dropout import steady
 from edgefer_train.fitting.schedule import optimizer_of
+from edgefer_train.fitting.start import begin
 from edgefer_train.fitting.strategy import Team, alone
 from edgefer_train.fitting.teachers import Teachers, hire
 from edgefer_train.recipe import Recipe
@@ -77,8 +78,7 @@ def _twin(model: Any, recipe: Recipe, dataset: Dataset, team: Team) -> Any:
 
 
 def _build(recipe: Recipe, dataset: Dataset, side: int | None) -> Any:
-    heads = heads_of(recipe, dataset)
-    return build(recipe.architecture, heads, side, recipe.weights, recipe.frozen)
+    return begin(recipe, heads_of(recipe, dataset), side)
 
 
 def fit_stage(
