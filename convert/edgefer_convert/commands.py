@@ -120,11 +120,13 @@ def formats(bundle: str, seconds: float, markdown: bool, as_json: bool) -> None:
     from edgefer.bundle import open_bundle
     from edgefer.messages import to_json
     from edgefer_convert import comparison
-    from edgefer_device.bench import time_classifier
+    from edgefer_device.bench.loops import LOOPS, Plan
+    from edgefer_device.bench.parts import time_classifier
 
     opened = open_bundle(bundle)
     side = opened.manifest.input.preprocess.size
-    done = comparison.compare(opened, lambda one: time_classifier(one, side, seconds).p50)
+    plan = Plan(seconds / LOOPS, short=True)
+    done = comparison.compare(opened, lambda one: time_classifier(one, side, plan).p50)
     if as_json or markdown:
         click.echo(to_json(done) if as_json else comparison.to_markdown(done), nl=as_json)
     else:

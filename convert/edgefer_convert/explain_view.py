@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from edgefer.errors import ConversionError
+from edgefer.theme import LIGHT, as_png
 from edgefer_convert.explain import Cost, Explanation, Layer, Step
 from edgefer_train.run import write_beside
-from edgefer_train.theme import LIGHT, as_png
 
 SHOWN = 20
 """Layers in the table and in the picture; the others cost less."""

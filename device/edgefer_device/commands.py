@@ -79,23 +79,6 @@ def predict(
 
 
 @click.command()
-@click.argument("bundle", default="small")
-@click.option(
-    "--camera", help="Also time each frame of file:PATH or demo:, and the daemon's start on it."
-)
-@click.option("--short", is_flag=True, help="One second instead of ten; says so.")
-@json_option
-def bench(bundle: str, camera: str | None, short: bool, as_json: bool) -> None:
-    """Time a model bundle on this machine."""
-    from edgefer.bundle import open_bundle
-    from edgefer.messages import to_json
-    from edgefer_device import bench as benches
-
-    done = benches.bench(open_bundle(bundle), camera, seconds=1.0 if short else 10.0)
-    click.echo(to_json(done) if as_json else benches.describe(done, short))
-
-
-@click.command()
 @json_option
 def cameras(as_json: bool) -> None:
     """List the cameras of this machine."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -37,6 +37,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name of the face detector; None takes the best that is installed."""
     model: str = "small"
     """Path of a model bundle, or the name of a shipped one."""
+    runtime: str | None = None
+    """What runs the model: `litert`, `onnxruntime`, or a format of the bundle, which belongs to
+    one of them; None takes what the bundle is best run by."""
+    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """That the model is run with; `edgefer bench --tune` finds the best of both here."""
     signed_by: str | None = None
     """File of a public key (`edgefer keys`): a bundle that it has not signed is refused."""
     sinks: tuple[str, ...] = ("console:",)

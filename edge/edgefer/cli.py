@@ -29,8 +29,8 @@ VERBS = {
     ),
     "edgefer_convert.commands": ("convert", "edgetpu", "explain", "formats", "parity"),
     "edgefer_device.life.running": ("pause", "reload", "restart", "resume", "status"),
+    "edgefer_device.bench.commands": ("bench",),
     "edgefer_device.commands": (
-        "bench",
         "cameras",
         "doctor",
         "faces",

@@ -4,13 +4,89 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
+
+import msgspec
+
+CPUINFO = Path("/proc/cpuinfo")
+MODELS = ("proc/device-tree/model", "sys/class/dmi/id/product_name")
+"""Where a board's name stands: an Arm board's device tree, a PC's firmware."""
+GOVERNORS = "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor"
+FEATURES = (
+    *("avx2", "f16c", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"),
+    *("asimd", "asimdhp", "asimddp", "i8mm", "sve", "sve2", "bf16"),
+)
+"""What kernels of neural nets are chosen by, as Linux names it, x86 and Arm."""
+PACKAGES = ("edgefer", "ai-edge-litert", "tflite-runtime", "onnxruntime", "numpy")
+OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python")
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """What decides how fast something is here."""
+
+    board: str
+    """Its model's name; `unknown` where the system does not tell it."""
+    processor: str
+    cores: int
+    kernel: str
+    features: tuple[str, ...]
+    """Those of `FEATURES` that the processor has."""
+    governor: str
+    """What sets the clock; `none` where Linux does not."""
+    memory_mb: int
+    """Million bytes of it."""
+    versions: dict[str, str]
+    """Of Python and of the packages that are installed, by name."""
 
 
 def machine() -> str:
     """Return processor, cores and system: `AMD EPYC, 2 cores, Linux x86_64`."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def describe_machine(root: Path = Path("/")) -> Machine:
+    """Look at the machine; `root` holds `proc` and `sys`."""
+    cpuinfo = _text(root / "proc/cpuinfo")
+    words = set(cpuinfo.split())
+    governors = sorted({_text(path) for path in root.glob(GOVERNORS)} - {""})
+    return Machine(
+        board=next(filter(None, (_text(root / path) for path in MODELS)), "unknown"),
+        processor=_processor(cpuinfo),
+        cores=os.cpu_count() or 1,
+        kernel=f"{platform.system()} {platform.release()} {platform.machine()}",
+        features=tuple(name for name in FEATURES if name in words),
+        governor=", ".join(governors) or "none",
+        memory_mb=_memory(_text(root / "proc/meminfo")),
+        versions={"python": platform.python_version(), **_versions([*PACKAGES, *OPENCV])},
+    )
+
+
+def _processor(cpuinfo: str | None = None) -> str:
+    lines = (_text(CPUINFO) if cpuinfo is None else cpuinfo).splitlines()
     names = (line.split(":", 1)[1].strip() for line in lines if "model name" in line)
-    model = next(names, "unknown processor")
-    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    return next(names, "unknown processor")
+
+
+def _memory(meminfo: str) -> int:
+    words = meminfo.partition("MemTotal:")[2].split()
+    return int(words[0]) * 1024 // 10**6 if words else 0
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        # A device tree ends its texts with a NUL.
+        return path.read_text(errors="replace").strip("\0 \n")
+    except OSError:
+        return ""

@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 import msgspec
@@ -15,33 +18,59 @@ from edgefer.errors import CameraError
 from edgefer.messages import Report
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A daemon to be started, and what it is to run with."""
+
+    model: str
+    camera: str
+    detector: str | None
+    runtime: str
+    threads: int
+    seconds: float
+    """After which it ends; a clip may end before."""
+
+
 class Startup(msgspec.Struct, frozen=True):
     """One run of `edgefer run` from nothing."""
 
-    first_mood: float
-    """Seconds from starting the process to its first report with a mood."""
+    first_mood: float | None
+    """Seconds from starting the process to its first report with a mood; None without any."""
     peak_mb: float
     """Most memory that the process held at any time, million bytes."""
 
 
-def measure_startup(model: str, camera: str) -> Startup:
-    """Start the daemon on a camera and let it run to the end of the clip.
+def measure_startup(start: Start) -> Startup:
+    """Start the daemon on a camera and let it run; raise `CameraError` where it reports nothing."""
+    given = {"model": start.model, "camera": start.camera, "runtime": start.runtime}
+    if start.detector is not None:
+        given["detector"] = start.detector
+    lines = [f"threads = {start.threads}", *(f"{key} = {_quoted(given[key])}" for key in given)]
+    with TemporaryDirectory() as folder:
+        settings = Path(folder) / "edgefer.toml"
+        settings.write_text("\n".join(lines) + "\n")
+        command = [sys.executable, "-m", "edgefer.cli", "run", "--config", str(settings)]
+        return _watched([*command, "--sink", "jsonl:-", "--seconds", f"{start.seconds:g}"], start)
 
-    Raises `CameraError` when it ends without having reported a mood.
-    """
-    command = [sys.executable, "-m", "edgefer.cli", "run", "--model", model]
-    command += ["--camera", camera, "--sink", "jsonl:-", "--seconds", "10"]
+
+def _watched(command: Sequence[str], start: Start) -> Startup:
     began = time.monotonic()
-    first, peak = None, 0.0
+    first, peak, reports = None, 0.0, 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         for line in process.stdout:
+            reports += 1
             if first is None and msgspec.json.decode(line, type=Report).mood is not None:
-                first = time.monotonic() - began
+                first = round(time.monotonic() - began, 3)
             peak = max(peak, peak_memory(process.pid))
-    if first is None:
-        raise CameraError(f"{camera}: no mood was reported; name a camera that shows a face")
-    return Startup(round(first, 3), round(peak / 1e6, 1))
+    if not reports:
+        raise CameraError(f"{start.camera}: the daemon reported nothing; try: edgefer doctor")
+    return Startup(first, round(peak / 1e6, 1))
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML string: JSON's are valid ones."""
+    return msgspec.json.encode(text).decode()
 
 
 def again() -> NoReturn:

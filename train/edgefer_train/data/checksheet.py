@@ -17,9 +17,9 @@ from matplotlib.patches import Rectangle
 from edgefer.errors import SettingsError
 from edgefer.messages import to_json
 from edgefer.preprocess import Pixels
+from edgefer.theme import LIGHT, as_png
 from edgefer_train.data.findings import Check, Pair, Place
 from edgefer_train.run import write_beside
-from edgefer_train.theme import LIGHT, as_png
 
 WIDTH = 10.0
 """Of the picture, inches; so are all lengths here."""

@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from edgefer.metrics import Bin, wilson
+from edgefer.theme import Theme, as_png, percent_axis
 from edgefer_train.evaluation.evaluate import Evaluation
 from edgefer_train.fitting.curves import draw_curves
 from edgefer_train.run import Stage
-from edgefer_train.theme import Theme, as_png, percent_axis
 
 
 def measured_on(done: Evaluation) -> str:

@@ -10,10 +10,10 @@ import msgspec
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from edgefer.theme import LIGHT, Theme, as_png, percent_axis
 from edgefer_train.evaluation.candidate import Candidate
 from edgefer_train.evaluation.compare import Comparison, Row
 from edgefer_train.evaluation.report_folder import report_folder, write_folder
-from edgefer_train.theme import LIGHT, Theme, as_png, percent_axis
 
 RECORD, MARK = "comparison.json", "edgefer_comparison"
 """By which a folder is known to be a comparison."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from edgefer.preprocess import Pixels
+from edgefer.theme import Theme, as_png
 from edgefer_train.evaluation.charts import measured_on
 from edgefer_train.evaluation.evaluate import Evaluation
 from edgefer_train.evaluation.mistakes import Mistake
-from edgefer_train.theme import Theme, as_png
 
 COLUMNS = 4
 SIDE = 1.44

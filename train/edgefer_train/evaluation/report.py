@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgefer.theme import DARK, LIGHT, Theme
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.evaluation.candidate import Fitted
 from edgefer_train.evaluation.charts import (
@@ -23,7 +24,6 @@ from edgefer_train.evaluation.evaluate import Evaluation
 from edgefer_train.evaluation.report_folder import report_folder, write_folder
 from edgefer_train.evaluation.report_page import Chart, page
 from edgefer_train.run import Stage
-from edgefer_train.theme import DARK, LIGHT, Theme
 
 RECORD, MARK = "report.json", "edgefer_evaluation"
 """By which a folder is known to be a report."""

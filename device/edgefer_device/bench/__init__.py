@@ -1,0 +1,1 @@
+"""`edgefer bench`: what a model and the pipeline around it cost on this machine."""

@@ -1,0 +1,42 @@
+"""What the model says of known faces, on the very machine and runtime that was timed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edgefer.bundle import Bundle
+from edgefer.errors import SettingsError
+from edgefer.labels import FER2013
+from edgefer.metrics import wilson
+from edgefer.progress import shown
+from edgefer_device.bench.parts import Parts
+from edgefer_device.bench.result import Accuracy
+from edgefer_device.faces.face_data import Labelled, read_fer2013
+
+PART = "PrivateTest"
+SHORT = 500
+"""Pictures of a short run, drawn at random, always the same."""
+
+
+def read_faces(bundle: Bundle, folder: Path, short: bool) -> Labelled:
+    """Read PrivateTest; raise `DatasetError`, or `SettingsError` for a model of other labels."""
+    if bundle.manifest.labels != FER2013:
+        raise SettingsError(
+            f"--data knows FER2013's seven labels, and {bundle.manifest.name} has others: "
+            f"{', '.join(bundle.manifest.labels)}; measure it with: edgefer evaluate"
+        )
+    return read_fer2013(folder, PART, SHORT if short else None)
+
+
+def measure_accuracy(parts: Parts, faces: Labelled) -> Accuracy:
+    """Read each face by itself, as the daemon does."""
+    resize = parts.bundle.manifest.input.preprocess.resize
+    said = [
+        int(parts.classifier.logits(resize(picture)[np.newaxis])[0].argmax())
+        for picture in shown(list(faces.pictures), f"accuracy on {PART}")
+    ]
+    right, n = float((np.array(said) == faces.labels).mean()), len(said)
+    bounds = wilson(right, n)
+    return Accuracy(right, bounds.low, bounds.high, n)

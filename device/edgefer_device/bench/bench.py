@@ -1,0 +1,125 @@
+"""One bench: what is asked, and everything that is measured for it in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from edgefer.bundle import Bundle, open_bundle
+from edgefer.errors import SettingsError
+from edgefer.machine import describe_machine, machine
+from edgefer.preprocess import Pixels
+from edgefer.runtime_choice import format_of, runtime_of
+from edgefer_device.bench.accuracy import measure_accuracy, read_faces
+from edgefer_device.bench.board import Watch, not_sustained
+from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan
+from edgefer_device.bench.parts import Parts, open_parts, time_classifier, time_detector
+from edgefer_device.bench.result import SCHEMA, Bench, Timing
+from edgefer_device.bench.source import Source
+from edgefer_device.bench.stages import STAGE, time_stages
+from edgefer_device.bench.sweep import sweep
+from edgefer_device.bench.tune import try_all
+from edgefer_device.bench.whole import time_whole
+from edgefer_device.life.startup import Start, measure_startup
+
+PICTURES = 30
+"""Of the camera, that the detector alone is timed on."""
+START_SECONDS, SHORT_START_SECONDS = 10.0, 3.0
+"""For which the daemon runs where its camera does not end by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be measured; names as on the command line."""
+
+    bundle: str
+    runtime: str | None = None
+    threads: int = 1
+    detector: str | None = None
+    duration: float | None = None
+    """Seconds of a loop; None takes the default."""
+    short: bool = False
+    camera: str | None = None
+    sweeps: tuple[str, ...] = ()
+    tune: bool = False
+    data: Path | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """How long each thing is measured; raises `SettingsError` where that is contradicted."""
+        if self.short and self.duration is not None:
+            raise SettingsError("--short sets the time itself: give it without --duration")
+        if self.short:
+            return Plan(SHORT_SECONDS, short=True)
+        return Plan(SECONDS if self.duration is None else self.duration)
+
+
+def bench(request: Request) -> Bench:
+    """Measure; raises an `EdgeferError` for whatever cannot be opened, read or told."""
+    # As in the daemon: one face at a time leaves OpenCV nothing to share out.
+    cv2.setNumThreads(1)
+    plan, source, bundle = request.plan, Source(request.camera), open_bundle(request.bundle)
+    format = format_of(bundle, request.runtime)
+    runtime_of(format)
+    faces = read_faces(bundle, request.data, plan.short) if request.data else None
+    pictures = source.pictures(PICTURES)
+    with Watch() as watch:
+        parts = open_parts(bundle, format, request.threads, request.detector)
+        timings = time_all(parts, source, pictures, plan)
+        startup = measure_startup(_start_of(request, bundle, format))
+        sweeps = tuple(sweep(by, parts, pictures, plan) for by in request.sweeps)
+        tried = tuple(try_all(bundle, plan)) if request.tune else ()
+        accuracy = None if faces is None else measure_accuracy(parts, faces)
+    board = watch.board()
+    loops = [
+        (one.what, [loop.p50 for loop in one.loops])
+        for one in timings
+        if not one.what.startswith(STAGE)
+    ]
+    return Bench(
+        schema=SCHEMA,
+        machine=machine(),
+        described=describe_machine(),
+        model=bundle.manifest.name,
+        runtime=format,
+        threads=request.threads,
+        detector=parts.detector_name,
+        camera=source.name,
+        short=plan.short,
+        loop_seconds=plan.seconds,
+        load=parts.load,
+        timings=timings,
+        startup=startup,
+        board=board,
+        warnings=not_sustained(board, loops),
+        sweeps=sweeps,
+        tried=tried,
+        accuracy=accuracy,
+    )
+
+
+def time_all(
+    parts: Parts, source: Source, pictures: Sequence[Pixels], plan: Plan
+) -> tuple[Timing, ...]:
+    """Time each part alone, the stages, and the whole."""
+    return (
+        time_classifier(parts.classifier, parts.bundle.manifest.input.preprocess.size, plan),
+        time_detector(parts.detector, pictures, plan),
+        *time_stages(parts, source, plan),
+        time_whole(parts, source, plan),
+    )
+
+
+def _start_of(request: Request, bundle: Bundle, format: str) -> Start:
+    """Return the daemon that is to be started for its first mood and its memory."""
+    return Start(
+        model=str(bundle.path),
+        camera=request.camera or "demo:",
+        detector=request.detector,
+        runtime=format,
+        threads=request.threads,
+        seconds=SHORT_START_SECONDS if request.short else START_SECONDS,
+    )

@@ -1,0 +1,178 @@
+"""What a bench found, and its JSON file: the one form that is shown, drawn and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edgefer.errors import SettingsError
+from edgefer.machine import Machine
+from edgefer.messages import to_json
+from edgefer_device.bench.board import Board
+from edgefer_device.life.startup import Startup
+from edgefer_device.life.state import write_beside
+
+SCHEMA = 1
+"""Of the JSON file."""
+FOR_P90, FOR_P99 = 10, 100
+"""Calls that a percentile needs, so that at least one lies beyond it."""
+
+
+class Loop(msgspec.Struct, frozen=True):
+    """One loop of a measurement."""
+
+    calls: int
+    seconds: float
+    """Wall time of the loop."""
+    p50: float
+    """Median wall time of a call, milliseconds."""
+    cpu_ms: float
+    """CPU time a call, all threads of the process, milliseconds."""
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Wall time of one call over all loops, milliseconds, and what it took of the processor."""
+
+    what: str
+    calls: int
+    p50: float
+    p90: float | None
+    """None where fewer than `FOR_P90` calls were made; `p99` likewise."""
+    p99: float | None
+    max: float
+    rate: float
+    """Calls a second."""
+    cpu_ms: float
+    """CPU time a call, all threads of the process, milliseconds."""
+    loops: tuple[Loop, ...]
+
+
+class Load(msgspec.Struct, frozen=True):
+    """From a bundle on the disk to its first answer."""
+
+    load_ms: float
+    """Opening the model, the runtime's library included where nothing had loaded it before."""
+    first_ms: float
+    """The first face, before anything is warm."""
+    memory_mb: float
+    """By how much both let this process grow, million bytes."""
+
+
+class Accuracy(msgspec.Struct, frozen=True):
+    """What the model says of FER2013's PrivateTest on this machine."""
+
+    accuracy: float
+    """0..1."""
+    low: float
+    high: float
+    """The 95 % interval (Wilson)."""
+    pictures: int
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One value of a sweep."""
+
+    value: int
+    timing: Timing
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """What the cost grows with."""
+
+    by: str
+    """`threads`, `resolution` (the picture's height, pixels) or `faces`."""
+    what: str
+    """What was timed."""
+    points: tuple[Point, ...]
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """The classifier in one setting."""
+
+    runtime: str
+    """A format of the bundle; it belongs to one runtime."""
+    threads: int
+    p50: float
+    """Milliseconds a face."""
+    cpu_ms: float
+
+
+class Bench(msgspec.Struct, frozen=True):
+    """One bench on one machine; the JSON of `edgefer bench --json`."""
+
+    schema: int
+    machine: str
+    described: Machine
+    model: str
+    runtime: str
+    """The format that was run; it belongs to one runtime."""
+    threads: int
+    detector: str
+    camera: str
+    """The address, or what stood in for a camera."""
+    short: bool
+    """A short run: a glance, not a figure to quote."""
+    loop_seconds: float
+    load: Load
+    timings: tuple[Timing, ...]
+    startup: Startup
+    board: Board
+    warnings: tuple[str, ...]
+    """Why the figures would not last, if they would not."""
+    sweeps: tuple[Sweep, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    """Of `--tune`, the one to take first."""
+    accuracy: Accuracy | None = None
+
+
+def timing_of(
+    what: str, loops: Sequence[Sequence[tuple[float, float]]], seconds: Sequence[float]
+) -> Timing | None:
+    """Return the figures of calls, each (wall, CPU) in seconds, by loop; None without any call."""
+    held = [(calls, length) for calls, length in zip(loops, seconds, strict=False) if calls]
+    if not held:
+        return None
+    walls = 1e3 * np.concatenate([np.array(calls)[:, 0] for calls, _ in held])
+    cpus = 1e3 * np.concatenate([np.array(calls)[:, 1] for calls, _ in held])
+    return Timing(
+        what=what,
+        calls=len(walls),
+        p50=float(np.percentile(walls, 50)),
+        p90=float(np.percentile(walls, 90)) if len(walls) >= FOR_P90 else None,
+        p99=float(np.percentile(walls, 99)) if len(walls) >= FOR_P99 else None,
+        max=float(walls.max()),
+        rate=len(walls) / sum(seconds),
+        cpu_ms=float(cpus.mean()),
+        loops=tuple(_loop(calls, length) for calls, length in held),
+    )
+
+
+def _loop(calls: Sequence[tuple[float, float]], seconds: float) -> Loop:
+    walls, cpus = 1e3 * np.array(calls).T
+    return Loop(len(calls), seconds, float(np.median(walls)), float(cpus.mean()))
+
+
+def write_bench(path: Path, bench: Bench) -> None:
+    """Write the JSON file; raise `SettingsError` where it cannot be written."""
+    try:
+        write_beside(path, f"{to_json(bench)}\n".encode())
+    except OSError as exc:
+        raise SettingsError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
+
+
+def read_bench(path: Path) -> Bench:
+    """Read a JSON file of `edgefer bench`; raise `SettingsError` for any other."""
+    try:
+        bench = msgspec.json.decode(path.read_bytes(), type=Bench)
+    except OSError as exc:
+        raise SettingsError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{path}: not a bench: {exc}; make one: edgefer bench --json") from exc
+    if bench.schema != SCHEMA:
+        raise SettingsError(
+            f"{path}: a bench of schema {bench.schema}, this edgefer reads {SCHEMA}; run it again"
+        )
+    return bench

@@ -1,0 +1,103 @@
+"""Each stage of the analysis by itself: the daemon's own analyst, its parts under a watch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+
+from edgefer.errors import CameraError
+from edgefer.messages import Box, Detection
+from edgefer.preprocess import Pixels
+from edgefer_device.bench.loops import Loops, Plan, Series
+from edgefer_device.bench.parts import Parts
+from edgefer_device.bench.result import Timing
+from edgefer_device.bench.source import Source
+from edgefer_device.faces.faces import FaceDetector
+from edgefer_device.reading import Probabilities, Reader
+
+STAGE = "stage: "
+"""How the names of parts of a frame begin."""
+
+
+class TimedDetector:
+    """A detector whose every call is noted."""
+
+    def __init__(self, detector: FaceDetector, series: Series) -> None:
+        self._detector, self._series = detector, series
+
+    def detect(self, picture: Pixels) -> list[Detection]:
+        """Return what the detector does."""
+        with self._series:
+            return self._detector.detect(picture)
+
+
+class TimedReader(Reader):
+    """A reader whose cutting and classifying are noted."""
+
+    def __init__(self, parts: Parts, cut: Series, classify: Series) -> None:
+        super().__init__(parts.classifier, parts.bundle.manifest)
+        self._cut, self._classify = cut, classify
+
+    def chips(self, picture: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
+        """Cut faces out."""
+        with self._cut:
+            return super().chips(picture, boxes)
+
+    def read(self, chips: Sequence[Pixels]) -> Probabilities:
+        """Classify faces; where all are illegible there is nothing to time."""
+        if not chips:
+            return super().read(chips)
+        with self._classify:
+            return super().read(chips)
+
+
+class Stages:
+    """The watches of one run, one after the other in a frame's way."""
+
+    def __init__(self, loops: Loops) -> None:
+        self.camera = Series(f"{STAGE}next picture", loops)
+        self.detect = Series(f"{STAGE}find faces", loops)
+        self.cut = Series(f"{STAGE}cut faces", loops)
+        self.classify = Series(f"{STAGE}classify", loops)
+        self.rest = Series(f"{STAGE}track and judge", loops)
+        self.whole = Series("all stages, a frame", loops)
+
+    @property
+    def all(self) -> tuple[Series, ...]:
+        """Every watch, the sum of the stages last."""
+        return self.camera, self.detect, self.cut, self.classify, self.rest, self.whole
+
+    def begin(self) -> None:
+        """Forget the frame before: not every stage has work in every frame."""
+        for one in self.all:
+            one.latest = (0.0, 0.0)
+
+    def end(self, wall: float, cpu: float) -> None:
+        """Take the analysis of a frame, seconds, which is shared out among the stages."""
+        inner = [one.latest for one in (self.detect, self.cut, self.classify)]
+        self.rest.note(wall - sum(one[0] for one in inner), cpu - sum(one[1] for one in inner))
+        seen = self.camera.latest
+        self.whole.note(wall + seen[0], cpu + seen[1])
+
+
+def time_stages(parts: Parts, source: Source, plan: Plan) -> list[Timing]:
+    """Time the stages of each frame in one thread; a live camera's includes waiting for it.
+
+    Stages that had nothing to do are left out. Raises `CameraError` where pictures end.
+    """
+    with Loops("stages", plan) as loops, closing(source.open()) as camera:
+        stages, look = Stages(loops), Series("look", loops)
+        detector = TimedDetector(parts.detector, stages.detect)
+        analyst = parts.analyst(detector, TimedReader(parts, stages.cut, stages.classify))
+        frames = camera.frames()
+        while not loops.done:
+            stages.begin()
+            with stages.camera:
+                frame = next(frames, None)
+            if frame is None:
+                raise CameraError(f"{source.name}: its pictures ended before the bench did")
+            with look:
+                analyst.look(frame)
+            stages.end(*look.latest)
+            loops.ended()
+    return [timing for timing in (one.timing() for one in stages.all) if timing is not None]
