@@ -42,7 +42,7 @@ class Row(msgspec.Struct, frozen=True):
     def verdict(self) -> str:
         """What can be said."""
         if self.p_value >= LEVEL:
-            return "no difference shown"
+            return "not shown to differ"
         return "faster" if self.ratio < 1 else "slower"
 
 

@@ -47,7 +47,7 @@ def draw_bench(bench: Bench) -> bytes:
     """Return a PNG: each thing's time, how the loops went, and what was swept."""
     rows, swept = len(bench.timings), len(bench.sweeps)
     short = ", a short run" if bench.short else ""
-    note = f"{bench.model}, {bench.runtime}, {bench.threads} threads{short}\n{bench.machine}"
+    note = f"{bench.model}, {bench.runtime}, threads: {bench.threads}{short}; {bench.machine}"
     heights = [0.6 + 0.38 * rows, 3.2, *[2.6] * swept]
     with LIGHT.applied():
         figure = LIGHT.figure(sum(heights) + 0.6, "What a frame costs", note)
@@ -110,7 +110,7 @@ def _draw_sweep(panel: Axes, sweep: Sweep) -> None:
 def draw_comparison(comparison: Comparison) -> bytes:
     """Return a PNG: every loop of both benches, in shares of the first's mean."""
     rows = comparison.rows
-    note = f"{comparison.second} beside {comparison.first}\neach dot a loop's p50"
+    note = f"each dot a loop's p50; second: {Path(comparison.second).name}"
     with LIGHT.applied():
         figure = LIGHT.figure(1.6 + 0.42 * len(rows), "Two benches", note)
         panel = figure.subplots()

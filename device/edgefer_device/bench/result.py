@@ -96,7 +96,7 @@ class Tried(msgspec.Struct, frozen=True):
     """A format of the bundle; it belongs to one runtime."""
     threads: int
     p50: float
-    """Milliseconds a face."""
+    """Milliseconds a face, in the best of its loops: other work can only make it slower."""
     cpu_ms: float
 
 

@@ -17,7 +17,7 @@ from edgefer_device.bench.parts import Parts, noise
 from edgefer_device.bench.result import Point, Sweep
 from edgefer_device.reading import Reader
 
-HEIGHTS = (360, 480, 720, 1080, 2160)
+HEIGHTS = (480, 720, 1080, 2160)
 """Pixels; 2160 is 4K."""
 FACES = (1, 2, 5, 10, 20)
 SHARE = 0.2
@@ -90,8 +90,8 @@ def _with_face(parts: Parts, pictures: Sequence[Pixels]) -> tuple[Pixels, Detect
 
 
 SWEEPS: dict[str, tuple[str, Callable[[Parts, Sequence[Pixels]], Iterator[Work]]]] = {
-    "threads": ("the classifier, one face", _threads),
-    "resolution": ("a picture: faces found, cut out and read", _resolution),
-    "faces": ("a picture: faces found once, so many cut out and read", _faces),
+    "threads": ("the classifier, a face", _threads),
+    "resolution": ("a picture: faces found, cut and read", _resolution),
+    "faces": ("a picture: faces found, so many cut and read", _faces),
 }
 """By name: what is timed, and its values."""

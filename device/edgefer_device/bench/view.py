@@ -116,7 +116,7 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
     table.add_column("", no_wrap=True)
     for name in ("first", "second", "ratio", "p"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("second is")
+    table.add_column("second is", no_wrap=True)
     for row in comparison.rows:
         means = [f"{sum(group) / len(group):.2f}" for group in (row.first, row.second)]
         table.add_row(row.what, *means, f"{row.ratio:.3f}", f"{row.p_value:.3f}", row.verdict)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import msgspec
 
@@ -50,13 +50,15 @@ def measure_startup(start: Start) -> Startup:
         settings = Path(folder) / "edgefer.toml"
         settings.write_text("\n".join(lines) + "\n")
         command = [sys.executable, "-m", "edgefer.cli", "run", "--config", str(settings)]
-        return _watched([*command, "--sink", "jsonl:-", "--seconds", f"{start.seconds:g}"], start)
+        command += ["--sink", "jsonl:-", "--seconds", f"{start.seconds:g}"]
+        with (Path(folder) / "said").open("w+") as said:
+            return _watched(command, said)
 
 
-def _watched(command: Sequence[str], start: Start) -> Startup:
+def _watched(command: Sequence[str], said: IO[str]) -> Startup:
     began = time.monotonic()
     first, peak, reports = None, 0.0, 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
         assert process.stdout is not None
         for line in process.stdout:
             reports += 1
@@ -64,7 +66,9 @@ def _watched(command: Sequence[str], start: Start) -> Startup:
                 first = round(time.monotonic() - began, 3)
             peak = max(peak, peak_memory(process.pid))
     if not reports:
-        raise CameraError(f"{start.camera}: the daemon reported nothing; try: edgefer doctor")
+        said.seek(0)
+        last = said.read().strip().rpartition("\n")[2]
+        raise CameraError(f"the daemon reported nothing: {last.removeprefix('edgefer: ')}")
     return Startup(first, round(peak / 1e6, 1))
 
 

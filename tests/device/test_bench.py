@@ -1,0 +1,352 @@
+"""`edgefer bench` as a user meets it: what it measures, refuses, compares and writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgefer.bundle import open_bundle
+from edgefer.cli import main
+from edgefer.machine import describe_machine
+from edgefer_device.bench.board import Board, State, not_sustained, read_state
+from edgefer_device.bench.compare import permutation_test
+from edgefer_device.bench.loops import Loops, Plan, Series
+from edgefer_device.bench.result import Tried
+from edgefer_device.bench.tune import ranked
+from edgefer_device.config import load_config
+
+ALONE = ("classifier, a face", "detector, a picture")
+STAGES = ("next picture", "find faces", "cut faces", "classify", "track and judge")
+CALM = State(50.0, 1800.0, False)
+MINE = """# my mirror
+camera = "demo:"
+model = 'small'   # the best
+threads = 7 # too many
+
+[mood]
+threshold = 0.6  # sure
+"""
+
+
+def edgefer(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    """A short bench on a clip, with everything that can be asked."""
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / "mine.toml").write_text(MINE)
+    clip = f"file:{data / 'clips' / 'single_face.mp4'}"
+    words = ["bench", "--short", "--camera", clip, "--data", data, "--sweep", "threads"]
+    words += ["--sweep", "faces", "--sweep", "resolution", "--plot", folder / "short.png"]
+    words += ["--tune", "--config", folder / "mine.toml", "--json", folder / "short.json"]
+    done = edgefer(*words)
+    assert done.exit_code == 0, done.output
+    (folder / "said.txt").write_text(done.stdout)
+    (folder / "notes.txt").write_text(done.stderr)
+    return folder
+
+
+def found(folder: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((folder / "short.json").read_text())
+    return read
+
+
+def test_everything_is_timed_in_loops(short: Path) -> None:
+    bench = found(short)
+    names = [one["what"] for one in bench["timings"]]
+    stages = [f"stage: {name}" for name in STAGES]
+    assert names == [*ALONE, *stages, "all stages, a frame", "whole pipeline, a frame"]
+    for one in bench["timings"]:
+        assert sum(loop["calls"] for loop in one["loops"]) == one["calls"]
+        assert 0 < one["p50"] <= one["max"]
+        assert (one["p99"] is None) == (one["calls"] < 100)
+        assert one["cpu_ms"] > 0
+    assert len(bench["timings"][0]["loops"]) == 5
+    by_name = {one["what"]: one["calls"] for one in bench["timings"]}
+    assert by_name["stage: find faces"] < by_name["all stages, a frame"]
+
+
+def test_the_stages_make_up_a_frame(short: Path) -> None:
+    timings = {one["what"]: one for one in found(short)["timings"]}
+    cpu = sum(one["cpu_ms"] * one["calls"] for name, one in timings.items() if "stage:" in name)
+    whole = timings["all stages, a frame"]
+    assert cpu == pytest.approx(whole["cpu_ms"] * whole["calls"], rel=0.01)
+
+
+def test_a_bench_tells_its_machine_and_that_it_was_short(short: Path) -> None:
+    bench, said = found(short), (short / "said.txt").read_text()
+    assert bench["short"]
+    assert "a short run: a glance, not a figure to quote" in said
+    assert bench["described"]["cores"] == os.cpu_count()
+    assert bench["described"]["versions"]["python"] == sys.version.split()[0]
+    assert bench["described"]["kernel"].startswith("Linux")
+    assert 30 < bench["startup"]["peak_mb"] < 300
+    assert 0 < bench["startup"]["first_mood"] < 60
+    assert bench["load"]["load_ms"] > 0
+    assert (bench["accuracy"]["pictures"], bench["accuracy"]["low"] > 0.55) == (500, True)
+
+
+def test_the_cost_grows_with_the_faces(short: Path) -> None:
+    threads, faces, resolution = found(short)["sweeps"]
+    assert (threads["by"], faces["by"], resolution["by"]) == ("threads", "faces", "resolution")
+    assert [point["value"] for point in faces["points"]] == [1, 2, 5, 10, 20]
+    assert [point["value"] for point in resolution["points"]] == [480, 720, 1080, 2160]
+    cpu = [point["timing"]["cpu_ms"] for point in faces["points"]]
+    assert cpu[-1] > 2 * cpu[0]
+
+
+def test_plots_are_pictures(short: Path) -> None:
+    done = edgefer("bench", "compare", *[short / "short.json"] * 2, "--plot", short / "two.png")
+    assert done.exit_code == 0, done.output
+    for name in ("short.png", "two.png"):
+        assert (short / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_tuning_changes_two_lines_and_tells_them(short: Path) -> None:
+    path, best = short / "mine.toml", found(short)["tried"][0]
+    setting = f'runtime = "{best["runtime"]}"\n'
+    threads = best["threads"]
+    wanted = MINE.replace("threads = 7", f"threads = {threads}")
+    assert path.read_text() == wanted.replace("the best\n", f"the best\n{setting}")
+    assert f"threads = 7 -> {threads}" in (short / "notes.txt").read_text()
+    config = load_config(path)
+    assert (config.runtime, config.threads) == (best["runtime"], threads)
+
+
+def test_the_daemon_obeys_the_runtime(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    clip = data / "clips" / "single_face.mp4"
+    path.write_text(f'camera = "file:{clip}"\nruntime = "onnxruntime"\nthreads = 2\n')
+    program = (
+        "import sys; from edgefer.cli import main\n"
+        f"main(['run', '--config', {str(path)!r}, '--frames', '9'], standalone_mode=False)\n"
+        "print('onnxruntime' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert done.stdout.endswith(b"True\n")
+
+
+def test_a_live_camera_is_benched_at_its_own_rate(tmp_path: Path) -> None:
+    out = tmp_path / "live.json"
+    done = edgefer("bench", "--camera", "demo:", "--short", "--runtime", "onnx", "--json", out)
+    assert done.exit_code == 0, done.output
+    bench = json.loads(out.read_text())
+    assert bench["runtime"] == "onnx"
+    assert bench["timings"][-1]["rate"] < 16
+
+
+def without(bundle: Path, *formats: str) -> Path:
+    """Copy the shipped bundle and take files out of it."""
+    shutil.copytree(open_bundle("small").path, bundle)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    for format in formats:
+        (bundle / manifest["files"].pop(format)["path"]).unlink()
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    return bundle
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--camera", "v4l2:/dev/video99"], "/dev/video99"),
+        (["--camera", "fax:"], "unknown camera 'fax:'; known: "),
+        (["--camera", "file:none.mp4"], "none.mp4: no such video file"),
+        (["none"], "none: no such model bundle"),
+        (["--runtime", "onxruntime"], "unknown runtime 'onxruntime'; known: litert, onnxruntime"),
+        (["--runtime", "keras"], "unknown runtime 'keras'; known: litert"),
+        (["--runtime", "float16"], "has no file for the runtime 'float16' (float16); it has: int8"),
+        (["--duration", "0.02"], "5 loops of 0.02 s are too short for a 99th percentile: "),
+        (["--duration", "1", "--short"], "--short sets the time itself: give it without"),
+        (["--plot", "a.svg"], "a.svg: the plot is a PNG picture; end its name in .png"),
+        (["--json", "none/a.json"], "none/a.json: there is no folder none; make it first"),
+        (["--short", "--data", "none"], "none: neither fer2013.npz nor fer2013.csv"),
+        (["small-ferplus", "--data", "none"], "--data knows FER2013's seven labels, and small-fer"),
+        (["compare", "a.json", "b.json"], "a.json: cannot be read: No such file"),
+    ],
+)
+def test_bad_input_is_one_line(
+    words: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = edgefer("bench", *words)
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert line in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_for_another_runtime_says_what_it_has(tmp_path: Path) -> None:
+    bundle = without(tmp_path / "b", "onnx", "onnx-int8", "onnx-symmetric")
+    done = edgefer("bench", bundle, "--runtime", "onnxruntime")
+    assert done.exit_code == 1
+    wanted = "has no file for the runtime 'onnxruntime' (onnx-int8, onnx, onnx-symmetric); it has: "
+    assert f"{wanted}int8, mobile\n" in done.stderr
+
+
+def test_without_matplotlib_one_line_before_any_minute_is_spent(tmp_path: Path) -> None:
+    program = (
+        "import sys, importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'matplotlib' else find(name, *a)\n"
+        "from edgefer.cli import main; main(['bench', '--plot', 'a.png'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    wanted = "edgefer: matplotlib is not installed; run: pip install 'edgefer[train]'\n"
+    assert (done.returncode, done.stderr) == (1, wanted)
+
+
+def slower(path: Path, out: Path, factor: float) -> Path:
+    """Write a bench as it would be with a slower classifier."""
+    bench = json.loads(path.read_text())
+    for at, loop in enumerate(bench["timings"][0]["loops"]):
+        loop["p50"] = factor * (1 + 0.01 * at)
+    out.write_text(json.dumps(bench))
+    return out
+
+
+def test_compare_tells_a_difference_from_chance(short: Path, tmp_path: Path) -> None:
+    one = slower(short / "short.json", tmp_path / "one.json", 1.0)
+    other = slower(short / "short.json", tmp_path / "other.json", 1.2)
+    done = edgefer("bench", "compare", one, other, "--json")
+    rows = json.loads(done.stdout)["rows"]
+    assert rows[0]["ratio"] == pytest.approx(1.2)
+    assert rows[0]["p_value"] == pytest.approx(2 / 252, abs=1e-6)
+    assert [row["p_value"] for row in rows[1:]] == [1.0] * (len(rows) - 1)
+    assert "slower" in edgefer("bench", "compare", one, other).stdout
+    assert "faster" in edgefer("bench", "compare", other, one).stdout
+
+
+def test_compare_tells_what_else_differs(short: Path, tmp_path: Path) -> None:
+    bench = found(short)
+    bench["threads"], bench["described"]["versions"]["numpy"] = 4, "1.0"
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(bench))
+    said = edgefer("bench", "compare", short / "short.json", other).stdout
+    assert "differs in threads: 1, then 4" in said
+    assert "then 1.0" in said
+
+
+@pytest.mark.parametrize("content", ["{}", "no", '{"schema": 1, "machine": 3}'])
+def test_compare_refuses_what_is_no_bench(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    done = edgefer("bench", "compare", path, path)
+    assert done.exit_code == 1
+    assert "a.json: not a bench: " in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_many_loops_are_tested_by_drawing() -> None:
+    first, second = [1.0 + 0.01 * at for at in range(20)], [1.3 + 0.01 * at for at in range(20)]
+    assert permutation_test(first, second) < 0.001
+    assert permutation_test(first, first) == 1.0
+
+
+def test_loops_follow_the_clock_and_leave_the_warm_up_out() -> None:
+    now = [0.0]
+    with Loops("ticks", Plan(1.0), lambda: now[0]) as loops:
+        series = Series("ticks", loops)
+        while not loops.done:
+            now[0] += 0.04
+            series.note(0.04, 0.02)
+            loops.ended()
+    timing = series.timing()
+    assert timing is not None
+    assert [loop.calls for loop in timing.loops] == [25] * 5
+    assert (timing.calls, timing.rate) == (125, pytest.approx(25))
+    assert (timing.p50, timing.cpu_ms) == (pytest.approx(40), pytest.approx(20))
+
+
+def test_a_board_that_is_held_back_is_told() -> None:
+    steady = [("classifier", [1.0] * 5)]
+    assert not_sustained(Board(CALM, (CALM, CALM), CALM), steady) == ()
+    hot = State(82.4, 1000.0, True)
+    (throttled, fell) = not_sustained(Board(CALM, (CALM, hot), CALM), steady)
+    assert throttled.startswith("not sustained: the machine was throttled at 82 °C; ")
+    assert fell == "not sustained: its clock fell from 1800 to 1000 MHz"
+    (tired,) = not_sustained(Board(CALM, (), CALM), [("detector", [1.0, 1.0, 1.1, 1.2, 1.2])])
+    assert tired.startswith("not sustained: detector was 20 % slower in the last loops")
+
+
+def test_the_boards_state_is_the_kernels(tmp_path: Path) -> None:
+    for core, hertz in enumerate(("600000", "1500000")):
+        clock = tmp_path / f"devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq"
+        clock.parent.mkdir(parents=True)
+        clock.write_text(f"{hertz}\n")
+    zone = tmp_path / "class/thermal/thermal_zone0"
+    zone.mkdir(parents=True)
+    (zone / "temp").write_text("61234\n")
+    flags = tmp_path / "devices/platform/soc/soc:firmware/get_throttled"
+    flags.parent.mkdir(parents=True)
+    flags.write_text("50005\n")
+    assert read_state(tmp_path) == State(61.234, 1500.0, True)
+    shutil.rmtree(tmp_path / "devices/system")
+    assert read_state(tmp_path, tmp_path / "none").mhz is None
+
+
+def test_a_board_tells_its_name(tmp_path: Path) -> None:
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/device-tree/model").write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
+    (tmp_path / "proc/cpuinfo").write_text("Features\t: fp asimd asimddp\n")
+    (tmp_path / "proc/meminfo").write_text("MemTotal:        4000000 kB\n")
+    governor = tmp_path / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
+    governor.parent.mkdir(parents=True)
+    governor.write_text("ondemand\n")
+    found = describe_machine(tmp_path)
+    assert (found.board, found.governor) == ("Raspberry Pi 5 Model B Rev 1.0", "ondemand")
+    assert (found.features, found.memory_mb) == (("asimd", "asimddp"), 4096)
+
+
+def test_of_what_is_alike_the_fewest_threads_are_taken() -> None:
+    one, two = Tried("int8", 1, 1.03, 1.0), Tried("int8", 2, 1.0, 1.9)
+    four = Tried("onnx", 4, 0.5, 1.9)
+    assert ranked([one, two]) == [one, two]
+    assert ranked([one, two, four])[0] == four
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", 'runtime = "int8"\nthreads = 2\n'),
+        (
+            "# mine\n[mood]\ndwell = 1\n",
+            '# mine\nruntime = "int8"\nthreads = 2\n[mood]\ndwell = 1\n',
+        ),
+        ('threads=1\nruntime = "onnx" # x', 'threads=2\nruntime = "int8" # x'),
+    ],
+)
+def test_a_settings_file_keeps_all_else(before: str, after: str, tmp_path: Path) -> None:
+    from edgefer_device.bench.settings_file import change
+
+    path = tmp_path / "a.toml"
+    path.write_text(before)
+    path.chmod(0o640)
+    change(path, {"runtime": "int8", "threads": 2})
+    assert sorted(path.read_text().splitlines()) == sorted(after.splitlines())
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert load_config(path).threads == 2
+    assert change(path, {"runtime": "int8", "threads": 2}) == []
+
+
+def test_a_file_that_hides_a_key_in_a_text_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    text = 'state = """\nthreads = 3\n"""\n'
+    path.write_text(text)
+    from edgefer.errors import SettingsError
+    from edgefer_device.bench.settings_file import change
+
+    with pytest.raises(SettingsError, match="cannot be changed safely; write into it: threads = 2"):
+        change(path, {"threads": 2})
+    assert path.read_text() == text
