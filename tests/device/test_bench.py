@@ -15,11 +15,14 @@ from click.testing import CliRunner, Result
 
 from edgefer.bundle import open_bundle
 from edgefer.cli import main
+from edgefer.errors import SettingsError
+from edgefer.keys import make_keys
 from edgefer.machine import describe_machine
 from edgefer_device.bench.board import Board, State, not_sustained, read_state
 from edgefer_device.bench.compare import permutation_test
 from edgefer_device.bench.loops import Loops, Plan, Series
 from edgefer_device.bench.result import Tried
+from edgefer_device.bench.settings_file import change
 from edgefer_device.bench.tune import ranked
 from edgefer_device.config import load_config
 
@@ -134,6 +137,15 @@ def test_the_daemon_obeys_the_runtime(data: Path, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
     assert done.stdout.endswith(b"True\n")
+
+
+def test_tuning_obeys_the_key_that_a_configuration_names(tmp_path: Path) -> None:
+    make_keys(tmp_path / "release")
+    path = tmp_path / "mine.toml"
+    path.write_text(f'signed_by = "{tmp_path / "release.pub"}"\n')
+    done = edgefer("bench", "--short", "--tune", "--config", path)
+    assert done.exit_code == 1
+    assert "is not signed, a signature by" in done.stderr
 
 
 def test_a_live_camera_is_benched_at_its_own_rate(tmp_path: Path) -> None:
@@ -265,8 +277,8 @@ def test_loops_follow_the_clock_and_leave_the_warm_up_out() -> None:
     timing = series.timing()
     assert timing is not None
     assert [loop.calls for loop in timing.loops] == [25] * 5
-    assert (timing.calls, timing.rate) == (125, pytest.approx(25))
-    assert (timing.p50, timing.cpu_ms) == (pytest.approx(40), pytest.approx(20))
+    assert timing.calls == 125
+    assert [timing.rate, timing.p50, timing.cpu_ms] == pytest.approx([25, 40, 20])
 
 
 def test_a_board_that_is_held_back_is_told() -> None:
@@ -328,8 +340,6 @@ def test_of_what_is_alike_the_fewest_threads_are_taken() -> None:
     ],
 )
 def test_a_settings_file_keeps_all_else(before: str, after: str, tmp_path: Path) -> None:
-    from edgefer_device.bench.settings_file import change
-
     path = tmp_path / "a.toml"
     path.write_text(before)
     path.chmod(0o640)
@@ -344,9 +354,6 @@ def test_a_file_that_hides_a_key_in_a_text_is_left_alone(tmp_path: Path) -> None
     path = tmp_path / "a.toml"
     text = 'state = """\nthreads = 3\n"""\n'
     path.write_text(text)
-    from edgefer.errors import SettingsError
-    from edgefer_device.bench.settings_file import change
-
     with pytest.raises(SettingsError, match="cannot be changed safely; write into it: threads = 2"):
         change(path, {"threads": 2})
     assert path.read_text() == text

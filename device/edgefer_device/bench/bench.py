@@ -36,6 +36,8 @@ class Request:
     """What is to be measured; names as on the command line."""
 
     bundle: str
+    signed_by: Path | None = None
+    """The key that must have signed it."""
     runtime: str | None = None
     threads: int = 1
     detector: str | None = None
@@ -61,7 +63,8 @@ def bench(request: Request) -> Bench:
     """Measure; raises an `EdgeferError` for whatever cannot be opened, read or told."""
     # As in the daemon: one face at a time leaves OpenCV nothing to share out.
     cv2.setNumThreads(1)
-    plan, source, bundle = request.plan, Source(request.camera), open_bundle(request.bundle)
+    plan, source = request.plan, Source(request.camera)
+    bundle = open_bundle(request.bundle, request.signed_by)
     format = format_of(bundle, request.runtime)
     runtime_of(format)
     faces = read_faces(bundle, request.data, plan.short) if request.data else None

@@ -67,7 +67,8 @@ def measure(
     held = Config() if config is None else load_config(config)
     asked["bundle"] = asked["bundle"] or held.model
     asked["threads"] = asked["threads"] or 1
-    done = benches.bench(benches.Request(tune=tune, **asked))
+    key = Path(held.signed_by) if held.signed_by else None
+    done = benches.bench(benches.Request(tune=tune, signed_by=key, **asked))
     _write(done, json_file)
     if plot is not None:
         plots.write_plot(plot, plots.draw_bench(done))
