@@ -12,6 +12,7 @@ from edgefer.bundle import Bundle, open_bundle
 from edgefer.errors import SettingsError
 from edgefer.machine import describe_machine, machine
 from edgefer.preprocess import Pixels
+from edgefer.progress import shown
 from edgefer.runtime_choice import format_of, runtime_of
 from edgefer_device.bench.accuracy import measure_accuracy, read_faces
 from edgefer_device.bench.board import Watch, not_sustained
@@ -72,7 +73,8 @@ def bench(request: Request) -> Bench:
     with Watch() as watch:
         parts = open_parts(bundle, format, request.threads, request.detector)
         timings = time_all(parts, source, pictures, plan)
-        startup = measure_startup(_start_of(request, bundle, format))
+        start = _start_of(request, bundle, format)
+        (startup,) = map(measure_startup, shown([start], "the daemon's start"))
         sweeps = tuple(sweep(by, parts, pictures, plan) for by in request.sweeps)
         tried = tuple(try_all(bundle, plan)) if request.tune else ()
         accuracy = None if faces is None else measure_accuracy(parts, faces)
