@@ -27,7 +27,7 @@ class Done:
 def run(*command: str | Path, seconds: float = 60) -> Done:
     """Run a program to its end; nothing is raised for a status other than 0."""
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=seconds
+        list(map(str, command)), check=False, capture_output=True, text=True, timeout=seconds
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
