@@ -104,8 +104,32 @@ debian  = command -v apt-get >/dev/null \
     && $(sudo)env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1) >/dev/null \
     || { echo "make: cannot install here; run: sudo apt-get install $(1)" >&2; exit 1; }
 
-# A broker, a browser and what sees system calls. Where they cannot be installed, their tests skip and say so.
+# A broker, a browser, what sees system calls, a screen without a panel, and the programs that
+# read a device's settings. Where they cannot be installed, their tests skip and say so.
+tests-programs := mosquitto chromium chromedriver strace cc systemd-analyze udevadm cloud-init \
+    netplan cage Xwayland curl openssl
+tests-packages := mosquitto chromium chromium-driver strace gcc libc6-dev systemd udev cloud-init \
+    netplan.io cage xwayland curl openssl
 .PHONY: debian-for-tests
 debian-for-tests:
-	@PATH="$$PATH:/usr/sbin"; type mosquitto chromium chromedriver strace cc >/dev/null 2>&1 && exit 0; \
-	( $(call debian,mosquitto chromium chromium-driver strace gcc libc6-dev) ) || echo "make: testing without them" >&2
+	@PATH="$$PATH:/usr/sbin:/sbin"; type $(tests-programs) >/dev/null 2>&1 \
+	    || ( $(call debian,$(tests-packages)) ) || echo "make: testing without them" >&2
+	@$(MAKE) -s .cache/udev/bin/udevadm || echo "make: udev's rules stay unread" >&2
+
+# Debian 12's udevadm (252) cannot verify rules, 254 and later can. Its backports have one: it is
+# unpacked beside the system's, from the machine's own mirror, and nothing is installed.
+udev-list = $(1) -o Dir::Etc::SourceList=$(CURDIR)/.cache/udev-apt/list \
+    -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=$(CURDIR)/.cache/udev-apt/lists \
+    -o Dir::Cache=$(CURDIR)/.cache/udev-apt/cache -o APT::Sandbox::User=root -qq
+.cache/udev/bin/udevadm:
+	@if [ "$$(udevadm --version)" -ge 254 ]; then exit 0; fi; \
+	rm -rf .cache/udev .cache/udev-apt && mkdir -p .cache/udev-apt/lists/partial \
+	    .cache/udev-apt/cache/archives/partial .cache/udev-apt/new; \
+	mirror=$$(apt-get indextargets --format '$$(SITE) $$(RELEASE)' 'Created-By: Packages' \
+	    | awk '$$2 == "bookworm" { print $$1; exit }'); \
+	[ -n "$$mirror" ]; \
+	echo "deb $$mirror bookworm-backports main" >.cache/udev-apt/list; \
+	$(call udev-list,apt-get) update; \
+	cd .cache/udev-apt; $(call udev-list,apt-get) download udev libsystemd-shared; \
+	for package in *.deb; do dpkg-deb -x "$$package" new; done; \
+	mv new ../udev; rm -rf "$(CURDIR)/.cache/udev-apt"

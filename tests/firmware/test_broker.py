@@ -106,7 +106,15 @@ def test_other_machines_come_in_encrypted(broker: Shipped, authority: Authority)
 
 
 def test_an_old_tls_is_refused(broker: Shipped) -> None:
-    old = ("openssl", "s_client", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-connect", f"127.0.0.1:{broker.tls_port}")
+    old = (
+        "openssl",
+        "s_client",
+        "-tls1_1",
+        "-cipher",
+        "DEFAULT@SECLEVEL=0",
+        "-connect",
+        f"127.0.0.1:{broker.tls_port}",
+    )
     new = ("openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{broker.tls_port}")
     assert run("timeout", "5", *old).status == 1
     assert "Cipher is ECDHE" in run("sh", "-c", f"{' '.join(new)} </dev/null").out

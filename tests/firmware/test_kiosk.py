@@ -1,0 +1,142 @@
+"""The kiosk: its unit and user read by systemd, and its session on a screen without a panel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from firmware_files import FIRMWARE, System, run, tool
+from live_mirror import LiveMirror
+from mosquitto import free_port
+
+COMMON = FIRMWARE / "common"
+SESSION = COMMON / "edgefer-kiosk"
+NOBODY = 65534
+PATIENCE = 90.0
+"""Seconds for a browser to start on a busy machine without a graphics card."""
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that somebody without rights can enter, which pytest's own is not."""
+    with tempfile.TemporaryDirectory(prefix="edgefer-kiosk-") as folder:
+        place = Path(folder)
+        shutil.copy(SESSION, place)
+        (place / "run").mkdir(mode=0o700)
+        if os.getuid() == 0:
+            os.chown(place / "run", NOBODY, NOBODY)
+        place.chmod(0o755)
+        yield place
+
+
+@contextmanager
+def session(place: Path, page: str) -> Iterator[subprocess.Popen[str]]:
+    """The session as its user has it, on wlroots' headless screen."""
+    for name, package in (("cage", "cage"), ("Xwayland", "xwayland"), ("chromium", "chromium")):
+        tool(name, package)
+    tool("curl", "curl")
+    # cage refuses to run as root, and so does Chromium's sandbox.
+    ids = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "XDG_RUNTIME_DIR": str(place / "run"),
+        "WLR_BACKENDS": "headless",
+        "WLR_LIBINPUT_NO_DEVICES": "1",
+        "WLR_RENDERER": "pixman",
+        "EDGEFER_PAGE": page,
+        "EDGEFER_KIOSK_FLAGS": "--disable-gpu --disable-dev-shm-usage",
+    }
+    process = subprocess.Popen(
+        [*(ids if os.getuid() == 0 else ()), "sh", str(place / SESSION.name)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Wait until something holds; fail where it does not in time."""
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def test_systemd_reads_the_unit_without_a_word(tmp_path: Path) -> None:
+    system = System(tmp_path / "root")
+    system.add(COMMON / "edgefer.service")
+    system.add(COMMON / "edgefer-kiosk.service")
+    done = system.verify("edgefer-kiosk.service")
+    assert (done.status, done.err) == (0, "")
+
+
+def test_systemd_makes_its_user(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "group").write_text("video:x:44:\nrender:x:105:\ninput:x:106:\n")
+    (tmp_path / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    sysusers = tool("systemd-sysusers", "systemd")
+    done = run(sysusers, f"--root={tmp_path}", COMMON / "edgefer-kiosk.conf")
+    assert done.status == 0, done.err
+    made = (tmp_path / "etc" / "passwd").read_text().splitlines()[-1]
+    assert made.startswith("edgefer-kiosk:")
+    assert made.endswith(":/nonexistent:/usr/sbin/nologin")
+    groups = (tmp_path / "etc" / "group").read_text().splitlines()
+    assert {line.partition(":")[0] for line in groups if line.endswith(":edgefer-kiosk")} == {
+        "video",
+        "render",
+        "input",
+    }
+
+
+def test_it_waits_for_the_page_shows_it_and_ends_with_the_browser(place: Path) -> None:
+    port = free_port()
+    with session(place, f"http://127.0.0.1:{port}/") as process:
+        time.sleep(2)  # two tries that nobody answers
+        assert process.poll() is None
+        assert not (place / "run" / "edgefer-kiosk").exists()
+        with LiveMirror(port=port) as mirror:
+            wait(lambda: mirror.sink.pages == 1)
+            profile = place / "run" / "edgefer-kiosk"
+            assert profile.is_dir()
+            run("pkill", "-KILL", "-f", f"user-data-dir={profile}")
+            wait(lambda: process.poll() is not None)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"PATH": "/nowhere"}, "chromium is not installed: sudo apt-get install chromium"),
+        ({"XDG_RUNTIME_DIR": ""}, "XDG_RUNTIME_DIR is not set: it needs a login"),
+    ],
+)
+def test_what_it_lacks_is_told_in_a_line(change: dict[str, str], complaint: str) -> None:
+    tool("cage", "cage")
+    done = subprocess.run(
+        ["/bin/sh", str(SESSION)],
+        env={"PATH": os.environ["PATH"], **change},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert len(done.stderr.splitlines()) == 1
