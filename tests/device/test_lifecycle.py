@@ -209,6 +209,9 @@ def test_a_restart_is_a_fresh_process_under_the_same_number(daemon: Daemon) -> N
     daemon.ask("restart")
     after = daemon.until(lambda said: said["analysed"] > 0 and said["uptime"] < before["uptime"])
     assert after["pid"] == before["pid"]
+    # Whoever says STOPPING=1 is killed by systemd 90 s later, if it is still there.
+    daemon.heard("READY=1")
+    assert "STOPPING=1" not in daemon.heard("READY=1")
     assert daemon.end() == (0, "")
 
 

@@ -61,7 +61,10 @@ class Lifecycle:
                 try:
                     await self._generations(opener, limit)
                 finally:
-                    self._notifier.stopping()
+                    # Of a process that says so systemd expects the end, and kills it after
+                    # TimeoutStopSec: a restart goes on under the same number.
+                    if not self.controls.restart:
+                        self._notifier.stopping()
                     if self._reloading is not None:
                         self._reloading.cancel()
         return self.controls.restart
