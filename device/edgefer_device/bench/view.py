@@ -35,7 +35,8 @@ def show_bench(bench: Bench, console: Console | None = None) -> None:
 
 def _machine(machine: Machine) -> Iterator[str]:
     features = f" ({', '.join(machine.features)})" if machine.features else ""
-    yield f"{machine.board}: {machine.processor}, {machine.cores} cores{features}"
+    board = "" if machine.board == "unknown" else f"{machine.board}: "
+    yield f"{board}{machine.processor}, {machine.cores} cores{features}"
     yield f"{machine.kernel}, governor {machine.governor}, {machine.memory_mb:,} MB"
     yield ", ".join(f"{name} {version}" for name, version in machine.versions.items())
 
