@@ -81,6 +81,7 @@ class Pipeline:
         """Set once every sink is entered and frames are taken."""
         self._halted = False
         self._offering: asyncio.Task[None] | None = None
+        self._silent_at = float("-inf")
 
     def stop(self) -> None:
         """End soon and clean; on the event loop's thread, before or during `run`, and again."""
@@ -156,6 +157,7 @@ class Pipeline:
             report = self._silence.report() if self._camera.live or self._paused() else None
             if report is None or self._halted:
                 continue
+            self._silent_at = report.time
             for outbox in self._outboxes:
                 await outbox.offer(report)
             if limit.reached(0, self._silence.elapsed):
@@ -164,6 +166,9 @@ class Pipeline:
     async def _offer(self, report: Report) -> None:
         """Put a report into every outbox, unless the end or a pause has begun."""
         if self._halted or self._paused():
+            return
+        if self._camera.live and report.time < self._silent_at:
+            # It was on its way while the silence was told; the next one follows at once.
             return
         self._offering = asyncio.current_task()
         for outbox in self._outboxes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -90,6 +92,30 @@ def test_a_limit_of_seconds_counts_on_the_cameras_clock() -> None:
     sink = RecordingSink()
     run(ScriptedCamera(blank_frames(10_000, rate=10)), sink, limit=Limit(seconds=2.0))
     assert sink.reports[-1].time == pytest.approx(2.0)
+
+
+def test_a_frame_that_was_on_its_way_when_silence_was_told_does_not_turn_back_time() -> None:
+    sink, now = RecordingSink(), [0.0]
+
+    def frames() -> Iterator[Frame]:
+        first, late, next_ = blank_frames(3, rate=1.0)
+        yield first
+        while not sink.reports:
+            time.sleep(0.01)
+        now[0] = 3.0
+        while sink.reports[-1].problem is None:
+            time.sleep(0.01)
+        yield late
+        yield dataclasses.replace(next_, time=4.0)
+
+    async def whole() -> None:
+        camera = ScriptedCamera(frames(), live=True)
+        await asyncio.wait_for(Pipeline(camera, analyst(), [sink], lambda: now[0]).run(), 20)
+
+    asyncio.run(whole())
+    assert {report.time for report in sink.reports} == {0.0, 3.0, 4.0}
+    times = [report.time for report in sink.reports]
+    assert times == sorted(times)
 
 
 def test_a_lost_camera_is_said_after_all_reports_before_it() -> None:
