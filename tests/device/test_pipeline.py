@@ -106,6 +106,7 @@ def test_a_frame_that_was_on_its_way_when_silence_was_told_does_not_turn_back_ti
         while sink.reports[-1].problem is None:
             time.sleep(0.01)
         yield late
+        time.sleep(0.3)  # long enough to be looked at, and told if it may be
         yield dataclasses.replace(next_, time=4.0)
 
     async def whole() -> None:
