@@ -35,8 +35,8 @@ START_SECONDS = 2.0
 """How long the daemon's start waits for a broker that does not answer."""
 FAREWELL_SECONDS = 5.0
 """How long it may take when we leave: without a farewell we would be online for ever."""
-BACKOFF_SECONDS = (0.5, 30.0)
-"""The first wait before connecting again, doubled up to the last."""
+BACKOFF_SECONDS = (0.5, 8.0)
+"""The first wait before connecting again, doubled up to the last: back within 10 s."""
 DIAGNOSTIC_SECONDS = 30.0
 """Between two diagnostics."""
 
