@@ -6,9 +6,9 @@ import os
 import re
 import subprocess
 import venv
+from importlib.metadata import distribution
 from pathlib import Path
 
-import pip
 import pytest
 
 from firmware_files import FIRMWARE, run, tool
@@ -118,7 +118,7 @@ def test_a_broken_wheel_ends_it_and_is_not_done(
     (tmp_path / "card" / "offline").touch()
     # A venv without pip takes a tenth of a second, one with it up to a minute: pip is this one's.
     venv.create(tmp_path / "venv", with_pip=False)
-    monkeypatch.setenv("PYTHONPATH", str(Path(pip.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(distribution("pip").locate_file("")))
     done = first_boot(tmp_path, "rpi")
     assert done.returncode != 0
     assert "edgefer-0.1.0-py3-none-any.whl" in done.stdout
