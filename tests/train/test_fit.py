@@ -16,8 +16,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from edgefer.errors import DatasetError, RunError
+from edgefer_train.architectures import build
 from edgefer_train.data import sources
 from edgefer_train.fitting.fit import fit
+from edgefer_train.fitting.start import go_on
 from edgefer_train.recipe import Fit, Recipe
 from edgefer_train.run import Run
 from slices import write_slice
@@ -147,6 +149,17 @@ def test_a_training_goes_on_from_the_weights_of_another(
             for one in (trained, run)
         )
         np.testing.assert_allclose(after[0], before[0], atol=1e-6)
+
+
+def test_a_head_for_other_labels_keeps_its_own_weights(trained: Run) -> None:
+    learnt = keras.models.load_model(trained.float.model, compile=False)
+    model = build("small", {"fer2013": 7, "ferplus": 3})
+    fresh = model.get_layer("ferplus").get_weights()[0]
+    go_on(model, trained)
+    for name in ("stem", "fer2013"):
+        kernel = learnt.get_layer(name).get_weights()[0]
+        np.testing.assert_array_equal(model.get_layer(name).get_weights()[0], kernel)
+    np.testing.assert_array_equal(model.get_layer("ferplus").get_weights()[0], fresh)
 
 
 def test_weights_of_another_architecture_are_refused(
