@@ -86,8 +86,9 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Learning from the answers of larger nets (Hinton et al. 2015)."""
 
     teachers: tuple[str, ...] = ()
-    """Run folders, whose float models answer each augmented picture (Beyer et al. 2022), or
-    .npz files of logits on Training, one array (N, labels) a head. Several are averaged."""
+    """Run folders, whose float models answer each augmented picture (Beyer et al. 2022), model
+    bundles or names of shipped ones, which do the same as int8, or .npz files of logits on
+    Training, one array (N, labels) a head. Several are averaged."""
     weight: float = 0.5
     """Share of the teachers' probabilities in the targets."""
     temperature: float = 1.0

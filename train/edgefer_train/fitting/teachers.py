@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from edgefer.errors import RunError
-from edgefer.metrics import softmax
+from edgefer.bundle import Bundle, open_bundle
+from edgefer.errors import BundleMissing, RunError
+from edgefer.metrics import Logits, softmax
+from edgefer.preprocess import PIXEL
+from edgefer.runtime import open_classifier
 from edgefer_train.data.dataset import Dataset, Faces, Usage
 from edgefer_train.fitting.batches import Targets
 from edgefer_train.fitting.calibration import predict
@@ -34,7 +38,8 @@ class Teachers:
     """
 
     models: tuple[Any, ...]
-    """Keras models from pictures to logits by head, a dict of several or one tensor."""
+    """Keras models from pictures to logits by head, a dict of several or one tensor, and
+    bundles that answer as these do (`BundleNet`)."""
     saved: tuple[Mapping[str, np.ndarray], ...] = ()
     """Logits (n Training, labels) by head."""
     weight: float = 0.5
@@ -72,6 +77,33 @@ class Teachers:
         return blended
 
 
+class BundleNet:
+    """A bundle's model in the place of a Keras one: it answers by the file that a device runs.
+
+    Its one head has the name of its label set. Pictures are rounded to the grey levels that
+    a device would see.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        side = bundle.manifest.input.preprocess.size
+        self.input_shape = (None, side, side, 1)
+        self.output_names = [bundle.manifest.label_set]
+        self._labels = len(bundle.manifest.labels)
+        self._classifier = open_classifier(bundle)
+        # An interpreter has one set of tensors, and tf.data asks from several threads.
+        self._free = threading.Lock()
+
+    def __call__(self, pictures: Tensor, training: bool = False) -> Tensor:
+        """Return logits (B, labels) of pictures (B, side, side, 1) in 0..1, in the graph."""
+        said = tf.numpy_function(self._logits, [pictures], tf.float32)
+        return tf.ensure_shape(said, (pictures.shape[0], self._labels))
+
+    def _logits(self, pictures: np.ndarray) -> Logits:
+        chips = np.rint(pictures[..., 0] / PIXEL.scale).clip(0, 255).astype(np.uint8)
+        with self._free:
+            return self._classifier.logits(chips)
+
+
 def by_head(model: Any, outputs: Any) -> dict[str, Any]:
     """Return a model's outputs as a dict by head, also where it has one."""
     return outputs if isinstance(outputs, dict) else {model.output_names[0]: outputs}
@@ -80,7 +112,8 @@ def by_head(model: Any, outputs: Any) -> dict[str, Any]:
 def hire(how: Distill, training: Faces) -> Teachers | None:
     """Return the teachers that a recipe names, or None; raise `RunError` for one unfit to teach.
 
-    A teacher is the folder of a finished run, or an .npz file of logits on Training.
+    A teacher is the folder of a finished run, a model bundle by its path or a shipped one's
+    name, or an .npz file of logits on Training.
     """
     if not how.teachers:
         return None
@@ -90,12 +123,22 @@ def hire(how: Distill, training: Faces) -> Teachers | None:
     return Teachers(models, saved, how.weight, how.temperature)
 
 
-def _model(folder: Path) -> Any:
-    run = Run(folder)
-    run.record()
+def _model(path: Path) -> Any:
+    run = Run(path)
+    if not run.record_file.exists():
+        return _bundle_net(path)
     model = keras.models.load_model(run.model(run.float), compile=False)
     model.trainable = False
     return model
+
+
+def _bundle_net(path: Path) -> BundleNet:
+    try:
+        return BundleNet(open_bundle(path))
+    except BundleMissing as exc:
+        raise RunError(
+            f"{path}: no teacher here; name a run's folder, a model bundle or an .npz of logits"
+        ) from exc
 
 
 def _saved(path: Path, count: int) -> dict[str, np.ndarray]:
