@@ -91,6 +91,8 @@ def test_an_epoch_is_as_long_as_balancing_makes_it() -> None:
     some = Faces(faces(30).images, np.repeat([0, 1, 2], [20, 7, 3]).astype(np.int8), None)
     lengths = {"none": 7, "class_weights": 7, "batches": 7, "oversample": 15, "undersample": 2}
     assert {name: steps_per_epoch(some, 4, name) for name in lengths} == lengths  # type: ignore[arg-type]  # the names of a Literal
+    assert steps_per_epoch(some, 4, "oversample", epoch_share=0.5) == 7
+    assert steps_per_epoch(some, 4, epoch_share=0.01) == 1
 
 
 def test_a_label_without_faces_cannot_be_balanced() -> None:

@@ -38,3 +38,6 @@ def test_a_recipe_can_be_made_shorter() -> None:
     assert recipe.lasting(3).fit.epochs == 3
     assert recipe.lasting(3).augment == recipe.augment
     assert recipe.lasting(None) == recipe
+    assert (recipe.lasting(0.1).fit.epochs, recipe.lasting(0.1).fit.epoch_share) == (1, 0.1)
+    with pytest.raises(SettingsError, match=r"--epochs must be whole, or less than 1, got 2\.5"):
+        recipe.lasting(2.5)

@@ -42,6 +42,12 @@ def test_a_cosine_warms_up_and_ends_at_zero() -> None:
     assert float(rate(1000)) == pytest.approx(0, abs=1e-6)
 
 
+def test_a_fit_shorter_than_its_warm_up_still_comes_down() -> None:
+    rate = optimizer_of(Fit(epochs=1, learning_rate=0.1, warmup_epochs=1), 100)._learning_rate
+    assert float(rate(50)) == pytest.approx(0.1)
+    assert float(rate(100)) == pytest.approx(0, abs=1e-6)
+
+
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_scales_shifts_and_biases_do_not_decay(name: Literal["sgd", "adam"]) -> None:
     import tf_keras as keras

@@ -8,7 +8,10 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from edgefer.bundle import open_bundle
 from edgefer.errors import RunError
+from edgefer.metrics import softmax
+from edgefer.runtime import open_classifier
 from edgefer_train.data.dataset import Faces
 from edgefer_train.fitting.teachers import Teachers, hire
 from edgefer_train.recipe import Distill
@@ -74,8 +77,25 @@ def test_what_is_no_npz_or_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "no.npz").write_bytes(b"not a zip")
     with pytest.raises(RunError, match=r"no\.npz: no teacher's logits"):
         hire(Distill(teachers=(str(tmp_path / "no.npz"),)), faces)
-    with pytest.raises(RunError, match="no training here; run: edgefer train"):
+    with pytest.raises(RunError, match="no teacher here"):
         hire(Distill(teachers=(str(tmp_path),)), faces)
+
+
+def test_a_bundle_teaches_by_the_file_that_a_device_runs() -> None:
+    faces = Faces(np.zeros((1, 48, 48), np.uint8), np.zeros(1, np.int8), None)
+    teachers = hire(Distill(teachers=("small",), weight=1.0), faces)
+    assert teachers is not None
+    chips = np.random.default_rng(1).integers(0, 256, (3, 48, 48), np.uint8)
+    said = softmax(open_classifier(open_bundle("small")).logits(chips))
+    pictures = tf.data.Dataset.from_tensors(tf.constant(chips[..., np.newaxis] / np.float32(255)))
+    (learnt,) = pictures.map(lambda seen: teachers(seen, {"fer2013": tf.zeros((3, 7))}))
+    assert learnt["fer2013"].numpy() == pytest.approx(said, abs=1e-6)
+
+
+def test_what_is_no_teacher_is_refused_in_a_line() -> None:
+    faces = Faces(np.zeros((1, 48, 48), np.uint8), np.zeros(1, np.int8), None)
+    with pytest.raises(RunError, match="no teacher here; name a run's folder, a model bundle"):
+        hire(Distill(teachers=("runs/nowhere",)), faces)
 
 
 def test_without_teachers_there_are_none() -> None:

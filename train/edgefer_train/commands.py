@@ -26,7 +26,11 @@ FORMATS = click.Choice(
 @data_option
 @click.option("--out", type=FOLDER, required=True, help="Folder for the training.")
 @click.option("--resume", is_flag=True, help="Go on with the training in --out.")
-@click.option("--epochs", type=click.IntRange(min=1), help="In place of the recipe's.")
+@click.option(
+    "--epochs",
+    type=click.FloatRange(min=0, min_open=True),
+    help="In place of the recipe's; 0.1: a tenth of one, to try a recipe.",
+)
 @click.option(
     "--strategy",
     default="none",
@@ -34,7 +38,7 @@ FORMATS = click.Choice(
     help="mirrored: all GPUs of this machine; multiworker: the machines that TF_CONFIG names.",
 )
 def train(
-    name: str, data: Path | None, out: Path, resume: bool, epochs: int | None, strategy: str
+    name: str, data: Path | None, out: Path, resume: bool, epochs: float | None, strategy: str
 ) -> None:
     """Train a float model."""
     from edgefer_train.data.sources import load

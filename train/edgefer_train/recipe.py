@@ -16,6 +16,8 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The float training."""
 
     epochs: int = 60
+    epoch_share: float = 1.0
+    """Of Training's pictures that an epoch shows; the next epoch goes on with the others."""
     batch_size: int = 128
     learning_rate: float = 0.05
     """After warm-up."""
@@ -116,9 +118,17 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     distill: Distill = Distill()
     quantize: FineTune = FineTune()
 
-    def lasting(self, epochs: int | None) -> Recipe:
-        """Return the recipe with so many epochs of float training; None leaves its own."""
-        fit = msgspec.structs.replace(self.fit, epochs=epochs) if epochs else self.fit
+    def lasting(self, epochs: float | None) -> Recipe:
+        """Return the recipe with so many epochs of float training; None leaves its own.
+
+        Less than 1 is that share of one. Raises `SettingsError` for a share above 1.
+        """
+        if epochs is None:
+            return self
+        if epochs > 1 and epochs != int(epochs):
+            raise SettingsError(f"--epochs must be whole, or less than 1, got {epochs:g}")
+        share, whole = min(epochs, 1.0), max(1, int(epochs))
+        fit = msgspec.structs.replace(self.fit, epochs=whole, epoch_share=share)
         return msgspec.structs.replace(self, fit=fit)
 
 

@@ -42,9 +42,11 @@ class Share:
     of: int = 1
 
 
-def steps_per_epoch(faces: Faces, batch_size: int, balance: Balance = "none") -> int:
-    """Whole batches in one pass; at least one."""
-    return max(1, faces_per_epoch(faces.labels, balance) // batch_size)
+def steps_per_epoch(
+    faces: Faces, batch_size: int, balance: Balance = "none", epoch_share: float = 1.0
+) -> int:
+    """Whole batches in one pass, or in a share of it; at least one."""
+    return max(1, int(faces_per_epoch(faces.labels, balance) * epoch_share) // batch_size)
 
 
 def part_of(size: int, share: Share, how: Augment) -> int:

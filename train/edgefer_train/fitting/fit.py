@@ -95,7 +95,8 @@ def fit_stage(
     """
     team = team or alone()
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
-    steps = steps_per_epoch(training, recipe.fit.batch_size, recipe.fit.balance)
+    how = recipe.fit
+    steps = steps_per_epoch(training, how.batch_size, how.balance, how.epoch_share)
     team.synchronize(model)
     with team.scope():
         compile_for(model, recipe, steps, xla=recipe.fit.xla and team.replicas == 1)

@@ -30,10 +30,12 @@ def optimizer_of(how: Fit, steps_per_epoch: int) -> Any:
 
 
 def _cosine(how: Fit, steps_per_epoch: int) -> Any:
-    warmup = round(how.warmup_epochs * steps_per_epoch)
+    steps = how.epochs * steps_per_epoch
+    # A recipe may be run for less than its warm-up.
+    warmup = min(round(how.warmup_epochs * steps_per_epoch), steps // 2)
     return keras.optimizers.schedules.CosineDecay(
         0.0,
-        how.epochs * steps_per_epoch - warmup,
+        steps - warmup,
         warmup_target=how.learning_rate,
         warmup_steps=warmup,
     )
