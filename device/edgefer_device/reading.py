@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgefer.manifest import Manifest
 from edgefer.messages import Box
 from edgefer.metrics import softmax
-from edgefer.preprocess import Pixels, to_grey
+from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier
 
 Probabilities = NDArray[np.float32]
@@ -30,8 +30,7 @@ class Reader:
 
     def chips(self, picture: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
         """Cut the faces at `boxes` out of a BGR picture (H, W, 3), as the model sees them."""
-        grey = to_grey(picture)
-        return [self._manifest.input.preprocess.chip(grey, box) for box in boxes]
+        return [self._manifest.input.preprocess.chip(picture, box) for box in boxes]
 
     def resized(self, faces: Pixels) -> list[Pixels]:
         """Bring grey faces (N, H, W) that were cut out already to what the model sees."""

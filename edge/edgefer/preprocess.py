@@ -29,20 +29,19 @@ class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     margin: float = 0.0
     """Added to each side of a detector's box, as a share of the box's side."""
 
-    def chip(self, grey: Pixels, box: Box) -> Pixels:
-        """Cut `box` out of a grey picture (H, W) as a uint8 square (size, size).
+    def chip(self, picture: Pixels, box: Box) -> Pixels:
+        """Cut `box` out of a grey (H, W) or BGR picture (H, W, 3) as a grey square (size, size).
 
         The square is centred on the box, its side the box's mean side and margin;
         what lies outside the picture repeats its edge. Raises `ImageError` when the
-        picture is not grey uint8 or the box is empty.
+        picture is neither or the box is empty.
         """
-        _require_grey(grey)
         if box.width <= 0 or box.height <= 0:
             raise ImageError(f"a face box must have an area, got {box.width}x{box.height}")
         side = max(1, round((box.width + box.height) / 2 * (1 + 2 * self.margin)))
         left = round(box.left + box.width / 2 - side / 2)
         top = round(box.top + box.height / 2 - side / 2)
-        return self.resize(_square(grey, left, top, side))
+        return self.resize(_square(picture, left, top, side))
 
     def resize(self, grey: Pixels) -> Pixels:
         """Bring a grey picture (H, W) to (size, size), averaging areas when it shrinks."""
@@ -60,16 +59,24 @@ class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def to_int8(self, chips: Pixels, affine: Affine) -> NDArray[np.int8]:
         """Turn chips (N, size, size) into int8 (N, size, size, 1) for a model's input scale."""
-        table = affine.quantize(np.arange(256) * PIXEL.scale)
-        return table[self._batch(chips)]
+        return int8_table(affine)[self._batch(chips)]
 
     def _batch(self, chips: Pixels) -> Pixels:
+        self.require(chips)
+        return chips[..., np.newaxis]
+
+    def require(self, chips: Pixels) -> None:
+        """Raise `ImageError` unless these are chips (N, size, size)."""
         if chips.dtype != np.uint8 or chips.shape[1:] != (self.size, self.size):
             raise ImageError(
                 f"face chips must be uint8 (N, {self.size}, {self.size}), "
                 f"got {chips.dtype} {chips.shape}"
             )
-        return chips[..., np.newaxis]
+
+
+def int8_table(affine: Affine) -> NDArray[np.int8]:
+    """Return what each grey level 0..255 is at a model's input scale, int8 (256,)."""
+    return affine.quantize(np.arange(256) * PIXEL.scale)
 
 
 def to_grey(picture: Pixels) -> Pixels:
@@ -88,14 +95,16 @@ def _require_grey(grey: Pixels) -> None:
         raise ImageError(f"expected a grey uint8 picture (H, W), got {grey.dtype} {grey.shape}")
 
 
-def _square(grey: Pixels, left: int, top: int, side: int) -> Pixels:
-    """Cut a square that may reach outside the picture; the edge is repeated there."""
-    height, width = grey.shape
+def _square(picture: Pixels, left: int, top: int, side: int) -> Pixels:
+    """Cut a grey square that may reach outside the picture; the edge is repeated there."""
+    height, width = picture.shape[:2]
     right, bottom = left + side, top + side
-    inside = grey[max(top, 0) : max(bottom, 1), max(left, 0) : max(right, 1)]
+    inside = picture[max(top, 0) : max(bottom, 1), max(left, 0) : max(right, 1)]
     pads = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))
     if inside.size == 0:
         raise ImageError(f"face box at {left},{top} lies outside the {width}x{height} picture")
+    # Colour is dropped of the face alone: a whole picture's takes longer than all else here.
+    grey = to_grey(inside)
     if not any(pads):
-        return inside
-    return np.asarray(cv2.copyMakeBorder(inside, *pads, cv2.BORDER_REPLICATE), np.uint8)
+        return grey
+    return np.asarray(cv2.copyMakeBorder(grey, *pads, cv2.BORDER_REPLICATE), np.uint8)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from edgefer.bundle import Bundle
 from edgefer.errors import BundleCorrupt, MissingExtra, SettingsError
 from edgefer.metrics import Logits
-from edgefer.preprocess import Pixels
+from edgefer.preprocess import Pixels, int8_table
 
 
 class Classifier(Protocol):
@@ -45,28 +46,33 @@ class LiteRT:
             self._model = litert(content, threads)
         except (ValueError, RuntimeError) as exc:
             raise BundleCorrupt(f"{bundle.path}: not a TFLite model: {exc}", bundle.path) from exc
-        self._input = self._model.get_input_details()[0]
-        self._output = self._model.get_output_details()[0]
+        given, answer = self._model.get_input_details()[0], self._model.get_output_details()[0]
+        self._kind, self._output = given["dtype"], answer["dtype"]
+        # Called for a view into the model's own memory; none may be kept while it runs.
+        self._view, self._answer = map(self._model.tensor, (given["index"], answer["index"]))
+        self._table = int8_table(self.manifest.input.affine)
 
     def logits(self, chips: Pixels) -> Logits:
         """Return logits float32 (N, labels) of grey chips uint8 (N, size, size)."""
-        given = np.empty((len(chips), len(self.manifest.labels)), self._output["dtype"])
-        for row, picture in enumerate(self._pictures(chips)):
-            self._model.set_tensor(self._input["index"], picture[np.newaxis])
+        self.manifest.input.preprocess.require(chips)
+        given = np.empty((len(chips), len(self.manifest.labels)), self._output)
+        for row, chip in enumerate(chips):
+            # One value a pixel, or three that are alike.
+            self._view()[0] = self._counts(chip)[..., np.newaxis]
             self._model.invoke()
-            given[row] = self._model.get_tensor(self._output["index"])[0]
+            given[row] = self._answer()[0]
         output = self.manifest.output
         if given.dtype == np.uint8:
             return to_logits(given, output.temperature)
         return given if given.dtype == np.float32 else output.affine.dequantize(given)
 
-    def _pictures(self, chips: Pixels) -> NDArray[Any]:
-        spec, kind = self.manifest.input, self._input["dtype"]
-        if kind == np.uint8:
-            return np.repeat(chips[..., np.newaxis], 3, axis=-1)
-        if kind == np.float32:
-            return spec.preprocess.to_float(chips)
-        return spec.preprocess.to_int8(chips, spec.affine)
+    def _counts(self, chip: Pixels) -> Any:
+        """Return one chip (size, size) as the model's input counts."""
+        if self._kind == np.uint8:
+            return chip
+        if self._kind == np.float32:
+            return self.manifest.input.preprocess.to_float(chip[np.newaxis])[0, ..., 0]
+        return cv2.LUT(chip, self._table)
 
 
 def to_logits(counts: NDArray[np.uint8], temperature: float) -> Logits:

@@ -67,3 +67,9 @@ def test_a_picture_shrinks_by_areas() -> None:
 def test_a_picture_of_another_form_is_refused_with_its_form(picture: np.ndarray) -> None:
     with pytest.raises(ImageError, match=r"must be .*got"):
         to_grey(picture)
+
+
+@pytest.mark.parametrize("box", [Box(30, 20, 70, 70), Box(-20, 150, 90, 90)])
+def test_a_face_out_of_a_colour_picture_is_that_out_of_the_grey_one(box: Box) -> None:
+    picture = np.random.default_rng(2).integers(0, 256, (200, 300, 3), np.uint8)
+    assert (Preprocess().chip(picture, box) == Preprocess().chip(to_grey(picture), box)).all()

@@ -8,7 +8,7 @@ from contextlib import closing
 import numpy as np
 
 from edgefer.errors import ImageError
-from edgefer.preprocess import Pixels, Preprocess, to_grey
+from edgefer.preprocess import Pixels, Preprocess
 from edgefer_device.camera import open_camera
 from edgefer_device.faces.faces import open_detector
 
@@ -26,7 +26,7 @@ def portrait_chips(count: int, preprocess: Preprocess) -> Pixels:
     with closing(open_camera("demo:", lambda: next(ticks) * STEP)) as camera:
         for frame in itertools.islice(camera.frames(), count):
             found = detector.detect(frame.picture)[:1]
-            chips += [preprocess.chip(to_grey(frame.picture), face.box) for face in found]
+            chips += [preprocess.chip(frame.picture, face.box) for face in found]
     if not chips:
         raise ImageError("no face was found in the demo portrait; name a dataset with --data")
     return np.stack(chips)
