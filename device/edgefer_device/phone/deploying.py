@@ -27,9 +27,9 @@ def deploy_phone(target: str, model: str | None, out: Path | None, serve: bool) 
         raise SettingsError(f"--serve shows the page of --target web; {target} has none")
     if out is None and not serve:
         raise SettingsError(f"--target {target} wants --out DIR{_or_serve(target)}")
-    files = _web(model)
+    files, mark = _web(model) if target == "web" else _native(model, target)
     if out is not None:
-        write_folder(out, files, mark="contract.json")
+        write_folder(out, files, mark)
         _tell(out, files)
     if serve:
         from edgefer_device.phone import serving
@@ -41,10 +41,17 @@ def _or_serve(target: str) -> str:
     return " or --serve" if target == "web" else ""
 
 
-def _web(model: str | None) -> dict[str, bytes]:
-    from edgefer_device.phone.web import web_files
+def _web(model: str | None) -> tuple[dict[str, bytes], str]:
+    """Return the page's files, and the one that marks its folder."""
+    from edgefer_device.phone.web import SERVICE, web_files
 
-    return web_files(open_bundle(model or DEFAULT_MODEL))
+    return web_files(open_bundle(model or DEFAULT_MODEL)), SERVICE
+
+
+def _native(model: str | None, target: str) -> tuple[dict[str, bytes], str]:
+    from edgefer_device.phone.native import MARK, native_files
+
+    return native_files(open_bundle(model or DEFAULT_MODEL), target), MARK
 
 
 def _tell(out: Path, files: Mapping[str, bytes]) -> None:
