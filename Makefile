@@ -104,12 +104,13 @@ debian  = command -v apt-get >/dev/null \
     && $(sudo)env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(1) >/dev/null \
     || { echo "make: cannot install here; run: sudo apt-get install $(1)" >&2; exit 1; }
 
-# A broker, a browser, what sees system calls, a screen without a panel, and the programs that
-# read a device's settings. Where they cannot be installed, their tests skip and say so.
+# A broker, a browser, what runs and fetches JavaScript, what sees system calls, a screen without
+# a panel, and the programs that read a device's settings. Where they cannot be installed, their
+# tests skip and say so.
 tests-programs := mosquitto chromium chromedriver strace cc systemd-analyze udevadm cloud-init \
-    netplan cage Xwayland curl openssl
+    netplan cage Xwayland curl openssl node npm
 tests-packages := mosquitto chromium chromium-driver strace gcc libc6-dev systemd udev cloud-init \
-    netplan.io cage xwayland curl openssl
+    netplan.io cage xwayland curl openssl nodejs npm
 .PHONY: debian-for-tests
 debian-for-tests:
 	@PATH="$$PATH:/usr/sbin:/sbin"; type $(tests-programs) >/dev/null 2>&1 \

@@ -15,6 +15,7 @@ expected, what to do. What a caller can act on stands in attributes.
     ├── RunError           (ValueError)         a training run's folder
     ├── ConversionError    (ValueError)         a model that cannot be converted
     ├── GateFailed         (RuntimeError)       .verdict, a conversion that lost too much
+    ├── FetchError         (ConnectionError)    a part that a registry should give, and did not
     ├── MissingExtra       (ImportError)        .extra, a part that is not installed
     ├── CameraError        (OSError)
     │   ├── CameraNotFound (FileNotFoundError)  nothing there to open
@@ -97,6 +98,10 @@ class GateFailed(EdgeferError, RuntimeError):
     def __init__(self, message: str, verdict: object) -> None:
         super().__init__(message)
         self.verdict = verdict
+
+
+class FetchError(EdgeferError, ConnectionError):
+    """A part that is fetched when it is needed and did not come, or not as it should be."""
 
 
 class MissingExtra(EdgeferError, ImportError):

@@ -35,6 +35,7 @@ from edgefer_device.mirror.mirror_token import FILE, PARAMETER, Token
 from edgefer_device.mirror.open_page import OpenPage
 from edgefer_device.mirror.texts import chosen, texts
 from edgefer_device.mirror.week import week_routes
+from edgefer_device.page.parts import SHARED, page_routes
 from edgefer_device.sinks.listening import check_port, listen
 from edgefer_device.sinks.shared import Shared
 from edgefer_device.sinks.status_pages import status_routes
@@ -135,7 +136,7 @@ class MirrorSink:
         app.router.add_get("/texts.json", self._serve_texts)
         app.add_routes(status_routes(self._shared.health, self._shared.figures))
         app.add_routes(week_routes(self._shared.store))
-        app.router.add_static("/", PAGE)
+        app.add_routes(page_routes(PAGE, SHARED))
         return app
 
     def _announce(self) -> None:

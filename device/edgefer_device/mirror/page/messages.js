@@ -2,8 +2,7 @@
 /**
  * What the server says, as mirror_messages.py declares it.
  *
- * @typedef {[at: number, mood: string | null, confidence: number | null]} Moment
- *   One second of the ribbon: server seconds, label (null: no face), 0..1.
+ * @typedef {import("./ribbon.js").Moment} Moment  in server seconds
  *
  * @typedef {object} View
  * @property {"view"} [type]

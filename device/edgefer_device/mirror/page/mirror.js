@@ -4,46 +4,21 @@
 import { runClock, setNight } from "./clock.js";
 import { Connection } from "./connection.js";
 import { Greeting } from "./greeting.js";
-import { Halo } from "./halo.js";
-import { AT_REST, css, lookFor, wordFor } from "./moods.js";
 import { Ribbon } from "./ribbon.js";
-import { loadTexts, text, widthOf, wordOf } from "./texts.js";
+import { find, quiet, sceneOf, Stage } from "./scene.js";
+import { loadTexts, text } from "./texts.js";
 import { Week } from "./week.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Hello} Hello */
 /** @typedef {import("./messages.js").Line} Line */
 /** @typedef {import("./messages.js").View} View */
-/** @typedef {import("./moods.js").Look} Look */
-
-/**
- * What the middle of the page shows.
- *
- * @typedef {object} Scene
- * @property {"connecting" | "lost" | "waiting" | "paused" | "nobody" | "unsure" | "mood"} state
- * @property {string} words
- * @property {string} detail
- * @property {Look} look
- * @property {number} sure  0..1, the length of the arc
- */
+/** @typedef {import("./scene.js").Scene} Scene */
 
 /** Seconds without a report until the page says so. */
 const PATIENCE = 5;
 
-/**
- * @template {Element} E
- * @param {string} selector
- * @returns {E}
- */
-function find(selector) {
-  const element = document.querySelector(selector);
-  if (!element) throw new Error(`index.html has no ${selector}`);
-  return /** @type {E} */ (element);
-}
-
-const mood = /** @type {HTMLElement} */ (find("#mood"));
-const detail = /** @type {HTMLElement} */ (find("#detail"));
-const halo = new Halo(find("#halo"));
+const stage = new Stage();
 const ribbon = new Ribbon(find("#ribbon"));
 const week = new Week(find("#week"), find("#open-week"));
 const content = /** @type {HTMLElement} */ (find("#content"));
@@ -60,68 +35,21 @@ let language = null;
 
 await loadTexts();
 
-/** @type {Scene} */
-const CONNECTING = {
-  state: "connecting", words: "", detail: text("connecting"), look: AT_REST, sure: 0,
-};
-/** @type {Scene} */
-const LOST = {
-  state: "lost", words: text("lost"), detail: text("lost_detail"), look: AT_REST, sure: 0,
-};
-/** @type {Scene} */
-const WAITING = {
-  state: "waiting", words: text("waiting"), detail: text("waiting_detail"), look: AT_REST, sure: 0,
-};
-/** @type {Scene} */
-const PAUSED = {
-  state: "paused", words: text("paused"), detail: text("paused_detail"), look: AT_REST, sure: 0,
-};
-/** @type {Scene} */
-const NOBODY = { state: "nobody", words: text("nobody"), detail: "", look: AT_REST, sure: 0 };
+const CONNECTING = quiet("connecting", "", text("connecting"));
+const LOST = quiet("lost", text("lost"), text("lost_detail"));
+const WAITING = quiet("waiting", text("waiting"), text("waiting_detail"));
+const PAUSED = quiet("paused", text("paused"), text("paused_detail"));
+const NOBODY = quiet("nobody", text("nobody"));
 
-/**
- * @param {View} view
- * @returns {Scene}
- */
-function sceneOf(view) {
-  if (view.mood === null) return NOBODY;
-  const unsure = view.mood === "unknown";
-  const sure = unsure ? 0 : view.confidence ?? 0;
-  return {
-    state: unsure ? "unsure" : "mood",
-    words: wordFor(view.mood),
-    detail: unsure ? wordOf("reasons", view.reason ?? "unsure") : `${Math.round(100 * sure)} %`,
-    look: lookFor(view.mood),
-    sure,
-  };
+/** @param {View} view */
+function viewed(view) {
+  return view.mood === null ? NOBODY : sceneOf(view);
 }
 
 /** @param {Scene} scene */
 function show(scene) {
-  const { body } = document;
-  body.dataset.state = scene.state;
-  body.style.setProperty("--near", css(scene.look.near));
-  body.style.setProperty("--far", css(scene.look.far));
-  body.style.setProperty("--sure", String(Math.round(1000 * scene.sure) / 10));
-  body.style.setProperty("--letters", String(Math.max(5, widthOf(scene.words))));
-  say(scene.words);
-  detail.textContent = scene.detail;
-  halo.show(scene.look);
+  stage.show(scene);
   greeting.see(scene.state === "mood" || scene.state === "unsure");
-}
-
-/**
- * The words change only when they differ: a screen reader speaks each change.
- *
- * @param {string} words
- */
-function say(words) {
-  if (mood.textContent === words) return;
-  mood.textContent = words;
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-  mood.animate([{ opacity: 0, filter: "blur(0.12em)" }, { opacity: 1, filter: "blur(0)" }], {
-    duration: 900, easing: "ease-out",
-  });
 }
 
 /**
@@ -174,7 +102,7 @@ function begin(hello) {
   greeting.settle(settings.greeting, settings.name);
   ribbon.start(hello.now, hello.span, hello.history);
   rest(hello.paused);
-  show(paused ? PAUSED : hello.view ? sceneOf(hello.view) : WAITING);
+  show(paused ? PAUSED : hello.view ? viewed(hello.view) : WAITING);
   put(hello.content.line);
   week.offer(keptDays > 0);
 }
@@ -193,14 +121,14 @@ function hear(message) {
       break;
     case "view":
       seen = message;
-      if (!paused) show(sceneOf(message));
+      if (!paused) show(viewed(message));
       break;
     case "content":
       put(message.line);
       break;
     case "tick":
       // A slow machine may report again what it reported before: that is not told twice.
-      if (message.moment && silent >= PATIENCE && seen && !paused) show(sceneOf(seen));
+      if (message.moment && silent >= PATIENCE && seen && !paused) show(viewed(seen));
       silent = message.moment ? 0 : silent + 1;
       ribbon.advance(message.now, message.moment);
       if (silent === PATIENCE && !paused) show(WAITING);

@@ -1,5 +1,5 @@
 // @ts-check
-/** How each mood looks: two colours, and the gesture of its halo. The labels come from the server. */
+/** How each mood looks: two colours, and the gesture of its halo. The labels come from the model. */
 
 import { wordOf } from "./texts.js";
 
@@ -52,6 +52,31 @@ export function wordFor(mood) {
  */
 export function lookFor(mood) {
   return LOOKS[mood] ?? madeUp(mood);
+}
+
+/** What the page is painted on: light is added to a dark ground, taken from a light one. */
+export const ground = { light: false };
+
+/**
+ * The colours of a look on the page's ground.
+ *
+ * @param {Look} look
+ * @returns {{ near: Colour, far: Colour }}
+ */
+export function paintOf({ near, far }) {
+  return ground.light ? { near: deep(near), far: deep(far) } : { near, far };
+}
+
+/**
+ * A pale colour deepened until it can be read on white: its strongest channel stays within 0.72,
+ * and its tone is kept.
+ *
+ * @param {Colour} colour
+ * @returns {Colour}
+ */
+function deep(colour) {
+  const [least, most] = [Math.min(...colour), Math.max(...colour)];
+  return /** @type {Colour} */ (colour.map((level) => (level - 0.75 * least) * (184 / most)));
 }
 
 /** @param {Colour} colour */

@@ -1,13 +1,18 @@
 // @ts-check
 /** The ribbon: the last minutes or hours from left to right, coloured by mood, as wide as it was sure. */
 
-import { AT_REST, blend, css, lookFor, wordFor } from "./moods.js";
+import { AT_REST, blend, css, lookFor, paintOf, wordFor } from "./moods.js";
 import { text, widthOf } from "./texts.js";
 
-/** @typedef {import("./messages.js").Moment} Moment */
 /** @typedef {import("./moods.js").Colour} Colour */
+/**
+ * @typedef {[at: number, mood: string | null, confidence: number | null]} Moment
+ *   One point of the ribbon: seconds, label (null: no face), 0..1.
+ */
 
 const MOMENTS = 600; // that there is room for; mirror_messages.py counts with the same
+const TOLD = 1 / 20; // of the span: what was seen for less is not spoken of
+const LONGEST_TOLD = 30; // seconds that are spoken of, however long the span
 const SOFT = 6; // moments over which colour and width run into one another
 const LOST = 2.5; // moments' time beyond which nothing was seen in between
 const LETTER = 0.6; // em that a letter of a name takes, its share of the gaps included
@@ -18,16 +23,20 @@ const BANDS = /** @type {const} */ ([
 const THIN = 0.05; // of the height: somebody could have come, nobody did
 
 export class Ribbon {
-  /** @param {HTMLElement} element */
-  constructor(element) {
+  /**
+   * @param {HTMLElement} element
+   * @param {number} [room]  moments that there is room for
+   */
+  constructor(element, room = MOMENTS) {
+    this.room = room;
     this.element = element;
     this.names = /** @type {HTMLElement} */ (element.querySelector(".names"));
     this.ticks = /** @type {HTMLElement} */ (element.querySelector(".ticks"));
     this.canvas = /** @type {HTMLCanvasElement} */ (element.querySelector("canvas"));
     this.pen = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     this.span = 600; // seconds
-    this.step = this.span / MOMENTS; // seconds
-    this.now = 0; // server seconds
+    this.step = this.span / room; // seconds
+    this.now = 0; // seconds
     /** @type {Moment[]} */
     this.moments = [];
     new ResizeObserver(() => this.#resize()).observe(this.canvas);
@@ -36,20 +45,20 @@ export class Ribbon {
   /**
    * Begin anew, with what the server remembers.
    *
-   * @param {number} now  server seconds
+   * @param {number} now  seconds
    * @param {number} span  seconds
    * @param {Moment[]} moments  oldest first
    */
   start(now, span, moments) {
     this.span = span;
-    this.step = span / MOMENTS;
+    this.step = span / this.room;
     this.moments = [...moments];
     this.#rule();
     this.advance(now, null);
   }
 
   /**
-   * @param {number} now  server seconds
+   * @param {number} now  seconds
    * @param {Moment | null} moment
    */
   advance(now, moment) {
@@ -92,7 +101,7 @@ export class Ribbon {
    * The ribbon at one time, out of the moments around it, the nearer the heavier.
    *
    * @param {number} first  index of the first moment that can matter
-   * @param {number} at  server seconds
+   * @param {number} at  seconds
    */
   #slice(first, at) {
     const parts = [];
@@ -134,16 +143,16 @@ export class Ribbon {
     for (const { mood, from, to } of runs) {
       if (mood === null || (to - from) * second < widthOf(wordFor(mood)) * letter) continue;
       const label = mark(wordFor(mood), ((from + to) / 2 - start) / this.span);
-      label.style.color = css(lookFor(mood).near);
+      label.style.color = css(paintOf(lookFor(mood)).near);
       this.names.append(label);
     }
-    this.element.setAttribute("aria-label", spoken(runs, this.step));
+    this.element.setAttribute("aria-label", spoken(runs, this.step, this.span));
   }
 }
 
 /** @param {string | null} mood */
 function colourOf(mood) {
-  return mood === null ? AT_REST.near : lookFor(mood).near;
+  return paintOf(mood === null ? AT_REST : lookFor(mood)).near;
 }
 
 /**
@@ -182,15 +191,16 @@ function timeOf(seconds) {
 /**
  * @param {{ mood: string | null, from: number, to: number }[]} runs
  * @param {number} step  seconds between moments
+ * @param {number} span  seconds
  */
-function spoken(runs, step) {
+function spoken(runs, step, span) {
   /** @type {Map<string, number>} */
   const seconds = new Map();
   for (const { mood, from, to } of runs) {
     if (mood !== null) seconds.set(mood, (seconds.get(mood) ?? 0) + to - from + step);
   }
   const shares = [...seconds]
-    .filter(([, held]) => held >= 30)
+    .filter(([, held]) => held >= Math.min(LONGEST_TOLD, TOLD * span))
     .sort(([, a], [, b]) => b - a)
     .map(([mood, held]) => `${wordFor(mood)} ${timeOf(held)}`);
   return text("ribbon", { shares: shares.join(", ") || text("ribbon_empty") });

@@ -1,7 +1,7 @@
 // @ts-check
 /** The halo: strands of light on a circle, which breathe and take the gesture of the mood. */
 
-import { AT_REST, blend, css } from "./moods.js";
+import { AT_REST, blend, css, ground, paintOf } from "./moods.js";
 
 /** @typedef {import("./moods.js").Look} Look */
 /** @typedef {import("./moods.js").Colour} Colour */
@@ -89,7 +89,8 @@ export class Halo {
     const side = canvas.width;
     const layers = this.#layers();
     pen.clearRect(0, 0, side, side);
-    pen.globalCompositeOperation = "lighter"; // light adds up where strands cross
+    // Where strands cross, light adds up, and on a light ground ink does.
+    pen.globalCompositeOperation = ground.light ? "multiply" : "lighter";
     pen.lineWidth = Math.max(1, side / 330);
     pen.strokeStyle = this.#paint(layers, time);
     const light = layers.reduce((sum, { look, weight }) => sum + look.light * weight, 0);
@@ -113,8 +114,9 @@ export class Halo {
    * @param {number} time  seconds
    */
   #paint(layers, time) {
-    const near = css(blend(layers.map(({ look, weight }) => ({ colour: look.near, weight }))));
-    const far = css(blend(layers.map(({ look, weight }) => ({ colour: look.far, weight }))));
+    const paints = layers.map(({ look, weight }) => ({ ...paintOf(look), weight }));
+    const near = css(blend(paints.map((paint) => ({ colour: paint.near, weight: paint.weight }))));
+    const far = css(blend(paints.map((paint) => ({ colour: paint.far, weight: paint.weight }))));
     const middle = this.canvas.width / 2;
     const paint = this.pen.createConicGradient(time * 0.11 - 2, middle, middle);
     paint.addColorStop(0, near);

@@ -1,16 +1,20 @@
 // @ts-check
-/** What the page says: the server chooses the language and hands over its texts. */
+/** What a page says, out of one JSON file of texts. */
 
 const AGAIN = 2_000; // ms
 
-/** @typedef {"moods" | "reasons" | "greetings"} Table */
+/** @typedef {"moods" | "reasons" | "greetings" | "troubles" | "advice"} Table */
 
 /** @type {Record<string, string | Record<string, string>>} */
 let texts = {};
 
-/** Fetch the texts, and put those into the page that never change. */
-export async function loadTexts() {
-  texts = await fetched();
+/**
+ * Fetch the texts, and put those into the page that never change.
+ *
+ * @param {string} [address]  of the texts; without one the server chooses the language
+ */
+export async function loadTexts(address = "texts.json") {
+  texts = await fetched(address);
   document.documentElement.lang = text("tag");
   for (const element of document.querySelectorAll("[data-text]")) {
     element.textContent = text(/** @type {HTMLElement} */ (element).dataset.text ?? "");
@@ -52,11 +56,16 @@ export function widthOf(words) {
   return letters;
 }
 
-/** @returns {Promise<Record<string, string | Record<string, string>>>} */
-async function fetched() {
+/**
+ * Fetch JSON, until it comes.
+ *
+ * @param {string} address
+ * @returns {Promise<any>}
+ */
+export async function fetched(address) {
   for (;;) {
     try {
-      const answer = await fetch("texts.json");
+      const answer = await fetch(address);
       if (answer.ok) return await answer.json();
     } catch {
       // The server has just gone: it comes back.

@@ -1,0 +1,192 @@
+// @ts-check
+/** BlazeFace, full range: where faces are, decoded as blazeface.py does it. */
+
+import { rounded } from "./pixels.js";
+import { shrink } from "./resizing.js";
+
+/** @typedef {import("./pixels.js").Picture} Picture */
+/** @typedef {import("./pixels.js").Box} Box */
+/** @typedef {import("./contract.js").Detector} Settings */
+/** @typedef {import("./runtime.js").Model} Model */
+/** @typedef {import("./tracker.js").Detection} Detection */
+
+/**
+ * @typedef {object} Found  in the picture's pixels
+ * @property {number} x  its centre
+ * @property {number} y
+ * @property {number} width
+ * @property {number} height
+ * @property {number} score
+ * @property {number} turn
+ */
+
+const VALUES = 16; // a box and six points, two values each
+const { fround } = Math;
+
+export class BlazeFace {
+  /**
+   * @param {Model} model
+   * @param {Settings} settings
+   */
+  constructor(model, settings) {
+    this.model = model;
+    this.settings = settings;
+    this.centres = centresOf(settings);
+  }
+
+  /**
+   * @param {Picture} picture  in colour
+   * @returns {Promise<Detection[]>}  the surest first
+   */
+  async detect(picture) {
+    const { size, lowest, same_face: same, framing } = this.settings;
+    const outputs = await this.model.run(letterbox(picture, size));
+    const [scores, raw] = outputs
+      .map((output) => new Float32Array(output.buffer))
+      .sort((one, other) => one.length - other.length);
+    const found = this.#decode(scores, raw, picture, lowest);
+    return merged(found, same).map((face) => ({
+      box: square(face, framing), score: face.score, turn: face.turn,
+    }));
+  }
+
+  /**
+   * @param {Float32Array} scores
+   * @param {Float32Array} raw
+   * @param {Picture} picture
+   * @param {number} lowest
+   * @returns {Found[]}
+   */
+  #decode(scores, raw, picture, lowest) {
+    const most = Math.max(picture.width, picture.height);
+    const scale = most / this.settings.size;
+    /** @type {Found[]} */
+    const found = [];
+    scores.forEach((value, at) => {
+      const score = sigmoid(value);
+      if (score < lowest) return;
+      const box = raw.subarray(at * VALUES, (at + 1) * VALUES);
+      const [across, down] = this.centres[at];
+      found.push({
+        x: (box[0] + across) * scale + (picture.width - most) / 2,
+        y: (box[1] + down) * scale + (picture.height - most) / 2,
+        width: box[2] * scale,
+        height: box[3] * scale,
+        score,
+        turn: turnOf(box.subarray(4, 10)),
+      });
+    });
+    return found;
+  }
+}
+
+/**
+ * The anchors' centres, across and down, in the input's pixels.
+ *
+ * @param {Settings} settings
+ * @returns {[number, number][]}
+ */
+export function centresOf({ size, grids }) {
+  /** @type {[number, number][]} */
+  const centres = [];
+  for (const [cell, anchors] of grids) {
+    const count = Math.floor(size / cell);
+    for (let at = 0; at < count * count * anchors; at++) {
+      const place = Math.floor(at / anchors);
+      centres.push([((place % count) + 0.5) * cell, (Math.floor(place / count) + 0.5) * cell]);
+    }
+  }
+  return centres;
+}
+
+/**
+ * The picture in the middle of a black square, as reals -1..1.
+ *
+ * @param {Picture} picture
+ * @param {number} size
+ * @returns {Float32Array}
+ */
+export function letterbox(picture, size) {
+  const scale = size / Math.max(picture.width, picture.height);
+  const width = Math.max(1, rounded(picture.width * scale));
+  const height = Math.max(1, rounded(picture.height * scale));
+  const [left, top] = [Math.floor((size - width) / 2), Math.floor((size - height) / 2)];
+  const { data, channels } = shrink(picture, width, height);
+  const square = new Float32Array(size * size * 3).fill(-1);
+  for (let y = 0, from = 0; y < height; y++) {
+    let to = ((top + y) * size + left) * 3;
+    for (let x = 0; x < width; x++, from += channels, to += 3) {
+      for (let colour = 0; colour < 3; colour++) {
+        square[to + colour] = fround(data[from + colour] / 127.5) - 1;
+      }
+    }
+  }
+  return square;
+}
+
+/**
+ * How far the nose stands from the middle of the eyes along their line, in distances of the eyes.
+ *
+ * @param {Float32Array} points  right eye, left eye, nose, each across and down
+ */
+export function turnOf([rightX, rightY, leftX, leftY, noseX, noseY]) {
+  const [across, down] = [leftX - rightX, leftY - rightY];
+  const beside = (noseX - (leftX + rightX) / 2) * across + (noseY - (leftY + rightY) / 2) * down;
+  return beside / Math.max(across ** 2 + down ** 2, 1e-6);
+}
+
+/**
+ * One face for boxes that overlap: their mean, weighted by score, and what the surest says.
+ *
+ * @param {Found[]} found
+ * @param {number} same  overlap at which two boxes are one face
+ * @returns {Found[]}
+ */
+export function merged(found, same) {
+  const faces = [];
+  let left = [...found].sort((one, other) => other.score - one.score);
+  while (left.length) {
+    const surest = left[0];
+    const group = left.filter((box) => box === surest || overlap(surest, box) > same);
+    const weight = group.reduce((sum, box) => sum + box.score, 0);
+    /** @param {"x" | "y" | "width" | "height"} side */
+    const mean = (side) => group.reduce((sum, box) => sum + box[side] * box.score, 0) / weight;
+    faces.push({ ...surest, x: mean("x"), y: mean("y"), width: mean("width"), height: mean("height") });
+    left = left.filter((box) => !group.includes(box));
+  }
+  return faces;
+}
+
+/**
+ * FER2013's square for the detector's own box.
+ *
+ * @param {Found} face
+ * @param {Settings["framing"]} framing
+ * @returns {Box}
+ */
+function square({ x, y, width, height }, { scale, across, down }) {
+  const own = (width + height) / 2;
+  const side = scale * own;
+  return { left: x + across * own - side / 2, top: y + down * own - side / 2, width: side, height: side };
+}
+
+/**
+ * @param {Found} one
+ * @param {Found} other
+ */
+function overlap(one, other) {
+  /** @type {(centre: "x" | "y", side: "width" | "height") => number} */
+  const shared = (centre, side) => {
+    const low = Math.max(one[centre] - one[side] / 2, other[centre] - other[side] / 2);
+    const high = Math.min(one[centre] + one[side] / 2, other[centre] + other[side] / 2);
+    return Math.max(0, high - low);
+  };
+  const both = shared("x", "width") * shared("y", "height");
+  const union = one.width * one.height + other.width * other.height - both;
+  return both / Math.max(union, 1e-6);
+}
+
+/** @param {number} value */
+function sigmoid(value) {
+  return 1 / (1 + Math.exp(-Math.min(80, Math.max(-80, value))));
+}

@@ -1,0 +1,63 @@
+// @ts-check
+/**
+ * What the page is told of its model and settings, as contract.py declares it: contract.json.
+ *
+ * @typedef {{ scale: number, zero_point: number }} Affine  real = scale * (quantized - zero_point)
+ * @typedef {{ size: number, margin: number }} Preprocess
+ * @typedef {{ seconds: number, threshold: number, hysteresis: number, dwell: number }} MoodSettings
+ * @typedef {{ idle: number, active: number, linger: number }} DutySettings
+ *
+ * @typedef {object} TrackingSettings
+ * @property {number} interval
+ * @property {number} still
+ * @property {number} overlap
+ * @property {number} hits
+ * @property {number} certainty
+ * @property {number} patience
+ * @property {number} smallest
+ *
+ * @typedef {object} QualitySettings
+ * @property {number} smallest
+ * @property {number} darkest
+ * @property {number} brightest
+ * @property {number} blurriest
+ * @property {number} turned
+ *
+ * @typedef {object} Detector
+ * @property {number} size  side of the input, pixels
+ * @property {[cell: number, anchors: number][]} grids
+ * @property {{ scale: number, across: number, down: number }} framing
+ * @property {number} lowest  score below which a box is not considered
+ * @property {number} same_face  overlap at which two boxes are one face
+ *
+ * @typedef {object} Files  each packed by gzip
+ * @property {string} runtime
+ * @property {string} classifier
+ * @property {string} detector
+ *
+ * @typedef {object} Contract
+ * @property {string} model
+ * @property {string[]} labels
+ * @property {Preprocess} preprocess
+ * @property {Affine} input
+ * @property {Affine} output
+ * @property {number} temperature
+ * @property {Record<string, string>} languages  their own names, by code
+ * @property {MoodSettings} mood
+ * @property {TrackingSettings} tracking
+ * @property {QualitySettings} quality
+ * @property {DutySettings} duty  frames a second, and seconds
+ * @property {number} floor  least probability taken into a logarithm
+ * @property {number} white  grey level from which a pixel is overexposed
+ * @property {{ width: number, height: number, levels: number }} motion
+ * @property {number} gap  seconds between frames after which tracks are forgotten
+ * @property {Detector} detector
+ * @property {Files} files
+ */
+
+/** @returns {Promise<Contract>} */
+export async function loadContract() {
+  const answer = await fetch("contract.json");
+  if (!answer.ok) throw new Error(`contract.json: ${answer.status}`);
+  return answer.json();
+}

@@ -1,0 +1,79 @@
+// @ts-check
+/** The page kept on the phone: its service worker, told of by progress and problems. */
+
+/** @typedef {import("./worker_messages.js").Unkept} Unkept */
+
+/**
+ * @typedef {object} Heard
+ * @property {(share: number) => void} progress  0..1
+ * @property {(problem: Unkept["problem"]) => void} problem
+ * @property {(take: () => void) => void} update  a new version waits; `take` changes to it
+ */
+
+/**
+ * Have the page kept, and wait until it is, or cannot be.
+ *
+ * @param {Heard} heard
+ */
+export async function keep(heard) {
+  const workers = navigator.serviceWorker;
+  if (!workers) return;
+  workers.onmessage = ({ data }) => {
+    if (data.type === "kept") heard.progress(data.bytes / data.total);
+    else if (data.type === "unkept") heard.problem(data.problem);
+  };
+  workers.startMessages();
+  try {
+    const registration = await workers.register("service.js");
+    watch(registration, heard);
+    if (!registration.active && registration.installing) await settled(registration.installing);
+    if (registration.active) await controlled(workers);
+  } catch {
+    heard.problem("network"); // the page itself goes on
+  }
+}
+
+/**
+ * @param {ServiceWorker} worker
+ * @returns {Promise<void>}  once it is active or given up
+ */
+function settled(worker) {
+  return new Promise((resolve) => {
+    worker.onstatechange = () => {
+      if (worker.state === "activated" || worker.state === "redundant") resolve();
+    };
+  });
+}
+
+/**
+ * A forced reload is never controlled: then it is not waited for.
+ *
+ * @param {ServiceWorkerContainer} workers
+ * @returns {Promise<void>}
+ */
+function controlled(workers) {
+  return new Promise((resolve) => {
+    if (workers.controller) return resolve();
+    workers.oncontrollerchange = () => resolve();
+    setTimeout(resolve, 1000);
+  });
+}
+
+/**
+ * @param {ServiceWorkerRegistration} registration
+ * @param {Heard} heard
+ */
+function watch(registration, heard) {
+  const offer = () => {
+    const { waiting } = registration;
+    if (!waiting || !registration.active) return;
+    heard.update(() => {
+      navigator.serviceWorker.oncontrollerchange = () => location.reload();
+      waiting.postMessage("take over");
+    });
+  };
+  offer();
+  registration.onupdatefound = () => {
+    registration.installing?.addEventListener("statechange", offer);
+  };
+}

@@ -1,0 +1,39 @@
+// @ts-check
+/** The page's heavy files: fetched, unpacked, and put together into an analyst. */
+
+import { Analyst } from "./analysis.js";
+import { BlazeFace } from "./blazeface.js";
+import { Classifier } from "./classifier.js";
+import { loadContract } from "./contract.js";
+import { Runtime } from "./runtime.js";
+
+/** @returns {Promise<Analyst>} */
+export async function assemble() {
+  const contract = await loadContract();
+  const { detector, classifier } = await openModels(contract);
+  return new Analyst(detector, classifier, contract);
+}
+
+/** @param {import("./contract.js").Contract} contract */
+export async function openModels(contract) {
+  const { files } = contract;
+  const [glue, wasm, faces, expressions] = await Promise.all([
+    import("./litert.js"), unpacked(files.runtime), unpacked(files.detector), unpacked(files.classifier),
+  ]);
+  const runtime = await Runtime.open(glue.default, wasm);
+  return {
+    detector: new BlazeFace(await runtime.load(faces), contract.detector),
+    classifier: new Classifier(await runtime.load(expressions), contract),
+  };
+}
+
+/**
+ * @param {string} name  of a file packed by gzip
+ * @returns {Promise<Uint8Array>}
+ */
+async function unpacked(name) {
+  const answer = await fetch(name);
+  if (!answer.ok || !answer.body) throw new Error(`${name}: ${answer.status}`);
+  const stream = answer.body.pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}

@@ -1,0 +1,176 @@
+// @ts-check
+/** The page in a pocket: camera, reading and what is shown of it, all on the phone itself. */
+
+import { Camera } from "./camera.js";
+import { keep } from "./keeping.js";
+import { languageOf, offerLanguages } from "./languages.js";
+import { ground } from "./moods.js";
+import { Reading } from "./reading.js";
+import { Ribbon } from "./ribbon.js";
+import { find, quiet, sceneOf, Stage } from "./scene.js";
+import { isAllowed, missing } from "./support.js";
+import { fetched, loadTexts, text, wordOf } from "./texts.js";
+
+/** @typedef {import("./support.js").Trouble} Trouble */
+/** @typedef {import("./worker_messages.js").Told} Told */
+
+const SPAN = 60; // seconds that the ribbon covers
+const BEAT = 250; // ms between its moments
+const TELL = 4; // times a second that the percentage changes, at most
+
+const day = matchMedia("(prefers-color-scheme: light)");
+ground.light = day.matches;
+/** @type {import("./contract.js").Contract} */
+const contract = await fetched("contract.json");
+const language = languageOf(contract.languages);
+await loadTexts(`texts.${language}.json`);
+
+const stage = new Stage();
+const ribbon = new Ribbon(find("#ribbon"), (SPAN * 1000) / BEAT);
+const advice = /** @type {HTMLElement} */ (find("#advice"));
+const note = /** @type {HTMLElement} */ (find("#note"));
+const notice = /** @type {HTMLElement} */ (find("#notice"));
+const [start, pause, turn, update] = ["#start", "#pause", "#turn", "#update"].map(
+  (name) => /** @type {HTMLButtonElement} */ (find(name)),
+);
+const camera = new Camera(find("#glass"), () => stumble("lost"));
+/** @type {import("./camera.js").Facing} */
+let facing = "user";
+/** @type {"away" | "open" | "paused"} */
+let state = "away";
+/** @type {Reading | null} */
+let reading = null;
+/** The newest report. @type {Told | null} */
+let seen = null;
+let told = 0; // ms
+
+/** @param {Trouble} trouble */
+function stumble(trouble) {
+  close("away");
+  stage.show(quiet("trouble", wordOf("troubles", trouble)));
+  advise(wordOf("advice", trouble));
+  offer("again", !["insecure", "simd", "unpack"].includes(trouble));
+}
+
+/** @param {string} words */
+function advise(words) {
+  advice.textContent = words;
+  advice.hidden = !words;
+}
+
+/**
+ * The large button that begins.
+ *
+ * @param {string} word
+ * @param {boolean} wanted
+ */
+function offer(word, wanted) {
+  start.textContent = text(word);
+  start.hidden = !wanted;
+}
+
+/** @param {"away" | "paused"} next */
+function close(next) {
+  state = next;
+  seen = null;
+  reading?.stop();
+  camera.close();
+  buttons();
+}
+
+function buttons() {
+  pause.hidden = turn.hidden = state === "away";
+  turn.disabled = state === "paused";
+  pause.textContent = text(state === "paused" ? "resume" : "pause");
+  notice.textContent = text(state === "paused" ? "notice_paused" : "notice");
+}
+
+async function begin() {
+  offer("start", false);
+  advise("");
+  stage.show(quiet("waiting", text("opening"), text("waiting_detail")));
+  reading ??= reader();
+  const trouble = await camera.open(facing);
+  if (trouble) return stumble(trouble);
+  if (!camera.stream) return; // closed again meanwhile
+  state = "open";
+  buttons();
+  reading.start();
+  keepAwake();
+}
+
+/** The worker that reads; made once. */
+function reader() {
+  return new Reading(camera, contract.duty, { report: hear, failed: () => stumble("network") });
+}
+
+/** A phone that only looks is not touched, and would go dark. */
+async function keepAwake() {
+  try {
+    await navigator.wakeLock?.request("screen");
+  } catch {
+    // Its battery is low: then it may.
+  }
+}
+
+/** @param {Told} report */
+function hear(report) {
+  if (state !== "open") return;
+  // For whoever builds on the page, and for its tests.
+  document.dispatchEvent(new CustomEvent("report", { detail: report }));
+  const changed = report.mood !== seen?.mood || report.reason !== seen?.reason;
+  seen = report;
+  if (!changed && report.time * 1000 - told < 1000 / TELL) return;
+  told = report.time * 1000;
+  stage.show(report.mood === null ? quiet("nobody", text("nobody")) : sceneOf({
+    ...report, reason: report.reason ?? undefined,
+  }));
+}
+
+function rest() {
+  close("paused");
+  stage.show(quiet("paused", text("paused"), text("paused_detail")));
+}
+
+function beat() {
+  const now = performance.now() / 1000;
+  ribbon.advance(now, seen ? [now, seen.mood, seen.mood === "unknown" ? 0.2 : seen.confidence] : null);
+}
+
+function hide() {
+  // Out of sight the camera is closed: whoever looks at another page is not read.
+  if (document.hidden && state === "open") close("away");
+  else if (!document.hidden && state === "away" && start.hidden && reading) begin();
+}
+
+async function open() {
+  const lack = missing(globalThis);
+  ribbon.start(performance.now() / 1000, SPAN, []);
+  if (lack) return stumble(lack);
+  stage.show(quiet("loading", text("loading")));
+  await keep({
+    progress: (share) => {
+      stage.show(quiet("loading", text("loading"), `${Math.round(100 * share)} %`));
+    },
+    problem: (problem) => { note.textContent = text(`unkept_${problem}`); },
+    update: (take) => { update.hidden = false; update.onclick = take; },
+  });
+  reading = reader();
+  if (await isAllowed()) return begin();
+  stage.show(quiet("welcome", text("welcome")));
+  advise(text("welcome_detail"));
+  offer("start", true);
+}
+
+offerLanguages(find("#language"), contract.languages, language);
+buttons();
+start.onclick = () => begin();
+pause.onclick = () => (state === "paused" ? begin() : rest());
+turn.onclick = () => {
+  facing = facing === "user" ? "environment" : "user";
+  begin();
+};
+document.addEventListener("visibilitychange", hide);
+day.addEventListener("change", () => { ground.light = day.matches; });
+setInterval(beat, BEAT);
+await open();

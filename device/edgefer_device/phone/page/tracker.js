@@ -1,0 +1,161 @@
+// @ts-check
+/** Which face is which from frame to frame, as tracker.py follows them. */
+
+/** @typedef {import("./pixels.js").Box} Box */
+/** @typedef {import("./contract.js").TrackingSettings} TrackingSettings */
+
+/**
+ * @typedef {object} Detection
+ * @property {Box} box
+ * @property {number} score  0..1
+ * @property {number | null} turn  how far the nose stands from the middle of the eyes
+ *
+ * @typedef {object} Track
+ * @property {number} number
+ * @property {Box} box
+ * @property {number} score
+ * @property {number} certainty  mean of its scores, each weighing half of the next
+ * @property {number} hits
+ * @property {number} seen  seconds
+ * @property {boolean} missed
+ * @property {boolean} confirmed
+ * @property {number | null} turn
+ */
+
+export class Tracker {
+  /** @param {TrackingSettings} settings */
+  constructor(settings) {
+    this.settings = settings;
+    /** @type {Track[]} */
+    this.all = [];
+    /** When faces were last looked for. @type {number | null} */
+    this.looked = null;
+    this.next = 1;
+  }
+
+  /** The confirmed tracks, the largest first. */
+  get tracks() {
+    return this.all
+      .filter((track) => track.confirmed)
+      .sort((one, other) => area(other.box) - area(one.box) || one.number - other.number);
+  }
+
+  /** Whether a track is missed or not confirmed: something may be there. */
+  get doubt() {
+    return this.all.some((track) => track.missed || !track.confirmed);
+  }
+
+  /**
+   * @param {number} time  seconds
+   * @param {boolean} moved
+   */
+  wantsDetection(time, moved) {
+    if (this.doubt || this.looked === null) return true;
+    const { certainty, interval, still } = this.settings;
+    const restless = moved || this.all.some((track) => track.score < certainty);
+    return time - this.looked >= (restless ? interval : still);
+  }
+
+  forget() {
+    this.all = [];
+    this.looked = null;
+  }
+
+  /**
+   * @param {Detection[]} detections
+   * @param {number} time  seconds
+   */
+  update(detections, time) {
+    this.looked = time;
+    const large = detections.filter((face) => face.box.width >= this.settings.smallest);
+    const pairs = this.#pairs(large);
+    const followed = new Set(pairs.values());
+    const kept = this.all
+      .map((track) => this.#follow(track, pairs.get(track.number), time))
+      .filter((track) => this.#lives(track, time));
+    const fresh = large.filter((face) => !followed.has(face)).map((face) => this.#begin(face, time));
+    this.all = [...kept, ...fresh];
+  }
+
+  /**
+   * The detection of each continued track, best overlaps first.
+   *
+   * @param {Detection[]} detections
+   * @returns {Map<number, Detection>}
+   */
+  #pairs(detections) {
+    const overlaps = this.all.flatMap(({ number, box }) =>
+      detections.map((face) => ({ number, face, shared: overlap(box, face.box) })));
+    overlaps.sort((one, other) => other.shared - one.shared || one.number - other.number);
+    /** @type {Map<number, Detection>} */
+    const pairs = new Map();
+    const taken = new Set();
+    for (const { number, face, shared } of overlaps) {
+      if (shared < this.settings.overlap || pairs.has(number) || taken.has(face)) continue;
+      pairs.set(number, face);
+      taken.add(face);
+    }
+    return pairs;
+  }
+
+  /**
+   * @param {Track} track
+   * @param {Detection | undefined} face
+   * @param {number} time
+   * @returns {Track}
+   */
+  #follow(track, face, time) {
+    if (!face) return { ...track, hits: 0, missed: true };
+    const fresh = {
+      ...track,
+      ...face,
+      certainty: (track.certainty + face.score) / 2,
+      hits: track.hits + 1,
+      seen: time,
+      missed: false,
+    };
+    return { ...fresh, confirmed: track.confirmed || this.#convinces(fresh) };
+  }
+
+  /** @param {Pick<Track, "hits" | "certainty">} track */
+  #convinces({ hits, certainty }) {
+    return hits >= this.settings.hits && certainty >= this.settings.certainty;
+  }
+
+  /**
+   * @param {Detection} face
+   * @param {number} time
+   * @returns {Track}
+   */
+  #begin(face, time) {
+    const begun = { ...face, number: this.next++, certainty: face.score, hits: 1 };
+    return { ...begun, seen: time, missed: false, confirmed: this.#convinces(begun) };
+  }
+
+  /**
+   * @param {Track} track
+   * @param {number} time
+   */
+  #lives(track, time) {
+    if (!track.missed) return true;
+    return track.confirmed && time - track.seen < this.settings.patience;
+  }
+}
+
+/** @param {Box} box */
+function area(box) {
+  return box.width * box.height;
+}
+
+/**
+ * Intersection over union, 0..1.
+ *
+ * @param {Box} one
+ * @param {Box} other
+ */
+function overlap(one, other) {
+  const across = Math.min(one.left + one.width, other.left + other.width) - Math.max(one.left, other.left);
+  const down = Math.min(one.top + one.height, other.top + other.height) - Math.max(one.top, other.top);
+  if (across <= 0 || down <= 0) return 0;
+  return (across * down) / (area(one) + area(other) - across * down);
+}

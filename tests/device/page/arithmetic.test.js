@@ -1,0 +1,102 @@
+// @ts-check
+/** The page's arithmetic says what the device's Python says: pictures to the bit. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { digest, noise, page, vectors } from "./given.js";
+
+const { toGrey } = await page("pixels.js");
+const { shrink } = await page("resizing.js");
+const { chipOf, countsOf } = await page("chip.js");
+const { letterbox, turnOf } = await page("blazeface.js");
+const { logitsOf, softmax } = await page("classifier.js");
+const { fault, sharpness } = await page("quality.js");
+const { Motion } = await page("motion.js");
+const { contract } = vectors;
+
+/** @type {(found: number, wanted: number, within: number) => void} */
+function near(found, wanted, within) {
+  assert.ok(Math.abs(found - wanted) <= within, `${found} is not ${wanted}`);
+}
+
+test("grey levels are OpenCV's", () => {
+  for (const { seed, width, height, wanted } of vectors.grey) {
+    assert.equal(digest(toGrey(noise(seed, width, height)).data), wanted);
+  }
+});
+
+for (const { seed, width, height, to_width: across, to_height: down, wanted } of vectors.shrink) {
+  test(`${width}x${height} shrinks to ${across}x${down} as by INTER_AREA`, () => {
+    const { data, channels } = shrink(noise(seed, width, height), across, down);
+    assert.equal(digest(data, channels), wanted);
+  });
+}
+
+for (const { seed, width, height, box, margin, wanted } of vectors.chip) {
+  test(`the chip of ${box} with a margin of ${margin} is the device's`, () => {
+    const [left, top, wide, high] = box;
+    const place = { left, top, width: wide, height: high };
+    const chip = chipOf(noise(seed, width, height), place, { size: 48, margin });
+    assert.equal(digest(chip.data), wanted);
+  });
+}
+
+test("the detector's square is the device's", () => {
+  for (const { seed, width, height, wanted } of vectors.letterbox) {
+    const reals = letterbox(noise(seed, width, height), contract.detector.size);
+    assert.equal(digest(Array.from(reals, (real) => Math.round((real + 1) * 127.5))), wanted);
+  }
+});
+
+test("grey levels become the input's counts", () => {
+  for (const { wanted, ...affine } of vectors.counts) {
+    assert.deepEqual(Array.from(countsOf(affine)), wanted);
+  }
+});
+
+test("counts become calibrated probabilities", () => {
+  for (const { counts, temperature, wanted, ...affine } of vectors.softmax) {
+    const found = softmax(logitsOf(Int8Array.from(counts), affine), temperature);
+    found.forEach((/** @type {number} */ share, /** @type {number} */ at) => near(share, wanted[at], 1e-6));
+  }
+});
+
+test("the same faces cannot be read, for the same reason", () => {
+  for (const { chip, side, turn, sharpness: sharp, wanted } of vectors.quality) {
+    const picture = { data: Uint8Array.from(Buffer.from(chip, "base64")), width: 48, height: 48, channels: 1 };
+    assert.equal(fault(picture, side, turn, contract.quality, contract.white), wanted);
+    near(sharpness(picture), sharp, 1e-4 * sharp);
+  }
+});
+
+test("the same pictures have moved", () => {
+  const motion = new Motion(contract.motion);
+  const steps = [[1, 0], [1, 5], [1, 9], [2, 0], [2, 0]];
+  const found = steps.map(([seed, step]) => {
+    const picture = noise(seed, 640, 480);
+    brighten(picture, step);
+    const moved = motion.moved(picture);
+    motion.mark();
+    return moved;
+  });
+  assert.deepEqual(found, vectors.motion);
+});
+
+/**
+ * The 200 by 200 pixels at the top left.
+ *
+ * @param {ReturnType<typeof noise>} picture
+ * @param {number} step
+ */
+function brighten({ data, width }, step) {
+  for (let y = 0; y < 200; y++) {
+    for (let at = y * width * 4; at < (y * width + 200) * 4; at++) {
+      data[at] = Math.min(255, data[at] + step);
+    }
+  }
+}
+
+test("a face turns as far", () => {
+  for (const { points, wanted } of vectors.turn) near(turnOf(Float32Array.from(points)), wanted, 1e-5);
+});

@@ -1,0 +1,308 @@
+"""`edgefer deploy --target web|android|ios`: what is written, and what is refused in one line."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import shutil
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+import edgefer
+from convert.phone import ROOT, classified, mediapipe_python
+from edgefer.bundle import open_bundle, write_bundle
+from edgefer.cli import main
+from edgefer.errors import FetchError
+from edgefer.labels import FER2013
+from edgefer_device.faces.demo_faces import portrait_chips
+from edgefer_device.mirror.mirror_settings import languages
+from edgefer_device.mirror.texts import texts
+from edgefer_device.phone import npm
+from edgefer_device.phone.contract import FILES
+from edgefer_device.phone.npm import Package, fetch, member
+from edgefer_device.phone.serving import headers_of
+from edgefer_device.phone.web import LITERT, PAGE, policy_of, web_files
+from live_page import LivePage
+from typescript import CACHE
+
+Files = dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def files() -> Files:
+    return web_files(open_bundle("small"), CACHE)
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A cache of the test's own, which has the runtime already."""
+    folder = tmp_path / "cache" / "edgefer"
+    folder.mkdir(parents=True)
+    fetch(LITERT, CACHE)
+    (folder / LITERT.file).symlink_to(CACHE / LITERT.file)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder.parent))
+    return folder
+
+
+def deploy(*words: object) -> Result:
+    return CliRunner().invoke(main, ["deploy", *map(str, words)])
+
+
+def only_line(result: Result) -> str:
+    """The one line that was said on an error."""
+    assert result.exit_code == 1, result.output
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+# --- the page's folder -------------------------------------------------------
+
+
+def test_the_folder_is_the_page_and_little_to_download(files: Files, tmp_path: Path) -> None:
+    result = deploy("--target", "web", "--out", tmp_path / "web")
+    assert result.exit_code == 0, result.output
+    written = {path.name: path.read_bytes() for path in (tmp_path / "web").iterdir()}
+    assert written == files
+    total = sum(map(len, written.values()))
+    assert total <= 5_000_000
+    assert f"{len(files)} files, {total:,} bytes" in result.output
+
+
+def test_the_service_worker_names_every_file_by_its_hash(files: Files) -> None:
+    head, _, program = files["service.js"].partition(b";\n")
+    release = msgspec.json.decode(head.removeprefix(b"self.RELEASE = "))
+    assert release["files"].keys() == files.keys() - {"service.js"}
+    for name, entry in release["files"].items():
+        assert entry["bytes"] == len(files[name])
+        assert entry["hash"].encode() == npm.base64.b64encode(hashlib.sha256(files[name]).digest())
+    assert program == (PAGE / "service.js").read_bytes()
+    assert release["policy"] == policy_of(files)
+
+
+def test_another_model_is_another_version_and_the_same_one_is_not(files: Files) -> None:
+    assert web_files(open_bundle("small"), CACHE) == files
+    other = web_files(open_bundle("small-ferplus"), CACHE)
+    changed = {name for name in files if files[name] != other[name]}
+    assert changed == {"classifier.bin", "contract.json", "service.js"}
+
+
+def test_the_model_is_the_bundles_own(files: Files) -> None:
+    assert gzip.decompress(files[FILES["classifier"]]) == open_bundle("small").read("int8")
+    contract = msgspec.json.decode(files["contract.json"])
+    assert tuple(contract["labels"]) == FER2013
+    assert contract["temperature"] == open_bundle("small").manifest.output.temperature
+
+
+def test_the_policy_lets_nothing_in_from_elsewhere(files: Files) -> None:
+    policy = policy_of(files)
+    allowed = {word for rule in policy.split(";") for word in rule.split()[1:]}
+    assert policy.startswith("default-src 'none'")
+    assert allowed == {"'none'", "'self'", "'wasm-unsafe-eval'"}
+    assert headers_of(files)["Content-Security-Policy"].endswith("frame-ancestors 'none'")
+
+
+def test_a_changed_folder_is_replaced_and_a_strangers_is_not(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for _ in range(2):
+        assert deploy("--target", "android", "--out", out).exit_code == 0
+    (out / "thresholds.json").unlink()
+    assert "not ours; choose another --out" in only_line(deploy("--target", "ios", "--out", out))
+    (tmp_path / "file").write_text("mine")
+    line = only_line(deploy("--target", "ios", "--out", tmp_path / "file"))
+    assert "not ours" in line
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--target", "web"], "wants --out DIR or --serve"),
+        (["--target", "ios"], "wants --out DIR"),
+        (["--target", "android", "--serve"], "--serve shows the page of --target web"),
+        (["--target", "web", "--out", "x", "--model", "nothing"], "no such model bundle"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(words: list[str], said: str) -> None:
+    assert said in only_line(deploy(*words))
+
+
+@pytest.mark.parametrize(
+    ("target", "format", "advice"),
+    [
+        ("web", "int8", "--formats int8"),
+        ("ios", "mobile", "--formats int8,mobile"),
+    ],
+)
+def test_a_bundle_without_the_file_is_refused_with_what_to_do(
+    target: str, format: str, advice: str, tmp_path: Path
+) -> None:
+    bundle = open_bundle("small")
+    contents = {name: content for name, content in bundle.contents.items() if name != format}
+    kept = {name: file for name, file in bundle.manifest.files.items() if name != format}
+    manifest = msgspec.structs.replace(bundle.manifest, files=kept)
+    write_bundle(tmp_path / "lacking", manifest, contents)
+    line = only_line(deploy("--target", target, "--model", tmp_path / "lacking", "--out", "x"))
+    assert "which this bundle lacks" in line
+    assert advice in line
+
+
+# --- the look ----------------------------------------------------------------
+
+
+def test_it_is_served_with_its_policy_to_this_machine_only(files: Files) -> None:
+    with LivePage(files) as page:
+        with urllib.request.urlopen(page.url) as answer:
+            assert answer.read() == files["index.html"]
+            assert answer.headers["Content-Security-Policy"].startswith(policy_of(files))
+        with urllib.request.urlopen(page.url + "runtime.bin") as answer:
+            assert answer.headers["Content-Encoding"] is None  # the page unpacks it itself
+        foreign = urllib.request.Request(page.url, headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError, match="421"):
+            urllib.request.urlopen(foreign)
+
+
+def test_serve_is_a_verb_that_ends_by_ctrl_c(tmp_path: Path) -> None:
+    import signal
+    import subprocess
+    import sys
+
+    words = [sys.executable, "-m", "edgefer.cli", "deploy", "--target", "web", "--serve"]
+    paths = os.pathsep.join(str(ROOT / part) for part in ("edge", "device"))
+    with subprocess.Popen(
+        words, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths}
+    ) as serving:
+        assert serving.stderr is not None
+        late = threading.Timer(120, serving.kill)
+        late.start()
+        said = serving.stderr.readline()
+        late.cancel()
+        address = re.search(r"http://localhost:\d+/", said)
+        assert address, said
+        with urllib.request.urlopen(address[0]) as answer:
+            assert b"edgefer" in answer.read()
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(20) == 0
+
+
+# --- what npm gives ----------------------------------------------------------
+
+NOISE = Package("noise", "1.0.0", "sha512-" + "A" * 86 + "==")
+
+
+def fake_npm(folder: Path, does: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a program called npm before the real one."""
+    program = folder / "bin" / "npm"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_a_tarball_with_another_hash_is_refused_and_not_kept(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_npm(tmp_path, 'echo changed >"$5/noise-1.0.0.tgz"', monkeypatch)
+    with pytest.raises(FetchError, match=r"does not have the pinned sha512; nothing was kept"):
+        fetch(NOISE)
+    assert not (cache / NOISE.file).exists()
+
+
+def test_a_damaged_cache_is_fetched_again(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cache / LITERT.file).unlink()
+    (cache / LITERT.file).write_bytes(b"half")
+    fake_npm(tmp_path, f'cp {CACHE / LITERT.file} "$5"', monkeypatch)
+    assert fetch(LITERT) == (CACHE / LITERT.file).read_bytes()
+    assert (cache / LITERT.file).stat().st_size > 1_000_000
+
+
+def test_npms_own_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_npm(tmp_path, "echo 'npm ERR! code ENOTFOUND' >&2; exit 1", monkeypatch)
+    with pytest.raises(FetchError, match=r"noise@1\.0\.0: npm could not fetch it: npm ERR! code"):
+        fetch(NOISE)
+
+
+def test_without_npm_it_is_said_where_it_comes_from(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cache / LITERT.file).unlink()
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    line = only_line(deploy("--target", "web", "--out", tmp_path / "web"))
+    assert "sudo apt-get install npm" in line
+    assert not (tmp_path / "web").exists()
+
+
+def test_a_package_that_lacks_a_file_is_said_so() -> None:
+    with pytest.raises(FetchError, match=r"the package has no nothing\.js"):
+        member(fetch(LITERT), "nothing.js")
+
+
+# --- words -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", languages())
+def test_every_language_of_the_mirror_is_the_pages_with_all_its_words(code: str) -> None:
+    own = msgspec.json.decode((PAGE / "languages" / f"{code}.json").read_bytes(), type=dict)
+    english = msgspec.json.decode((PAGE / "languages" / "en.json").read_bytes(), type=dict)
+    assert own.keys() == english.keys()
+    for table in ("troubles", "advice"):
+        assert own[table].keys() == english[table].keys()
+    assert ("{shares}" in own["ribbon"]) and all(own.values())
+
+
+def test_every_text_that_the_page_asks_for_is_there() -> None:
+    known = texts("en") | msgspec.json.decode((PAGE / "languages" / "en.json").read_bytes())
+    asked = {
+        key
+        for path in (*PAGE.glob("*.js"), PAGE / "index.html")
+        for key in re.findall(r"""(?:text\(|data-text=)"(\w+)\"""", path.read_text())
+    }
+    assert asked >= {"welcome", "turn", "update"}
+    assert asked <= known.keys()
+    support = (PAGE / "support.js").read_text()
+    troubles = set(re.findall(r'"(\w+)"', support.partition("@typedef {")[2].partition("}")[0]))
+    assert troubles == known["troubles"].keys()
+
+
+# --- native apps -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("target", "word"), [("android", "kotlin"), ("ios", "swift")])
+def test_an_apps_folder_has_the_file_its_labels_and_the_lines(
+    target: str, word: str, tmp_path: Path
+) -> None:
+    assert deploy("--target", target, "--out", tmp_path / "app").exit_code == 0
+    bundle = open_bundle("small")
+    names = {path.name for path in (tmp_path / "app").iterdir()}
+    assert names == {
+        "small-fer2013.tflite", "labels.txt", "thresholds.json", "README.md", "MODEL_CARD.md",
+    }  # fmt: skip
+    assert (tmp_path / "app" / "small-fer2013.tflite").read_bytes() == bundle.read("mobile")
+    readme = (tmp_path / "app" / "README.md").read_text()
+    lines = readme.partition(f"```{word}\n")[2].partition("```")[0]
+    assert "ImageClassifier" in lines
+    assert "small-fer2013" in lines
+    assert "$" not in readme.replace("{ ($0.categoryName", "").replace("$0.score", "")
+    told = msgspec.json.decode((tmp_path / "app" / "thresholds.json").read_bytes())
+    assert tuple(told["labels"]) == FER2013
+    assert told["mood"]["threshold"] == 0.4
+
+
+def test_mediapipe_loads_what_is_written_for_phones(tmp_path: Path) -> None:
+    assert deploy("--target", "android", "--out", tmp_path / "app").exit_code == 0
+    model = (tmp_path / "app" / "small-fer2013.tflite").read_bytes()
+    chips = portrait_chips(4, open_bundle("small").manifest.input.preprocess)
+    faces = [chip[..., None].repeat(3, axis=-1) for chip in chips]
+    said = classified(mediapipe_python(), model, faces, tmp_path)
+    assert all(set(answer) == set(FER2013) for answer in said)
+    assert all(next(iter(answer)) == "happy" for answer in said)  # she smiles
+    assert edgefer.__version__
