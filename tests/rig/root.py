@@ -21,6 +21,9 @@ import pytest
 
 CACHE = Path(__file__).parents[2] / ".cache" / "rig"
 PASSWORD = "rig-password"
+PROCESSOR = {"QEMU_CPU": "cortex-a72"}
+"""A Raspberry Pi 4's, for programs in emulation: qemu's default one is five times slower."""
+
 KEYS = "/etc/ssh/rig_keys"
 """Where the server looks for the keys of all users."""
 
@@ -43,6 +46,25 @@ echo "127.0.0.1 localhost mirror" >"$1/etc/hosts"
 # A device has its broker where somebody wants one.
 chroot "$1" systemctl disable --quiet mosquitto
 """
+# Unpacked, not installed: its scripts would build an initrd in emulation, which takes minutes.
+KERNEL = r"""
+set -eu
+export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
+kernel=$(apt-cache depends linux-image-arm64 | awk '/Depends: linux-image-/ { print $2; exit }')
+work=$(mktemp -d)
+cd "$work"
+apt-get download -qq -o APT::Sandbox::User=root "$kernel" busybox-static
+for package in *.deb; do dpkg-deb -x "$package" new; done
+version=${kernel#linux-image-}
+mkdir -p "$1/usr/lib/modules"
+cp -a new/*/modules/"$version" new/usr/lib/modules/"$version" "$1/usr/lib/modules/" 2>/dev/null || true
+depmod --basedir "$1" "$version"
+install -m 644 "new/boot/vmlinuz-$version" "$1/boot/vmlinuz"
+install "$(find new -name busybox -type f)" "$1/boot/busybox"
+rm -r "$work"
+"""
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+EMULATOR = "qemu-aarch64"
 
 
 @dataclass(frozen=True)
@@ -54,9 +76,14 @@ class Root:
     packages: tuple[str, ...] = PACKAGES
 
     @property
+    def hooks(self) -> tuple[str, ...]:
+        """The shell scripts that complete it. One for Arm has a kernel, in `boot`, to boot by."""
+        return (SETUP, KERNEL) if self.architecture == "arm64" else (SETUP,)
+
+    @property
     def folder(self) -> Path:
         """Where it lies once it is built."""
-        wanted = repr((self.suite, self.architecture, self.packages, UNREAD, SETUP))
+        wanted = repr((self.suite, self.architecture, self.packages, UNREAD, self.hooks))
         key = hashlib.sha256(wanted.encode()).hexdigest()[:12]
         return CACHE / f"{self.suite}-{self.architecture}-{key}"
 
@@ -65,21 +92,18 @@ class Root:
         return kept(self.folder, self._build)
 
     def _build(self, place: Path) -> None:
+        if self.architecture == "arm64":
+            emulate()
         command = [
             *(program("mmdebstrap"), "--mode=root", "--variant=minbase", "--format=directory"),
             *(f"--architectures={self.architecture}", f"--include={','.join(self.packages)}"),
             # Its files are worth nothing unless all of them are there.
-            *("--dpkgopt=force-unsafe-io", f"--customize-hook={SETUP}"),
+            *("--dpkgopt=force-unsafe-io", *(f"--customize-hook={hook}" for hook in self.hooks)),
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in UNREAD),
             *(self.suite, str(place), mirror()),
         ]
-        # The processor of a Raspberry Pi 4: qemu's default one makes emulation five times slower.
         done = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "QEMU_CPU": "cortex-a72"},
+            command, check=False, capture_output=True, text=True, env=os.environ | PROCESSOR
         )
         assert done.returncode == 0, done.stderr[-3000:]
 
@@ -103,6 +127,19 @@ def alone() -> Iterator[None]:
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def emulate() -> None:
+    """Let this machine run programs for Arm, where it was not set up to.
+
+    Debian's qemu-user-static leaves that to systemd, which not every machine runs.
+    """
+    program(f"{EMULATOR}-static")
+    if not (BINFMT / "register").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT], check=True)
+    if not (BINFMT / EMULATOR).exists():
+        rule = Path(f"/usr/lib/binfmt.d/{EMULATOR}.conf").read_text()
+        (BINFMT / "register").write_text(rule)
 
 
 def mirror() -> str:
