@@ -1,0 +1,1 @@
+"""From a laptop to a device over SSH, and safely back."""

@@ -1,0 +1,76 @@
+"""The releases of a device: which there are, which to go back to, which to let go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import durable, files, undo
+from .files import File
+from .health import Checks
+from .layout import KEPT, Layout, Refused
+from .switching import Change
+
+
+def listed(layout: Layout) -> dict[str, Any]:
+    """Return everything about the releases, the newest first, for `edgefer releases`."""
+    running = layout.running()
+    found = [layout.manifest(name) for name in layout.finished()]
+    if running is not None and layout.manifest(running) is None:
+        found.insert(0, {"id": running, "version": None, "model": None, "target": None})
+    left = undo.pending(layout)
+    return {
+        "running": running,
+        "pending": left.after if left else None,
+        "outcome": durable.read_json(layout.outcome),
+        "releases": [table for table in found if table is not None],
+    }
+
+
+def previous(layout: Layout) -> str:
+    """Return the release to go back to; raise `Refused` where there is none."""
+    running = layout.running()
+    # Without `was` it never ran here, or something else went wrong with it.
+    for name in layout.finished():
+        if name != running and (layout.release(name) / "was" / undo.RECORD).is_file():
+            return name
+    raise Refused("there is no earlier release here to go back to; see: edgefer releases")
+
+
+def going_back(layout: Layout, name: str, checks: Checks) -> Change:
+    """Return the change that brings a release back, with the files that it ran with."""
+    if name == layout.running():
+        raise Refused(f"release {name} runs already")
+    folder = layout.release(name) / "was"
+    table = durable.read_json(folder / undo.RECORD)
+    if layout.manifest(name) is None and table is None:
+        have = ", ".join(layout.finished()) or "none"
+        raise Refused(f"there is no release {name} here; there is: {have}")
+    kept = tuple(File.read(file) for file in table["files"]) if table else ()
+    units = tuple(table["units"]) if table else ("edgefer",)
+    return Change(name, kept, units, checks, folder, action="rollback")
+
+
+def prune(layout: Layout) -> list[str]:
+    """Remove releases beyond the last `KEPT`, unfinished ones, and wheels that none is of."""
+    running, pending = layout.running(), undo.pending(layout)
+    held = {running, *((pending.before, pending.after) if pending else ())}
+    rest = [name for name in layout.finished() if name not in held]
+    keep = held | set(rest[: max(0, KEPT - len(held - {None}))])
+    gone = []
+    for path in sorted((layout.home / "releases").glob("*")):
+        if path.name not in keep:
+            # First what makes it one: a half of a release is none.
+            durable.remove(path / "release.json")
+            files.discard(path)
+            gone.append(path.name)
+    _prune_wheels(layout)
+    return gone
+
+
+def _prune_wheels(layout: Layout) -> None:
+    wanted: set[str] = set()
+    for name in layout.finished():
+        wanted.update((layout.manifest(name) or {}).get("wheels", ()))
+    for wheel in (layout.home / "wheels").glob("*.whl"):
+        if wheel.name not in wanted and not wheel.name.startswith("pip-"):
+            wheel.unlink()
