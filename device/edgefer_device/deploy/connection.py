@@ -210,7 +210,7 @@ def _refusal(host: Host, exc: Exception, access: Access) -> HostUnreachable:
     if isinstance(cause, BadHostKeyException) or "host key error" in str(exc):
         text = "its host key is not the one in known_hosts: if it was installed anew, ssh-keygen -R"
         text = f"{text} {host.name}"
-    elif isinstance(cause, AuthenticationException):
+    elif isinstance(cause, AuthenticationException) or "authentication methods" in str(cause):
         how = "the password is wrong" if access.password else "no key is accepted"
         text = f"{how}: give --key FILE or --ask-password, and the right user"
     elif isinstance(cause, socket.gaierror):

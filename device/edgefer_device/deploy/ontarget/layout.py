@@ -8,7 +8,7 @@
 │   └── was/                    settings and units as they were while it ran last
 ├── staged/                     what the next switch is to bring, `change.json` and files
 ├── undo/                       while a switch is not committed: how to undo it
-├── wheels/                     that releases are made of
+├── wheels/                     that they are made of
 ├── outcome.json                how the last switch ended
 └── release.pyz                 this program
 """

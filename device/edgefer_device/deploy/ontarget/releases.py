@@ -51,26 +51,25 @@ def going_back(layout: Layout, name: str, checks: Checks) -> Change:
 
 
 def prune(layout: Layout) -> list[str]:
-    """Remove releases beyond the last `KEPT`, unfinished ones, and wheels that none is of."""
+    """Remove releases beyond the last `KEPT`, unfinished ones, and what none of them needs."""
     running, pending = layout.running(), undo.pending(layout)
-    held = {running, *((pending.before, pending.after) if pending else ())}
+    held = {running, *((pending.before, pending.after) if pending else ())} - {None}
     rest = [name for name in layout.finished() if name not in held]
-    keep = held | set(rest[: max(0, KEPT - len(held - {None}))])
-    gone = []
-    for path in sorted((layout.home / "releases").glob("*")):
-        if path.name not in keep:
-            # First what makes it one: a half of a release is none.
-            durable.remove(path / "release.json")
-            files.discard(path)
-            gone.append(path.name)
-    _prune_wheels(layout)
+    keep = held | set(rest[: max(0, KEPT - len(held))])
+    gone = _remove(layout, "releases", keep, "release.json")
+    manifests = [layout.manifest(name) or {} for name in layout.finished()]
+    _remove(layout, "bases", {table.get("base") for table in manifests}, "base.json")
+    wanted = {wheel for table in manifests for wheel in table.get("wheels", ())}
+    for wheel in (layout.home / "wheels").glob("*.whl"):
+        if wheel.name not in wanted:
+            wheel.unlink()
     return gone
 
 
-def _prune_wheels(layout: Layout) -> None:
-    wanted: set[str] = set()
-    for name in layout.finished():
-        wanted.update((layout.manifest(name) or {}).get("wheels", ()))
-    for wheel in (layout.home / "wheels").glob("*.whl"):
-        if wheel.name not in wanted and not wheel.name.startswith("pip-"):
-            wheel.unlink()
+def _remove(layout: Layout, what: str, keep: set[str | None], mark: str) -> list[str]:
+    gone = [path for path in sorted((layout.home / what).glob("*")) if path.name not in keep]
+    for path in gone:
+        # First what says that it is whole: a half is none.
+        durable.remove(path / mark)
+        files.discard(path)
+    return [path.name for path in gone]
