@@ -30,7 +30,7 @@ VERBS = {
     "edgefer_convert.commands": ("convert", "edgetpu", "explain", "formats", "parity"),
     "edgefer_device.life.running": ("pause", "reload", "restart", "resume", "status"),
     "edgefer_device.bench.commands": ("bench",),
-    "edgefer_device.deploy.commands": ("deploy", "releases", "rollback"),
+    "edgefer_device.deploy.commands": ("deploy", "fleet", "releases", "rollback"),
     "edgefer_device.commands": (
         "cameras",
         "doctor",

@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -139,6 +140,46 @@ def releases(hosts: tuple[str, ...], as_json: bool, **words: Any) -> None:
             else "\n".join(going_back.describe(name, told))
         )
         click.echo(shown)
+
+
+@click.group()
+def fleet() -> None:
+    """Look after many devices at once; `edgefer deploy --inventory` deploys to them."""
+
+
+@fleet.command()
+@click.option("--inventory", type=FOLDER, help="Ask the hosts of this TOML file over SSH.")
+@click.option("--group", "groups", multiple=True, help="Only this group of them.")
+@click.option("--broker", metavar="mqtt://HOST[/TOPIC]", help="Ask a broker of what it keeps.")
+@click.option("--seconds", default=2.0, help="How long to listen to the broker.")
+@json_option
+@access_options
+def status(
+    inventory: Path | None,
+    groups: tuple[str, ...],
+    broker: str | None,
+    seconds: float,
+    as_json: bool,
+    **words: Any,
+) -> None:
+    """Say how every device is; exit status 1 if one is not well."""
+    from edgefer.messages import to_json
+    from edgefer_device.deploy import fleet, fleet_status
+    from edgefer_device.deploy.inventory import read_inventory
+
+    if (inventory is None) == (broker is None):
+        raise click.UsageError("name the devices' --inventory, or the --broker that knows them")
+    if broker is not None:
+        found = fleet_status.over_mqtt(broker, seconds)
+    else:
+        assert inventory is not None
+        hosts = tuple(read_inventory(inventory).named(groups))
+        found = fleet_status.over_ssh(fleet.connections(hosts, access(words)))
+    for line in map(to_json, found) if as_json else fleet_status.describe(found):
+        click.echo(line)
+    if not found:
+        click.echo("edgefer: no device is known there", err=True)
+    _end(bool(found) and all(one.ok for one in found))
 
 
 def _end(well: bool) -> None:

@@ -44,9 +44,13 @@ def _gone_back(remote: Remote, release: str | None, watch: float, say: Say) -> d
 def releases(host: str, connect: Connect) -> dict[str, Any]:
     """Return what a device tells of its releases; raise `DeployError`."""
     with connect() as remote:
-        _require(remote, host)
-        told = program.tell(remote, ["list"], "asking for its releases")
-    return program.outcome(told)
+        return asked(remote, host)
+
+
+def asked(remote: Remote, host: str) -> dict[str, Any]:
+    """Return the same over a connection that is there."""
+    _require(remote, host)
+    return program.outcome(program.tell(remote, ["list"], "asking for its releases"))
 
 
 def _require(remote: Remote, host: str) -> None:

@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import msgspec
 
 from edgefer.errors import SettingsError
-from edgefer.settings import parse, read_toml
+from edgefer.settings import parse, read_toml, refuse_unknown_keys
 from edgefer_device.deploy.hosts import parse_host
 from edgefer_device.deploy.order import laid_over
 from edgefer_device.deploy.targets import TARGETS
@@ -87,7 +87,13 @@ def over(below: Entry, above: Entry) -> Entry:
 
 def read_inventory(path: Path) -> Inventory:
     """Read a fleet's file; raise `SettingsError`, or `UnknownKey` with the nearest name."""
-    inventory = parse(read_toml(path), Inventory, str(path))
+    table = read_toml(path)
+    for kind, part in ((Group, "groups"), (Entry, "hosts")):
+        held = table.get(part)
+        for name, words in held.items() if isinstance(held, dict) else ():
+            if isinstance(words, dict):
+                refuse_unknown_keys(words, kind, str(path), f"{part}.{name}.")
+    inventory = parse(table, Inventory, str(path))
     for problem in _problems(inventory):
         raise SettingsError(f"{path}: {problem}")
     return inventory

@@ -119,7 +119,7 @@ def do_wait(layout: Layout, words: argparse.Namespace) -> dict[str, Any]:
             raise Refused(
                 f"the switch ended without a word, and was undone; see: journalctl -u {UNIT}"
             )
-        time.sleep(0.3)
+        time.sleep(1)
 
 
 def do_recover(layout: Layout, words: argparse.Namespace) -> None:
