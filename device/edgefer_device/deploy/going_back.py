@@ -33,7 +33,6 @@ def roll_back(host: str, connect: Connect, release: str | None, watch: float, sa
 
 def _gone_back(remote: Remote, release: str | None, watch: float, say: Say) -> dict[str, Any]:
     token = uuid.uuid4().hex
-    # What was configured when it ran is not known here: its door and camera are looked for.
     checks = json.dumps({"watch": watch})
     program.tell(
         remote, ["start", token, "--back", release or "-", "--checks", checks], "going back"

@@ -46,7 +46,6 @@ if [ ! -f "$base/base.json" ]; then
     rm -rf "$base"
     /usr/bin/python3 -m venv --without-pip $site "$base"
     eval "pip $base $requirements"
-    eval "pip $base --no-deps $assets"
     finish "$base" base.json "$manifest"
 fi
 echo "installing edgefer"
@@ -54,6 +53,8 @@ rm -rf "$release"
 /usr/bin/python3 -m venv --without-pip $site "$release"
 echo "$base/$packages" >"$release/$packages/base.pth"
 eval "pip $release --no-deps $own"
+# Data, never imported: not compiled either.
+eval "pip $release --no-deps --no-compile $assets"
 mv "$home/incoming.zip" "$release/$model"
 finish "$release" release.json "$manifest"
 """

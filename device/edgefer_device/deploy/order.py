@@ -63,13 +63,13 @@ class Order:
 
     def base(self, python: Python, pins: Pins) -> str:
         """Return the name of what its release stands on: equal parts, equal name."""
-        parts = (str(pins), python.name, self.target.system_site, self.target.extra, self.assets)
+        parts = (str(pins), python.name, self.target.system_site, self.target.extra)
         return f"{python.name}-{_short(repr((*parts, requirements(self.wheel))))}"
 
     def release(self, python: Python, pins: Pins) -> str:
         """Return the name of the release that this is on a device."""
         own = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
-        parts = (own, self.model.sha256, self.base(python, pins), self.target.name)
+        parts = (own, self.model.sha256, self.base(python, pins), self.target.name, self.assets)
         return f"{__version__}-{_short(repr(parts))}"
 
 

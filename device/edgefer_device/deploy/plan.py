@@ -91,7 +91,8 @@ def plan(remote: Remote, order: Order, machine: Machine, host: str) -> Plan:
     files = staging.wanted(firmware, target, kiosk, broker, there)
     guard = files.pop(GUARD)
     merged = _merged(order, there, (firmware / "common" / "edgefer.toml").read_text(), host)
-    files[SETTINGS] = Placed(merged.text.encode(), 0o644)
+    mode = there[SETTINGS].mode if SETTINGS in there else 0o644
+    files[SETTINGS] = Placed(merged.text.encode(), mode)
     files[DEPLOYED] = Placed(deployed(order.wanted).encode(), 0o644)
     secret = zip(secrets, order.secrets.values(), strict=True)
     files |= {path: Placed(content, 0o600) for path, content in secret}

@@ -33,7 +33,8 @@ TARGETS = {
         Target(
             "rpi-coral",
             formats=("int8", "edgetpu"),
-            packages=("python3-picamera2", "libedgetpu1-std"),
+            # libedgetpu is in no archive of Debian's: the doctor says where it comes from.
+            packages=("python3-picamera2",),
             system_site=True,
         ),
         Target(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 import click
+from typing_extensions import Self
 
 from edgefer_device.deploy.connection import Say
 from edgefer_device.deploy.order import Result
@@ -33,9 +34,7 @@ class Log:
         self._lock = threading.Lock()
         self._file: TextIO | None = None
 
-    def __enter__(self) -> Log:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a")
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -45,7 +44,9 @@ class Log:
     def say(self, host: str, line: str) -> None:
         """Keep and show one line."""
         with self._lock:
-            assert self._file is not None
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("a")
             self._file.write(f"{time.strftime('%H:%M:%S')} {host}: {line}\n")
             self._file.flush()
             click.echo(f"{host}: {line}", err=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from . import durable, hold, releases, undo
-from .health import Checks
 from .layout import Layout, Refused
 from .services import Systemd
 from .switching import Change, Switch
@@ -70,7 +69,7 @@ def do_start(layout: Layout, words: argparse.Namespace) -> None:
         raise Refused("another switch is under way here; wait for it")
     layout.progress.unlink(missing_ok=True)
     program = ["/usr/bin/python3", "-I", sys.argv[0]]
-    checks = _checks(layout, words)
+    checks = _change(layout, words).checks
     limit = 2 * checks.deadline + checks.watch + SPARE
     command = ["systemd-run", f"--unit={UNIT}", "--collect", "--quiet"]
     command += [f"--property=RuntimeMaxSec={limit:g}"]
@@ -87,12 +86,7 @@ def do_switch(layout: Layout, words: argparse.Namespace) -> dict[str, Any]:
     """Make what is staged, or go back."""
     switch = Switch(layout, Systemd())
     try:
-        if words.back:
-            name = releases.previous(layout) if words.back == "-" else words.back
-            change = releases.going_back(layout, name, Checks.read(words.checks))
-        else:
-            change = Change.read(layout.staged)
-        return switch.make(change, words.token)
+        return switch.make(_change(layout, words), words.token)
     except Refused as exc:
         outcome = {"token": words.token, "result": "refused", "reason": str(exc)}
         durable.write_json(layout.outcome, outcome)
@@ -137,8 +131,13 @@ def do_prune(layout: Layout, _: argparse.Namespace) -> dict[str, Any]:
     return {"removed": releases.prune(layout)}
 
 
-def _checks(layout: Layout, words: argparse.Namespace) -> Checks:
-    return Checks.read(words.checks) if words.back else Change.read(layout.staged).checks
+def _change(layout: Layout, words: argparse.Namespace) -> Change:
+    """Return what is staged, or the way back that is asked for."""
+    if not words.back:
+        return Change.read(layout.staged)
+    name = releases.previous(layout) if words.back == "-" else words.back
+    checks = releases.checks_of(layout, name, words.checks)
+    return releases.going_back(layout, name, checks)
 
 
 def _is_switching() -> bool:

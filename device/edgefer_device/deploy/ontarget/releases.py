@@ -46,8 +46,15 @@ def going_back(layout: Layout, name: str, checks: Checks) -> Change:
         have = ", ".join(layout.finished()) or "none"
         raise Refused(f"there is no release {name} here; there is: {have}")
     kept = tuple(File.read(file) for file in table["files"]) if table else ()
-    units = tuple(table["units"]) if table else ("edgefer",)
-    return Change(name, kept, units, checks, folder, action="rollback")
+    # What its successor had started for the first time was not its own.
+    units = [unit for unit in table["units"] if unit not in table["enabled"]] if table else []
+    return Change(name, kept, tuple(units) or ("edgefer",), checks, folder, action="rollback")
+
+
+def checks_of(layout: Layout, name: str, given: dict[str, Any]) -> Checks:
+    """Return what was asked of a release when it was deployed, with what is `given` before it."""
+    asked = durable.read_json(layout.release(name) / "checks.json") or {}
+    return Checks.read({**asked, **given})
 
 
 def prune(layout: Layout) -> list[str]:

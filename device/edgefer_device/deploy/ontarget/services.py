@@ -14,7 +14,7 @@ CONSEQUENCES = (
     ("/etc/udev/rules.d/", ("udevadm", "control", "--reload")),
     ("/etc/udev/rules.d/", ("udevadm", "trigger", "--subsystem-match=video4linux")),
     ("/etc/sysusers.d/", ("systemd-sysusers", "edgefer-kiosk.conf")),
-    ("/etc/mosquitto/", ("systemctl", "restart", "mosquitto")),
+    ("/etc/mosquitto/", ("systemctl", "restart", "--no-block", "mosquitto")),
 )
 """By where a file lies: what has to be done after it changed."""
 

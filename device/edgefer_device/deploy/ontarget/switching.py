@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,8 @@ class Switch:
             services.restart(unit)
         trouble = self._watched(change)
         if trouble is None:
+            checks = layout.release(change.release) / "checks.json"
+            durable.write_json(checks, asdict(change.checks))
             undo.commit(layout, log)
             return {"result": "committed", "reason": None}
         self._say(f"undoing it: {trouble}")

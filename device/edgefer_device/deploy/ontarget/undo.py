@@ -82,9 +82,9 @@ def commit(layout: Layout, undo: Undo) -> None:
 
 def restore(layout: Layout, undo: Undo, services: Services, running: bool) -> None:
     """Bring everything back; `running` is False at boot, when no service has started yet."""
+    for unit in undo.enabled:
+        services.disable(unit)
     if undo.before is None:
-        for unit in undo.enabled:
-            services.disable(unit)
         durable.remove(layout.current)
     else:
         durable.point(layout.current, f"releases/{undo.before}")
@@ -93,5 +93,6 @@ def restore(layout: Layout, undo: Undo, services: Services, running: bool) -> No
     services.changed(file.path for file in changed)
     if undo.before is not None and running:
         for unit in undo.units:
-            services.restart(unit)
+            if unit not in undo.enabled:
+                services.restart(unit)
     durable.remove(layout.undo / RECORD)
