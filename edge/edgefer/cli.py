@@ -30,7 +30,7 @@ VERBS = {
     "edgefer_convert.commands": ("convert", "edgetpu", "explain", "formats", "parity"),
     "edgefer_device.life.running": ("pause", "reload", "restart", "resume", "status"),
     "edgefer_device.bench.commands": ("bench",),
-    "edgefer_device.deploy.commands": ("deploy",),
+    "edgefer_device.deploy.commands": ("deploy", "fleet", "releases", "rollback"),
     "edgefer_device.commands": (
         "cameras",
         "doctor",
@@ -52,6 +52,7 @@ EXTRAS = {
         "matplotlib",
     },
     "device": {"aiohttp", "aiomqtt", "ai_edge_litert", "cryptography"},
+    "deploy": {"gevent", "packaging", "paramiko", "pyinfra", "tomlkit"},
 }
 """The packages that each extra brings."""
 

@@ -21,6 +21,10 @@ expected, what to do. What a caller can act on stands in attributes.
     │   ├── CameraNotFound (FileNotFoundError)  nothing there to open
     │   └── CameraLost     (OSError)            was open, gives no more frames
     ├── DetectorError      (RuntimeError)
+    ├── DeployError        (RuntimeError)       a deployment that did not come about
+    │   ├── HostUnreachable (ConnectionError)   .host, no connection, or no longer
+    │   ├── HostRefused    (RuntimeError)       a host that cannot be deployed to as it is
+    │   └── CommandFailed  (RuntimeError)       .status, a step on a host
     └── SinkError          (ConnectionError)    a broker or an address that refuses
 """
 
@@ -126,6 +130,30 @@ class CameraLost(CameraError):
 
 class DetectorError(EdgeferError, RuntimeError):
     """A face detector that cannot be opened."""
+
+
+class DeployError(EdgeferError, RuntimeError):
+    """A deployment that did not come about, on one host or several."""
+
+
+class HostUnreachable(DeployError, ConnectionError):
+    """A host that cannot be connected to, or no longer."""
+
+    def __init__(self, message: str, host: str) -> None:
+        super().__init__(message)
+        self.host = host
+
+
+class HostRefused(DeployError):
+    """A host that cannot be deployed to as it is."""
+
+
+class CommandFailed(DeployError):
+    """A step that failed on a host; `status` is its exit status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class SinkError(EdgeferError, ConnectionError):

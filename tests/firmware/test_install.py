@@ -56,6 +56,7 @@ def test_without_options_there_is_the_daemon_alone(root: Path) -> None:
     assert install(root, "debian").returncode == 0
     assert set(files(root)) == {
         "/boot/firmware/config.txt",
+        "/etc/systemd/system/edgefer-release.service",
         "/etc/systemd/system/edgefer.service",
         "/etc/udev/rules.d/70-edgefer.rules",
         "/etc/edgefer/edgefer.toml",
@@ -86,6 +87,17 @@ def test_a_broker_of_ones_own_has_a_password_that_only_root_reads(root: Path) ->
     assert mqtt.password_file == "/run/credentials/edgefer.service/mqtt-password"
 
 
+def test_the_password_alone_is_made_where_there_is_none(root: Path) -> None:
+    executable("mosquitto_passwd")
+    for _ in range(2):
+        assert install(root, "--password", "debian").returncode == 0
+        made = files(root)
+    assert {name for name in made if name.startswith("/etc/")} == {
+        "/etc/edgefer/mqtt-password",
+        "/etc/mosquitto/edgefer.passwd",
+    }
+
+
 def test_boot_settings_are_named_once_at_the_end_and_for_every_board(root: Path) -> None:
     for _ in range(2):
         assert install(root, "rpi-coral").returncode == 0
@@ -103,8 +115,8 @@ def test_what_it_puts_there_is_what_systemd_reads(root: Path, tmp_path: Path) ->
     units = root / "etc" / "systemd" / "system"
     for unit in sorted(path for path in units.rglob("*") if path.is_file()):
         system.add(unit)
-    for name in ("edgefer.service", "edgefer-kiosk.service", "edgefer-power.service"):
-        done = system.verify(name)
+    for name in ("edgefer", "edgefer-release", "edgefer-kiosk", "edgefer-power"):
+        done = system.verify(f"{name}.service")
         assert (done.status, done.err) == (0, "")
 
 
@@ -113,7 +125,10 @@ def test_what_it_puts_there_is_what_systemd_reads(root: Path, tmp_path: Path) ->
     [
         (("pi",), "expected a target: rpi, rpi-coral, jetson or debian; got 'pi'"),
         ((), "got ''"),
-        (("--kisok", "rpi"), "unknown option --kisok; known: --root DIR, --kiosk, --broker"),
+        (
+            ("--kisok", "rpi"),
+            "unknown option --kisok; known: --root DIR, --kiosk, --broker, --password",
+        ),
         (("--root", "/nowhere", "rpi"), "/nowhere is no folder"),
         (("--root",), "--root needs a folder"),
     ],

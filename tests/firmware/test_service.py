@@ -37,7 +37,7 @@ def test_systemd_reads_it_without_a_word(system: System) -> None:
     [
         ("DynamicUser=yes", "DynamicUsers=yes", "'DynamicUsers'"),
         ("SystemCallFilter=@system-service", "SystemCallFilter=@no-such", "@no-such"),
-        ("/opt/edgefer/bin/edgefer run", "opt/edgefer run", "Neither a valid executable"),
+        ("/opt/edgefer/current/bin/edgefer run", "opt/edgefer run", "Neither a valid executable"),
         ("SetCredential=mqtt-key:\\n", "SetCredential=mqtt-key:", "Invalid syntax"),
     ],
 )

@@ -1,1 +1,1 @@
-"""Bringing a model to devices and phones."""
+"""From a laptop to a device over SSH, and safely back."""

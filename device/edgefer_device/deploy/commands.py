@@ -1,21 +1,187 @@
-"""The verb `deploy`."""
+"""The verbs that reach devices."""
 
 from __future__ import annotations
 
+import importlib
+import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from edgefer.options import FOLDER, model_option
+from edgefer.options import FOLDER, json_option
+
+if TYPE_CHECKING:
+    from edgefer_device.deploy.hosts import Access
+
+TARGETS = click.Choice(["rpi", "rpi-coral", "jetson", "debian", "web", "android", "ios"])
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+def access_options(verb: Verb) -> Verb:
+    """Add what opens the door of a host."""
+    for option in reversed(
+        (
+            click.option("--key", type=FOLDER, help="Private key; else the agent, ~/.ssh/config."),
+            click.option("--ask-password", is_flag=True, help="Ask for the SSH password."),
+            click.option("--ask-sudo-password", is_flag=True, help="Ask for sudo's password."),
+            click.option(
+                "--accept-new-host-key",
+                is_flag=True,
+                help="Believe a host seen for the first time.",
+            ),
+        )
+    ):
+        verb = option(verb)
+    return verb
+
+
+def access(words: dict[str, Any]) -> Access:
+    """Return what the access options say."""
+    from edgefer_device.deploy.hosts import Access
+
+    return Access.asked(
+        words["key"],
+        words["ask_password"],
+        words["ask_sudo_password"],
+        words["accept_new_host_key"],
+    )
+
+
+hosts_option = click.option(
+    "--host", "hosts", multiple=True, metavar="[USER@]HOST[:PORT]", help="May be repeated."
+)
 
 
 @click.command()
-@click.option("--target", type=click.Choice(["web", "android", "ios"]), required=True)
-@model_option
-@click.option("--out", type=FOLDER, help="Folder to write.")
-@click.option("--serve", is_flag=True, help="Serve the page on this machine for a look.")
-def deploy(target: str, model: str | None, out: Path | None, serve: bool) -> None:
-    """Bring the model to a phone: a page that reads on the phone itself, or files for an app."""
-    from edgefer_device.phone.deploying import deploy_phone
+@click.option("--target", type=TARGETS, help="What it is; an inventory tells it for its hosts.")
+@hosts_option
+@click.option("--inventory", type=FOLDER, help="TOML file of hosts and groups; docs/deploy.md.")
+@click.option("--group", "groups", multiple=True, help="Only this group of the inventory.")
+@click.option("--wave", type=click.IntRange(min=1), help="So many hosts at a time.")
+@click.option("--pause", type=click.FloatRange(min=0), help="Seconds between two waves.")
+@click.option("--model", default="small", help="Bundle: a path, or a shipped one's name.")
+@click.option("--settings", type=FOLDER, help="TOML file: keys of edgefer.toml to set there.")
+@click.option("--secret", "secrets", multiple=True, metavar="NAME=FILE", help="mqtt-password=FILE")
+@click.option("--kiosk", is_flag=True, help="Show the page on the device's own screen.")
+@click.option("--broker", is_flag=True, help="Mosquitto on the device, with a password.")
+@click.option("--offline", is_flag=True, help="The device fetches nothing: all comes from here.")
+@click.option("--wheel", type=FOLDER, help="Edgefer's wheel; of a checkout it is built.")
+@click.option("--wheels", "house", type=FOLDER, help="Where wheels are kept on this machine.")
+@click.option("--no-camera", is_flag=True, help="The device has no camera yet.")
+@click.option("--deadline", default=60.0, help="Seconds after which a release must be well.")
+@click.option("--watch", default=90.0, help="Seconds for which it must stay so.")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@click.option("--log", "log_file", type=FOLDER, help="Where to keep what was done.")
+@click.option("--out", type=FOLDER, help="web, android, ios: the folder to write.")
+@click.option("--serve", is_flag=True, help="web: serve it on this machine.")
+@access_options
+def deploy(**words: Any) -> None:
+    """Bring the daemon to devices over SSH, or make a page or a project for phones.
 
-    deploy_phone(target, model, out, serve)
+    What does not work there is undone by the device itself.
+    """
+    from edgefer_device.deploy.targets import PHONES
+
+    if words["target"] in PHONES:
+        phone = importlib.import_module("edgefer_device.phone.deploying")
+        phone.deploy_phone(words["target"], words["model"], words["out"], words["serve"])
+        return
+    if bool(words["hosts"]) == bool(words["inventory"]):
+        raise click.UsageError("name devices by --host, or an inventory by --inventory")
+    if words["hosts"] and not words["target"]:
+        raise click.UsageError("say what they are: --target rpi, rpi-coral, jetson or debian")
+    from edgefer_device.deploy import fleet, watching
+
+    with watching.Log(words["log_file"]) as log:
+        results = fleet.deploy(fleet.Wishes.of(words, access(words)), log)
+        watching.show(results, log)
+    _end(all(result.ok for result in results))
+
+
+@click.command()
+@hosts_option
+@click.option("--to", "release", help="Its id; without, the one before.")
+@click.option("--watch", default=15.0, help="Seconds for which it must stay well.")
+@access_options
+def rollback(hosts: tuple[str, ...], release: str | None, watch: float, **words: Any) -> None:
+    """Go back to an earlier release, with the settings and units that it ran with."""
+    from edgefer_device.deploy import fleet, watching
+    from edgefer_device.deploy.going_back import roll_back
+
+    with watching.Log(None) as log:
+        door = access(words)
+        results = fleet.on_each(
+            hosts,
+            door,
+            log,
+            lambda name, connect, say: roll_back(name, connect, release, watch, say),
+        )
+        watching.show(results, log)
+    _end(all(result.ok for result in results))
+
+
+@click.command()
+@hosts_option
+@json_option
+@access_options
+def releases(hosts: tuple[str, ...], as_json: bool, **words: Any) -> None:
+    """List the releases of devices, and how the last deployment ended."""
+    from edgefer_device.deploy import fleet, going_back
+
+    door = access(words)
+    for name, connect in fleet.connections(hosts, door):
+        told = going_back.releases(name, connect)
+        shown = (
+            json.dumps({"host": name, **told})
+            if as_json
+            else "\n".join(going_back.describe(name, told))
+        )
+        click.echo(shown)
+
+
+@click.group()
+def fleet() -> None:
+    """Look after many devices at once; `edgefer deploy --inventory` deploys to them."""
+
+
+@fleet.command()
+@click.option("--inventory", type=FOLDER, help="Ask the hosts of this TOML file over SSH.")
+@click.option("--group", "groups", multiple=True, help="Only this group of them.")
+@click.option("--broker", metavar="mqtt://HOST[/TOPIC]", help="Ask a broker of what it keeps.")
+@click.option("--seconds", default=2.0, help="How long to listen to the broker.")
+@json_option
+@access_options
+def status(
+    inventory: Path | None,
+    groups: tuple[str, ...],
+    broker: str | None,
+    seconds: float,
+    as_json: bool,
+    **words: Any,
+) -> None:
+    """Say how every device is; exit status 1 if one is not well."""
+    from edgefer.messages import to_json
+    from edgefer_device.deploy import fleet, fleet_status
+    from edgefer_device.deploy.inventory import read_inventory
+
+    if (inventory is None) == (broker is None):
+        raise click.UsageError("name the devices' --inventory, or the --broker that knows them")
+    if broker is not None:
+        found = fleet_status.over_mqtt(broker, seconds)
+    else:
+        assert inventory is not None
+        hosts = tuple(read_inventory(inventory).named(groups))
+        found = fleet_status.over_ssh(fleet.connections(hosts, access(words)))
+    for line in map(to_json, found) if as_json else fleet_status.describe(found):
+        click.echo(line)
+    if not found:
+        click.echo("edgefer: no device is known there", err=True)
+    _end(bool(found) and all(one.ok for one in found))
+
+
+def _end(well: bool) -> None:
+    if not well:
+        sys.exit(1)

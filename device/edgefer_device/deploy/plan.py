@@ -1,0 +1,139 @@
+"""What one host lacks of an order, in words and as files: the whole of a dry run."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from edgefer_device.config import Config
+from edgefer_device.deploy import carried, staging
+from edgefer_device.deploy.connection import Remote
+from edgefer_device.deploy.merge import Merged, checked, deployed, merge
+from edgefer_device.deploy.order import HOME, Order
+from edgefer_device.deploy.preflight import Machine
+from edgefer_device.deploy.staging import DEPLOYED, GUARD, SETTINGS, Files, Placed
+from edgefer_device.deploy.wheels import Pins, Python
+from edgefer_device.life.pausing import is_eye
+from edgefer_device.life.state import SYSTEM
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One host's way to what was ordered."""
+
+    release: str
+    base: str
+    """What it stands on."""
+    python: Python
+    pins: Pins
+    made: bool
+    """Whether the release is there, and whole."""
+    running: str | None
+    there: Files
+    """The files that the device has of those below."""
+    files: Files
+    """What it is to have, all that may change with a release."""
+    guard: Placed
+    """The unit that undoes a switch at boot."""
+    merged: Merged
+    config: Config
+    missing: tuple[str, ...]
+    """Packages of Debian's."""
+
+    @property
+    def differing(self) -> list[str]:
+        """The paths whose files are not so yet."""
+        return [path for path, file in self.files.items() if self.there.get(path) != file]
+
+    @property
+    def changes(self) -> list[str]:
+        """Everything that would be different afterwards, in words."""
+        return list(self._changes())
+
+    def _changes(self) -> Iterator[str]:
+        for package in self.missing:
+            yield f"install {package}"
+        if not self.made:
+            yield f"make release {self.release} for Python {self.python.dotted}"
+        if self.there.get(GUARD) != self.guard:
+            yield f"write {GUARD}"
+        for path in self.differing:
+            if path != SETTINGS:
+                yield f"{'change' if path in self.there else 'write'} {path}"
+        for line in self.merged.changed:
+            yield f"set {line} in {SETTINGS}"
+        if self.running != self.release:
+            yield f"switch from {self.running or 'nothing'} to {self.release}"
+
+    @property
+    def kept(self) -> list[str]:
+        """What somebody set on the device, against the deployment, in words."""
+        return [
+            f"{SETTINGS} keeps {line}, which was set on the device" for line in self.merged.kept
+        ]
+
+
+def plan(remote: Remote, order: Order, machine: Machine, host: str) -> Plan:
+    """Compare a host with an order; raise `DeployError` or `SettingsError` for what cannot be."""
+    firmware = carried.firmware_config()
+    python = machine.python(order.target.system_site)
+    pins = Pins(carried.pins(), python)
+    release = order.release(python, pins)
+    target, kiosk, broker = order.target.name, order.kiosk, order.broker
+    paths = staging.wanted_paths(firmware, target, kiosk, broker)
+    secrets = [posixpath.join("/etc/edgefer", name) for name in order.secrets]
+    mark = f"{HOME}/releases/{release}/release.json"
+    there = staging.read(remote, [*paths, *secrets, mark])
+    files = staging.wanted(firmware, target, kiosk, broker, there)
+    guard = files.pop(GUARD)
+    merged = _merged(order, there, (firmware / "common" / "edgefer.toml").read_text(), host)
+    mode = there[SETTINGS].mode if SETTINGS in there else 0o644
+    files[SETTINGS] = Placed(merged.text.encode(), mode)
+    files[DEPLOYED] = Placed(deployed(order.wanted).encode(), 0o644)
+    secret = zip(secrets, order.secrets.values(), strict=True)
+    files |= {path: Placed(content, 0o600) for path, content in secret}
+    made = mark in there and _is_whole(there[mark].content)
+    config = checked(merged.text, host)
+    return Plan(
+        release, order.base(python, pins), python, pins, made, machine.running,
+        there, files, guard, merged, config, machine.missing,
+    )  # fmt: skip
+
+
+def change(plan: Plan, order: Order) -> dict[str, Any]:
+    """Return change.json, which the device's own program reads."""
+    units = ["edgefer-power"] if order.target.name == "jetson" else []
+    units += ["edgefer", *(["edgefer-kiosk"] if order.kiosk else [])]
+    return {
+        "release": plan.release,
+        "files": [
+            {"path": path, "mode": file.mode, "sha256": file.sha256}
+            for path, file in sorted(plan.files.items())
+        ],
+        "units": units,
+        "checks": {
+            "deadline": order.deadline,
+            "watch": order.watch,
+            "state": plan.config.state or str(SYSTEM),
+            "door": is_eye(plan.config.camera),
+            "camera": order.camera,
+        },
+    }
+
+
+def _merged(order: Order, there: Files, shipped: str, host: str) -> Merged:
+    own = there[SETTINGS].content.decode() if SETTINGS in there else shipped
+    before = there[DEPLOYED].content.decode() if DEPLOYED in there else ""
+    return merge(own, before, shipped, order.wanted, host)
+
+
+def _is_whole(content: bytes) -> bool:
+    try:
+        msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        return False
+    return True

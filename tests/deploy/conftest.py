@@ -1,0 +1,86 @@
+"""One device for all tests here: Debian with systemd, behind a real SSH server, and a laptop."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from edgefer_device.deploy import carried
+from firmware_files import Done
+from rig.container import Device, booted
+from rig.root import Root
+
+CACHE = Path(__file__).parents[2] / ".cache" / "deploy"
+GOOD = 'camera = "demo:"\nsinks = ["mirror:"]\n'
+"""Settings that work where there is no camera and no broker."""
+
+
+@dataclass(frozen=True)
+class Laptop:
+    """Where `edgefer deploy` is typed: a home of its own, with a key and known_hosts."""
+
+    home: Path
+    device: Device
+    wheel: Path
+
+    @property
+    def address(self) -> str:
+        return f"pi@127.0.0.1:{self.device.port}"
+
+    def edgefer(self, *words: object, **variables: str) -> Done:
+        """Run a verb as a person would."""
+        command = [sys.executable, "-m", "edgefer.cli", *map(str, words)]
+        environment = {**os.environ, "HOME": str(self.home), **variables}
+        done = subprocess.run(
+            command, env=environment, check=False, capture_output=True, text=True, timeout=800
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def deploy(self, *words: object, settings: str = GOOD, **variables: str) -> Done:
+        """Deploy to the device, from wheels of this machine, with a short time of watching."""
+        file = self.home / "settings.toml"
+        file.write_text(settings)
+        given = [] if "--host" in words else ["--host", self.address]
+        wheel = [] if "--wheel" in words else ["--wheel", self.wheel]
+        options = ["--target", "debian", "--offline", "--settings", file, "--wheels", CACHE]
+        return self.edgefer(
+            *("deploy", *options, "--watch", 4, "--deadline", 40, *given, *wheel, *words),
+            **variables,
+        )
+
+    def running(self) -> str:
+        """The release that the device runs."""
+        return Path(self.device.check("readlink /opt/edgefer/current").strip()).name
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Edgefer's own wheel, built once."""
+    return carried.own_wheel(None, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def laptop(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[Laptop]:
+    """A laptop beside a fresh device."""
+    home = tmp_path_factory.mktemp("home")
+    with booted(Root().built()) as device:
+        ssh = home / ".ssh"
+        ssh.mkdir()
+        (ssh / "known_hosts").write_text(device.known_hosts.read_text())
+        (ssh / "id_ed25519").write_text(device.key.read_text())
+        (ssh / "id_ed25519").chmod(0o600)
+        yield Laptop(home, device, wheel)
+
+
+@pytest.fixture(scope="session")
+def deployed(laptop: Laptop) -> Laptop:
+    """The same, once a first deployment has worked."""
+    done = laptop.deploy()
+    assert done.status == 0, done.out + done.err
+    return laptop

@@ -1,0 +1,209 @@
+"""From a fresh Debian to a mirror that reads moods, on to what does not work there, and back."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from deploy.conftest import GOOD, Laptop
+from deploy.wheels import altered
+from edgefer.bundle import describe, open_bundle, write_bundle
+
+STATUS = "STATE_DIRECTORY=/var/lib/edgefer /opt/edgefer/current/bin/edgefer status --json"
+
+
+def status(laptop: Laptop) -> dict[str, object]:
+    """What the daemon says of itself."""
+    told: dict[str, object] = json.loads(laptop.device.check(STATUS))
+    return told
+
+
+def test_a_dry_run_names_every_change_and_makes_none(laptop: Laptop) -> None:
+    before = laptop.device.check("find / -xdev -newer /proc/1 -path '*edgefer*' | sort")
+    done = laptop.deploy("--dry-run")
+    assert done.status == 0, done.err
+    for change in (
+        "would make release ",
+        "would write /etc/systemd/system/edgefer.service",
+        "would write /etc/systemd/system/edgefer-release.service",
+        'would set camera = "demo:" in /etc/edgefer/edgefer.toml',
+    ):
+        assert change in done.out
+    assert laptop.device.check("find / -xdev -newer /proc/1 -path '*edgefer*' | sort") == before
+
+
+def test_the_first_deployment_ends_with_a_mood(deployed: Laptop) -> None:
+    device = deployed.device
+    device.wait(
+        'curl -sf http://127.0.0.1:8137/ || python3 -c "import urllib.request as u; '
+        "u.urlopen('http://127.0.0.1:8137/')\""
+    )
+    told = status(deployed)
+    assert told["ok"]
+    assert told["camera"] == "demo:"
+    assert device.property("edgefer", "NRestarts") == "0"
+    assert "/opt/edgefer/current/bin/edgefer" in device.property("edgefer", "ExecStart")
+    # What was installed by a hand that knows nothing of the service is not writable by it.
+    assert device.check("stat -c %U /opt/edgefer/current/bin/edgefer").strip() == "root"
+    licence = "find /opt/edgefer/current/ -path '*face_detection*LICENSE*'"
+    assert device.check(licence).strip()
+
+
+def test_again_changes_nothing(deployed: Laptop) -> None:
+    look = "cat /opt/edgefer/history.jsonl; stat -c '%n %Y' /opt/edgefer/* /etc/edgefer/*"
+    before, pid = deployed.device.check(look), status(deployed)["pid"]
+    done = deployed.deploy()
+    assert done.status == 0, done.err
+    assert "unchanged" in done.out
+    assert deployed.device.check(look) == before
+    assert status(deployed)["pid"] == pid
+
+
+def broken_wheel(laptop: Laptop, folder: Path) -> tuple[object, ...]:
+    """One that cannot even be imported."""
+    file = "edgefer/cli.py"
+    return ("--wheel", altered(laptop.wheel, folder, file, "import click\n", "import clack\n"))
+
+
+def broken_model(laptop: Laptop, folder: Path) -> tuple[object, ...]:
+    """One whose hashes are right, and whose bytes are no model."""
+    bundle = open_bundle("small")
+    torn = bundle.contents["int8"][:9000]
+    files = dict(bundle.manifest.files)
+    files["int8"] = describe(files["int8"].path, torn, files["int8"].target)
+    manifest = msgspec.structs.replace(bundle.manifest, files=files)
+    write_bundle(folder / "torn", manifest, {**bundle.contents, "int8": torn})
+    return ("--model", folder / "torn")
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (broken_wheel, "the release does not start: ModuleNotFoundError: No module named 'clack'"),
+        (broken_model, "model: .*not a TFLite model"),
+    ],
+)
+def test_what_cannot_work_is_never_switched_to(
+    deployed: Laptop,
+    tmp_path: Path,
+    broken: object,
+    reason: str,
+) -> None:
+    assert callable(broken)
+    runs, pid = deployed.running(), status(deployed)["pid"]
+    done = deployed.deploy(*broken(deployed, tmp_path))
+    assert done.status == 1
+    assert re.search(f"failed +{reason}.*; {runs} runs as before", done.out), done.out
+    assert (deployed.running(), status(deployed)["pid"]) == (runs, pid)
+
+
+def test_settings_for_a_camera_that_is_not_there_are_undone(deployed: Laptop) -> None:
+    runs = deployed.running()
+    before = deployed.device.check("cat /etc/edgefer/*.toml")
+    done = deployed.deploy(settings=GOOD.replace("demo:", "v4l2:/dev/video7"))
+    assert done.status == 1
+    assert re.search(rf"failed +camera: .*{runs} runs as before", done.out), done.out
+    assert deployed.device.check("cat /etc/edgefer/*.toml") == before
+    assert status(deployed)["ok"]
+
+
+def test_a_broker_that_is_not_there_is_told_and_the_switch_undone(deployed: Laptop) -> None:
+    runs = deployed.running()
+    before = deployed.device.check("cat /etc/edgefer/*.toml")
+    away = 'camera = "demo:"\nsinks = ["mirror:", "mqtt://127.0.0.1:9/edgefer"]\n'
+    done = deployed.deploy("--deadline", 12, settings=away)
+    assert done.status == 1
+    assert re.search(rf"rolled back +mqtt.*not well within 12 s; {runs} runs", done.out), done.out
+    assert deployed.device.check("cat /etc/edgefer/*.toml") == before
+    assert status(deployed)["ok"]
+    last = json.loads(deployed.device.check("cat /opt/edgefer/outcome.json"))
+    assert last["undone_in"] < 30
+
+
+def test_a_daemon_that_dies_while_it_is_watched_is_undone(deployed: Laptop, tmp_path: Path) -> None:
+    runs = deployed.running()
+    dying = "import os, threading\nthreading.Timer(9, os._exit, [3]).start()\n\n\ndef run("
+    file = "edgefer_device/daemon.py"
+    wheel = altered(deployed.wheel, tmp_path, file, "\ndef run(", dying)
+    done = deployed.deploy("--wheel", wheel, "--watch", 20)
+    assert done.status == 1
+    ended = rf"rolled back +the service ended while it was watched: .*; {runs} runs"
+    assert re.search(ended, done.out), done.out
+    assert deployed.running() == runs
+    assert status(deployed)["ok"]
+    last = json.loads(deployed.device.check("cat /opt/edgefer/outcome.json"))
+    assert last["undone_in"] < 30
+
+
+def test_an_update_and_back_again(deployed: Laptop) -> None:
+    first = deployed.running()
+    done = deployed.deploy("--model", "small-ferplus")
+    assert done.status == 0, done.out + done.err
+    second = deployed.running()
+    assert second != first
+    back = deployed.edgefer("rollback", "--host", deployed.address, "--watch", 2)
+    assert back.status == 0, back.out + back.err
+    assert deployed.running() == first
+    told = deployed.edgefer("releases", "--host", deployed.address, "--json")
+    table = json.loads(told.out)
+    assert table["running"] == first
+    assert {first, second} <= {one["id"] for one in table["releases"]}
+    assert len(table["releases"]) <= 3
+    shown = deployed.edgefer("releases", "--host", deployed.address)
+    assert f"* {first}" in shown.out
+
+
+def test_what_somebody_set_on_the_device_stays(deployed: Laptop) -> None:
+    device = deployed.device
+    device.check("sed -i 's/^evening = .*/evening = \"21:00\"  # mine/' /etc/edgefer/edgefer.toml")
+    done = deployed.deploy(settings=GOOD + '[mirror]\nevening = "20:00"\nname = "Ada"\n')
+    assert done.status == 0, done.out + done.err
+    assert 'keeps mirror.evening = "21:00", which was set on the device' in done.err
+    text = device.check("cat /etc/edgefer/edgefer.toml")
+    assert 'evening = "21:00"  # mine' in text
+    assert re.search(r'^name = "Ada" ', text, re.MULTILINE)
+    # What is no longer asked for goes back to what edgefer ships with.
+    assert deployed.deploy().status == 0
+    assert re.search(r'^name = "" ', device.check("cat /etc/edgefer/edgefer.toml"), re.MULTILINE)
+
+
+def test_a_secret_is_for_the_service_alone(deployed: Laptop, tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("hush-hush")
+    done = deployed.deploy("--secret", f"mqtt-password={secret}")
+    assert done.status == 0, done.out + done.err
+    device = deployed.device
+    look = "stat -c '%a %U' /etc/edgefer/mqtt-password"
+    assert device.check(look).strip() == "600 root"
+    assert device.ssh("cat /etc/edgefer/mqtt-password", user="guest").status != 0
+    assert "hush-hush" not in done.out + done.err
+    logs = [path.read_text() for path in deployed.home.rglob("*.log")]
+    assert logs
+    assert not any("hush-hush" in text for text in logs)
+
+
+def test_a_switch_that_is_killed_is_undone_by_the_device(deployed: Laptop, tmp_path: Path) -> None:
+    runs = deployed.running()
+    file = "edgefer_device/daemon.py"
+    wheel = altered(deployed.wheel, tmp_path, file, "\ndef run(", "# another\n\n\ndef run(")
+    killed = threading.Event()
+
+    def kill() -> None:
+        deployed.device.wait("test -e /opt/edgefer/undo/undo.json", seconds=300)
+        deployed.device.check("systemctl kill --signal=KILL edgefer-switch")
+        killed.set()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    done = deployed.deploy("--wheel", wheel, "--watch", 60)
+    killer.join()
+    assert killed.is_set()
+    assert done.status == 1
+    assert "the switch ended without a word, and was undone" in done.out
+    assert deployed.running() == runs
+    deployed.device.wait("systemctl is-active edgefer")

@@ -1,0 +1,78 @@
+"""Settings of a device and of a deployment: both stay, as far as they can."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgefer.errors import SettingsError
+from edgefer_device.deploy.carried import firmware_config
+from edgefer_device.deploy.merge import checked, deployed, merge
+
+SHIPPED = (firmware_config() / "common" / "edgefer.toml").read_text()
+WANTED = {"camera": "demo:", "mirror": {"name": "Ada"}, "mqtt": {"user": "edgefer"}}
+
+
+def test_what_is_wanted_is_set_and_every_comment_stays() -> None:
+    merged = merge(SHIPPED, "", SHIPPED, WANTED, "host")
+    assert merged.kept == ()
+    assert merged.changed == ('camera = "demo:"', 'mirror.name = "Ada"', 'mqtt.user = "edgefer"')
+    config = checked(merged.text, "host")
+    assert (config.camera, config.mirror.name, config.mqtt.user) == ("demo:", "Ada", "edgefer")
+    comments = [line for line in SHIPPED.splitlines() if line.startswith("#")]
+    assert [line for line in comments if line not in merged.text] == []
+
+
+def test_again_there_is_nothing_to_do() -> None:
+    first = merge(SHIPPED, "", SHIPPED, WANTED, "host")
+    again = merge(first.text, deployed(WANTED), SHIPPED, WANTED, "host")
+    assert (again.text, again.changed, again.kept) == (first.text, (), ())
+
+
+def test_a_file_of_ones_own_has_only_what_is_wanted_added() -> None:
+    own = '# mine\ncamera = "v4l2:/dev/video2"\n\n[mood]\nthreshold = 0.5  # strict\n'
+    merged = merge(own, "", SHIPPED, {"model": "small-ferplus", "mood": {"dwell": 1.0}}, "host")
+    assert merged.changed == ('model = "small-ferplus"', "mood.dwell = 1.0")
+    config = checked(merged.text, "host")
+    assert (config.camera, config.model) == ("v4l2:/dev/video2", "small-ferplus")
+    assert (config.mood.threshold, config.mood.dwell) == (0.5, 1.0)
+    assert "threshold = 0.5  # strict" in merged.text
+
+
+def test_what_was_changed_on_the_device_stays_and_is_told() -> None:
+    first = merge(SHIPPED, "", SHIPPED, WANTED, "host").text
+    mine = first.replace('camera = "demo:"', 'camera = "v4l2:/dev/video3"')
+    merged = merge(mine, deployed(WANTED), SHIPPED, {**WANTED, "camera": "auto:"}, "host")
+    assert (merged.text, merged.changed) == (mine, ())
+    assert merged.kept == ('camera = "v4l2:/dev/video3"',)
+
+
+def test_what_is_asked_for_no_longer_goes_back_to_what_is_shipped() -> None:
+    first = merge(SHIPPED, "", SHIPPED, WANTED, "host").text
+    merged = merge(first, deployed(WANTED), SHIPPED, {}, "host")
+    assert merged.changed == (
+        'camera = "v4l2:/dev/video0"',
+        'mirror.name = ""',
+        "mqtt.user = as shipped",
+    )
+    assert checked(merged.text, "host").mqtt.user is None
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('camera = "x', "pi@mirror: /etc/edgefer/edgefer.toml: "),
+        ("[mood\n", "pi@mirror: /etc/edgefer/edgefer.toml: "),
+    ],
+)
+def test_a_broken_file_on_the_device_is_told_with_its_host(text: str, complaint: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        merge(text, "", SHIPPED, WANTED, "pi@mirror")
+    assert str(told.value).startswith(complaint)
+
+
+def test_settings_that_the_daemon_would_refuse_are_refused_here() -> None:
+    merged = merge(SHIPPED, "", SHIPPED, {"mood": {"treshold": 0.3}}, "pi@mirror")
+    with pytest.raises(SettingsError) as told:
+        checked(merged.text, "pi@mirror")
+    line = "pi@mirror: edgefer.toml: unknown key 'mood.treshold'; did you mean 'mood.threshold'?"
+    assert str(told.value) == line

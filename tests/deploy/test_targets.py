@@ -1,0 +1,126 @@
+"""What each kind of device is given: looked at in dry runs, since none of them is here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import CliRunner
+
+from deploy.conftest import GOOD, Laptop
+from edgefer.bundle import open_bundle
+from edgefer.cli import main
+from edgefer_device.deploy.model import model_for
+from edgefer_device.deploy.targets import TARGETS
+
+
+def planned(laptop: Laptop, target: str, *words: str) -> list[str]:
+    """The changes that a dry run names."""
+    settings = laptop.home / "settings.toml"
+    settings.write_text(GOOD)
+    done = laptop.edgefer(
+        *("deploy", "--target", target, "--host", laptop.address, "--settings", settings),
+        *("--wheel", laptop.wheel, "--dry-run", *words),
+    )
+    assert done.status == 0, done.out + done.err
+    lines = [line.partition("  would ")[2] for line in done.out.splitlines()]
+    return [line for line in lines if line and not line.startswith("change  ")]
+
+
+@pytest.mark.parametrize("target", ["rpi", "rpi-coral"])
+def test_a_raspberry_pi_gets_its_camera_its_screen_and_its_boot_settings(
+    laptop: Laptop, target: str
+) -> None:
+    laptop.device.check("mkdir -p /boot/firmware; echo arm_boost=1 >/boot/firmware/config.txt")
+    changes = planned(laptop, target, "--kiosk")
+    for wanted in (
+        *("install python3-picamera2", "install cage", "install xwayland", "install chromium"),
+        "change /boot/firmware/config.txt",
+        "write /boot/firmware/edgefer.txt",
+        "write /etc/systemd/system/edgefer-kiosk.service",
+    ):
+        assert wanted in changes
+    coral = "write /boot/firmware/edgefer-coral.txt" in changes
+    assert coral == (target == "rpi-coral")
+
+
+def test_a_jetson_gets_its_power_mode_and_its_gpu(laptop: Laptop) -> None:
+    changes = planned(laptop, "jetson")
+    assert "write /etc/systemd/system/edgefer-power.service" in changes
+    assert "write /etc/systemd/system/edgefer.service.d/jetson.conf" in changes
+
+
+def test_a_broker_gets_its_settings_and_the_daemon_its_login(laptop: Laptop) -> None:
+    changes = planned(laptop, "debian", "--broker")
+    assert "write /etc/mosquitto/conf.d/edgefer.conf" in changes
+    assert 'set mqtt.user = "edgefer" in /etc/edgefer/edgefer.toml' in changes
+
+
+def test_a_card_of_something_else_is_told(laptop: Laptop) -> None:
+    laptop.device.check("rm -rf /boot/firmware")
+    done = laptop.edgefer(
+        *("deploy", "--target", "rpi", "--host", laptop.address, "--wheel", laptop.wheel),
+        "--dry-run",
+    )
+    assert done.status == 1
+    assert "/boot/firmware/config.txt is missing: is this a Raspberry Pi's card?" in done.out
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_a_model_is_cut_to_what_a_target_runs(name: str, tmp_path: Path) -> None:
+    model = model_for(TARGETS[name], "small")
+    file = tmp_path / "model.zip"
+    file.write_bytes(model.content)
+    bundle = open_bundle(file)
+    assert set(bundle.manifest.files) == {*model.formats, "labels", "card"}
+    assert bundle.contents["int8"] == open_bundle("small").contents["int8"]
+    assert model_for(TARGETS[name], "small").sha256 == model.sha256
+    assert len(model.content) < 6e6
+
+
+def test_phones_are_somebody_elses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[object, ...]] = []
+    module = ModuleType("edgefer_device.phone.deploying")
+    module.deploy_phone = lambda *words: asked.append(words)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "edgefer_device.phone", ModuleType("edgefer_device.phone"))
+    monkeypatch.setitem(sys.modules, "edgefer_device.phone.deploying", module)
+    words = ["deploy", "--target", "web", "--out", str(tmp_path), "--serve"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    assert asked == [("web", "small", tmp_path, True)]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--target", "debian"), "name devices by --host, or an inventory"),
+        (("--host", "x"), "say what they are: --target"),
+        (("--target", "pie", "--host", "x"), "'pie' is not one of"),
+    ],
+)
+def test_wrong_usage(words: tuple[str, ...], complaint: str) -> None:
+    done = CliRunner().invoke(main, ["deploy", *words])
+    assert done.exit_code == 2
+    assert complaint in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--host", "a b"), "a b: no address of a host; expected [USER@]HOST[:PORT]"),
+        (("--host", "x", "--model", "none"), "none: no such model bundle; shipped models: "),
+        (("--host", "x", "--settings", "none.toml"), "none.toml: no such file"),
+        (("--host", "x", "--secret", "password"), "--secret password: expected mqtt-password="),
+        (("--host", "x", "--wheel", "none.whl"), "none.whl: no wheel of edgefer; expected "),
+    ],
+)
+def test_what_is_wrong_on_this_side_is_told_before_anything_is_connected(
+    words: tuple[str, ...], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = ("--log", str(tmp_path / "log"))
+    done = CliRunner().invoke(main, ["deploy", "--target", "debian", *log, *words])
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"edgefer: {line}")
+    assert done.stderr.count("\n") == 1

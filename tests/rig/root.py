@@ -1,0 +1,158 @@
+"""Root file systems of Debian, made by mmdebstrap and kept in `.cache/rig`.
+
+Each is a folder that nobody writes to: what runs on one lays a layer of its own over it.
+Three users can log in, with the key of whoever boots it: `pi` may do all with sudo, `ana` too
+but has to give her password, `guest` may not. All have the password `PASSWORD`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CACHE = Path(__file__).parents[2] / ".cache" / "rig"
+PASSWORD = "rig-password"
+PROCESSOR = {"QEMU_CPU": "cortex-a72"}
+"""A Raspberry Pi 4's, for programs in emulation: qemu's default one is five times slower."""
+
+KEYS = "/etc/ssh/rig_keys"
+"""Where the server looks for the keys of all users."""
+
+PACKAGES = (
+    *("systemd", "systemd-sysv", "dbus", "udev", "kmod", "iproute2", "sudo", "openssh-server"),
+    *("python3", "python3-venv", "ca-certificates", "rsync", "mosquitto", "mosquitto-clients"),
+)
+UNREAD = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*/changelog*")
+SETUP = rf"""
+set -eu
+for name in pi ana guest; do
+    chroot "$1" useradd --create-home --shell /bin/bash $name
+    echo "$name:{PASSWORD}" | chroot "$1" chpasswd
+done
+chroot "$1" usermod --append --groups sudo ana
+echo "pi ALL=(ALL) NOPASSWD: ALL" >"$1/etc/sudoers.d/pi"
+printf 'AuthorizedKeysFile {KEYS}\nUseDNS no\n' >"$1/etc/ssh/sshd_config.d/rig.conf"
+echo mirror >"$1/etc/hostname"
+echo "127.0.0.1 localhost mirror" >"$1/etc/hosts"
+# A device has its broker where somebody wants one.
+chroot "$1" systemctl disable --quiet mosquitto
+"""
+# Unpacked, not installed: its scripts would build an initrd in emulation, which takes minutes.
+KERNEL = r"""
+set -eu
+export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
+kernel=$(apt-cache depends linux-image-arm64 | awk '/Depends: linux-image-/ { print $2; exit }')
+work=$(mktemp -d)
+cd "$work"
+apt-get download -qq -o APT::Sandbox::User=root "$kernel" busybox-static
+for package in *.deb; do dpkg-deb -x "$package" new; done
+version=${kernel#linux-image-}
+mkdir -p "$1/usr/lib/modules"
+cp -a new/*/modules/"$version" new/usr/lib/modules/"$version" "$1/usr/lib/modules/" 2>/dev/null || true
+depmod --basedir "$1" "$version"
+install -m 644 "new/boot/vmlinuz-$version" "$1/boot/vmlinuz"
+install "$(find new -name busybox -type f)" "$1/boot/busybox"
+rm -r "$work"
+"""
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+EMULATOR = "qemu-aarch64"
+
+
+@dataclass(frozen=True)
+class Root:
+    """A root file system: what decides its content."""
+
+    architecture: str = "amd64"
+    suite: str = "trixie"
+    packages: tuple[str, ...] = PACKAGES
+
+    @property
+    def hooks(self) -> tuple[str, ...]:
+        """The shell scripts that complete it. One for Arm has a kernel, in `boot`, to boot by."""
+        return (SETUP, KERNEL) if self.architecture == "arm64" else (SETUP,)
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies once it is built."""
+        wanted = repr((self.suite, self.architecture, self.packages, UNREAD, self.hooks))
+        key = hashlib.sha256(wanted.encode()).hexdigest()[:12]
+        return CACHE / f"{self.suite}-{self.architecture}-{key}"
+
+    def built(self) -> Path:
+        """Return its folder, built where it is missing (a minute)."""
+        return kept(self.folder, self._build)
+
+    def _build(self, place: Path) -> None:
+        if self.architecture == "arm64":
+            emulate()
+        command = [
+            *(program("mmdebstrap"), "--mode=root", "--variant=minbase", "--format=directory"),
+            *(f"--architectures={self.architecture}", f"--include={','.join(self.packages)}"),
+            # Its files are worth nothing unless all of them are there.
+            *("--dpkgopt=force-unsafe-io", *(f"--customize-hook={hook}" for hook in self.hooks)),
+            *(f"--dpkgopt=path-exclude={pattern}" for pattern in UNREAD),
+            *(self.suite, str(place), mirror()),
+        ]
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=os.environ | PROCESSOR
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+
+
+def kept(place: Path, build: Callable[[Path], None]) -> Path:
+    """Return a folder of the cache; where it is missing, let it be built beside and renamed."""
+    if not place.exists():
+        with alone():
+            if not place.exists():
+                beside = place.with_name(f"{place.name}.part")
+                shutil.rmtree(beside, ignore_errors=True)
+                build(beside)
+                beside.rename(place)
+    return place
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other processes from building at the same time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def emulate() -> None:
+    """Let this machine run programs for Arm, where it was not set up to.
+
+    Debian's qemu-user-static leaves that to systemd, which not every machine runs.
+    """
+    program(f"{EMULATOR}-static")
+    if not (BINFMT / "register").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT], check=True)
+    if not (BINFMT / EMULATOR).exists():
+        rule = Path(f"/usr/lib/binfmt.d/{EMULATOR}.conf").read_text()
+        (BINFMT / "register").write_text(rule)
+
+
+def mirror() -> str:
+    """The mirror that this machine takes its own packages from."""
+    command = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0]
+
+
+def program(name: str) -> str:
+    """Return the path of a program of the rig; skip the test where it or root is missing."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if found is None:
+        pytest.skip(f"{name} is missing: `make debian-for-tests` installs it")
+    if os.geteuid() != 0:
+        pytest.skip("the rig mounts and boots: it needs root")
+    return found
