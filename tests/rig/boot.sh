@@ -4,7 +4,8 @@
 #
 #   unshare --mount --net --pid --kill-child --mount-proc boot.sh CGROUP WORK KEYS LAYERS
 #
-# WORK is an empty folder; LAYERS are read-only folders, the topmost first, with colons between.
+# WORK is an empty folder; LAYERS are read-only folders, the topmost first, with colons between,
+# or one disk (ext4, a file), which is written to.
 set -eu
 cgroup=$1 work=$2 keys=$3 layers=$4
 
@@ -15,13 +16,28 @@ mount --make-rprivate /
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tmpfs -o mode=755,size=3G rig "$work"
 mkdir "$work/upper" "$work/scratch" "$work/root"
-mount -t overlay -o "lowerdir=$layers,upperdir=$work/upper,workdir=$work/scratch" rig "$work/root"
+if [ -f "$layers" ]; then
+    mount -o loop "$layers" "$work/root"
+else
+    cd "$work"
+    mount -t overlay -o "lowerdir=$layers,upperdir=upper,workdir=scratch" rig root
+fi
 cp "$keys" "$work/root/etc/ssh/rig_keys"
 echo 'nameserver 10.0.2.3' >"$work/root/etc/resolv.conf"
 ip link set lo up
 
+# What nspawn notes about its containers stays here as well.
+mkdir -p /run/systemd/nspawn
+mount -t tmpfs -o mode=755 rig /run/systemd/nspawn
+
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 # The machine's own certificates: where its package index is behind a proxy, they vouch for it.
-exec systemd-nspawn --boot --directory="$work/root" --register=no --keep-unit --quiet \
-    --machine=mirror --resolv-conf=off --timezone=off --link-journal=no --console=pipe \
-    --bind-ro=/etc/ssl/certs
+# Status 133 asks for a restart (systemd-nspawn(1)): the device was told to reboot.
+status=133
+while [ "$status" -eq 133 ]; do
+    status=0
+    systemd-nspawn --boot --directory="$work/root" --register=no --keep-unit --quiet \
+        --machine=mirror --resolv-conf=off --timezone=off --link-journal=no --console=pipe \
+        --bind-ro=/etc/ssl/certs || status=$?
+done
+exit "$status"

@@ -16,10 +16,12 @@ a thread that lives as long. What needs a broker or files on the way in comes ov
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -27,90 +29,50 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware_files import Done, run
+from firmware_files import run
 from mosquitto import free_port
-from rig.root import program
+from rig.reach import PATIENCE, Reach, make_key
+from rig.root import ALONE, WITH_PARENT, program
 
 HERE = Path(__file__).parent
-PATIENCE = 120.0
-"""Seconds that a boot may take; two suffice where nothing else runs."""
-
+EXT4_SHUTDOWN, WITHOUT_LOG = 0x8004587D, 2
+"""EXT4_IOC_SHUTDOWN and EXT4_GOING_FLAGS_NOLOGFLUSH (linux/fs/ext4/ext4.h)."""
+HOST_KEY = "etc/ssh/ssh_host_ed25519_key.pub"
 NAME = "edgefer-rig-"
 """What the folders in /run and the control groups of devices are called, with their process."""
 
-WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
-ALONE = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
-
 
 @dataclass(frozen=True)
-class Device:
-    """A booted system with an SSH server."""
-
-    folder: Path
-    """Its key (`key`), `known_hosts`, and `console.log`, what it said while it booted."""
-
-    port: int
-    """Of SSH, on 127.0.0.1."""
+class Device(Reach):
+    """A booted system."""
 
     files: Path
     """Its root folder."""
 
-    @property
-    def key(self) -> Path:
-        """The private key that every user accepts."""
-        return self.folder / "key"
+    init: subprocess.Popen[bytes]
+    """All that runs on it hangs on this process."""
 
-    @property
-    def known_hosts(self) -> Path:
-        """Knows the device's key under its loopback address and port."""
-        return self.folder / "known_hosts"
-
-    @property
-    def options(self) -> list[str]:
-        """What ssh, scp and rsync's ssh need to get there without a question."""
-        wanted = {
-            "Port": self.port,
-            "IdentityFile": self.key,
-            "IdentitiesOnly": "yes",
-            "UserKnownHostsFile": self.known_hosts,
-            "GlobalKnownHostsFile": "/dev/null",
-            "StrictHostKeyChecking": "yes",
-            "BatchMode": "yes",
-            "ConnectTimeout": 30,
-            "LogLevel": "ERROR",
-        }
-        return ["-F", "none", *(f"-o{name}={value}" for name, value in wanted.items())]
-
-    def ssh(self, command: str, user: str = "root", seconds: float = 120) -> Done:
-        """Run a shell command there; nothing is raised for a status other than 0."""
-        return run("ssh", *self.options, f"{user}@127.0.0.1", command, seconds=seconds)
-
-    def check(self, command: str, user: str = "root", seconds: float = 120) -> str:
-        """Run a shell command that must succeed; return what it printed."""
-        done = self.ssh(command, user, seconds)
-        assert done.status == 0, f"{command}: {done.status}\n{done.out}{done.err}"
-        return done.out
-
-    def state(self, unit: str) -> str:
-        """What `systemctl is-active` says of a unit."""
-        return self.ssh(f"systemctl is-active {unit}").out.strip()
-
-    def property(self, unit: str, name: str) -> str:
-        """One of a unit's properties, as `systemctl show` has it."""
-        return self.check(f"systemctl show --value --property={name} {unit}").strip()
-
-    def wait(self, command: str, seconds: float = PATIENCE) -> float:
-        """Wait until a command succeeds there; return after how many seconds it did."""
-        begun = time.monotonic()
-        while self.ssh(command).status != 0:
-            assert time.monotonic() - begun < seconds, f"not in {seconds:.0f} s: {command}"
-            time.sleep(0.2)
-        return time.monotonic() - begun
+    def cut(self) -> None:
+        """Take its power away: of a device on a disk, nothing more is written from here on."""
+        if self.files.is_dir():
+            folder = os.open(self.files, os.O_RDONLY)
+            try:
+                # Of tests of file systems: it is shut down and its log is not written out.
+                fcntl.ioctl(folder, EXT4_SHUTDOWN, struct.pack("I", WITHOUT_LOG))
+            finally:
+                os.close(folder)
+        self.init.kill()
+        self.init.wait()
 
 
 @contextmanager
-def booted(root: Path, layers: Sequence[Path] = (), online: bool = False) -> Iterator[Device]:
-    """Boot a root file system with layers over it, the topmost first; end it on leaving."""
+def booted(
+    root: Path, layers: Sequence[Path] = (), online: bool = False, disk: Path | None = None
+) -> Iterator[Device]:
+    """Boot a root file system with layers over it, the topmost first; end it on leaving.
+
+    With `disk`, an image that image.py made of that root, the device writes to it instead.
+    """
     for name in ("systemd-nspawn", "slirp4netns", "ssh"):
         program(name)
     work = Path(f"/run/{NAME}{os.getpid()}-{free_port()}")
@@ -120,29 +82,32 @@ def booted(root: Path, layers: Sequence[Path] = (), online: bool = False) -> Ite
         (work / "system").mkdir()
         cgroup = stack.enter_context(own_cgroup(work.name))
         make_key(work / "key")
-        stacked = ":".join(map(str, [*layers, root]))
+        stacked = str(disk) if disk else ":".join(map(str, [*layers, root]))
+        if disk:
+            stack.callback(wait_until_free, disk)
         boot = ["sh", HERE / "boot.sh", cgroup, work / "system", work / "key.pub", stacked]
         log = stack.enter_context((work / "console.log").open("wb"))
-        init = stack.enter_context(tied([*ALONE, *boot], log.fileno()))
+        init = stack.enter_context(tied([*ALONE, "--net", *boot], log.fileno()))
         port = free_port()
         stack.enter_context(network(work, f"/proc/{child(init.pid)}/ns/net", port, online))
-        host_key = (root / "etc/ssh/ssh_host_ed25519_key.pub").read_text()
-        (work / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
         files = Path(f"/proc/{child(init.pid)}/root{work}/system/root")
-        device = Device(work, port, files)
+        device = Device(work, port, files, init)
+        device.know((root / HOST_KEY).read_text())
         wait_for_ssh(device, init)
         yield device
 
 
-def wait_for_ssh(device: Device, init: subprocess.Popen[bytes]) -> None:
-    """Return once a login succeeds and systemd has started everything."""
-    deadline = time.monotonic() + PATIENCE
+def wait_for_ssh(
+    device: Reach, process: subprocess.Popen[bytes], seconds: float = PATIENCE
+) -> float:
+    """Wait until systemd has started everything; return after how many seconds it had."""
+    begun = time.monotonic()
     # Status 0 is "running"; 1 also "degraded", which a container is where it lacks a device.
-    while device.ssh("systemctl is-system-running --wait").status not in (0, 1):
-        console = (device.folder / "console.log").read_text(errors="replace")
-        assert init.poll() is None, f"it ended while booting:\n{console[-3000:]}"
-        assert time.monotonic() < deadline, f"no SSH in {PATIENCE:.0f} s:\n{console[-3000:]}"
+    while device.ssh("systemctl is-system-running --wait", seconds=seconds).status not in (0, 1):
+        assert process.poll() is None, f"it ended while booting:\n{device.console}"
+        assert time.monotonic() - begun < seconds, f"no SSH in {seconds:.0f} s:\n{device.console}"
         time.sleep(0.2)
+    return time.monotonic() - begun
 
 
 @contextmanager
@@ -237,6 +202,14 @@ def remove(group: Path) -> None:
         time.sleep(0.02)
 
 
+def wait_until_free(disk: Path) -> None:
+    """Return once no loop device holds a disk: whoever mounted it twice would destroy it."""
+    deadline = time.monotonic() + 60
+    while run("losetup", "--associated", disk).out:
+        assert time.monotonic() < deadline, f"{disk} is still mounted"
+        time.sleep(0.05)
+
+
 def child(pid: int) -> int:
     """Return the first child of a process, waiting until there is one."""
     for _ in range(500):
@@ -245,9 +218,3 @@ def child(pid: int) -> int:
             return int(children[0])
         time.sleep(0.01)
     raise AssertionError(f"process {pid} started nothing")
-
-
-def make_key(place: Path) -> None:
-    """Write a key pair without a passphrase."""
-    done = run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "rig", "-f", place)
-    assert done.status == 0, done.err

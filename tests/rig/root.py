@@ -14,15 +14,15 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 CACHE = Path(__file__).parents[2] / ".cache" / "rig"
 PASSWORD = "rig-password"
-PROCESSOR = {"QEMU_CPU": "cortex-a72"}
-"""A Raspberry Pi 4's, for programs in emulation: qemu's default one is five times slower."""
+WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
+ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 KEYS = "/etc/ssh/rig_keys"
 """Where the server looks for the keys of all users."""
@@ -43,10 +43,24 @@ echo "pi ALL=(ALL) NOPASSWD: ALL" >"$1/etc/sudoers.d/pi"
 printf 'AuthorizedKeysFile {KEYS}\nUseDNS no\n' >"$1/etc/ssh/sshd_config.d/rig.conf"
 echo mirror >"$1/etc/hostname"
 echo "127.0.0.1 localhost mirror" >"$1/etc/hosts"
-# A device has its broker where somebody wants one.
-chroot "$1" systemctl disable --quiet mosquitto
 """
-# Unpacked, not installed: its scripts would build an initrd in emulation, which takes minutes.
+# What the packages' scripts made on this machine's processor (users, keys, links, units that are
+# enabled) is the same for another: it is taken over, where in emulation it would take an hour.
+ADOPT = r"""
+set -eu
+cd "$TWIN"
+work=$(mktemp -d)
+sed 's|^/||' var/lib/dpkg/info/*.list | sort -u >"$work/owned"
+find . -mindepth 1 ! -type d -printf '%P\n' | sort | comm -23 - "$work/owned" >"$work/made"
+find . -mindepth 1 -type d -printf '%P\n' >>"$work/made"
+grep -vE '^(usr/lib/x86_64|usr/lib64|etc/ld.so.cache|var/cache/ldconfig|dev/)' "$work/made" \
+    | tar -c --no-recursion --files-from=- | tar -x --directory "$1"
+rm -r "$work"
+cd "$1/var/lib/dpkg"
+sed -i 's/^Architecture: amd64$/Architecture: arm64/' status
+for file in info/*:amd64.*; do mv "$file" "${file%:amd64.*}:arm64.${file##*:amd64.}"; done
+"""
+# Unpacked, not installed: its scripts would build an initrd.
 KERNEL = r"""
 set -eu
 export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
@@ -56,15 +70,14 @@ cd "$work"
 apt-get download -qq -o APT::Sandbox::User=root "$kernel" busybox-static
 for package in *.deb; do dpkg-deb -x "$package" new; done
 version=${kernel#linux-image-}
+modules=$(find new -path "*/modules/$version" -prune)
 mkdir -p "$1/usr/lib/modules"
-cp -a new/*/modules/"$version" new/usr/lib/modules/"$version" "$1/usr/lib/modules/" 2>/dev/null || true
+cp -a "$modules" "$1/usr/lib/modules/"
 depmod --basedir "$1" "$version"
 install -m 644 "new/boot/vmlinuz-$version" "$1/boot/vmlinuz"
 install "$(find new -name busybox -type f)" "$1/boot/busybox"
 rm -r "$work"
 """
-BINFMT = Path("/proc/sys/fs/binfmt_misc")
-EMULATOR = "qemu-aarch64"
 
 
 @dataclass(frozen=True)
@@ -78,34 +91,58 @@ class Root:
     @property
     def hooks(self) -> tuple[str, ...]:
         """The shell scripts that complete it. One for Arm has a kernel, in `boot`, to boot by."""
-        return (SETUP, KERNEL) if self.architecture == "arm64" else (SETUP,)
+        return (SETUP,) if self.is_native else (ADOPT, KERNEL)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether this machine runs its programs."""
+        return self.architecture == "amd64"
+
+    @property
+    def twin(self) -> Root:
+        """The same for this machine's processor."""
+        return replace(self, architecture="amd64")
 
     @property
     def folder(self) -> Path:
         """Where it lies once it is built."""
-        wanted = repr((self.suite, self.architecture, self.packages, UNREAD, self.hooks))
+        base = None if self.is_native else self.twin.folder.name
+        wanted = repr((self.suite, base, self.packages, UNREAD, self.hooks))
         key = hashlib.sha256(wanted.encode()).hexdigest()[:12]
         return CACHE / f"{self.suite}-{self.architecture}-{key}"
 
     def built(self) -> Path:
-        """Return its folder, built where it is missing (a minute)."""
+        """Return its folder, built where it is missing (a minute each)."""
+        if not self.is_native:
+            self.twin.built()
         return kept(self.folder, self._build)
 
     def _build(self, place: Path) -> None:
-        if self.architecture == "arm64":
-            emulate()
+        variant, packages = "minbase", ",".join(self.packages)
+        if not self.is_native:
+            variant, packages = "extract", ",".join(installed(self.twin.folder))
         command = [
-            *(program("mmdebstrap"), "--mode=root", "--variant=minbase", "--format=directory"),
-            *(f"--architectures={self.architecture}", f"--include={','.join(self.packages)}"),
+            # It ends with this process, and so does what it mounted.
+            *(*WITH_PARENT, *ALONE, program("mmdebstrap"), "--mode=root", "--format=directory"),
+            *(f"--variant={variant}", f"--architectures={self.architecture}"),
             # Its files are worth nothing unless all of them are there.
-            *("--dpkgopt=force-unsafe-io", *(f"--customize-hook={hook}" for hook in self.hooks)),
+            *(f"--include={packages}", "--dpkgopt=force-unsafe-io"),
+            *(f"--customize-hook={hook}" for hook in self.hooks),
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in UNREAD),
             *(self.suite, str(place), mirror()),
         ]
+        twin = {"TWIN": str(self.twin.folder)}
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, env=os.environ | PROCESSOR
+            command, check=False, capture_output=True, text=True, env=os.environ | twin
         )
         assert done.returncode == 0, done.stderr[-3000:]
+
+
+def installed(root: Path) -> list[str]:
+    """Return the names of a root file system's packages."""
+    admin = f"--admindir={root}/var/lib/dpkg"
+    command = ["dpkg-query", admin, "--show", "--showformat=${Package}\n"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
 def kept(place: Path, build: Callable[[Path], None]) -> Path:
@@ -127,19 +164,6 @@ def alone() -> Iterator[None]:
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def emulate() -> None:
-    """Let this machine run programs for Arm, where it was not set up to.
-
-    Debian's qemu-user-static leaves that to systemd, which not every machine runs.
-    """
-    program(f"{EMULATOR}-static")
-    if not (BINFMT / "register").exists():
-        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT], check=True)
-    if not (BINFMT / EMULATOR).exists():
-        rule = Path(f"/usr/lib/binfmt.d/{EMULATOR}.conf").read_text()
-        (BINFMT / "register").write_text(rule)
 
 
 def mirror() -> str:

