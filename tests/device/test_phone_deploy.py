@@ -154,6 +154,12 @@ def test_a_bundle_without_the_file_is_refused_with_what_to_do(
     assert advice in line
 
 
+def test_the_document_names_the_headers_that_are_sent(files: Files) -> None:
+    document = (ROOT / "docs" / "mobile.md").read_text()
+    for name, value in headers_of(files).items():
+        assert f"    {name}: {value}\n" in document
+
+
 # --- the look ----------------------------------------------------------------
 
 

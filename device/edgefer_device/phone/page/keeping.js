@@ -72,8 +72,8 @@ function watch(registration, heard) {
       waiting.postMessage("take over");
     });
   };
+  const follow = () => registration.installing?.addEventListener("statechange", offer);
   offer();
-  registration.onupdatefound = () => {
-    registration.installing?.addEventListener("statechange", offer);
-  };
+  follow(); // it may have been found before anybody listened
+  registration.onupdatefound = follow;
 }
