@@ -23,7 +23,7 @@ from edgefer.metrics import softmax
 from edgefer.preprocess import PIXEL, Pixels, Preprocess, to_grey
 from edgefer_device.analysis import Analyst
 from edgefer_device.camera import Frame
-from edgefer_device.faces.blazeface import FULL, _letterbox, _turns
+from edgefer_device.faces.blazeface import FULL, Square, _turns
 from edgefer_device.faces.motion import Motion
 from edgefer_device.faces.quality import QualitySettings, fault, sharpness
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
@@ -132,11 +132,16 @@ def _chip() -> list[dict[str, Any]]:
 
 def _letterboxes() -> list[dict[str, Any]]:
     def one(seed: int, width: int, height: int) -> dict[str, Any]:
-        reals = _letterbox(bgr(noise(seed, width, height)), FULL.size)
+        reals = Square(FULL.size).of(bgr(noise(seed, width, height)))
         levels = np.round((reals + 1) * 127.5).astype(np.uint8)
         return {"seed": seed, "width": width, "height": height, "wanted": digest(levels)}
 
-    return [one(3, 640, 480), one(4, 300, 400), one(5, 192, 192)]
+    return [
+        one(seed, *size)
+        for seed, size in enumerate(
+            [(640, 480), (300, 400), (192, 192), (960, 540), (1280, 720), (321, 241), (120, 90)], 3
+        )
+    ]
 
 
 def _counts() -> list[dict[str, Any]]:

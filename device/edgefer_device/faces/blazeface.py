@@ -154,8 +154,7 @@ class Square:
             self._shape = across, down
         left, top = (self._size - across) // 2, (self._size - down) // 2
         # What is left to shrink is less than by half, where no pixel is passed over.
-        how = cv2.INTER_LINEAR if scale < 1 else cv2.INTER_AREA
-        small = cv2.resize(halved(picture, self._size), (across, down), interpolation=how)
+        small = cv2.resize(halved(picture, self._size), (across, down))
         inner = self._pixels[top : top + down, left : left + across]
         np.multiply(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.float32(1 / 127.5), out=inner)
         inner -= 1

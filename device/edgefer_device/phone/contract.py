@@ -29,6 +29,7 @@ class Motion(msgspec.Struct, frozen=True):
 
     width: int = motion.SIZE[0]
     height: int = motion.SIZE[1]
+    enough: int = motion.ENOUGH
     levels: float = motion.LEVELS
 
 

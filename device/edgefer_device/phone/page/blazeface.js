@@ -2,7 +2,8 @@
 /** BlazeFace, full range: where faces are, decoded as blazeface.py does it. */
 
 import { rounded } from "./pixels.js";
-import { shrink } from "./resizing.js";
+import { halved } from "./pyramid.js";
+import { stretch } from "./resizing.js";
 
 /** @typedef {import("./pixels.js").Picture} Picture */
 /** @typedef {import("./pixels.js").Box} Box */
@@ -22,6 +23,7 @@ import { shrink } from "./resizing.js";
 
 const VALUES = 16; // a box and six points, two values each
 const { fround } = Math;
+const LEVEL = fround(1 / 127.5);
 
 export class BlazeFace {
   /**
@@ -63,8 +65,7 @@ export class BlazeFace {
     /** @type {Found[]} */
     const found = [];
     scores.forEach((value, at) => {
-      const score = sigmoid(value);
-      if (score < lowest) return;
+      if (value < lowest) return;
       const box = raw.subarray(at * VALUES, (at + 1) * VALUES);
       const [across, down] = this.centres[at];
       found.push({
@@ -72,7 +73,7 @@ export class BlazeFace {
         y: (box[1] + down) * scale + (picture.height - most) / 2,
         width: box[2] * scale,
         height: box[3] * scale,
-        score,
+        score: sigmoid(value),
         turn: turnOf(box.subarray(4, 10)),
       });
     });
@@ -111,13 +112,14 @@ export function letterbox(picture, size) {
   const width = Math.max(1, rounded(picture.width * scale));
   const height = Math.max(1, rounded(picture.height * scale));
   const [left, top] = [Math.floor((size - width) / 2), Math.floor((size - height) / 2)];
-  const { data, channels } = shrink(picture, width, height);
+  // What is left to shrink after halving is less than by half, where no pixel is passed over.
+  const { data, channels } = stretch(halved(picture, size), width, height);
   const square = new Float32Array(size * size * 3).fill(-1);
   for (let y = 0, from = 0; y < height; y++) {
     let to = ((top + y) * size + left) * 3;
     for (let x = 0; x < width; x++, from += channels, to += 3) {
       for (let colour = 0; colour < 3; colour++) {
-        square[to + colour] = fround(data[from + colour] / 127.5) - 1;
+        square[to + colour] = fround(data[from + colour] * LEVEL) - 1;
       }
     }
   }

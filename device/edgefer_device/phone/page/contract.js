@@ -49,7 +49,7 @@
  * @property {DutySettings} duty  frames a second, and seconds
  * @property {number} floor  least probability taken into a logarithm
  * @property {number} white  grey level from which a pixel is overexposed
- * @property {{ width: number, height: number, levels: number }} motion
+ * @property {{ width: number, height: number, enough: number, levels: number }} motion
  * @property {number} gap  seconds between frames after which tracks are forgotten
  * @property {Detector} detector
  * @property {Files} files

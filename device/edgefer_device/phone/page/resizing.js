@@ -41,7 +41,7 @@ export function shrink(picture, width, height) {
 }
 
 /**
- * INTER_LINEAR of a grey picture.
+ * INTER_LINEAR: each pixel lies between four. A picture made smaller by half or more loses some.
  *
  * @param {Picture} picture
  * @param {number} width
@@ -49,25 +49,53 @@ export function shrink(picture, width, height) {
  * @returns {Picture}
  */
 export function stretch(picture, width, height) {
-  const large = blank(width, height, 1);
+  const { channels } = picture;
+  const made = blank(width, height, channels);
   const columns = neighbours(picture.width, width, true);
   const rows = neighbours(picture.height, height, false);
-  const { data, width: stride, height: last } = picture;
-  /** @type {(row: number, column: { at: number, far: number }) => number} */
-  const along = (row, { at, far }) => {
-    const start = Math.min(Math.max(row, 0), last - 1) * stride;
-    const next = Math.min(at + 1, stride - 1);
-    return data[start + at] * (ONE - far) + data[start + next] * far;
-  };
+  const lineOf = lines(picture, columns);
+  const length = width * channels;
   let to = 0;
-  for (const row of rows) {
-    for (const column of columns) {
-      const above = ((ONE - row.far) * (along(row.at, column) >> 4)) >> 16;
-      const below = (row.far * (along(row.at + 1, column) >> 4)) >> 16;
-      large.data[to++] = (above + below + 2) >> 2;
+  for (const { at: row, far } of rows) {
+    const [upper, lower] = [lineOf(row), lineOf(row + 1)];
+    for (let at = 0; at < length; at++) {
+      const above = ((ONE - far) * (upper[at] >> 4)) >> 16;
+      const below = (far * (lower[at] >> 4)) >> 16;
+      made.data[to++] = (above + below + 2) >> 2;
     }
   }
-  return large;
+  return made;
+}
+
+/**
+ * A picture's rows at the target's columns, the last two kept: neighbouring targets share them.
+ *
+ * @param {Picture} picture
+ * @param {{ at: number, far: number }[]} columns
+ * @returns {(row: number) => Int32Array}
+ */
+function lines({ data, width, height, channels }, columns) {
+  const colours = Math.min(channels, 3); // a fourth is not looked at
+  /** @type {Map<number, Int32Array>} */
+  const kept = new Map();
+  return (wanted) => {
+    const row = Math.min(Math.max(wanted, 0), height - 1);
+    const known = kept.get(row);
+    if (known) return known;
+    const line = new Int32Array(columns.length * channels);
+    let to = 0;
+    for (const { at, far } of columns) {
+      const near = (row * width + at) * channels;
+      const next = (row * width + Math.min(at + 1, width - 1)) * channels;
+      for (let colour = 0; colour < colours; colour++) {
+        line[to + colour] = data[near + colour] * (ONE - far) + data[next + colour] * far;
+      }
+      to += channels;
+    }
+    if (kept.size > 1) kept.delete([...kept.keys()][0]);
+    kept.set(row, line);
+    return line;
+  };
 }
 
 /**
