@@ -40,6 +40,10 @@ test: .venv/installed debian-for-tests ## all tests (EDGEFER_DATA=DIR runs those
 .PHONY: check
 check: lint types test ## ruff, mypy strict, then the tests
 
+.PHONY: rig
+rig: .venv/installed debian-for-tests debian-for-rig ## a device without hardware: containers, Arm in emulation, power cuts
+	.venv/bin/python -m pytest -s tests/rig tests/rig/rig_*.py $(PYTEST)
+
 .PHONY: lint
 lint: .venv/installed
 	.venv/bin/ruff check
@@ -108,14 +112,23 @@ debian  = command -v apt-get >/dev/null \
 # a panel, and the programs that read a device's settings. Where they cannot be installed, their
 # tests skip and say so.
 tests-programs := mosquitto chromium chromedriver strace cc systemd-analyze udevadm cloud-init \
-    netplan cage Xwayland curl openssl node npm
+    netplan cage Xwayland curl openssl node npm mmdebstrap systemd-nspawn slirp4netns ssh
 tests-packages := mosquitto chromium chromium-driver strace gcc libc6-dev systemd udev cloud-init \
-    netplan.io cage xwayland curl openssl nodejs npm
+    netplan.io cage xwayland curl openssl nodejs npm mmdebstrap systemd-container slirp4netns \
+    openssh-client
 .PHONY: debian-for-tests
 debian-for-tests:
 	@PATH="$$PATH:/usr/sbin:/sbin"; type $(tests-programs) >/dev/null 2>&1 \
 	    || ( $(call debian,$(tests-packages)) ) || echo "make: testing without them" >&2
 	@$(MAKE) -s .cache/udev/bin/udevadm || echo "make: udev's rules stay unread" >&2
+
+# What emulates Arm, and makes a disk for it.
+rig-programs := qemu-system-aarch64 qemu-aarch64-static cpio modprobe
+rig-packages := qemu-system-arm qemu-user-static cpio kmod
+.PHONY: debian-for-rig
+debian-for-rig:
+	@PATH="$$PATH:/usr/sbin:/sbin"; type $(rig-programs) >/dev/null 2>&1 \
+	    || { $(call debian,$(rig-packages)); }
 
 # Debian 12's udevadm (252) cannot verify rules, 254 and later can. Its backports have one: it is
 # unpacked beside the system's, from the machine's own mirror, and nothing is installed.

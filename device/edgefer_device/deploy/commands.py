@@ -71,6 +71,7 @@ hosts_option = click.option(
 @click.option("--wheel", type=FOLDER, help="Edgefer's wheel; of a checkout it is built.")
 @click.option("--wheels", "house", type=FOLDER, help="Where wheels are kept on this machine.")
 @click.option("--no-camera", is_flag=True, help="The device has no camera yet.")
+@click.option("--tune", is_flag=True, help="Measure there which runtime is fastest, and set it.")
 @click.option("--deadline", default=60.0, help="Seconds after which a release must be well.")
 @click.option("--watch", default=90.0, help="Seconds for which it must stay so.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")

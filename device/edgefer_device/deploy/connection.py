@@ -5,6 +5,7 @@ pyinfra's errors end here: what leaves is a `HostUnreachable`, `HostRefused` or 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import importlib
 import io
@@ -14,6 +15,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Protocol
 
 from typing_extensions import Self
@@ -25,6 +27,24 @@ CONNECT_SECONDS = 15
 ALIVE_SECONDS = 10
 """Between two signs of life to a host; one that takes none for three times as long is gone."""
 
+SMALL = 65536
+"""Bytes up to which a file goes through the command's own input: in one step, and by no way through
+/tmp, where others could read a secret."""
+PUT = r"""
+set -e
+is_there() { [ -f "$1" ] && [ "$(sha256sum <"$1" | cut -d' ' -f1)" = "$digest" ]; }
+if is_there "$place" && [ "$(stat -c %a "$place")" = "$mode" ]; then
+    echo same
+    exit
+fi
+mkdir -p "$folder"
+[ -z "$read" ] || (umask 077 && base64 -d >"$place.part")
+is_there "$place.part" || { echo "no room left" >&2; exit 1; }
+chmod "$mode" "$place.part"
+sync "$place.part"
+mv "$place.part" "$place"
+echo sent
+"""
 Say = Callable[[str], None]
 """Takes a line for whoever watches."""
 
@@ -101,22 +121,36 @@ class Connection:
 
     def send(self, content: bytes, place: str, mode: int) -> bool:
         """Put a file there unless it is there already; whole, or not at all."""
-        from hashlib import sha256
-
-        found = self._run(f"sha256sum <{shlex.quote(place)}", f"looking at {place}", self._root)
-        if found.status == 0 and found.out.split()[0] == sha256(content).hexdigest():
-            return False
         doing = f"sending {place}"
-        beside = f"{place}.part"
-        quoted, folder = shlex.quote(beside), shlex.quote(place.rpartition("/")[0] or "/")
-        self.run(f"mkdir -p {folder} && : >{quoted} && chmod {mode:o} {quoted}", doing)
-        with self._translated(doing):
-            if not self._peer.put_file(io.BytesIO(content), beside, **self._root):
-                raise CommandFailed(f"{self.host}: {doing}: no room, or not allowed there", 1)
-        place, size = shlex.quote(place), len(content)
-        check = f'[ "$(wc -c <{quoted})" -eq {size} ] || {{ echo "no room left" >&2; exit 1; }}'
-        self.run(f"{check}; sync {quoted}; mv {quoted} {place}", doing)
-        return True
+        small = len(content) <= SMALL
+        stdin = [base64.b64encode(content).decode()] if small else None
+        if not small:
+            if self._has(content, place):
+                return False
+            with self._translated(doing):
+                if not self._peer.put_file(io.BytesIO(content), f"{place}.part", **self._root):
+                    raise CommandFailed(f"{self.host}: {doing}: no room, or not allowed there", 1)
+        words = {
+            "place": place,
+            "folder": place.rpartition("/")[0] or "/",
+            "digest": sha256(content).hexdigest(),
+            "mode": f"{mode:o}",
+            "read": "yes" if small else "",
+        }
+        head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
+        said = self._run(
+            head + PUT, doing, {**self._root, "_stdin": stdin} if stdin else self._root
+        )
+        if said.status:
+            raise CommandFailed(f"{self.host}: {doing}: {said.last}", said.status)
+        return said.out.strip() == "sent"
+
+    def _has(self, content: bytes, place: str) -> bool:
+        """Whether a file is there already; where it has to go there is a folder afterwards."""
+        folder = shlex.quote(place.rpartition("/")[0] or "/")
+        script = f"mkdir -p {folder}; sha256sum <{shlex.quote(place)}"
+        found = self._run(script, f"looking at {place}", self._root)
+        return found.status == 0 and found.out.split()[0] == sha256(content).hexdigest()
 
     def _run(self, script: str, doing: str, rights: dict[str, Any], say: Say | None = None) -> Said:
         api: Any = importlib.import_module("pyinfra.api")

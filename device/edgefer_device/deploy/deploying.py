@@ -20,6 +20,7 @@ from edgefer_device.deploy.order import HOME, Order, Result
 from edgefer_device.deploy.plan import Plan, change, plan
 from edgefer_device.deploy.staging import GUARD
 from edgefer_device.deploy.targets import BROKER, KIOSK
+from edgefer_device.deploy.tuning import tune
 
 Connect = Callable[[], AbstractContextManager[Remote]]
 """Opens a connection to the host."""
@@ -57,6 +58,7 @@ def _deploy(host: str, connect: Connect, order: Order, dry_run: bool, say: Say) 
             # Whoever deployed in between may have changed what was looked at.
             found = plan(remote, order, preflight.look(remote, packages), host)
             _prepare(remote, order, found, say)
+            _stage(remote, order, host, say)
             program.tell(remote, ["start", token], "starting the switch")
             try:
                 done = followed(remote, token, say)
@@ -96,8 +98,15 @@ def _prepare(remote: Remote, order: Order, found: Plan, say: Say) -> None:
         remote.run(script, "having a cut switch undone at boot")
     if not found.made:
         make_release(remote, order, found, say)
+    if not found.tuned:
+        tune(remote, found.release, say)
     if order.broker:
         _make_passwords(remote, found)
+
+
+def _stage(remote: Remote, order: Order, host: str, say: Say) -> None:
+    """Bring what the switch is to put in place, in the light of all that was prepared."""
+    found = plan(remote, order, preflight.look(remote, packages_of(order)), host)
     say("staging settings and units")
     staged = f"{HOME}/staged"
     remote.run(f"rm -rf {staged}; mkdir -p -m 700 {staged}", "making room for settings")

@@ -127,6 +127,7 @@ def _orders(wishes: Wishes, wheel: Path) -> Iterator[tuple[str, Order]]:
                 broker=bool(entry.broker),
                 offline=words["offline"],
                 camera=entry.camera is not False,
+                tune=words["tune"] or target.tune,
                 deadline=words["deadline"],
                 watch=words["watch"],
             ),

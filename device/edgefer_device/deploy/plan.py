@@ -16,6 +16,7 @@ from edgefer_device.deploy.merge import Merged, checked, deployed, merge
 from edgefer_device.deploy.order import HOME, Order
 from edgefer_device.deploy.preflight import Machine
 from edgefer_device.deploy.staging import DEPLOYED, GUARD, SETTINGS, Files, Placed
+from edgefer_device.deploy.tuning import measured, place
 from edgefer_device.deploy.wheels import Pins, Python
 from edgefer_device.life.pausing import is_eye
 from edgefer_device.life.state import SYSTEM
@@ -26,12 +27,14 @@ class Plan:
     """One host's way to what was ordered."""
 
     release: str
-    base: str
+    bases: tuple[str, str]
     """What it stands on."""
     python: Python
     pins: Pins
     made: bool
     """Whether the release is there, and whole."""
+    tuned: bool
+    """Whether the fastest runtime has been measured for it, or need not be."""
     running: str | None
     there: Files
     """The files that the device has of those below."""
@@ -59,6 +62,8 @@ class Plan:
             yield f"install {package}"
         if not self.made:
             yield f"make release {self.release} for Python {self.python.dotted}"
+        if not self.tuned:
+            yield "measure which runtime is fastest there"
         if self.there.get(GUARD) != self.guard:
             yield f"write {GUARD}"
         for path in self.differing:
@@ -87,19 +92,21 @@ def plan(remote: Remote, order: Order, machine: Machine, host: str) -> Plan:
     paths = staging.wanted_paths(firmware, target, kiosk, broker)
     secrets = [posixpath.join("/etc/edgefer", name) for name in order.secrets]
     mark = f"{HOME}/releases/{release}/release.json"
-    there = staging.read(remote, [*paths, *secrets, mark])
+    there = staging.read(remote, [*paths, *secrets, mark, place(release)])
     files = staging.wanted(firmware, target, kiosk, broker, there)
     guard = files.pop(GUARD)
-    merged = _merged(order, there, (firmware / "common" / "edgefer.toml").read_text(), host)
+    wanted = order.wanted(measured(there, release))
+    merged = _merged(wanted, there, (firmware / "common" / "edgefer.toml").read_text(), host)
     mode = there[SETTINGS].mode if SETTINGS in there else 0o644
     files[SETTINGS] = Placed(merged.text.encode(), mode)
-    files[DEPLOYED] = Placed(deployed(order.wanted).encode(), 0o644)
+    files[DEPLOYED] = Placed(deployed(wanted).encode(), 0o644)
     secret = zip(secrets, order.secrets.values(), strict=True)
     files |= {path: Placed(content, 0o600) for path, content in secret}
     made = mark in there and _is_whole(there[mark].content)
+    tuned = not order.tune or place(release) in there
     config = checked(merged.text, host)
     return Plan(
-        release, order.base(python, pins), python, pins, made, machine.running,
+        release, order.bases(python, pins), python, pins, made, tuned, machine.running,
         there, files, guard, merged, config, machine.missing,
     )  # fmt: skip
 
@@ -125,10 +132,10 @@ def change(plan: Plan, order: Order) -> dict[str, Any]:
     }
 
 
-def _merged(order: Order, there: Files, shipped: str, host: str) -> Merged:
+def _merged(wanted: dict[str, Any], there: Files, shipped: str, host: str) -> Merged:
     own = there[SETTINGS].content.decode() if SETTINGS in there else shipped
     before = there[DEPLOYED].content.decode() if DEPLOYED in there else ""
-    return merge(own, before, shipped, order.wanted, host)
+    return merge(own, before, shipped, wanted, host)
 
 
 def _is_whole(content: bytes) -> bool:

@@ -23,6 +23,8 @@ class Target:
     """Whether its venv sees the system's packages: picamera2 is only there."""
     extra: tuple[str, ...] = ()
     """Wheels beside those of `edgefer[device]`."""
+    tune: bool = False
+    """Whether it is always measured which runtime is fastest there."""
 
 
 TARGETS = {
@@ -42,6 +44,7 @@ TARGETS = {
             formats=("int8", "onnx", "onnx-int8", "onnx-symmetric"),
             system_site=True,
             extra=("onnxruntime",),
+            tune=True,
         ),
     )
 }

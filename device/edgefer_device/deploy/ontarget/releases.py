@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from . import durable, files, undo
@@ -65,7 +66,8 @@ def prune(layout: Layout) -> list[str]:
     keep = held | set(rest[: max(0, KEPT - len(held))])
     gone = _remove(layout, "releases", keep, "release.json")
     manifests = [layout.manifest(name) or {} for name in layout.finished()]
-    _remove(layout, "bases", {table.get("base") for table in manifests}, "base.json")
+    bases = {base for table in manifests for base in table.get("bases", ())}
+    _remove(layout, "bases", bases, "base.json")
     wanted = {wheel for table in manifests for wheel in table.get("wheels", ())}
     for wheel in (layout.home / "wheels").glob("*.whl"):
         if wheel.name not in wanted:
@@ -73,7 +75,7 @@ def prune(layout: Layout) -> list[str]:
     return gone
 
 
-def _remove(layout: Layout, what: str, keep: set[str | None], mark: str) -> list[str]:
+def _remove(layout: Layout, what: str, keep: Collection[str | None], mark: str) -> list[str]:
     gone = [path for path in sorted((layout.home / what).glob("*")) if path.name not in keep]
     for path in gone:
         # First what says that it is whole: a half is none.
