@@ -101,6 +101,7 @@ def test_a_bench_tells_its_machine_and_that_it_was_short(short: Path) -> None:
     assert bench["described"]["kernel"].startswith("Linux")
     assert 30 < bench["startup"]["peak_mb"] < 300
     assert 0 < bench["startup"]["first_mood"] < 60
+    assert 0.1 < bench["startup"]["first_mood_cpu"] < 10
     assert bench["load"]["load_ms"] > 0
     assert (bench["accuracy"]["pictures"], bench["accuracy"]["low"] > 0.55) == (500, True)
 

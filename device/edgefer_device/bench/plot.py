@@ -52,7 +52,7 @@ def draw_bench(bench: Bench) -> bytes:
     rows, swept = len(bench.timings), len(bench.sweeps)
     short = ", a short run" if bench.short else ""
     note = f"{bench.model}, {bench.runtime}, threads: {bench.threads}{short}; {bench.machine}"
-    heights = [0.6 + 0.38 * rows, 3.2, *[2.6] * swept]
+    heights = [0.6 + 0.38 * rows, 3.2, *[2.8] * swept]
     with LIGHT.applied():
         figure = LIGHT.figure(sum(heights) + 0.6, "What a frame costs", note)
         panels = figure.subplots(2 + swept, 1, height_ratios=heights)
@@ -105,14 +105,13 @@ def _draw_sweep(panel: Axes, sweep: Sweep) -> None:
     bounds = [point.bound for point in sweep.points if point.bound is not None]
     if len(bounds) == len(values):
         name = "p50" if sweep.figure == "p50" else "CPU"
-        label = f"bound of {name}: {sweep.rule}"
-        panel.plot(values, bounds, ":", color=LIGHT.ink, label=label)
+        panel.plot(values, bounds, ":", color=LIGHT.ink, label=f"bound of {name}")
     panel.set_ylim(bottom=0)
-    panel.set_title(sweep.what, loc="left", fontsize=12)
+    panel.set_title(f"{sweep.what}\nbound: {sweep.rule}", loc="left", fontsize=10)
     panel.set_xlabel(AXES.get(sweep.by, sweep.by))
     panel.set_xticks(values)
     panel.set_ylabel("milliseconds")
-    panel.legend()
+    panel.legend(fontsize=10)
     panel.grid(axis="y")
 
 

@@ -70,7 +70,10 @@ def _rest(bench: Bench) -> Iterator[str]:
         f"memory {load.memory_mb:+.0f} MB"
     )
     first = "no mood" if start.first_mood is None else f"first mood {start.first_mood:.2f} s"
-    yield f"the daemon: {first} after its start, peak memory {start.peak_mb:.0f} MB"
+    spent = (
+        "" if start.first_mood_cpu is None else f" ({start.first_mood_cpu:.2f} s of a processor)"
+    )
+    yield f"the daemon: {first} after its start{spent}, peak memory {start.peak_mb:.0f} MB"
     yield f"board before {_state(bench.board.before)}; after {_state(bench.board.after)}"
     yield from _energy(bench)
     if bench.peak is not None:
