@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -18,11 +19,15 @@ from edgefer.cli import main
 from edgefer.errors import SettingsError
 from edgefer.keys import make_keys
 from edgefer.machine import describe_machine
+from edgefer.tflite_file import read_graph
 from edgefer_device.bench.board import Board, State, not_sustained, read_state
 from edgefer_device.bench.compare import permutation_test
 from edgefer_device.bench.loops import Loops, Plan, Series
-from edgefer_device.bench.result import Tried
+from edgefer_device.bench.peak import convolution
+from edgefer_device.bench.power import PowerMeter
+from edgefer_device.bench.result import Point, Sweep, Timing, Tried
 from edgefer_device.bench.settings_file import change
+from edgefer_device.bench.sweep import beyond
 from edgefer_device.bench.tune import ranked
 from edgefer_device.config import load_config
 
@@ -50,7 +55,8 @@ def short(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     (folder / "mine.toml").write_text(MINE)
     clip = f"file:{data / 'clips' / 'single_face.mp4'}"
     words = ["bench", "--short", "--camera", clip, "--data", data, "--sweep", "threads"]
-    words += ["--sweep", "faces", "--sweep", "resolution", "--plot", folder / "short.png"]
+    words += ["--sweep", "faces", "--sweep", "resolution", "--sweep", "rate", "--peak"]
+    words += ["--plot", folder / "short.png"]
     words += ["--tune", "--config", folder / "mine.toml", "--json", folder / "short.json"]
     done = edgefer(*words)
     assert done.exit_code == 0, done.output
@@ -95,17 +101,47 @@ def test_a_bench_tells_its_machine_and_that_it_was_short(short: Path) -> None:
     assert bench["described"]["kernel"].startswith("Linux")
     assert 30 < bench["startup"]["peak_mb"] < 300
     assert 0 < bench["startup"]["first_mood"] < 60
+    assert 0.1 < bench["startup"]["first_mood_cpu"] < 10
     assert bench["load"]["load_ms"] > 0
     assert (bench["accuracy"]["pictures"], bench["accuracy"]["low"] > 0.55) == (500, True)
 
 
 def test_the_cost_grows_with_the_faces(short: Path) -> None:
-    threads, faces, resolution = found(short)["sweeps"]
-    assert (threads["by"], faces["by"], resolution["by"]) == ("threads", "faces", "resolution")
+    sweeps = {one["by"]: one for one in found(short)["sweeps"]}
+    assert [*sweeps] == ["threads", "faces", "resolution", "rate"]
+    faces, resolution = sweeps["faces"], sweeps["resolution"]
     assert [point["value"] for point in faces["points"]] == [1, 2, 5, 10, 20]
     assert [point["value"] for point in resolution["points"]] == [480, 720, 1080, 2160]
     cpu = [point["timing"]["cpu_ms"] for point in faces["points"]]
-    assert cpu[-1] > 2 * cpu[0]
+    assert cpu[-1] > cpu[0]
+
+
+def test_what_grows_has_a_bound(short: Path) -> None:
+    sweeps = {
+        one["by"]: [point["bound"] for point in one["points"]] for one in found(short)["sweeps"]
+    }
+    assert sweeps["resolution"] == pytest.approx(
+        [sweeps["resolution"][0] * times for times in (1, 2.25, 5.0625, 20.25)], rel=1e-4
+    )
+    once, *more = np.diff(sweeps["faces"])
+    assert more == pytest.approx([3 * once, 5 * once, 10 * once], rel=1e-3)
+    assert len({*sweeps["rate"]}) == 1
+
+
+def test_a_growth_beyond_its_bound_is_told() -> None:
+    timing = Timing("faces", 5, 1.0, None, None, 1.0, 5.0, 12.0, ())
+    within, past = Point(1, timing, 11.0), Point(20, timing, 10.0)
+    (said,) = beyond(Sweep("faces", "a picture", (within, past), "the rule"))
+    assert said.startswith("faces 20: 12.00 ms is beyond its bound of 10.00 ms (the rule); ")
+
+
+def test_the_peak_is_that_of_a_large_convolution(short: Path) -> None:
+    peak = found(short)["peak"]
+    assert 0 < peak["classifier"] < peak["kernels"]
+    assert peak["share"] == pytest.approx(peak["classifier"] / peak["kernels"], rel=1e-4)
+    assert " GMAC/s in the classifier, " in (short / "said.txt").read_text()
+    (op,) = read_graph(convolution(), "made").ops
+    assert op.name == "CONV_2D"
 
 
 def test_plots_are_pictures(short: Path) -> None:
@@ -315,6 +351,45 @@ def test_the_boards_state_is_the_kernels(tmp_path: Path) -> None:
     assert read_state(tmp_path) == State(61.234, 1500.0, True)
     shutil.rmtree(tmp_path / "devices/system")
     assert read_state(tmp_path, tmp_path / "none").mhz is None
+
+
+def test_a_jetson_tells_what_the_whole_board_draws(tmp_path: Path) -> None:
+    monitor = tmp_path / "class/hwmon/hwmon4"
+    monitor.mkdir(parents=True)
+    said = {"in1": "VDD_IN", "in2": "VDD_CPU_GPU_CV"}
+    for name, label in said.items():
+        (monitor / f"{name}_label").write_text(f"{label}\n")
+        (monitor / f"{name}_input").write_text("5000\n")
+    (monitor / "curr1_input").write_text("1240\n")
+    (monitor / "curr2_input").write_text("300\n")
+    assert PowerMeter(tmp_path).watts() == pytest.approx(6.2)
+    assert read_state(tmp_path, tmp_path, PowerMeter(tmp_path)).watts == pytest.approx(6.2)
+
+
+def test_a_counter_of_energy_tells_power_from_its_second_look_on(tmp_path: Path) -> None:
+    for name, count in (("intel-rapl:0", 1_000_000), ("intel-rapl:0:0", 9), ("intel-rapl:1", 0)):
+        path = tmp_path / "class/powercap" / name / "energy_uj"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"{count}\n")
+    now = [0.0]
+    meter = PowerMeter(tmp_path, lambda: now[0])
+    assert meter.watts() is None
+    now[0] = 2.0
+    path.write_text("24000000\n")
+    assert meter.watts() == pytest.approx(12.0)
+    path.write_text("5\n")  # it has run over
+    now[0] = 4.0
+    assert meter.watts() is None
+
+
+def test_a_pi_5_tells_its_rails(tmp_path: Path) -> None:
+    said = (
+        " 3V3_SYS_A current(1)=0.10000000A\n VDD_CORE_A current(7)=2.00000000A\n"
+        " 3V3_SYS_V volt(9)=3.30000000V\n VDD_CORE_V volt(15)=0.80000000V\n"
+        " EXT5V_V volt(24)=5.10000000V\n"
+    )
+    assert PowerMeter(tmp_path, told=lambda: said).watts() == pytest.approx(0.33 + 1.6)
+    assert PowerMeter(tmp_path, told=lambda: "").watts() is None
 
 
 def test_a_board_tells_its_name(tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from edgefer_device.bench.accuracy import measure_accuracy, read_faces
 from edgefer_device.bench.board import Watch, not_sustained
 from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan
 from edgefer_device.bench.parts import Parts, open_parts, time_classifier, time_detector
+from edgefer_device.bench.peak import measure_peak
 from edgefer_device.bench.result import SCHEMA, Bench, Timing
 from edgefer_device.bench.source import Source
 from edgefer_device.bench.stages import STAGE, time_stages
-from edgefer_device.bench.sweep import sweep
+from edgefer_device.bench.sweep import beyond, sweep
 from edgefer_device.bench.tune import try_all
 from edgefer_device.bench.whole import time_whole
 from edgefer_device.life.startup import Start, measure_startup
@@ -49,6 +50,7 @@ class Request:
     sweeps: tuple[str, ...] = ()
     tune: bool = False
     data: Path | None = None
+    peak: bool = False
 
     @property
     def plan(self) -> Plan:
@@ -78,6 +80,7 @@ def bench(request: Request) -> Bench:
         sweeps = tuple(sweep(by, parts, pictures, plan) for by in request.sweeps)
         tried = tuple(try_all(bundle, plan)) if request.tune else ()
         accuracy = None if faces is None else measure_accuracy(parts, faces)
+        peak = measure_peak(parts, plan.short) if request.peak else None
     board = watch.board()
     loops = [
         (one.what, [loop.p50 for loop in one.loops])
@@ -99,10 +102,11 @@ def bench(request: Request) -> Bench:
         timings=timings,
         startup=startup,
         board=board,
-        warnings=not_sustained(board, loops),
+        warnings=(*not_sustained(board, loops), *(line for one in sweeps for line in beyond(one))),
         sweeps=sweeps,
         tried=tried,
         accuracy=accuracy,
+        peak=peak,
     )
 
 

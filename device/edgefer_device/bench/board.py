@@ -10,6 +10,7 @@ from types import TracebackType
 import msgspec
 import numpy as np
 
+from edgefer_device.bench.power import PowerMeter
 from edgefer_device.life.heat import SYSFS, read_heat
 
 CLOCKS = "devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq"
@@ -30,6 +31,8 @@ class State(msgspec.Struct, frozen=True):
     mhz: float | None
     """Clock of the fastest core: an idle one beside it says nothing."""
     throttled: bool
+    watts: float | None = None
+    """Power; None where nothing tells it."""
 
 
 class Board(msgspec.Struct, frozen=True):
@@ -45,11 +48,20 @@ class Board(msgspec.Struct, frozen=True):
         """Every look, in order."""
         return self.before, *self.during, self.after
 
+    @property
+    def watts(self) -> float | None:
+        """Mean power while things were measured; None where nothing tells it."""
+        told = [state.watts for state in self.during if state.watts is not None]
+        return float(np.mean(told)) if told else None
 
-def read_state(sysfs: Path = SYSFS, cpuinfo: Path = CPUINFO) -> State:
-    """Look at the thermometers, the clocks and the throttling flags; never raises."""
-    heat = read_heat(sysfs)
-    return State(heat.celsius, max(_clocks(sysfs, cpuinfo), default=None), heat.throttled)
+
+def read_state(
+    sysfs: Path = SYSFS, cpuinfo: Path = CPUINFO, meter: PowerMeter | None = None
+) -> State:
+    """Look at the thermometers, the clocks, the throttling flags and the power; never raises."""
+    heat, watts = read_heat(sysfs), meter.watts() if meter else None
+    mhz = max(_clocks(sysfs, cpuinfo), default=None)
+    return State(heat.celsius, mhz, heat.throttled, watts)
 
 
 def _clocks(sysfs: Path, cpuinfo: Path) -> Iterator[float]:
@@ -71,8 +83,10 @@ def _clocks(sysfs: Path, cpuinfo: Path) -> Iterator[float]:
 class Watch:
     """Looks at the board from a thread of its own while something is measured."""
 
-    def __init__(self, read: Callable[[], State] = read_state) -> None:
-        self._read, self._ended = read, threading.Event()
+    def __init__(self, read: Callable[[], State] | None = None) -> None:
+        meter = PowerMeter()
+        self._read = read or (lambda: read_state(meter=meter))
+        self._ended = threading.Event()
         self._during: list[State] = []
         self._thread = threading.Thread(target=self._look, name="board", daemon=True)
 

@@ -13,7 +13,7 @@ from edgefer.options import FOLDER, detector_option
 if TYPE_CHECKING:
     from edgefer_device.bench.result import Bench
 
-SWEEPS = ("threads", "resolution", "faces")
+SWEEPS = ("threads", "resolution", "faces", "rate")
 """As `sweep.SWEEPS`, which would load what it times."""
 
 
@@ -43,6 +43,7 @@ def bench() -> None:
 @click.option("--sweep", "sweeps", type=click.Choice(SWEEPS), multiple=True, help="Grow this too.")
 @click.option("--data", type=FOLDER, help="Also the accuracy: folder of fer2013.npz or .csv.")
 @click.option("--tune", is_flag=True, help="Find the fastest runtime and thread count.")
+@click.option("--peak", is_flag=True, help="Also how near it comes to the int8 kernels' best.")
 @click.option("--config", type=FOLDER, help="The daemon's TOML file, for --tune to write into.")
 @click.option("--json", "json_file", type=FOLDER, help="Write everything to this file; - is here.")
 @click.option("--plot", type=FOLDER, help="Draw it as a PNG file.")

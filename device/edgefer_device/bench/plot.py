@@ -19,6 +19,10 @@ if importlib.util.find_spec("matplotlib"):
     from edgefer.theme import LIGHT, as_png
 
 
+AXES = {"resolution": "height, pixels", "rate": "frames a second"}
+"""What stands below a sweep that is not named by its own word."""
+
+
 def check_plot(path: Path) -> None:
     """Raise `SettingsError` for a picture that would not be PNG, `MissingExtra` where none can
     be drawn: before the minutes that a bench takes."""
@@ -48,7 +52,7 @@ def draw_bench(bench: Bench) -> bytes:
     rows, swept = len(bench.timings), len(bench.sweeps)
     short = ", a short run" if bench.short else ""
     note = f"{bench.model}, {bench.runtime}, threads: {bench.threads}{short}; {bench.machine}"
-    heights = [0.6 + 0.38 * rows, 3.2, *[2.6] * swept]
+    heights = [0.6 + 0.38 * rows, 3.2, *[2.8] * swept]
     with LIGHT.applied():
         figure = LIGHT.figure(sum(heights) + 0.6, "What a frame costs", note)
         panels = figure.subplots(2 + swept, 1, height_ratios=heights)
@@ -98,12 +102,16 @@ def _draw_sweep(panel: Axes, sweep: Sweep) -> None:
     ):
         times = [getattr(point.timing, name) for point in sweep.points]
         panel.plot(values, times, "-o", color=colour, label=label)
+    bounds = [point.bound for point in sweep.points if point.bound is not None]
+    if len(bounds) == len(values):
+        name = "p50" if sweep.figure == "p50" else "CPU"
+        panel.plot(values, bounds, ":", color=LIGHT.ink, label=f"bound of {name}")
     panel.set_ylim(bottom=0)
-    panel.set_title(sweep.what, loc="left", fontsize=12)
-    panel.set_xlabel("height, pixels" if sweep.by == "resolution" else sweep.by)
+    panel.set_title(f"{sweep.what}\nbound: {sweep.rule}", loc="left", fontsize=10)
+    panel.set_xlabel(AXES.get(sweep.by, sweep.by))
     panel.set_xticks(values)
     panel.set_ylabel("milliseconds")
-    panel.legend()
+    panel.legend(fontsize=10)
     panel.grid(axis="y")
 
 

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
 
 import cv2
 import numpy as np
+from msgspec.structs import replace
 
 from edgefer.errors import ImageError
 from edgefer.messages import Detection
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
+from edgefer_device.analysis import Analyst
 from edgefer_device.bench.loops import Plan, timed
 from edgefer_device.bench.parts import Parts, noise
 from edgefer_device.bench.result import Point, Sweep
+from edgefer_device.camera import Frame
 from edgefer_device.reading import Reader
 
+RATES = (5, 10, 15, 30, 60)
+"""Frames a second."""
 HEIGHTS = (480, 720, 1080, 2160)
 """Pixels; 2160 is 4K."""
 FACES = (1, 2, 5, 10, 20)
+TOLERANCE = 1.1
+"""Up to how many times its bound a figure is within it: more than loops differ by."""
 SHARE = 0.2
 """Of the time that a thing gets by itself, for each value."""
 
@@ -29,12 +38,31 @@ Work = tuple[int, Callable[[], object]]
 
 def sweep(by: str, parts: Parts, pictures: Sequence[Pixels], plan: Plan) -> Sweep:
     """Time one of `SWEEPS`; raises `ImageError` where a face is needed and none is found."""
-    what, works = SWEEPS[by]
+    kind = SWEEPS[by]
     points = [
         Point(value, timed(f"{by} {value}", work, plan.part(SHARE)))
-        for value, work in works(parts, pictures)
+        for value, work in kind.works(parts, pictures)
     ]
-    return Sweep(by, what, tuple(points))
+    found = Sweep(by, kind.what, tuple(points), kind.rule)
+    if kind.alone is not None:
+        once, each = kind.alone(parts, pictures, plan.part(SHARE))
+        bounds = [once + each * point.value for point in points]
+    else:
+        start, least = getattr(points[0].timing, found.figure), points[0].value
+        bounds = [start * kind.grows(point.value / least) for point in points]
+    bounded = map(lambda point, bound: replace(point, bound=bound), points, bounds)
+    return replace(found, points=tuple(bounded))
+
+
+def beyond(found: Sweep) -> Iterator[str]:
+    """Yield in words what grows faster than it should."""
+    for point in found.points:
+        took = getattr(point.timing, found.figure)
+        if point.bound is not None and took > TOLERANCE * point.bound:
+            yield (
+                f"{found.by} {point.value}: {took:.2f} ms is beyond its bound of "
+                f"{point.bound:.2f} ms ({found.rule}); other work on the machine does that too"
+            )
 
 
 def thread_counts(cores: int | None = None) -> list[int]:
@@ -69,13 +97,38 @@ def _faces(parts: Parts, pictures: Sequence[Pixels]) -> Iterator[Work]:
     """Find the faces of one picture once, then cut and read one of them so many times."""
     picture, face = _with_face(parts, pictures)
     reader = Reader(parts.classifier, parts.bundle.manifest)
-    for count in FACES:
+    for number in FACES:
 
-        def work(boxes: Sequence[Detection] = (face,) * count) -> None:
+        def work(boxes: Sequence[Detection] = (face,) * number) -> None:
             parts.detector.detect(picture)
             reader.read(reader.chips(picture, [one.box for one in boxes]))
 
-        yield count, work
+        yield number, work
+
+
+def _faces_alone(parts: Parts, pictures: Sequence[Pixels], plan: Plan) -> tuple[float, float]:
+    """Time a detection by itself, and a face that is cut and read by itself: CPU milliseconds."""
+    picture, face = _with_face(parts, pictures)
+    reader = Reader(parts.classifier, parts.bundle.manifest)
+    found = timed("a detection", lambda: parts.detector.detect(picture), plan)
+    read = timed("a face", lambda: reader.read(reader.chips(picture, [face.box])), plan)
+    return found.cpu_ms, read.cpu_ms
+
+
+def _rate(parts: Parts, pictures: Sequence[Pixels]) -> Iterator[Work]:
+    """Look at one picture that moves ten times a second, at ever closer moments."""
+    picture, _ = _with_face(parts, pictures)
+    moved = [np.roll(picture, 8 * step, axis=1) for step in range(4)]
+    for rate in RATES:
+        analyst, numbers = parts.analyst(), count()
+
+        def work(
+            analyst: Analyst = analyst, numbers: count[int] = numbers, rate: int = rate
+        ) -> None:
+            number = next(numbers)
+            analyst.look(Frame(moved[number * 10 // rate % 4], number / rate, number))
+
+        yield rate, work
 
 
 def _with_face(parts: Parts, pictures: Sequence[Pixels]) -> tuple[Pixels, Detection]:
@@ -89,9 +142,38 @@ def _with_face(parts: Parts, pictures: Sequence[Pixels]) -> tuple[Pixels, Detect
     )
 
 
-SWEEPS: dict[str, tuple[str, Callable[[Parts, Sequence[Pixels]], Iterator[Work]]]] = {
-    "threads": ("the classifier, a face", _threads),
-    "resolution": ("a picture: faces found, cut and read", _resolution),
-    "faces": ("a picture: faces found, so many cut and read", _faces),
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One way to grow."""
+
+    what: str
+    """What is timed."""
+    works: Callable[[Parts, Sequence[Pixels]], Iterator[Work]]
+    rule: str
+    grows: Callable[[float], float] = lambda times: 1.0
+    """How many times the first point's figure may be taken at so many times its value."""
+    alone: Callable[[Parts, Sequence[Pixels], Plan], tuple[float, float]] | None = None
+    """In place of that: what is done once, and what for each one more, timed by themselves."""
+
+
+SWEEPS = {
+    "threads": Kind("the classifier, a face", _threads, "no slower with more threads"),
+    "resolution": Kind(
+        "a picture: faces found, cut and read",
+        _resolution,
+        "no faster than the picture's area",
+        lambda times: times**2,
+    ),
+    "faces": Kind(
+        "a picture: faces found, so many cut and read",
+        _faces,
+        "one detection, and each face as dear as one by itself",
+        alone=_faces_alone,
+    ),
+    "rate": Kind(
+        "a frame of one moving face, looked at",
+        _rate,
+        "a frame costs no more when they come faster",
+    ),
 }
-"""By name: what is timed, and its values."""
+"""By name."""

@@ -70,8 +70,17 @@ def _rest(bench: Bench) -> Iterator[str]:
         f"memory {load.memory_mb:+.0f} MB"
     )
     first = "no mood" if start.first_mood is None else f"first mood {start.first_mood:.2f} s"
-    yield f"the daemon: {first} after its start, peak memory {start.peak_mb:.0f} MB"
+    spent = (
+        "" if start.first_mood_cpu is None else f" ({start.first_mood_cpu:.2f} s of a processor)"
+    )
+    yield f"the daemon: {first} after its start{spent}, peak memory {start.peak_mb:.0f} MB"
     yield f"board before {_state(bench.board.before)}; after {_state(bench.board.after)}"
+    yield from _energy(bench)
+    if bench.peak is not None:
+        yield (
+            f"int8: {bench.peak.classifier:.0f} GMAC/s in the classifier, "
+            f"{bench.peak.kernels:.0f} in a large convolution: {bench.peak.share:.0%} of it"
+        )
     if bench.accuracy is not None:
         found = bench.accuracy
         yield (
@@ -80,18 +89,34 @@ def _rest(bench: Bench) -> Iterator[str]:
         )
 
 
+def _energy(bench: Bench) -> Iterator[str]:
+    watts, whole = bench.board.watts, bench.timings[-1]
+    if watts is not None:
+        yield (
+            f"power {watts:.2f} W in the mean of all that was measured, "
+            f"{1e3 * watts / whole.rate:.0f} mJ a frame at {whole.rate:.1f} frames a second"
+        )
+
+
 def _state(state: State) -> str:
     heat = "temperature not told" if state.celsius is None else f"{state.celsius:.0f} °C"
     clock = "clock not told" if state.mhz is None else f"{state.mhz:.0f} MHz"
-    return f"{heat}, {clock}{', throttled' if state.throttled else ''}"
+    power = "" if state.watts is None else f", {state.watts:.2f} W"
+    return f"{heat}, {clock}{power}{', throttled' if state.throttled else ''}"
 
 
 def _sweep(sweep: Sweep) -> Table:
-    table = Table(sweep.by, "p50", "p90", "CPU", "a second", title=sweep.what, box=SIMPLE_HEAD)
+    table = Table(
+        *(sweep.by, "p50", "p90", "CPU", "a second", "bound"),
+        title=sweep.what,
+        caption=sweep.rule,
+        box=SIMPLE_HEAD,
+    )
     for point in sweep.points:
         one = point.timing
         table.add_row(
-            str(point.value), _ms(one.p50), _ms(one.p90), _ms(one.cpu_ms), f"{one.rate:,.1f}"
+            *(str(point.value), _ms(one.p50), _ms(one.p90), _ms(one.cpu_ms)),
+            *(f"{one.rate:,.1f}", _ms(point.bound)),
         )
     return table
 

@@ -38,6 +38,8 @@ class Startup(msgspec.Struct, frozen=True):
     """Seconds from starting the process to its first report with a mood; None without any."""
     peak_mb: float
     """Most memory that the process held at any time, million bytes."""
+    first_mood_cpu: float | None = None
+    """Processor seconds until then, which other work on the machine changes little."""
 
 
 def measure_startup(start: Start) -> Startup:
@@ -57,19 +59,20 @@ def measure_startup(start: Start) -> Startup:
 
 def _watched(command: Sequence[str], said: IO[str]) -> Startup:
     began = time.monotonic()
-    first, peak, reports = None, 0.0, 0
+    first, spent, peak, reports = None, None, 0.0, 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
         assert process.stdout is not None
         for line in process.stdout:
             reports += 1
             if first is None and msgspec.json.decode(line, type=Report).mood is not None:
                 first = round(time.monotonic() - began, 3)
+                spent = processor_seconds(process.pid)
             peak = max(peak, peak_memory(process.pid))
     if not reports:
         said.seek(0)
         last = said.read().strip().rpartition("\n")[2]
         raise CameraError(f"the daemon reported nothing: {last.removeprefix('edgefer: ')}")
-    return Startup(first, round(peak / 1e6, 1))
+    return Startup(first, round(peak / 1e6, 1), spent)
 
 
 def _quoted(text: str) -> str:
@@ -83,6 +86,16 @@ def again() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def processor_seconds(pid: int) -> float | None:
+    """Return the processor time of a process so far, all threads; None when it is gone."""
+    try:
+        # Its name stands in brackets and may hold anything; times are counted from behind it.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory(pid: int) -> float:

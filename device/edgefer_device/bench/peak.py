@@ -1,0 +1,92 @@
+"""How near the classifier comes to what the runtime's int8 kernels do at their best here.
+
+The best is taken from a single large convolution, a file made on the spot: its rows, columns
+and channels divide by every tile that a kernel has, and next to nothing but multiplying is done.
+Both run in turns in one thread, and processor time is counted, so that other work on the
+machine meets both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgefer.progress import shown
+from edgefer.runtime import litert, open_classifier
+from edgefer.tflite_file import IDENTIFIER, schema
+from edgefer_device.bench.parts import Parts, noise
+from edgefer_device.bench.result import Peak
+
+SIDE, CHANNELS, KERNEL = 48, 256, 3
+"""Of the convolution, 1,359 MMAC; larger ones gained nothing where it was measured."""
+TURNS, SHORT_TURNS, FACES = 60, 15, 5
+"""Turns, and faces in each: a face takes less time than a clock should be asked for."""
+
+
+def measure_peak(parts: Parts, short: bool) -> Peak:
+    """Run classifier and convolution in turns; raises `MissingExtra` without LiteRT."""
+    classifier = open_classifier(parts.bundle, "int8")
+    chips = noise(parts.bundle.manifest.input.preprocess.size)
+    large = litert(convolution())
+    ours, best = [], []
+    for _ in shown(range(SHORT_TURNS if short else TURNS), "the int8 kernels' peak"):
+        best.append(_seconds(large.invoke, 1))
+        ours.append(_seconds(lambda: classifier.logits(chips), FACES))
+    macs = parts.bundle.manifest.evidence.macs
+    # The quickest turns: other work can only make one slower.
+    rate, peak = macs / min(ours), SIDE**2 * CHANNELS**2 * KERNEL**2 / min(best)
+    return Peak(rate / 1e9, peak / 1e9, rate / peak)
+
+
+def _seconds(call: Callable[[], object], times: int) -> float:
+    begun = time.process_time()
+    for _ in range(times):
+        call()
+    return (time.process_time() - begun) / times
+
+
+def convolution() -> bytes:
+    """Return a TFLite file of one int8 convolution with random weights."""
+    import flatbuffers
+
+    s, rng = schema(), np.random.default_rng(0)
+    model, graph, code, op = s.ModelT(), s.SubGraphT(), s.OperatorCodeT(), s.OperatorT()
+    model.version, model.description, model.buffers = 3, b"", [s.BufferT()]
+    weights = rng.integers(-127, 128, (CHANNELS, KERNEL, KERNEL, CHANNELS), np.int8)
+    picture = (1, SIDE, SIDE, CHANNELS)
+    graph.tensors = [
+        _tensor(model, picture, "INT8", 0.05),
+        _tensor(model, weights.shape, "INT8", 0.01, weights),
+        _tensor(model, (CHANNELS,), "INT32", 0.0005, np.zeros(CHANNELS, np.int32)),
+        _tensor(model, picture, "INT8", 1.0),
+    ]
+    code.builtinCode = code.deprecatedBuiltinCode = s.BuiltinOperator.CONV_2D
+    code.version = 3
+    op.opcodeIndex, op.inputs, op.outputs = 0, [0, 1, 2], [3]
+    op.builtinOptionsType, options = s.BuiltinOptions.Conv2DOptions, s.Conv2DOptionsT()
+    options.padding, options.strideH, options.strideW = s.Padding.SAME, 1, 1
+    op.builtinOptions = options
+    graph.name, graph.inputs, graph.outputs, graph.operators = b"main", [0], [3], [op]
+    model.operatorCodes, model.subgraphs = [code], [graph]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _tensor(
+    model: Any, shape: tuple[int, ...], kind: str, scale: float, content: Any = None
+) -> Any:
+    s = schema()
+    tensor = s.TensorT()
+    tensor.name, tensor.shape, tensor.type = b"tensor", list(shape), getattr(s.TensorType, kind)
+    tensor.quantization = s.QuantizationParametersT()
+    tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [0]
+    tensor.buffer = 0
+    if content is not None:
+        buffer, tensor.buffer = s.BufferT(), len(model.buffers)
+        buffer.data = np.frombuffer(content.tobytes(), np.uint8)
+        model.buffers.append(buffer)
+    return tensor
