@@ -270,7 +270,7 @@ def test_every_text_that_the_page_asks_for_is_there() -> None:
     asked = {
         key
         for path in (*PAGE.glob("*.js"), PAGE / "index.html")
-        for key in re.findall(r"""(?:text\(|data-text=)"(\w+)\"""", path.read_text())
+        for key in re.findall(r"""(?:\btext\(|data-text=)"(\w+)\"""", path.read_text())
     }
     assert asked >= {"welcome", "turn", "update"}
     assert asked <= known.keys()

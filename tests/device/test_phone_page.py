@@ -226,7 +226,7 @@ def test_it_asks_before_it_opens_the_camera(browser: Chrome, page: LivePage) -> 
         browser.get(page.url)
         wait_for(browser, "welcome")
         assert read(browser, "#mood") == "What does your face say?"
-        assert "leaves it never" in read(browser, "#advice")
+        assert "never leaves it" in read(browser, "#advice")
         assert not shown(browser, "#pause")
         assert shown(browser, "#start")
 
