@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as tfl
 
 from edgefer.runtime import litert
 from edgefer.tflite_file import IDENTIFIER, open_flatbuffer
-from edgefer_convert.packing import ALIGNMENT, packed
+from edgefer_convert.packing import ALIGNMENT, packed, short_name
 from edgefer_convert.tflite import to_int8_after_training
 
 layers = keras.layers
@@ -80,3 +80,23 @@ def test_a_constant_that_nothing_uses_is_left_out(content: bytes) -> None:
     buffer.data = np.arange(10_000, dtype=np.int64).view(np.uint8)
     model.buffers.append(buffer)
     assert len(packed(model)) <= len(content) + 64
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("net/quant_a_relu/Relu;net/quant_a_bn/FusedBatchNormV3;net/quant_a/Conv2D1", "a/Conv2D1"),
+        ("small/pool/Mean", "pool/Mean"),
+        ("picture", "picture"),
+    ],
+)
+def test_a_tensor_is_named_after_the_layer_that_carries_the_weights(name: str, short: str) -> None:
+    assert short_name(name) == short
+
+
+def test_names_are_short_and_no_two_alike(content: bytes) -> None:
+    tensors = open_flatbuffer(content, "it").subgraphs[0].tensors
+    names = [tensor.name for tensor in tensors]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) < 40
+    assert {tensor.buffer for tensor in tensors if not tensor.name.startswith(b"c")} == {0}

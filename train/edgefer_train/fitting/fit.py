@@ -88,10 +88,11 @@ def fit_stage(
     dataset: Dataset,
     teachers: Teachers | None = None,
     team: Team | None = None,
+    judged_by: Targets | None = None,
 ) -> None:
     """Fit a model from the stage's last checkpoint on; the best average is in `stage.weights`.
 
-    A team of several replicas needs the model to have been built in its scope.
+    Best is what says most of `judged_by` (n PublicTest, labels), unless given the labels. A team of several replicas needs the model to have been built in its scope.
     """
     team = team or alone()
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
@@ -102,7 +103,8 @@ def fit_stage(
         compile_for(model, recipe, steps, xla=recipe.fit.xla and team.replicas == 1)
         steady(model, recipe.seed)
         metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
-        keep = Keep(stage, plain(validation, targets_of(recipe, dataset, validation)), metric)
+        judged_by = judged_by or targets_of(recipe, dataset, validation)
+        keep = Keep(stage, plain(validation, judged_by), metric)
         first = keep.restore(model)
     targets = targets_of(recipe, dataset, training)
     if teachers:

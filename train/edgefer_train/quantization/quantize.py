@@ -17,7 +17,7 @@ import tf_keras as keras
 from edgefer.preprocess import Preprocess
 from edgefer_train.architectures import unwrapped
 from edgefer_train.data.dataset import Dataset, Usage
-from edgefer_train.fitting.calibration import calibrate
+from edgefer_train.fitting.calibration import calibrate, predict
 from edgefer_train.fitting.fit import fit_stage, targets_of
 from edgefer_train.fitting.teachers import Teachers
 from edgefer_train.quantization.quantize_layers import prepare_for_quantization
@@ -46,11 +46,14 @@ def quantize(run: Run, dataset: Dataset) -> None:
     pictures = dataset.part(Usage.Training).images[:MEASURED]
     set_ranges(model, float_model, Preprocess(size=recipe.side).to_float(pictures))
     teacher = Teachers((float_model,), weight=recipe.distill.weight)
-    stage = _stage_for(run, source)
-    fit_stage(model, stage, recipe, dataset, teacher)
-    model.load_weights(stage.weights)
     validation = dataset.part(Usage.PublicTest)
-    calibrate(model, stage, validation, targets_of(recipe, dataset, validation))
+    targets = targets_of(recipe, dataset, validation)
+    # Judged by what it is to learn: the float model's answers, as far as those are its targets.
+    told = Teachers((), (predict(float_model, validation),), recipe.distill.weight)
+    stage = _stage_for(run, source)
+    fit_stage(model, stage, recipe, dataset, teacher, judged_by=told.before(targets))
+    model.load_weights(stage.weights)
+    calibrate(model, stage, validation, targets)
     save_model(model, run.qat.model)
 
 
