@@ -17,6 +17,7 @@ BUNDLE ?= $(RUN)/bundle
 DATA   ?= $(EDGEFER_DATA)
 FORMATS ?=
 PYTEST ?=
+CUTS   ?= 20
 UV     := uv==0.13.9
 
 PINS    := pyproject.toml constraints.txt device/assets.txt
@@ -41,8 +42,8 @@ test: .venv/installed debian-for-tests ## all tests (EDGEFER_DATA=DIR runs those
 check: lint types test ## ruff, mypy strict, then the tests
 
 .PHONY: rig
-rig: .venv/installed debian-for-tests debian-for-rig ## a device without hardware: containers, Arm in emulation, power cuts
-	.venv/bin/python -m pytest -s tests/rig tests/rig/rig_*.py $(PYTEST)
+rig: .venv/installed debian-for-tests debian-for-rig ## a device without hardware: containers, Arm, CUTS=20 power cuts
+	RIG_CUTS=$(CUTS) .venv/bin/python -m pytest -s tests/rig tests/rig/rig_*.py $(PYTEST)
 
 .PHONY: lint
 lint: .venv/installed

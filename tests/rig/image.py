@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -83,8 +84,9 @@ def make_initrd(root: Path, work: Path) -> Path:
     shutil.copy(root / "boot/busybox", tree / "bin/busybox")
     modules = needed(root)
     for module in modules:
-        shutil.copy(module, tree / module.name)
-    (tree / "modules").write_text("\n".join(module.name for module in modules))
+        # Debian packs them, and busybox does not unpack.
+        (tree / module.stem).write_bytes(lzma.decompress(module.read_bytes()))
+    (tree / "modules").write_text("\n".join(module.stem for module in modules))
     (tree / "init").write_text(INIT)
     (tree / "init").chmod(0o755)
     archive = work / "initrd.img"

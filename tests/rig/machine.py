@@ -23,8 +23,8 @@ from rig.image import make_disk, make_initrd, write_settings
 from rig.reach import Reach, make_key
 from rig.root import WITH_PARENT, program
 
-PATIENCE = 900.0
-"""Seconds that a boot may take; a hundred suffice where nothing else runs."""
+PATIENCE = 2700.0
+"""Seconds that a boot may take; two hundred suffice where nothing else runs."""
 
 # A Raspberry Pi 4's processor. The emulator, not the processor's own way to run guests: that does
 # not run Arm's programs.
@@ -75,7 +75,7 @@ class Machine(Reach):
         return [
             *(program("qemu-system-aarch64"), *BOARD, *SHAPE),
             *("-kernel", str(self.root / "boot/vmlinuz")),
-            *("-initrd", str(self.folder / "initrd.img"), "-append", "console=ttyAMA0 rw quiet"),
+            *("-initrd", str(self.folder / "initrd.img"), "-append", "console=ttyAMA0 rw"),
             *("-drive", f"if=none,id=disk,format=raw,cache=directsync,file={self.folder}/disk.img"),
             *("-device", "virtio-blk-device,drive=disk"),
             *("-netdev", f"user,id=net,restrict=on,{forward}"),

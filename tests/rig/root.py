@@ -75,7 +75,7 @@ mkdir -p "$1/usr/lib/modules"
 cp -a "$modules" "$1/usr/lib/modules/"
 depmod --basedir "$1" "$version"
 install -m 644 "new/boot/vmlinuz-$version" "$1/boot/vmlinuz"
-install "$(find new -name busybox -type f)" "$1/boot/busybox"
+install new/usr/bin/busybox "$1/boot/busybox"
 rm -r "$work"
 """
 
@@ -118,16 +118,16 @@ class Root:
         return kept(self.folder, self._build)
 
     def _build(self, place: Path) -> None:
-        variant, packages = "minbase", ",".join(self.packages)
+        variant, stage, packages = "minbase", "customize", self.packages
         if not self.is_native:
-            variant, packages = "extract", ",".join(installed(self.twin.folder))
+            variant, stage, packages = "extract", "extract", installed(self.twin.folder)
         command = [
             # It ends with this process, and so does what it mounted.
             *(*WITH_PARENT, *ALONE, program("mmdebstrap"), "--mode=root", "--format=directory"),
             *(f"--variant={variant}", f"--architectures={self.architecture}"),
             # Its files are worth nothing unless all of them are there.
-            *(f"--include={packages}", "--dpkgopt=force-unsafe-io"),
-            *(f"--customize-hook={hook}" for hook in self.hooks),
+            *(f"--include={','.join(packages)}", "--dpkgopt=force-unsafe-io"),
+            *(f"--{stage}-hook={hook}" for hook in self.hooks),
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in UNREAD),
             *(self.suite, str(place), mirror()),
         ]
@@ -138,11 +138,12 @@ class Root:
         assert done.returncode == 0, done.stderr[-3000:]
 
 
-def installed(root: Path) -> list[str]:
+def installed(root: Path) -> tuple[str, ...]:
     """Return the names of a root file system's packages."""
     admin = f"--admindir={root}/var/lib/dpkg"
     command = ["dpkg-query", admin, "--show", "--showformat=${Package}\n"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return tuple(said.split())
 
 
 def kept(place: Path, build: Callable[[Path], None]) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from edgefer_device.deploy import carried
 from rig.card import root
 from rig.container import Device, booted
 from rig.deployment import abandon, begin, deploy
@@ -43,37 +44,45 @@ def forget(device: Device, name: str) -> None:
     )
 
 
-@pytest.mark.timeout(900 + 240 * CUTS)
+@pytest.mark.timeout(1200 + 240 * CUTS)
 def test_every_boot_has_a_release_that_works(tmp_path: Path) -> None:
     system = root("amd64")
     disk = make_disk(system, [], tmp_path)
+    wheel = ("--wheel", str(carried.own_wheel(None, tmp_path)))
     chance = random.Random(os.environ.get("RIG_SEED", "edgefer"))
     with booted(system, disk=disk) as device:
-        done = deploy(device, *WATCH, "--model", MODELS[0])
-        assert done.status == 0, done.out
-        before = release(device)
+        first = deployed(device, *wheel, "--model", MODELS[0])
         began = time.monotonic()
-        done = deploy(device, *WATCH, "--model", MODELS[1])
-        assert done.status == 0, done.out
+        second = deployed(device, *wheel, "--model", MODELS[1])
         whole = time.monotonic() - began
-        after = release(device)
-        assert after != before
-    known = {before, after}
-    seen = []
-    for number in range(CUTS):
+    assert first != second
+    print(f"\nan update takes {whole:.0f} s")
+    for number in range(1, CUTS + 1):
         with booted(system, disk=disk) as device:
-            took = device.wait(WELL)
-            now = release(device)
-            assert now in known
-            forget(device, now)
-            model = MODELS[0] if now == after else MODELS[1]
-            deployment = begin(device, *WATCH, "--model", model)
+            running = found_well(device, {first, second})
+            forget(device, running)
+            update = begin(device, *WATCH, *wheel, "--model", MODELS[running == first])
             instant = chance.uniform(0, whole)
             time.sleep(instant)
             device.cut()
-            abandon(deployment)
-            seen.append((round(instant, 1), now, round(took, 1)))
-            print(f"cut {number + 1}: {instant:.1f} of {whole:.1f} s")
+            abandon(update)
+            print(f"cut {number}: {instant:.1f} s into an update of {running}", flush=True)
     with booted(system, disk=disk) as device:
-        device.wait(WELL)
-        assert release(device) in known
+        found_well(device, {first, second})
+
+
+def deployed(device: Device, *options: str) -> str:
+    """Deploy to the end; return the release that runs then."""
+    done = deploy(device, *WATCH, *options)
+    assert done.status == 0, done.out
+    return release(device)
+
+
+def found_well(device: Device, known: set[str]) -> str:
+    """Wait until what has booted is well; return the release that runs, one of those known."""
+    took = device.wait(WELL)
+    running = release(device)
+    assert running in known
+    undone = "interrupted" in device.check("tail -n 1 /opt/edgefer/history.jsonl")
+    print(f"well {took:.1f} s after the boot{', by undoing' if undone else ''}", flush=True)
+    return running
