@@ -70,6 +70,14 @@ convert: .venv/installed ## RUN to a gated model bundle, BUNDLE=runs/small/bundl
 bench: .venv-device/installed ## how fast the shipped model runs on this machine
 	.venv-device/bin/edgefer bench --short
 
+.PHONY: bench-arm
+bench-arm: .venv/installed debian-for-tests ## instructions on emulated Arm cores (MODEL=small; WRITE=1: the baseline)
+	PYTHONPATH=tests .venv/bin/python -m arm.bench --model $(or $(MODEL),small) $(if $(WRITE),--write)
+
+.PHONY: bench-peers
+bench-peers: .venv/installed ## other packages beside ours, in one run (FACES=500, PEERS="fer facex")
+	PYTHONPATH=tests .venv/bin/python -m peers.bench $(data) $(FACES:%=--faces %) $(PEERS)
+
 .PHONY: constraints
 constraints: .venv/installed ## pin again what still fits (UPGRADE=--upgrade: the newest)
 	.venv/bin/python -m pip install --quiet $(UV)
@@ -113,10 +121,11 @@ debian  = command -v apt-get >/dev/null \
 # a panel, and the programs that read a device's settings. Where they cannot be installed, their
 # tests skip and say so.
 tests-programs := mosquitto chromium chromedriver strace cc systemd-analyze udevadm cloud-init \
-    netplan cage Xwayland curl openssl node npm mmdebstrap systemd-nspawn slirp4netns ssh
+    netplan cage Xwayland curl openssl node npm mmdebstrap systemd-nspawn slirp4netns ssh \
+    qemu-aarch64
 tests-packages := mosquitto chromium chromium-driver strace gcc libc6-dev systemd udev cloud-init \
     netplan.io cage xwayland curl openssl nodejs npm mmdebstrap systemd-container slirp4netns \
-    openssh-client
+    openssh-client qemu-user
 .PHONY: debian-for-tests
 debian-for-tests:
 	@PATH="$$PATH:/usr/sbin:/sbin"; type $(tests-programs) >/dev/null 2>&1 \

@@ -92,7 +92,8 @@ def fit_stage(
 ) -> None:
     """Fit a model from the stage's last checkpoint on; the best average is in `stage.weights`.
 
-    Best is what says most of `judged_by` (n PublicTest, labels), unless given the labels. A team of several replicas needs the model to have been built in its scope.
+    Best is what says most of `judged_by`, targets on PublicTest: unless given, the labels.
+    A team of several replicas needs the model to have been built in its scope.
     """
     team = team or alone()
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)

@@ -1,0 +1,44 @@
+"""edgefer: the daemon's own analysis of a frame, with the shipped settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgefer.bundle import open_bundle
+from edgefer.runtime import open_classifier
+from edgefer_device.analysis import Analyst
+from edgefer_device.camera import Frame
+from edgefer_device.config import Config
+from edgefer_device.faces.faces import open_detector
+from edgefer_device.faces.tracker import Tracker
+from edgefer_device.reading import Reader
+
+
+class Adapter:
+    """One analyst, as `edgefer run` makes it."""
+
+    def __init__(self, model: str = "small") -> None:
+        cv2.setNumThreads(1)
+        settings, bundle = Config(), open_bundle(model)
+        self._reader = Reader(open_classifier(bundle), bundle.manifest)
+        self._analyst = Analyst(
+            open_detector(),
+            self._reader,
+            Tracker(settings.tracking),
+            settings.mood,
+            quality=settings.quality,
+        )
+        self._number = 0
+
+    def look(self, picture: Any, time: float) -> str | None:
+        """Return the mood."""
+        self._number += 1
+        return self._analyst.look(Frame(picture, time, self._number)).mood
+
+    def read(self, face: Any) -> str:
+        """Return the likeliest label."""
+        row = self._reader.read(self._reader.resized(face[np.newaxis]))[0]
+        return self._reader.labels[int(row.argmax())]
