@@ -20,7 +20,12 @@ def edgefer(*words: object) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-PROMISED = {"small": (1_000_000, 60e6, 0.68), "small-ferplus": (1_000_000, 60e6, 0.825)}
+PROMISED = {
+    "small": (1_000_000, 60e6, 0.68),
+    "small-ferplus": (1_000_000, 60e6, 0.825),
+    "tiny": (100_000, 10.2e6, 0.68),
+    "tiny-ferplus": (100_000, 10.2e6, 0.85),
+}
 """At most so many bytes as int8 and multiply-accumulates, at least this accuracy."""
 
 
@@ -49,9 +54,10 @@ def test_a_shipped_model_is_as_small_and_as_good_as_promised(name: str) -> None:
     assert all(check["passed"] for check in manifest["gate"]["checks"])
 
 
-def test_the_shipped_model_measures_what_its_manifest_says(data: Path) -> None:
-    measured = json.loads(edgefer("evaluate", "small", "--data", data, "--json"))
-    told = inspected()["evidence"]["scores"]["int8"]
+@pytest.mark.parametrize("name", ["small", "tiny"])
+def test_a_shipped_model_measures_what_its_manifest_says(data: Path, name: str) -> None:
+    measured = json.loads(edgefer("evaluate", name, "--data", data, "--json"))
+    told = inspected(name)["evidence"]["scores"]["int8"]
     # Runtimes and builds differ by a count or two, so a few pictures may change their label.
     assert measured["accuracy"] == pytest.approx(told["accuracy"], abs=0.003)
     assert measured["n_leak_free"] == told["n_leak_free"]

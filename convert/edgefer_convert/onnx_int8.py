@@ -6,7 +6,9 @@ range over is what representative pictures show.
 
 from __future__ import annotations
 
+import io
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,11 @@ Pictures = NDArray[np.float32]
 WEIGHTED = ["Conv", "Gemm", "MatMul"]
 """Nodes with weights."""
 
+PERCENTILE = 99.99
+"""Of an activation's values, what a symmetric range holds: after a ReLU it has 127 counts, too few
+to spend on the rarest. On PublicTest `tiny` keeps 98.2 % of float's labels, by the largest value
+97.3 %, by 99.999 98.1 %, by entropy 97.3 %."""
+
 
 def to_symmetric(content: bytes, pictures: Pictures) -> bytes:
     """Quantize a float ONNX file as TensorRT wants it, float32 in and out.
@@ -48,8 +55,10 @@ def to_symmetric(content: bytes, pictures: Pictures) -> bytes:
         "WeightSymmetric": True,
         "QuantizeBias": False,
         "OpTypesToExcludeOutputQuantization": WEIGHTED,
+        "CalibPercentile": PERCENTILE,
     }
-    return to_bytes(canonical(_quantized(content, pictures, options, WEIGHTED), INPUT, OUTPUT))
+    made = _quantized(content, pictures, options, WEIGHTED, CalibrationMethod.Percentile)
+    return to_bytes(canonical(made, INPUT, OUTPUT))
 
 
 def to_int8(content: bytes, pictures: Pictures) -> bytes:
@@ -72,9 +81,14 @@ def ends(content: bytes) -> tuple[Affine, Affine]:
 
 
 def _quantized(
-    content: bytes, pictures: Pictures, options: dict[str, Any], kinds: list[str] | None = None
+    content: bytes,
+    pictures: Pictures,
+    options: dict[str, Any],
+    kinds: list[str] | None = None,
+    ranges: CalibrationMethod = CalibrationMethod.MinMax,
 ) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory() as folder:
+    # onnxruntime prints what it does.
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         given, prepared, done = (Path(folder) / f"{name}.onnx" for name in ("a", "b", "c"))
         given.write_bytes(content)
         # Folds batch normalization into the convolutions before them.
@@ -88,7 +102,7 @@ def _quantized(
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
+            calibrate_method=ranges,
             extra_options=options,
         )
         return onnx.load(str(done))
