@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +57,37 @@ class Laptop:
             **variables,
         )
 
+    @contextlib.contextmanager
+    def known_as(self, port: int) -> Iterator[None]:
+        """Know the device's key by another port too."""
+        known = self.home / ".ssh" / "known_hosts"
+        before = known.read_text()
+        known.write_text(before + before.replace(f":{self.device.port} ", f":{port} "))
+        try:
+            yield
+        finally:
+            known.write_text(before)
+
     def running(self) -> str:
         """The release that the device runs."""
         return Path(self.device.check("readlink /opt/edgefer/current").strip()).name
+
+
+@contextlib.contextmanager
+def cable(device: Device, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Another way to the device's SSH server, over a port that ends with a process."""
+    words = ["ssh", *device.options, "-N", "-L", f"{port}:127.0.0.1:22", "root@127.0.0.1"]
+    process = subprocess.Popen(words)
+    try:
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert process.poll() is None
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="session")

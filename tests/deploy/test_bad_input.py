@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.conftest import Laptop
+from deploy.conftest import Laptop, cable
 from mosquitto import free_port
 from rig.root import PASSWORD
 
@@ -149,13 +147,12 @@ def test_packages_that_a_device_without_network_lacks_are_named(laptop: Laptop) 
 def test_two_deployments_at_once(laptop: Laptop) -> None:
     device = laptop.device
     holder = subprocess.Popen(
-        ["ssh", *device.options, "root@127.0.0.1", "echo held; exec sleep 300"],
+        ["ssh", *device.options, "root@127.0.0.1", "echo $PPID; exec sleep 300"],
         stdout=subprocess.PIPE,
         text=True,
     )
     assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    pid = device.check("pgrep -f 'sleep 300' | head -1 | xargs ps -o ppid= -p").strip()
+    pid = int(holder.stdout.readline())
     name = device.check(f"cat /proc/{pid}/comm").strip()
     began = device.check(f"cut -d' ' -f22 /proc/{pid}/stat").strip()
     assert name.startswith("sshd")
@@ -173,29 +170,8 @@ def test_two_deployments_at_once(laptop: Laptop) -> None:
     assert "lacks: cage" in reason(laptop, "--kiosk")
 
 
-@contextlib.contextmanager
-def cable(laptop: Laptop) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """Another way to the device's SSH server, over a port that ends with a process."""
-    port = free_port()
-    words = ["ssh", *laptop.device.options, "-N", "-L", f"{port}:127.0.0.1:22", "root@127.0.0.1"]
-    process = subprocess.Popen(words)
-    try:
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            assert process.poll() is None
-            time.sleep(0.1)
-        yield port, process
-    finally:
-        process.kill()
-        process.wait()
-
-
 def test_a_host_that_vanishes_midway(laptop: Laptop) -> None:
-    known = laptop.home / ".ssh" / "known_hosts"
-    before = known.read_text()
-    with cable(laptop) as (port, process):
-        known.write_text(before + before.replace(f":{laptop.device.port} ", f":{port} "))
+    with laptop.known_as(port := free_port()), cable(laptop.device, port) as process:
 
         def cut() -> None:
             laptop.device.wait("test -e /opt/edgefer/wheels", seconds=120)
@@ -203,11 +179,8 @@ def test_a_host_that_vanishes_midway(laptop: Laptop) -> None:
 
         cutter = threading.Thread(target=cut)
         cutter.start()
-        try:
-            gone = reason(laptop, "--host", f"pi@127.0.0.1:{port}")
-        finally:
-            cutter.join()
-            known.write_text(before)
+        gone = reason(laptop, "--host", f"pi@127.0.0.1:{port}")
+        cutter.join()
     assert "vanished while " in gone
     assert "the device runs what it ran" in gone
     assert laptop.device.ssh("test -e /opt/edgefer/current").status != 0

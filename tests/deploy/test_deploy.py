@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from deploy.conftest import GOOD, Laptop
+from deploy.conftest import GOOD, Laptop, cable
 from deploy.wheels import altered
 from edgefer.bundle import describe, open_bundle, write_bundle
+from mosquitto import free_port
 
 STATUS = "STATE_DIRECTORY=/var/lib/edgefer /opt/edgefer/current/bin/edgefer status --json"
 
@@ -207,3 +208,32 @@ def test_a_switch_that_is_killed_is_undone_by_the_device(deployed: Laptop, tmp_p
     assert "the switch ended without a word, and was undone" in done.out
     assert deployed.running() == runs
     deployed.device.wait("systemctl is-active edgefer")
+
+
+def test_a_cable_that_is_cut_during_the_switch_does_no_harm(deployed: Laptop) -> None:
+    port = free_port()
+    pulled = threading.Event()
+
+    def pull() -> None:
+        with cable(deployed.device, port):
+            ready.set()
+            deployed.device.wait("test -e /opt/edgefer/undo/undo.json", seconds=300)
+        pulled.set()
+        with cable(deployed.device, port):
+            done_with_it.wait(300)
+
+    ready, done_with_it = threading.Event(), threading.Event()
+    hand = threading.Thread(target=pull)
+    with deployed.known_as(port):
+        hand.start()
+        assert ready.wait(60)
+        named = GOOD + '[mirror]\nname = "Ada"\n'
+        words = ("--host", f"pi@127.0.0.1:{port}", "--watch", 15)
+        done = deployed.deploy(*words, settings=named)
+        done_with_it.set()
+        hand.join()
+    assert pulled.is_set()
+    assert done.status == 0, done.out + done.err
+    assert "vanished during the switch, which goes on without us" in done.err
+    assert 'name = "Ada"' in deployed.device.check("cat /etc/edgefer/edgefer.toml")
+    assert status(deployed)["ok"]
