@@ -57,8 +57,7 @@ class LiteRT:
         self.manifest.input.preprocess.require(chips)
         given = np.empty((len(chips), len(self.manifest.labels)), self._output)
         for row, chip in enumerate(chips):
-            # One value a pixel, or three that are alike.
-            self._view()[0] = self._counts(chip)[..., np.newaxis]
+            self._fill(chip)
             self._model.invoke()
             given[row] = self._answer()[0]
         output = self.manifest.output
@@ -66,13 +65,14 @@ class LiteRT:
             return to_logits(given, output.temperature)
         return given if given.dtype == np.float32 else output.affine.dequantize(given)
 
-    def _counts(self, chip: Pixels) -> Any:
-        """Return one chip (size, size) as the model's input counts."""
-        if self._kind == np.uint8:
-            return chip
-        if self._kind == np.float32:
-            return self.manifest.input.preprocess.to_float(chip[np.newaxis])[0, ..., 0]
-        return cv2.LUT(chip, self._table)
+    def _fill(self, chip: Pixels) -> None:
+        """Write one chip (size, size) into the model's input."""
+        if self._kind == np.int8:
+            cv2.LUT(chip, self._table, self._view()[0, :, :, 0])
+        elif self._kind == np.float32:
+            self._view()[:] = self.manifest.input.preprocess.to_float(chip[np.newaxis])
+        else:
+            self._view()[0] = chip[..., np.newaxis]  # three channels that are alike
 
 
 def to_logits(counts: NDArray[np.uint8], temperature: float) -> Logits:

