@@ -64,7 +64,7 @@ def noise(
     value ^= value >> np.uint64(13)
     levels = low + ((value >> np.uint64(16)) % np.uint64(high - low + 1)).astype(np.int64)
     shape = (height, width) if channels == 1 else (height, width, channels)
-    return levels.astype(np.uint8).reshape(shape)
+    return np.asarray(levels.astype(np.uint8).reshape(shape))
 
 
 def bgr(rgb: Pixels) -> Pixels:

@@ -48,11 +48,11 @@ class Shot:
 
 
 SHOTS = (
-    Shot("mobile-pixel", PIXEL, "dark", "en", "mood", "happy", 62),
-    Shot("mobile-iphone", IPHONE, "light", "es", "mood", "alegría", 40),
+    Shot("mobile-pixel", PIXEL, "dark", "en", "mood", "happy", 56),
+    Shot("mobile-iphone", IPHONE, "light", "es", "mood", "alegría", 6),
     Shot("mobile-welcome", IPHONE, "light", "en", "welcome", plant=ASK),
     Shot("mobile-refused", PIXEL, "dark", "de", "trouble", plant=REFUSE),
-    Shot("mobile-lying", (915, 412), "dark", "zh", "mood", "高兴", 30),
+    Shot("mobile-lying", (915, 412), "dark", "zh", "mood", "高兴", 20),
 )
 
 
@@ -70,7 +70,7 @@ def take(shot: Shot, url: str, stream: Path) -> bytes:
         wait(lambda: shows(driver, shot))
         time.sleep(shot.held)
         wait(lambda: shows(driver, shot))
-        time.sleep(1.5)  # for colours to settle
+        time.sleep(4)  # for colours to settle, and the picture to be the one that was read
         return picture(driver)
 
 
@@ -91,7 +91,7 @@ def wait(holds: Callable[[], bool]) -> None:
 def main(clip: str, folder: str, *names: str) -> None:
     """Take all pictures, or those named."""
     with tempfile.TemporaryDirectory() as place, LivePage(web_files(open_bundle("small"))) as page:
-        stream = mjpeg(Path(clip), Path(place) / "clip.mjpeg", times=5)
+        stream = mjpeg(Path(clip), Path(place) / "clip.mjpeg", times=12)
         for shot in SHOTS:
             if not names or shot.name in names:
                 (Path(folder) / f"{shot.name}.png").write_bytes(take(shot, page.url, stream))

@@ -1,13 +1,16 @@
 """How much the phone's page downloads and how fast it reads: `python tests/phone_speed.py CLIP`.
 
 Chromium without a window plays the clip to the page as its camera, for so many seconds; the page
-looks at every frame that it can, as `[duty] active = 0` would have it.
+looks at every frame that it can, as `[duty] active = 0` would have it. Node then tells what a
+frame's parts cost of a core, whatever else the machine does.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +23,7 @@ from edgefer_device.phone.web import web_files
 from live_page import LivePage, fake_camera, mjpeg, remember_moods
 from screenshot import chromium
 
+TESTS = Path(__file__).parent / "device" / "page"
 Took = list[tuple[bool, float]]
 """Of each frame, whether faces were looked for in it, and milliseconds."""
 
@@ -52,6 +56,20 @@ def measured(clip: Path, seconds: float) -> tuple[int, float, Took, float]:
     return sent, first, took, len(took) / seconds
 
 
+def cost(files: dict[str, bytes]) -> str:
+    """Return what node says of the parts of a frame."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        scripts = {path.name: path.read_bytes() for path in TESTS.iterdir() if path.is_file()}
+        for name, content in {**files, **scripts}.items():
+            (place / name).write_bytes(content)
+        (place / "package.json").write_text('{"type": "module"}')
+        words, env = ["node", "cost.js"], {**os.environ, "EDGEFER_PAGE": folder}
+        return subprocess.run(
+            words, cwd=folder, env=env, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+
 def main(arguments: list[str]) -> None:
     """Read the command line, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -68,6 +86,7 @@ def main(arguments: list[str]) -> None:
                 f"a frame, {words:17} {statistics.median(times):6.1f} ms (median of {len(times)})"
             )
     print(f"frames a second    {rate:.1f}")
+    print(cost(web_files(open_bundle("small"))), end="")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,3 @@
-// @ts-check
 /** The page's arithmetic says what the device's Python says: pictures to the bit. */
 
 import assert from "node:assert/strict";

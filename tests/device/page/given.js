@@ -1,4 +1,3 @@
-// @ts-check
 /** The vectors, and the pictures that both sides count out; see tests/page_vectors.py. */
 
 import { createHash } from "node:crypto";

@@ -1,4 +1,3 @@
-// @ts-check
 /** The page tells the moods that the device tells: smoothing, hysteresis, dwell, unknown, tracks. */
 
 import assert from "node:assert/strict";
