@@ -152,7 +152,8 @@ def test_two_deployments_at_once(laptop: Laptop) -> None:
         text=True,
     )
     assert holder.stdout is not None
-    pid = int(holder.stdout.readline())
+    with holder.stdout as told:
+        pid = int(told.readline())
     name = device.check(f"cat /proc/{pid}/comm").strip()
     began = device.check(f"cut -d' ' -f22 /proc/{pid}/stat").strip()
     assert name.startswith("sshd")

@@ -51,7 +51,7 @@ def test_the_first_deployment_ends_with_a_mood(deployed: Laptop) -> None:
     assert "/opt/edgefer/current/bin/edgefer" in device.property("edgefer", "ExecStart")
     # What was installed by a hand that knows nothing of the service is not writable by it.
     assert device.check("stat -c %U /opt/edgefer/current/bin/edgefer").strip() == "root"
-    licence = "find /opt/edgefer/current/ -path '*face_detection*LICENSE*'"
+    licence = "find /opt/edgefer/bases -path '*face_detection*LICENSE*'"
     assert device.check(licence).strip()
 
 

@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -114,12 +115,8 @@ def rollback(hosts: tuple[str, ...], release: str | None, watch: float, **words:
 
     with watching.Log(None) as log:
         door = access(words)
-        results = fleet.on_each(
-            hosts,
-            door,
-            log,
-            lambda name, connect, say: roll_back(name, connect, release, watch, say),
-        )
+        back = partial(roll_back, release=release, watch=watch)
+        results = fleet.on_each(hosts, door, log, back)
         watching.show(results, log)
     _end(all(result.ok for result in results))
 

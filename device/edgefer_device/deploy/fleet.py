@@ -104,7 +104,7 @@ def waves(hosts: Sequence[str], size: int | None) -> Iterator[Sequence[str]]:
 def _task(host: str, order: Order, wishes: Wishes) -> Task:
     connect = partial(Connection, parse_host(host), wishes.access)
     dry_run = wishes.words["dry_run"]
-    return lambda say: deploying.deploy(host, connect, order, dry_run, say)
+    return partial(deploying.deploy, host, connect, order, dry_run)
 
 
 def _orders(wishes: Wishes, wheel: Path) -> Iterator[tuple[str, Order]]:
@@ -153,10 +153,6 @@ def on_each(
     log: Log,
     work: Callable[[str, Connect, Say], Result],
 ) -> list[Result]:
-    """Do the same on several hosts at once."""
-
-    def task(host: str, connect: Connect) -> Task:
-        return lambda say: work(host, connect, say)
-
+    """Do the same on several hosts at once; `work` is a function or a `partial` of one."""
     opened = connections(hosts, access)
-    return together([(host, task(host, connect)) for host, connect in opened], log)
+    return together([(host, partial(work, host, connect)) for host, connect in opened], log)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from edgefer.errors import EdgeferError, SinkError
 from edgefer_device.deploy import going_back
-from edgefer_device.deploy.connection import Remote
+from edgefer_device.deploy.apart import apart
+from edgefer_device.deploy.connection import Remote, Say
 from edgefer_device.deploy.deploying import Connect
-from edgefer_device.deploy.watching import TOGETHER
 
 ASK = """
 systemctl is-active edgefer
@@ -39,11 +39,11 @@ class DeviceStatus(msgspec.Struct, frozen=True):
 
 def over_ssh(hosts: Sequence[tuple[str, Connect]]) -> list[DeviceStatus]:
     """Ask every device, several at a time."""
-    with ThreadPoolExecutor(min(TOGETHER, max(1, len(hosts)))) as pool:
-        return list(pool.map(lambda pair: _asked(*pair), hosts))
+    works = [(host, partial(_asked, host, connect)) for host, connect in hosts]
+    return apart(works, lambda host, line: None)
 
 
-def _asked(host: str, connect: Connect) -> DeviceStatus:
+def _asked(host: str, connect: Connect, _: Say) -> DeviceStatus:
     try:
         with connect() as remote:
             listed = going_back.asked(remote, host)

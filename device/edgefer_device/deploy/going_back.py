@@ -14,7 +14,7 @@ from edgefer_device.deploy.deploying import Connect, followed, locked
 from edgefer_device.deploy.order import Result
 
 
-def roll_back(host: str, connect: Connect, release: str | None, watch: float, say: Say) -> Result:
+def roll_back(host: str, connect: Connect, say: Say, release: str | None, watch: float) -> Result:
     """Go back to a release, or to the last one; the same checks decide whether it counts."""
     began = time.monotonic()
     try:

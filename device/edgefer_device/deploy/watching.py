@@ -5,24 +5,20 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 import click
 from typing_extensions import Self
 
-from edgefer_device.deploy.connection import Say
+from edgefer_device.deploy.apart import Work, apart
 from edgefer_device.deploy.order import Result
 from edgefer_device.life.state import state_folder
 
-TOGETHER = 20
-"""Hosts at a time; each costs this machine a thread and some megabytes."""
 COLOURS = {"deployed": "green", "unchanged": "green", "would change": "yellow"}
 
-Task = Callable[[Say], Result]
-"""Does one host's work, telling lines."""
+Task = Work[Result]
 
 
 class Log:
@@ -54,14 +50,10 @@ class Log:
 
 def together(tasks: Sequence[tuple[str, Task]], log: Log) -> list[Result]:
     """Do the work of several hosts at once; return their results in order."""
-
-    def one(host: str, task: Task) -> Result:
-        result = task(lambda line: log.say(host, line))
-        log.say(host, f"{result.status}: {result.detail}")
-        return result
-
-    with ThreadPoolExecutor(min(TOGETHER, max(1, len(tasks)))) as pool:
-        return list(pool.map(lambda pair: one(*pair), tasks))
+    results = apart(tasks, log.say)
+    for result in results:
+        log.say(result.host, f"{result.status}: {result.detail}")
+    return results
 
 
 def show(results: Sequence[Result], log: Log) -> None:

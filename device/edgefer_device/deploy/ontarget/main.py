@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from . import durable, hold, releases, undo
+from .health import DAEMON
 from .layout import Layout, Refused
 from .services import Systemd
 from .switching import Change, Switch
 
-UNIT = "edgefer-switch"
+UNIT, GUARD = "edgefer-switch", "edgefer-release.service"
+UNDOING = 60
+"""Seconds within which a switch that was killed is undone, with nobody to tell of it."""
 SPARE = 300.0
 """Seconds beyond its checks after which a switch that hangs is ended, and so undone."""
 
@@ -46,8 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--back", metavar="ID", help="go back to this release; - is the last")
         verb.add_argument("--checks", type=json.loads, default={}, help="JSON of `Checks`")
     verbs.add_parser("wait", help="follow a switch to its end").add_argument("token")
-    recover = verbs.add_parser("recover", help="undo a switch that was interrupted")
-    recover.add_argument("--boot", action="store_true", help="no service has started yet")
+    verbs.add_parser("recover", help="undo a switch that was interrupted")
     verbs.add_parser("list", help="the releases, as JSON")
     verbs.add_parser("prune", help="remove what is not kept")
     return parser
@@ -74,6 +76,8 @@ def do_start(layout: Layout, words: argparse.Namespace) -> None:
     command = ["systemd-run", f"--unit={UNIT}", "--collect", "--quiet"]
     command += [f"--property=RuntimeMaxSec={limit:g}"]
     command += [f"--property=ExecStopPost={' '.join(program)} recover"]
+    # Whoever kills all of a unit kills that too.
+    command += [f"--property=OnFailure={GUARD}"]
     command += [*program, "switch", words.token]
     command += ["--back", words.back, "--checks", json.dumps(words.checks)] if words.back else []
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -97,28 +101,35 @@ def do_wait(layout: Layout, words: argparse.Namespace) -> dict[str, Any]:
     """Print what the switch is doing until it has ended; then its outcome."""
     told = 0
     while True:
+        # Looked at before: it may end between the two looks.
+        going_on = _is_switching()
         outcome = durable.read_json(layout.outcome)
-        ended = outcome is not None and outcome.get("token") == words.token
         lines = layout.progress.read_text().splitlines() if layout.progress.exists() else []
         for line in lines[told:]:
             print(line, flush=True)
         told = len(lines)
-        if outcome is not None and ended:
+        if outcome is not None and outcome.get("token") == words.token:
             return outcome
-        if not _is_switching():
-            time.sleep(1)  # it may have ended between the two looks
-            outcome = durable.read_json(layout.outcome)
-            if outcome is not None and outcome.get("token") == words.token:
-                return outcome
-            raise Refused(
-                f"the switch ended without a word, and was undone; see: journalctl -u {UNIT}"
-            )
+        if not going_on:
+            raise Refused(_lost(layout))
         time.sleep(1)
 
 
-def do_recover(layout: Layout, words: argparse.Namespace) -> None:
+def _lost(layout: Layout) -> str:
+    """Wait for a switch that was killed to be undone, and say so."""
+    for _ in range(UNDOING):
+        if undo.pending(layout) is None:
+            return f"the switch ended without a word, and was undone; see: journalctl -u {UNIT}"
+        time.sleep(1)
+    return "the switch ended without a word, and is not undone yet: restart the device"
+
+
+def do_recover(layout: Layout, _: argparse.Namespace) -> None:
     """Undo a switch that was interrupted, if there is one."""
-    Switch(layout, Systemd()).recover(running=not words.boot)
+    services = Systemd()
+    # At boot the daemon has not been started yet, and need not be.
+    running = not services.unit(DAEMON).said.startswith("inactive")
+    Switch(layout, services).recover(running)
 
 
 def do_list(layout: Layout, _: argparse.Namespace) -> dict[str, Any]:
