@@ -46,12 +46,10 @@ class _LiteRTKernels(LiteRT):
             from ai_edge_litert.interpreter import Interpreter, OpResolverType
         except ImportError as exc:
             raise MissingExtra("ai-edge-litert", "device") from exc
-        self.manifest = bundle.manifest
-        self._model = Interpreter(
+        model = Interpreter(
             model_content=bundle.read(format),
             num_threads=1,
             experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         )
-        self._model.allocate_tensors()
-        self._input = self._model.get_input_details()[0]
-        self._output = self._model.get_output_details()[0]
+        model.allocate_tensors()
+        self._hold(model, bundle)

@@ -41,15 +41,19 @@ class LiteRT:
     """
 
     def __init__(self, bundle: Bundle, format: str = "int8", threads: int = 1) -> None:
-        self.manifest, content = bundle.manifest, bundle.read(format)
+        content = bundle.read(format)
         try:
-            self._model = litert(content, threads)
+            self._hold(litert(content, threads), bundle)
         except (ValueError, RuntimeError) as exc:
             raise BundleCorrupt(f"{bundle.path}: not a TFLite model: {exc}", bundle.path) from exc
-        given, answer = self._model.get_input_details()[0], self._model.get_output_details()[0]
+
+    def _hold(self, model: Any, bundle: Bundle) -> None:
+        """Keep an interpreter whose tensors are allocated, and the ways to its two ends."""
+        self.manifest, self._model = bundle.manifest, model
+        given, answer = model.get_input_details()[0], model.get_output_details()[0]
         self._kind, self._output = given["dtype"], answer["dtype"]
         # Called for a view into the model's own memory; none may be kept while it runs.
-        self._view, self._answer = map(self._model.tensor, (given["index"], answer["index"]))
+        self._view, self._answer = map(model.tensor, (given["index"], answer["index"]))
         self._table = int8_table(self.manifest.input.affine)
 
     def logits(self, chips: Pixels) -> Logits:
