@@ -53,7 +53,8 @@ work=$(mktemp -d)
 sed 's|^/||' var/lib/dpkg/info/*.list | sort -u >"$work/owned"
 find . -mindepth 1 ! -type d -printf '%P\n' | sort | comm -23 - "$work/owned" >"$work/made"
 find . -mindepth 1 -type d -printf '%P\n' >>"$work/made"
-grep -vE '^(usr/lib/x86_64|usr/lib64|etc/ld.so.cache|var/cache/ldconfig|dev/)' "$work/made" \
+own='usr/lib/x86_64|usr/lib64|etc/ld.so.cache|var/cache/ldconfig|dev|proc|sys'
+grep -vE "^($own)(/|-|\$)" "$work/made" \
     | tar -c --no-recursion --files-from=- | tar -x --directory "$1"
 rm -r "$work"
 cd "$1/var/lib/dpkg"
