@@ -54,7 +54,7 @@ function settled(worker) {
 function controlled(workers) {
   return new Promise((resolve) => {
     if (workers.controller) return resolve();
-    workers.oncontrollerchange = () => resolve();
+    workers.addEventListener("controllerchange", () => resolve(), { once: true });
     setTimeout(resolve, 1000);
   });
 }
@@ -68,7 +68,7 @@ function watch(registration, heard) {
     const { waiting } = registration;
     if (!waiting || !registration.active) return;
     heard.update(() => {
-      navigator.serviceWorker.oncontrollerchange = () => location.reload();
+      navigator.serviceWorker.addEventListener("controllerchange", () => location.reload());
       waiting.postMessage("take over");
     });
   };

@@ -87,7 +87,8 @@ async function answer({ hash }, request) {
   if (!kept) return fetch(request); // the browser has made room for others
   const headers = new Headers(kept.headers);
   headers.set("Content-Security-Policy", policy);
-  return new Response(kept.body, { headers });
+  // Whole: a stream that a page which has gone left unread would hold this version for ever.
+  return new Response(await kept.blob(), { headers });
 }
 
 /** @param {string} hash */
