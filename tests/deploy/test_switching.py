@@ -67,6 +67,11 @@ class Board:
             (folder / "release.json").write_text(json.dumps({"id": name}))
         self.layout.current.symlink_to("releases/old")
         self.write(UNIT, "old unit")
+        self.boots = self.layout.there(
+            "/etc/systemd/system/multi-user.target.wants/edgefer.service"
+        )
+        self.boots.parent.mkdir()
+        self.boots.symlink_to(UNIT)
         self.write(SETTINGS, "old settings")
         staged = {UNIT: "new unit", SETTINGS: "new settings", NEW: "new file"}
         self.stage(staged)
@@ -234,6 +239,7 @@ def test_files_that_were_not_copied_whole_change_nothing(board: Board) -> None:
 
 def test_where_nothing_ran_before_nothing_is_left(board: Board) -> None:
     board.layout.current.unlink()
+    board.boots.unlink()
     board.machine.well = False
     assert board.switch()["result"] == "rolled back"
     assert board.state == {**OLD, "runs": None}
