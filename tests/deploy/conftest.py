@@ -96,10 +96,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return carried.own_wheel(None, tmp_path_factory.mktemp("wheel"))
 
 
-@pytest.fixture(scope="session")
-def laptop(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[Laptop]:
-    """A laptop beside a fresh device."""
-    home = tmp_path_factory.mktemp("home")
+@contextlib.contextmanager
+def beside_fresh_device(home: Path, wheel: Path) -> Iterator[Laptop]:
+    """A laptop that knows a device on which nothing was deployed yet."""
     with booted(Root().built()) as device:
         ssh = home / ".ssh"
         ssh.mkdir()
@@ -107,6 +106,13 @@ def laptop(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[La
         (ssh / "id_ed25519").write_text(device.key.read_text())
         (ssh / "id_ed25519").chmod(0o600)
         yield Laptop(home, device, wheel)
+
+
+@pytest.fixture(scope="session")
+def laptop(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[Laptop]:
+    """A laptop beside a fresh device."""
+    with beside_fresh_device(tmp_path_factory.mktemp("home"), wheel) as laptop:
+        yield laptop
 
 
 @pytest.fixture(scope="session")

@@ -187,3 +187,4 @@ def test_a_host_that_vanishes_midway(laptop: Laptop) -> None:
     assert laptop.device.ssh("test -e /opt/edgefer/current").status != 0
     # What was under way there still ends by itself; the next test wants a device at rest.
     laptop.device.wait("test -z \"$(find /opt/edgefer -newermt '-5 seconds' 2>/dev/null)\"")
+    laptop.device.check("rm -f /etc/systemd/system/edgefer-release.service")

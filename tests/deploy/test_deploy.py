@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from deploy.conftest import GOOD, Laptop, cable
+from deploy.conftest import GOOD, Laptop, beside_fresh_device, cable
 from deploy.wheels import altered
 from edgefer.bundle import describe, open_bundle, write_bundle
 from mosquitto import free_port
@@ -210,8 +211,17 @@ def test_a_switch_that_is_killed_is_undone_by_the_device(deployed: Laptop, tmp_p
     deployed.device.wait("systemctl is-active edgefer")
 
 
-def test_a_cable_that_is_cut_during_the_switch_does_no_harm(deployed: Laptop) -> None:
-    port = free_port()
+@pytest.fixture
+def other(tmp_path: Path, wheel: Path) -> Iterator[Laptop]:
+    """A device of its own, with a first deployment."""
+    with beside_fresh_device(tmp_path, wheel) as laptop:
+        done = laptop.deploy()
+        assert done.status == 0, done.out + done.err
+        yield laptop
+
+
+def test_a_cable_that_is_cut_during_the_switch_does_no_harm(other: Laptop) -> None:
+    deployed, port = other, free_port()
     pulled = threading.Event()
 
     def pull() -> None:
