@@ -18,7 +18,7 @@ import tf_keras as keras
 from edgefer.errors import DatasetError, RunError
 from edgefer_train.architectures import build
 from edgefer_train.data import sources
-from edgefer_train.fitting.fit import fit
+from edgefer_train.fitting.fit import computing_in, fit
 from edgefer_train.fitting.start import go_on
 from edgefer_train.recipe import Fit, Recipe
 from edgefer_train.run import Run
@@ -126,6 +126,26 @@ def test_early_stopping_ends_a_fit_and_a_resume_leaves_it_ended(
         run = fit(recipe, "tiny", sources.load(faces), tmp_path / "run", resume)
         assert len(run.float.rows()) < 9
         assert run.float.model.is_file()
+
+
+def test_a_training_in_bfloat16_keeps_a_net_in_float32(faces: Path, tmp_path: Path) -> None:
+    short = Fit(epochs=1, batch_size=32, xla=False, precision="bfloat16")
+    for resume in (False, True):
+        run = fit(Recipe("small", fit=short), "tiny", sources.load(faces), tmp_path / "run", resume)
+    model = keras.models.load_model(run.float.model, compile=False)
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert keras.mixed_precision.global_policy().name == "float32"
+    assert len(run.float.rows()) == 1
+
+
+def test_bfloat16_computes_shorter_and_answers_in_float32() -> None:
+    with computing_in("bfloat16"):
+        for name in ("small", "mini_xception"):
+            model = build(name, {"fer2013": 7})
+            computed = {layer.compute_dtype for layer in model.layers}
+            assert computed == {"bfloat16", "float32"}
+            assert model.output.dtype == tf.float32
+            assert {weight.dtype for weight in model.weights} == {tf.float32}
 
 
 def test_without_votes_there_is_one_head(faces: Path, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from edgefer_train.architectures.blocks import Tensor, layers
 
 
 def dense_head(features: Tensor, size: int, name: str) -> Tensor:
-    """Return logits (B, size) of features (B, channels)."""
-    return layers.Dense(size, name=name)(features)
+    """Return logits (B, size) of features (B, channels), in 32 bits whatever those are in."""
+    return layers.Dense(size, dtype="float32", name=name)(features)
 
 
 def unwrapped(heads: Mapping[str, Any]) -> Any:

@@ -23,7 +23,7 @@ def mini_xception(picture: Tensor) -> Tensor:
 def map_head(x: Tensor, size: int, name: str) -> Tensor:
     """Return logits (B, size): a map of features for each label, averaged over the picture."""
     x = layers.Conv2D(size, 3, padding="same", name=f"{name}_map")(x)
-    return layers.GlobalAveragePooling2D(name=name)(x)
+    return layers.GlobalAveragePooling2D(dtype="float32", name=name)(x)
 
 
 def _block(x: Tensor, filters: int, name: str) -> Tensor:

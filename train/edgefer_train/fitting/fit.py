@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from edgefer_train.run import Record, Run, Stage, save_model, versions
 
 VOTES = "ferplus"
 """Name of the second head."""
+FLOAT32 = "float32"
 
 
 def fit(
@@ -68,13 +71,26 @@ def fit(
 
 def _twin(model: Any, recipe: Recipe, dataset: Dataset, team: Team) -> Any:
     """The model to fit in this one's place, with its weights: itself where that can be."""
-    if not recipe.fit.sizes and team.replicas == 1:
+    how = recipe.fit
+    if not how.sizes and team.replicas == 1 and how.precision == FLOAT32:
         return model
-    with team.scope():
+    with team.scope(), computing_in(how.precision):
         # While the pictures grow, the same layers must take any side.
-        twin = _build(recipe, dataset, None if recipe.fit.sizes else recipe.side)
+        twin = _build(recipe, dataset, None if how.sizes else recipe.side)
     twin.set_weights(model.get_weights())
     return twin
+
+
+@contextmanager
+def computing_in(precision: str) -> Iterator[None]:
+    """Let the layers made inside compute in this precision; their weights stay in 32 bits."""
+    policy = precision if precision == FLOAT32 else f"mixed_{precision}"
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
 
 
 def _build(recipe: Recipe, dataset: Dataset, side: int | None) -> Any:
