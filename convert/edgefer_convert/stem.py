@@ -84,4 +84,5 @@ def fold(weights: NDArray[np.int8], stride: int, same: bool) -> NDArray[np.int8]
     wide = np.zeros((out, squares * stride, squares * stride, channels), np.int8)
     wide[:, begin : begin + size, begin : begin + size] = weights
     apart = wide.reshape(out, squares, stride, squares, stride, channels)
-    return apart.transpose(0, 1, 3, 2, 4, 5).reshape(out, squares, squares, -1)
+    folded: NDArray[np.int8] = apart.transpose(0, 1, 3, 2, 4, 5).reshape(out, squares, squares, -1)
+    return folded
