@@ -27,6 +27,7 @@ from edgefer_convert.representative import Pictures, representative
 from edgefer_convert.request import Request
 from edgefer_convert.run_source import head_of, source_of_run
 from edgefer_convert.source import Source
+from edgefer_convert.stem import with_folded_stem
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.run import Run
 
@@ -122,12 +123,15 @@ def _measured(
         made[format] = source.makers[format](made)
     public = dataset.part(Usage.PublicTest)
     bundle, table = calibrated(Bundle(out, _draft(source, made), made), public)
-    if "mobile" in formats:
-        temperature = bundle.manifest.output.temperature
-        made["mobile"] = to_mobile(made["int8"], source.name, source.labels, temperature)
     edgetpu = edgetpu_part(made.get("int8"), "edgetpu" in formats, _asked_for_edgetpu(request))
     if edgetpu.content is not None:
         made["edgetpu"] = edgetpu.content
+    if "int8" in made:
+        # Behind all that other runtimes get of it: it serves the kernels of processors.
+        made["int8"] = with_folded_stem(made["int8"])
+    if "mobile" in formats:
+        temperature = bundle.manifest.output.temperature
+        made["mobile"] = to_mobile(made["int8"], source.name, source.labels, temperature)
     evidence = msgspec.structs.replace(source.evidence, edgetpu=edgetpu.said)
     manifest = msgspec.structs.replace(bundle.manifest, files=_files(made), evidence=evidence)
     bundle = Bundle(out, manifest, made)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
+from edgefer_convert.editing import Graph, affine
 from edgefer_convert.metadata import METADATA, attach_labels, metadata
 from edgefer_convert.packing import packed
 
@@ -38,68 +39,6 @@ def to_mobile(int8: bytes, name: str, labels: Sequence[str], temperature: float)
     return attach_labels(packed(model), labels)
 
 
-class Graph:
-    """The only subgraph of a TFLite model, to which tensors and operations are added."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        (self.main,) = model.subgraphs
-
-    def tensor(
-        self, name: str, shape: Sequence[int], type: int, affine: Any, data: Any = None
-    ) -> int:
-        """Add a tensor, a constant where there is data (1-D uint8); return its index."""
-        made = tfl.TensorT()
-        made.name, made.shape, made.type = name, np.array(shape, np.int32), type
-        made.quantization = affine
-        made.buffer = self.buffer(data)
-        self.main.tensors.append(made)
-        return len(self.main.tensors) - 1
-
-    def buffer(self, data: Any) -> int:
-        """Add a buffer; return its index. The first one is empty and stands for no data."""
-        if data is None:
-            return 0
-        made = tfl.BufferT()
-        made.data = data
-        self.model.buffers.append(made)
-        return len(self.model.buffers) - 1
-
-    def operation(
-        self,
-        at: int,
-        kind: tuple[int, int],
-        inputs: list[int],
-        output: int,
-        options: tuple[int, Any],
-    ) -> None:
-        """Insert an operation of a kind and version before the `at`-th."""
-        made = tfl.OperatorT()
-        made.opcodeIndex = self._code(*kind)
-        made.inputs, made.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
-        made.builtinOptionsType, made.builtinOptions = options
-        self.main.operators.insert(at, made)
-
-    def _code(self, kind: int, version: int) -> int:
-        made = tfl.OperatorCodeT()
-        made.builtinCode = made.deprecatedBuiltinCode = kind
-        made.version = version
-        self.model.operatorCodes.append(made)
-        return len(self.model.operatorCodes) - 1
-
-    def begin(self, new: int) -> None:
-        """Let the graph begin with another tensor."""
-        self.main.inputs = np.array([new], np.int32)
-        for signature in self.model.signatureDefs or ():
-            signature.inputs[0].tensorIndex = new
-
-    def end(self, new: int) -> None:
-        """Let the graph end with another tensor."""
-        self.main.outputs = np.array([new], np.int32)
-        for signature in self.model.signatureDefs or ():
-            signature.outputs[0].tensorIndex = new
-
-
 def _begin_with_rgb(graph: Graph) -> None:
     """Put uint8 RGB, its int8 form and a 1x1 convolution to grey before the input."""
     grey = int(graph.main.inputs[0])
@@ -108,16 +47,16 @@ def _begin_with_rgb(graph: Graph) -> None:
     # The model's own scale, so that the convolution multiplies by 1/128 exactly.
     scale = float(spec.quantization.scale[0])
     shape = (1, height, width, 3)
-    rgb = graph.tensor("rgb", shape, tfl.TensorType.UINT8, _affine([scale], [0]))
-    whole = graph.tensor("rgb_int8", shape, tfl.TensorType.INT8, _affine([scale], [-128]))
+    rgb = graph.tensor("rgb", shape, tfl.TensorType.UINT8, affine([scale], [0]))
+    whole = graph.tensor("rgb_int8", shape, tfl.TensorType.INT8, affine([scale], [-128]))
     shares = graph.tensor(
-        "grey_shares", (1, 1, 1, 3), tfl.TensorType.INT8, _affine([1 / 128], [0]), _bytes(GREY)
+        "grey_shares", (1, 1, 1, 3), tfl.TensorType.INT8, affine([1 / 128], [0]), _bytes(GREY)
     )
     none = graph.tensor(
         "grey_bias",
         (1,),
         tfl.TensorType.INT32,
-        _affine([scale / 128], [0]),
+        affine([scale / 128], [0]),
         _bytes(np.zeros(1, "<i4")),
     )
     convolve = tfl.Conv2DOptionsT()
@@ -134,8 +73,8 @@ def _end_with_probabilities(graph: Graph, temperature: float) -> None:
     logits = int(graph.main.outputs[0])
     shape = graph.main.tensors[logits].shape
     # TFLite's int8 softmax gives 256ths from -128 on, and nothing else.
-    whole = graph.tensor("shares_int8", shape, tfl.TensorType.INT8, _affine([1 / 256], [-128]))
-    shares = graph.tensor("probabilities", shape, tfl.TensorType.UINT8, _affine([1 / 256], [0]))
+    whole = graph.tensor("shares_int8", shape, tfl.TensorType.INT8, affine([1 / 256], [-128]))
+    shares = graph.tensor("probabilities", shape, tfl.TensorType.UINT8, affine([1 / 256], [0]))
     softmax = tfl.SoftmaxOptionsT()
     softmax.beta = 1 / temperature
     last = len(graph.main.operators)
@@ -150,13 +89,6 @@ def _quantize(source: int, to: int) -> tuple[tuple[int, int], list[int], int, tu
     kind = (tfl.BuiltinOperator.QUANTIZE, QUANTIZE_VERSION)
     options = (tfl.BuiltinOptions.QuantizeOptions, tfl.QuantizeOptionsT())
     return kind, [source], to, options
-
-
-def _affine(scales: list[float], zero_points: list[int]) -> Any:
-    made = tfl.QuantizationParametersT()
-    made.scale = np.array(scales, np.float32)
-    made.zeroPoint = np.array(zero_points, np.int64)
-    return made
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

@@ -32,6 +32,8 @@ def packed(model: Any) -> bytes:
             own = _is_constant(model, tensor)
             tensor.name = _unlike(names, f"c{place}" if own else short_name(_text(tensor.name)))
             names.add(tensor.name)
+            # As in the files from before TFLite had the field: a shape tells its rank itself.
+            tensor.hasRank = False
     builder = Sharing(1 << 20)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
