@@ -27,6 +27,15 @@ Wanted = list[tuple[str, dict[str, Any]]]
 """Providers of a session, each with its options, the one that goes before first."""
 
 
+def has(provider: str) -> bool:
+    """Whether onnxruntime is installed, and was built with a provider."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return PROVIDERS[provider] in onnxruntime.get_available_providers()
+
+
 def wanted(provider: str, available: Sequence[str], model: bytes, integer: bool) -> Wanted:
     """Return what a session is opened with; `integer` is whether a model is int8 as QDQ.
 

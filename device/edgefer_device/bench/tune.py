@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from edgefer import providers
 from edgefer.bundle import Bundle
 from edgefer.errors import MissingExtra, RuntimeMissing
 from edgefer.runtime import ACCELERATORS, Classifier, open_classifier
@@ -54,7 +55,7 @@ def _candidates(bundle: Bundle, say: Say) -> Iterator[tuple[str, int, Classifier
 
 def _opened(bundle: Bundle, name: str, threads: int, say: Say) -> Classifier:
     """Open one, and have it read a face: the engine of `BUILT` is there then."""
-    if name != BUILT:
+    if name != BUILT or not providers.has(BUILT):
         return open_classifier(bundle, name, threads)
     begun = time.perf_counter()
     say("opening TensorRT: it builds its engine, which takes minutes, unless it has kept it")
