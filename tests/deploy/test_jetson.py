@@ -23,12 +23,12 @@ def onnxruntime(laptop: Laptop) -> Path:
     return next(wheel for wheel in wheels if wheel.name.startswith("onnxruntime-"))
 
 
-def test_a_jetson_is_measured_and_its_engines_are_the_services(fresh: Laptop) -> None:
-    device = fresh.device
-    # An engine as the measuring would leave it: made by root, before the service has a user.
+def test_a_jetson_is_measured_and_its_engines_are_the_services(deployed: Laptop) -> None:
+    device, before = deployed.device, deployed.running()
+    # An engine as the measuring would leave it: made by root, before the service has a folder.
     device.check("mkdir -p /var/cache/edgefer/tensorrt/0 && touch /var/cache/edgefer/tensorrt/0/a")
-    words = ("--target", "jetson", "--wheel", fresh.wheel, "--wheel", onnxruntime(fresh))
-    done = fresh.deploy(*words)
+    words = ("--target", "jetson", "--wheel", deployed.wheel, "--wheel", onnxruntime(deployed))
+    done = deployed.deploy(*words)
     assert done.status == 0, done.out + done.err
     for line in (
         "measuring which runtime is fastest there",
@@ -38,8 +38,8 @@ def test_a_jetson_is_measured_and_its_engines_are_the_services(fresh: Laptop) ->
         "fastest: runtime = ",
     ):
         assert f": {line}" in done.err
-    (log,) = fresh.home.rglob("deploy/*.log")
-    assert "left out: tensorrt: " in log.read_text()
+    logs = [path.read_text() for path in deployed.home.rglob("deploy/*.log")]
+    assert any("left out: tensorrt: " in log for log in logs)
     tuned = json.loads(device.check("cat /opt/edgefer/current/tuned.json"))
     settings = device.check("cat /etc/edgefer/edgefer.toml")
     assert f'runtime = "{tuned["runtime"]}"' in settings
@@ -49,3 +49,8 @@ def test_a_jetson_is_measured_and_its_engines_are_the_services(fresh: Laptop) ->
     # systemd took it over for the service's own user.
     owner = device.check(f"stat -c %u /proc/{pid} /var/cache/edgefer/tensorrt/0/a").split()
     assert owner[0] == owner[1] != "0"
+    # Back to what ran before, without a Jetson's units.
+    back = deployed.edgefer("rollback", "--host", deployed.address, "--watch", 2)
+    assert back.status == 0, back.out + back.err
+    assert deployed.running() == before
+    assert device.ssh("ls /etc/systemd/system/edgefer.service.d/jetson.conf").status != 0
