@@ -32,7 +32,7 @@ time.sleep(600)
 def device() -> Iterator[Device]:
     """A fresh device with the files, and nothing else of edgefer's."""
     with booted(Root().built()) as device:
-        packed = ["tar", "-C", FIRMWARE.parent, "-c", FIRMWARE.name]
+        packed = ["tar", "-C", str(FIRMWARE.parent), "-c", FIRMWARE.name]
         files = subprocess.run(packed, check=True, capture_output=True).stdout
         unpack = ["ssh", *device.options, "root@127.0.0.1", "tar -C /opt -x"]
         subprocess.run(unpack, check=True, input=files)
