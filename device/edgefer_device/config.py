@@ -38,8 +38,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str = "small"
     """Path of a model bundle, or the name of a shipped one."""
     runtime: str | None = None
-    """What runs the model: `litert`, `onnxruntime`, or a format of the bundle, which belongs to
-    one of them; None takes what the bundle is best run by."""
+    """What runs the model: `litert`, `onnxruntime`, `tensorrt`, `cuda`, `edgetpu`, or a format of
+    the bundle, which belongs to one of the first two; None takes what the bundle is best run by
+    on the processor."""
     threads: Annotated[int, msgspec.Meta(ge=1)] = 1
     """That the model is run with; `edgefer bench --tune` finds the best of both here."""
     signed_by: str | None = None

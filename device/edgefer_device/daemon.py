@@ -8,7 +8,7 @@ from collections.abc import Callable
 import cv2
 
 from edgefer.runtime import open_classifier
-from edgefer.runtime_choice import format_of
+from edgefer.runtime_choice import chosen
 from edgefer_device.analysis import Analyst
 from edgefer_device.camera import camera_address, open_camera
 from edgefer_device.config import Config, model_of
@@ -53,8 +53,8 @@ def prepare(config: Config, controls: Controls) -> Opener:
     sinks = open_sinks(config, shared=shared)
     detector = open_detector(config.detector)
     bundle = model_of(config)
-    format = format_of(bundle, config.runtime)
-    reader = Reader(open_classifier(bundle, format, config.threads), bundle.manifest)
+    runtime = chosen(bundle, config.runtime)
+    reader = Reader(open_classifier(bundle, runtime, config.threads), bundle.manifest)
     household = Household() if config.whose == "household" else None
     tracker = Tracker(config.tracking)
     analyst = Analyst(

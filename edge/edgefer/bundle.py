@@ -123,7 +123,10 @@ def write_bundle(out: Path, manifest: Manifest, contents: Mapping[str, bytes]) -
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _remove(beside)
-        _write_zip(beside, named) if out.suffix == ".zip" else _write_folder(beside, named)
+        if out.suffix == ".zip":
+            _write_file(beside, zipped(named))
+        else:
+            _write_folder(beside, named)
         _replace(beside, out)
     except OSError as exc:
         raise BundleError(
@@ -140,13 +143,14 @@ def _write_folder(folder: Path, named: Mapping[str, bytes]) -> None:
         _write_file(folder / name, content)
 
 
-def _write_zip(path: Path, named: Mapping[str, bytes]) -> None:
-    """Write entries in order with a fixed date, so that equal contents give equal bytes."""
+def zipped(named: Mapping[str, bytes]) -> bytes:
+    """Return a .zip of files by name, in order and with a fixed date: equal contents give equal
+    bytes."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(named):
             archive.writestr(zipfile.ZipInfo(name), named[name], zipfile.ZIP_DEFLATED)
-    _write_file(path, content.getvalue())
+    return content.getvalue()
 
 
 def _write_file(path: Path, content: bytes) -> None:

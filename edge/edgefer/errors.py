@@ -116,6 +116,14 @@ class MissingExtra(EdgeferError, ImportError):
         self.extra = extra
 
 
+class RuntimeMissing(EdgeferError, RuntimeError):
+    """A library or a chip that a runtime needs is not there; `runtime` is its name."""
+
+    def __init__(self, message: str, runtime: str) -> None:
+        super().__init__(message)
+        self.runtime = runtime
+
+
 class CameraError(EdgeferError, OSError):
     """A camera that cannot be used."""
 

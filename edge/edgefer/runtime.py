@@ -12,16 +12,18 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefer import edgetpu, providers
 from edgefer.bundle import Bundle
-from edgefer.errors import BundleCorrupt, MissingExtra, SettingsError
+from edgefer.errors import BundleCorrupt, MissingExtra, RuntimeMissing, SettingsError
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, int8_table
 
@@ -41,11 +43,14 @@ class LiteRT:
     """
 
     def __init__(self, bundle: Bundle, format: str = "int8", threads: int = 1) -> None:
-        content = bundle.read(format)
+        content, chip = bundle.read(format), format == edgetpu.NAME
         try:
-            self._hold(litert(content, threads), bundle)
+            self._hold(litert(content, threads, chip), bundle)
+        except RuntimeMissing:
+            raise
         except (ValueError, RuntimeError) as exc:
-            raise BundleCorrupt(f"{bundle.path}: not a TFLite model: {exc}", bundle.path) from exc
+            what = f"a file that {edgetpu.LIBRARY} runs" if chip else "a TFLite model"
+            raise BundleCorrupt(f"{bundle.path}: not {what}: {exc}", bundle.path) from exc
 
     def _hold(self, model: Any, bundle: Bundle) -> None:
         """Keep an interpreter whose tensors are allocated, and the ways to its two ends."""
@@ -89,11 +94,17 @@ def to_logits(counts: NDArray[np.uint8], temperature: float) -> Logits:
 
 
 class OnnxRuntime:
-    """An ONNX file, one face a run: float32, or int8 as QDQ with integers or reals at its ends."""
+    """An ONNX file, one face a run: float32, or int8 as QDQ with integers or reals at its ends.
 
-    def __init__(self, bundle: Bundle, format: str, threads: int = 1) -> None:
+    `provider` is one of `providers.PROVIDERS`.
+    """
+
+    def __init__(
+        self, bundle: Bundle, format: str, threads: int = 1, provider: str = "cpu"
+    ) -> None:
         self.manifest = bundle.manifest
-        self._session = onnx_session(bundle.read(format), bundle.path, threads)
+        content, integer = bundle.read(format), format != "onnx"
+        self._session = onnx_session(content, bundle.path, threads, provider, integer)
         self._input = self._session.get_inputs()[0]
 
     def logits(self, chips: Pixels) -> Logits:
@@ -137,7 +148,10 @@ def keras_model(content: bytes, path: Path) -> Any:
             raise BundleCorrupt(f"{path}: not a Keras model: {exc}", path) from exc
 
 
-RUNTIMES: dict[str, Callable[[Bundle, str, int], Classifier]] = {
+Opener = Callable[[Bundle, str, int], Classifier]
+"""Opens a format of a bundle with a number of threads."""
+
+RUNTIMES: dict[str, Opener] = {
     "int8": LiteRT,
     "onnx-int8": OnnxRuntime,
     "float16": LiteRT,
@@ -149,21 +163,44 @@ RUNTIMES: dict[str, Callable[[Bundle, str, int], Classifier]] = {
 """By format of the bundle, what a device should rather run first."""
 
 
+class Accelerator(NamedTuple):
+    """A runtime on a chip beside the processor, which a device has or not."""
+
+    formats: tuple[str, ...]
+    """That it runs, what it should rather run first."""
+    open: Opener
+
+
+ACCELERATORS = {
+    edgetpu.NAME: Accelerator((edgetpu.NAME,), LiteRT),
+    "tensorrt": Accelerator(("onnx-symmetric", "onnx"), partial(OnnxRuntime, provider="tensorrt")),
+    "cuda": Accelerator(("onnx",), partial(OnnxRuntime, provider="cuda")),
+}
+"""By name. None is taken unless it is named: `edgefer bench --tune` does where it is fastest."""
+
+
 def first_format(files: Container[str]) -> str | None:
     """Return the first of `RUNTIMES` among the files of a bundle, or None."""
     return next((format for format in RUNTIMES if format in files), None)
 
 
-def open_classifier(bundle: Bundle, format: str | None = None, threads: int = 1) -> Classifier:
+def open_classifier(bundle: Bundle, name: str | None = None, threads: int = 1) -> Classifier:
     """Open a bundle's model in the runtime of a format, unless named the first that it has.
 
-    Raises `SettingsError` for an unknown format, `MissingExtra` where the
-    runtime is not installed and `BundleError` where the bundle lacks the file.
+    `name` is a format, or an accelerator's. Raises `SettingsError` for an unknown one,
+    `MissingExtra` and `RuntimeMissing` where what runs it is not there, and `BundleError`
+    where the bundle lacks the file.
     """
-    format = format or first_format(bundle.manifest.files) or "int8"
-    if format not in RUNTIMES:
-        raise SettingsError(f"unknown format '{format}'; known: {', '.join(RUNTIMES)}")
-    return RUNTIMES[format](bundle, format, threads)
+    name = name or first_format(bundle.manifest.files) or "int8"
+    if name in ACCELERATORS:
+        formats, opened = ACCELERATORS[name]
+        files = bundle.manifest.files
+        format = next((format for format in formats if format in files), formats[0])
+        return opened(bundle, format, threads)
+    if name not in RUNTIMES:
+        known = ", ".join((*RUNTIMES, *ACCELERATORS))
+        raise SettingsError(f"unknown format '{name}'; known: {known}")
+    return RUNTIMES[name](bundle, name, threads)
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -197,15 +234,18 @@ def tflite_tensors(model: bytes, which: str = "all") -> list[Tensor]:
     ]
 
 
-def litert(model: bytes, threads: int = 1) -> Any:
-    """Return an interpreter of a TFLite file, its tensors allocated.
+def litert(model: bytes, threads: int = 1, chip: bool = False) -> Any:
+    """Return an interpreter of a TFLite file, its tensors allocated; `chip`: with an Edge TPU.
 
-    Raises `MissingExtra` where no runtime is installed, and the runtime's own
-    `ValueError` or `RuntimeError` for bytes that are no model.
+    Raises `MissingExtra` where no runtime is installed, `RuntimeMissing` without the chip, and
+    the runtime's own `ValueError` or `RuntimeError` for bytes that are no model.
     """
-    interpreter = _litert_interpreter()
+    library = _litert_library()
     with without_chatter():
-        opened = interpreter(model_content=model, num_threads=threads)
+        delegates = [edgetpu.delegate(library)] if chip else None
+        opened = library.Interpreter(
+            model_content=model, num_threads=threads, experimental_delegates=delegates
+        )
         opened.allocate_tensors()
     return opened
 
@@ -224,43 +264,53 @@ def without_chatter() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _litert_interpreter() -> Any:
-    """LiteRT's interpreter, or the older tflite-runtime's where that is what there is."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
+def _litert_library() -> Any:
+    """LiteRT, or the older tflite-runtime where that is what there is."""
+    for name in ("ai_edge_litert", "tflite_runtime"):
         try:
-            from tflite_runtime.interpreter import Interpreter
+            return importlib.import_module(f"{name}.interpreter")
         except ImportError as exc:
-            raise MissingExtra("ai-edge-litert", "device") from exc
-    return Interpreter
+            missing = exc
+    raise MissingExtra("ai-edge-litert", "device") from missing
 
 
-def onnx_session(model: bytes, path: Path, threads: int) -> Any:
-    """Return an onnxruntime session on the CPU whose optimisations do not change results.
+def onnx_session(
+    model: bytes, path: Path, threads: int, provider: str = "cpu", integer: bool = False
+) -> Any:
+    """Return an onnxruntime session whose optimisations do not change results.
 
-    Raises `MissingExtra` where onnxruntime is not installed, and `BundleCorrupt`, naming
-    `path`, for bytes that are no model.
+    `provider` is one of `providers.PROVIDERS`, `integer` whether the model is int8 as QDQ.
+    Raises `MissingExtra` where onnxruntime is not installed, `RuntimeMissing` where it lacks
+    the provider, and `BundleCorrupt`, naming `path`, for bytes that are no model.
     """
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as states
     except ImportError as exc:
-        raise MissingExtra("onnxruntime", "train") from exc
+        raise MissingExtra("onnxruntime", "onnx") from exc
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # The default level fuses into u8s8 kernels that saturate on AVX2 without VNNI.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     # What it cannot read comes as an exception; the rest is about itself.
     options.log_severity_level = 3
+    available = onnxruntime.get_available_providers()
+    wanted = providers.wanted(provider, available, model, integer)
+    refusals = (states.InvalidProtobuf, states.InvalidGraph, states.Fail, states.NotImplemented)
     try:
-        return onnxruntime.InferenceSession(
+        session = onnxruntime.InferenceSession(
             model,
             options,
-            providers=["CPUExecutionProvider"],
+            providers=wanted,
             # Also of the basic level: it rounds float biases beside quantized weights.
             disabled_optimizers=["WeightBiasQuantization"],
+            # Else it takes the processor in place of a GPU that fails, and prints that.
+            enable_fallback=0,
         )
-    except (states.InvalidProtobuf, states.InvalidGraph, states.Fail, states.NotImplemented) as exc:
+    except (*refusals, states.EPFail, states.RuntimeException) as exc:
         first = str(exc).splitlines()[0]
+        if provider != "cpu":
+            raise RuntimeMissing(f"{provider}: does not start: {first}", provider) from exc
         raise BundleCorrupt(f"{path}: not an ONNX model: {first}", path) from exc
+    providers.require_used(provider, session.get_providers())
+    return session

@@ -51,11 +51,17 @@ class Laptop:
         file.write_text(settings)
         given = [] if "--host" in words else ["--host", self.address]
         wheel = [] if "--wheel" in words else ["--wheel", self.wheel]
-        options = ["--target", "debian", "--offline", "--settings", file, "--wheels", CACHE]
+        target = [] if "--target" in words else ["--target", "debian"]
+        options = [*target, "--offline", "--settings", file, "--wheels", CACHE]
         return self.edgefer(
             *("deploy", *options, "--watch", 4, "--deadline", 40, *given, *wheel, *words),
             **variables,
         )
+
+    @property
+    def wheelhouse(self) -> Path:
+        """Where the wheels for its device are kept."""
+        return CACHE
 
     @contextlib.contextmanager
     def known_as(self, port: int) -> Iterator[None]:
@@ -71,6 +77,28 @@ class Laptop:
     def running(self) -> str:
         """The release that the device runs."""
         return Path(self.device.check("readlink /opt/edgefer/current").strip()).name
+
+
+@contextlib.contextmanager
+def without(file: Path) -> Iterator[None]:
+    """Take a file away for a while."""
+    aside = file.with_suffix(".aside")
+    file.rename(aside)
+    try:
+        yield
+    finally:
+        aside.rename(file)
+
+
+@contextlib.contextmanager
+def covered(device: Device, program: str, script: str) -> Iterator[None]:
+    """Put another program in one's place, for everybody on the device."""
+    device.check(f"printf '%s\\n' '#!/bin/sh' {script!r} >/run/cover && chmod 755 /run/cover")
+    device.check(f"mount --bind /run/cover $(readlink -f {program})")
+    try:
+        yield
+    finally:
+        device.check(f"umount $(readlink -f {program})")
 
 
 @contextlib.contextmanager
@@ -112,6 +140,13 @@ def beside_fresh_device(home: Path, wheel: Path) -> Iterator[Laptop]:
 def laptop(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Iterator[Laptop]:
     """A laptop beside a fresh device."""
     with beside_fresh_device(tmp_path_factory.mktemp("home"), wheel) as laptop:
+        yield laptop
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, wheel: Path) -> Iterator[Laptop]:
+    """A laptop beside a fresh device that no other test sees."""
+    with beside_fresh_device(tmp_path, wheel) as laptop:
         yield laptop
 
 

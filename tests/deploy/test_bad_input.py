@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
-from deploy.conftest import Laptop, cable
+from deploy.conftest import Laptop, cable, covered, without
 from mosquitto import free_port
 from rig.root import PASSWORD
 
@@ -27,17 +24,6 @@ def reason(laptop: Laptop, *words: object, **variables: str) -> str:
 
 def host(laptop: Laptop, user: str) -> tuple[str, str]:
     return "--host", f"{user}@127.0.0.1:{laptop.device.port}"
-
-
-@contextlib.contextmanager
-def without(file: Path) -> Iterator[None]:
-    """Take a file away for a while."""
-    aside = file.with_suffix(".aside")
-    file.rename(aside)
-    try:
-        yield
-    finally:
-        aside.rename(file)
 
 
 def test_an_unknown_host_key_is_not_believed(laptop: Laptop) -> None:
@@ -85,33 +71,21 @@ def test_a_host_that_is_not_there(laptop: Laptop) -> None:
     assert reason(laptop, "--host", "pi@mirror.invalid") == "no such host: check its name"
 
 
-@contextlib.contextmanager
-def covered(laptop: Laptop, program: str, script: str) -> Iterator[None]:
-    """Put another program in one's place, for everybody on the device."""
-    device = laptop.device
-    device.check(f"printf '%s\\n' '#!/bin/sh' {script!r} >/run/cover && chmod 755 /run/cover")
-    device.check(f"mount --bind /run/cover $(readlink -f {program})")
-    try:
-        yield
-    finally:
-        device.check(f"umount $(readlink -f {program})")
-
-
 def test_a_system_of_32_bits(laptop: Laptop) -> None:
     # A Raspberry Pi OS of 32 bits: the kernel has 64, Python has not.
     python = "case $* in *struct*) echo 3.13 32 ;; esac"
-    with covered(laptop, "/usr/bin/python3", python):
+    with covered(laptop.device, "/usr/bin/python3", python):
         assert reason(laptop).startswith(
             "architecture: x86_64, Python of 32 bits; LiteRT is for 64 bits only"
         )
-    with covered(laptop, "/usr/bin/uname", "[ $1 = -s ] && echo Linux || echo armv7l"):
+    with covered(laptop.device, "/usr/bin/uname", "[ $1 = -s ] && echo Linux || echo armv7l"):
         assert reason(laptop).startswith("architecture: armv7l")
 
 
 def test_no_python_and_one_too_old(laptop: Laptop) -> None:
-    with covered(laptop, "/usr/bin/python3", "exit 127"):
+    with covered(laptop.device, "/usr/bin/python3", "exit 127"):
         assert reason(laptop).startswith("python: there is no /usr/bin/python3")
-    with covered(laptop, "/usr/bin/python3", "case $* in *struct*) echo 3.9 64 ;; esac"):
+    with covered(laptop.device, "/usr/bin/python3", "case $* in *struct*) echo 3.9 64 ;; esac"):
         old = "python: /usr/bin/python3 is 3.9; edgefer needs 3.10: install a newer system"
         assert reason(laptop) == old
 

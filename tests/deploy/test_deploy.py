@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from deploy.conftest import GOOD, Laptop, beside_fresh_device, cable
+from deploy.conftest import GOOD, Laptop, cable
 from deploy.wheels import altered
 from edgefer.bundle import describe, open_bundle, write_bundle
 from mosquitto import free_port
@@ -142,13 +141,16 @@ def test_a_daemon_that_dies_while_it_is_watched_is_undone(deployed: Laptop, tmp_
     assert last["undone_in"] < 30
 
 
-def test_an_update_and_back_again(deployed: Laptop) -> None:
+def test_an_update_and_back_again(deployed: Laptop, tmp_path: Path) -> None:
     first = deployed.running()
     done = deployed.deploy("--model", "small-ferplus")
     assert done.status == 0, done.out + done.err
     second = deployed.running()
     assert second != first
-    back = deployed.edgefer("rollback", "--host", deployed.address, "--watch", 2)
+    fleet = tmp_path / "fleet.toml"
+    fleet.write_text(f'[groups.hall]\nhosts = ["{deployed.address}"]\ntarget = "debian"\n')
+    words = ("--inventory", fleet, "--group", "hall")
+    back = deployed.edgefer("rollback", *words, "--watch", 2)
     assert back.status == 0, back.out + back.err
     assert deployed.running() == first
     told = deployed.edgefer("releases", "--host", deployed.address, "--json")
@@ -211,17 +213,10 @@ def test_a_switch_that_is_killed_is_undone_by_the_device(deployed: Laptop, tmp_p
     deployed.device.wait("systemctl is-active edgefer")
 
 
-@pytest.fixture
-def other(tmp_path: Path, wheel: Path) -> Iterator[Laptop]:
-    """A device of its own, with a first deployment."""
-    with beside_fresh_device(tmp_path, wheel) as laptop:
-        done = laptop.deploy()
-        assert done.status == 0, done.out + done.err
-        yield laptop
-
-
-def test_a_cable_that_is_cut_during_the_switch_does_no_harm(other: Laptop) -> None:
-    deployed, port = other, free_port()
+def test_a_cable_that_is_cut_during_the_switch_does_no_harm(fresh: Laptop) -> None:
+    deployed, port = fresh, free_port()
+    done = deployed.deploy()
+    assert done.status == 0, done.out + done.err
     pulled = threading.Event()
 
     def pull() -> None:

@@ -12,8 +12,11 @@ from click.testing import CliRunner
 from deploy.conftest import GOOD, Laptop
 from edgefer.bundle import open_bundle
 from edgefer.cli import main
+from edgefer_device.deploy import carried
 from edgefer_device.deploy.model import model_for
 from edgefer_device.deploy.targets import TARGETS
+from edgefer_device.deploy.wheels import Pins, Python
+from edgetpu_library import build_library, bundle_for_chip
 
 
 def planned(laptop: Laptop, target: str, *words: str) -> list[str]:
@@ -50,6 +53,45 @@ def test_a_jetson_gets_its_power_mode_and_its_gpu(laptop: Laptop) -> None:
     changes = planned(laptop, "jetson")
     assert "write /etc/systemd/system/edgefer-power.service" in changes
     assert "write /etc/systemd/system/edgefer.service.d/jetson.conf" in changes
+
+
+GPU = "onnxruntime_gpu-1.23.0-cp310-cp310-linux_aarch64.whl"
+"""What a build of NVIDIA's for JetPack 6 is called."""
+
+
+def test_a_wheel_of_onnxruntime_for_another_machine_is_told(laptop: Laptop, tmp_path: Path) -> None:
+    (tmp_path / GPU).touch()
+    done = laptop.deploy("--target", "jetson", "--dry-run", "--wheel", tmp_path / GPU)
+    assert done.status == 1
+    assert f"{GPU} is not for its Python 3.13 on x86_64" in done.out
+
+
+def test_a_jetsons_python_takes_nvidias_wheel_and_has_pins_for_all_that_it_needs() -> None:
+    jetson = Python((3, 10), "aarch64", (2, 35))
+    assert jetson.takes(Path(GPU))
+    assert not jetson.takes(Path(GPU.replace("cp310", "cp312")))
+    assert not jetson.takes(Path(GPU.replace("aarch64", "x86_64")))
+    pins = Pins(carried.pins(), jetson)
+    for name in ("onnxruntime", "numpy", "flatbuffers", "protobuf", "sympy", "coloredlogs"):
+        assert pins.of(name).startswith(f"{name}==")
+
+
+def test_a_coral_runs_its_model_where_its_library_and_a_file_for_it_are_there(
+    laptop: Laptop, tmp_path: Path
+) -> None:
+    device, bundle = laptop.device, bundle_for_chip(tmp_path / "bundle")
+    device.check("mkdir -p /boot/firmware; touch /boot/firmware/config.txt")
+    runs = 'set runtime = "edgetpu" in /etc/edgefer/edgefer.toml'
+    assert runs not in planned(laptop, "rpi-coral", "--model", str(bundle))
+    place = device.files / "usr/lib/x86_64-linux-gnu"
+    build_library(place)
+    device.check("ldconfig")
+    try:
+        assert runs in planned(laptop, "rpi-coral", "--model", str(bundle))
+        # The shipped one was compiled by nobody: it stays on the processor.
+        assert runs not in planned(laptop, "rpi-coral")
+    finally:
+        device.check("rm /usr/lib/x86_64-linux-gnu/libedgetpu.so.1; ldconfig")
 
 
 def test_a_broker_gets_its_settings_and_the_daemon_its_login(laptop: Laptop) -> None:
@@ -112,7 +154,10 @@ def test_wrong_usage(words: tuple[str, ...], complaint: str) -> None:
         (("--host", "x", "--model", "none"), "none: no such model bundle; shipped models: "),
         (("--host", "x", "--settings", "none.toml"), "none.toml: no such file"),
         (("--host", "x", "--secret", "password"), "--secret password: expected mqtt-password="),
-        (("--host", "x", "--wheel", "none.whl"), "none.whl: no wheel of edgefer; expected "),
+        (
+            ("--host", "x", "--wheel", "none.whl"),
+            "none.whl: no wheel of edgefer or onnxruntime; expected edgefer-VERSION-...whl or ",
+        ),
     ],
 )
 def test_what_is_wrong_on_this_side_is_told_before_anything_is_connected(

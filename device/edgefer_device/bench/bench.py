@@ -13,7 +13,7 @@ from edgefer.errors import SettingsError
 from edgefer.machine import describe_machine, machine
 from edgefer.preprocess import Pixels
 from edgefer.progress import shown
-from edgefer.runtime_choice import format_of, runtime_of
+from edgefer.runtime_choice import chosen, runtime_of
 from edgefer_device.bench.accuracy import measure_accuracy, read_faces
 from edgefer_device.bench.board import Watch, not_sustained
 from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan
@@ -68,7 +68,7 @@ def bench(request: Request) -> Bench:
     cv2.setNumThreads(1)
     plan, source = request.plan, Source(request.camera)
     bundle = open_bundle(request.bundle, request.signed_by)
-    format = format_of(bundle, request.runtime)
+    format = chosen(bundle, request.runtime)
     runtime_of(format)
     faces = read_faces(bundle, request.data, plan.short) if request.data else None
     pictures = source.pictures(PICTURES)

@@ -34,7 +34,7 @@ def bench() -> None:
 
 @bench.command(epilog="Compare two: edgefer bench compare A.json B.json")
 @click.argument("bundle", required=False)
-@click.option("--runtime", help="litert, onnxruntime, or one of the bundle's formats.")
+@click.option("--runtime", help="litert, onnxruntime, tensorrt, cuda, edgetpu or a format.")
 @click.option("--threads", type=click.IntRange(min=1), help="Of the classifier; 1 by default.")
 @detector_option
 @click.option("--duration", type=click.FloatRange(min=0.01), help="Seconds of a loop; 10.")

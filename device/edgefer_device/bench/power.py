@@ -9,34 +9,24 @@ Raspberry Pi documentation, vcgencmd.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from edgefer_device.camera import Clock
-from edgefer_device.life.heat import COMMAND_SECONDS, SYSFS
+from edgefer_device.life.firmware import vcgencmd
+from edgefer_device.life.heat import SYSFS
 
 MONITORS = "class/hwmon/hwmon*"
 WHOLE = ("VDD_IN", "POM_5V_IN", "SYS_VIN")
 """Labels of the rail that feeds everything, by Jetson."""
 PACKAGES = "class/powercap/intel-rapl:*"
-COMMAND = ("vcgencmd", "pmic_read_adc")
 RAIL = re.compile(r"(\w+)_([AV]) \w+\(\d+\)=([\d.]+)[AV]")
 
 
 def _told() -> str:
     """Return what the power chip says; nothing where there is none."""
-    if shutil.which(COMMAND[0]) is None:
-        return ""
-    try:
-        done = subprocess.run(
-            COMMAND, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout
+    return vcgencmd("pmic_read_adc")
 
 
 class PowerMeter:

@@ -114,7 +114,7 @@ class Tried(msgspec.Struct, frozen=True):
     """The classifier in one setting."""
 
     runtime: str
-    """A format of the bundle; it belongs to one runtime."""
+    """A format of the bundle, which belongs to one runtime; or a chip's, by its name."""
     threads: int
     p50: float
     """Milliseconds a face, in the best of its loops: other work can only make it slower."""
@@ -129,7 +129,7 @@ class Bench(msgspec.Struct, frozen=True):
     described: Machine
     model: str
     runtime: str
-    """The format that was run; it belongs to one runtime."""
+    """The format that was run, which belongs to one runtime; or a chip's, by its name."""
     threads: int
     detector: str
     camera: str

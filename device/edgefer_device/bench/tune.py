@@ -2,43 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 
+from edgefer import providers
 from edgefer.bundle import Bundle
-from edgefer.errors import MissingExtra
-from edgefer.runtime import Classifier, open_classifier
+from edgefer.errors import MissingExtra, RuntimeMissing
+from edgefer.runtime import ACCELERATORS, Classifier, open_classifier
 from edgefer_device.bench.loops import Plan
-from edgefer_device.bench.parts import time_classifier
+from edgefer_device.bench.parts import noise, time_classifier
 from edgefer_device.bench.result import Tried
 from edgefer_device.bench.sweep import SHARE, thread_counts
 
-CANDIDATES = ("int8", "onnx-int8", "float16", "onnx")
-"""Formats, what a device should rather run first; the others are for phones and TensorRT."""
+CANDIDATES = ("int8", "onnx-int8", "float16", "onnx", *ACCELERATORS)
+"""Formats, what a device should rather run first, then chips beside the processor; the other
+formats are for phones and TensorRT."""
 ALIKE = 0.05
 """By how much another must be faster to be taken before what uses fewer threads, or stands
 earlier: less is noise, and a thread more is heat."""
+BUILT = "tensorrt"
+"""The runtime that builds an engine from the model when it first sees it, and keeps it."""
+
+Say = Callable[[str], None]
+"""Takes a line of how it goes on."""
 
 
-def try_all(bundle: Bundle, plan: Plan) -> list[Tried]:
+def try_all(bundle: Bundle, plan: Plan, say: Say = lambda _: None) -> list[Tried]:
     """Time the classifier in every runtime that is installed, the one to take first."""
     side, part = bundle.manifest.input.preprocess.size, plan.part(SHARE)
     tried = []
-    for format, threads, classifier in _candidates(bundle):
+    for name, threads, classifier in _candidates(bundle, say):
         timing = time_classifier(classifier, side, part)
         best = min(loop.p50 for loop in timing.loops)
-        tried.append(Tried(format, threads, best, timing.cpu_ms))
+        tried.append(Tried(name, threads, best, timing.cpu_ms))
     return ranked(tried)
 
 
-def _candidates(bundle: Bundle) -> Iterator[tuple[str, int, Classifier]]:
-    for format in CANDIDATES:
-        if format not in bundle.manifest.files:
+def _candidates(bundle: Bundle, say: Say) -> Iterator[tuple[str, int, Classifier]]:
+    for name in CANDIDATES:
+        formats = ACCELERATORS[name].formats if name in ACCELERATORS else (name,)
+        if bundle.manifest.files.keys().isdisjoint(formats):
             continue
-        for threads in thread_counts():
+        for threads in [1] if name in ACCELERATORS else thread_counts():
             try:
-                yield format, threads, open_classifier(bundle, format, threads)
+                yield name, threads, _opened(bundle, name, threads, say)
             except MissingExtra:
                 break
+            except RuntimeMissing as exc:
+                say(f"left out: {exc}")
+                break
+
+
+def _opened(bundle: Bundle, name: str, threads: int, say: Say) -> Classifier:
+    """Open one, and have it read a face: the engine of `BUILT` is there then."""
+    if name != BUILT or not providers.has(BUILT):
+        return open_classifier(bundle, name, threads)
+    begun = time.perf_counter()
+    say("opening TensorRT: it builds its engine, which takes minutes, unless it has kept it")
+    classifier = open_classifier(bundle, name, threads)
+    classifier.logits(noise(bundle.manifest.input.preprocess.size))
+    say(f"TensorRT's engine is there, after {time.perf_counter() - begun:.0f} s")
+    return classifier
 
 
 def ranked(tried: Sequence[Tried]) -> list[Tried]:

@@ -6,14 +6,18 @@ inside (`force-include` in pyproject.toml), but is no wheel any more: it has to 
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgefer.errors import DeployError, MissingExtra, SettingsError
 
 PACKAGE = Path(__file__).parents[1]
 CHECKOUT = PACKAGE.parents[1]
+ONNX = re.compile(r"onnxruntime(_gpu)?-[^-]+-\w+-\w+-[\w.]+\.whl")
+"""What a wheel of onnxruntime's is called, with its Python and machine (PEP 427)."""
 
 
 def is_checkout() -> bool:
@@ -38,14 +42,32 @@ def assets() -> str:
     return (place / "assets.txt").read_text()
 
 
+def named_wheels(named: Sequence[Path]) -> tuple[Path | None, Path | None]:
+    """Return edgefer's own wheel and one of onnxruntime, as far as they are among those named.
+
+    Raises `SettingsError` for any other.
+    """
+    own, onnx = None, None
+    for wheel in named:
+        is_wheel = wheel.suffix == ".whl" and wheel.is_file()
+        if is_wheel and wheel.name.startswith("edgefer-"):
+            own = wheel
+        elif is_wheel and ONNX.fullmatch(wheel.name):
+            onnx = wheel
+        else:
+            raise SettingsError(
+                f"{wheel}: no wheel of edgefer or onnxruntime; expected edgefer-VERSION-...whl "
+                "or onnxruntime_gpu-VERSION-...whl"
+            )
+    return own, onnx
+
+
 def own_wheel(named: Path | None, folder: Path) -> Path:
     """Return edgefer's wheel: the named one, or one built of this checkout into `folder`.
 
     Equal sources give equal bytes: hatchling writes no dates.
     """
     if named is not None:
-        if not named.name.startswith("edgefer-") or named.suffix != ".whl" or not named.is_file():
-            raise SettingsError(f"{named}: no wheel of edgefer; expected edgefer-VERSION-...whl")
         return named
     if not is_checkout():
         raise SettingsError("an installed edgefer has no wheel to send: name one by --wheel FILE")

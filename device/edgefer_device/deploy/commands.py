@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edgefer.errors import EdgeferError
 from edgefer.options import FOLDER, json_option
 
 if TYPE_CHECKING:
@@ -21,22 +22,33 @@ TARGETS = click.Choice(["rpi", "rpi-coral", "jetson", "debian", "web", "android"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
-def access_options(verb: Verb) -> Verb:
-    """Add what opens the door of a host."""
-    for option in reversed(
-        (
-            click.option("--key", type=FOLDER, help="Private key; else the agent, ~/.ssh/config."),
-            click.option("--ask-password", is_flag=True, help="Ask for the SSH password."),
-            click.option("--ask-sudo-password", is_flag=True, help="Ask for sudo's password."),
-            click.option(
-                "--accept-new-host-key",
-                is_flag=True,
-                help="Believe a host seen for the first time.",
-            ),
-        )
-    ):
-        verb = option(verb)
-    return verb
+def _adding(*options: Callable[[Any], Any]) -> Callable[[Verb], Verb]:
+    """Return what adds options to a verb, in their order."""
+
+    def add(verb: Verb) -> Verb:
+        for option in reversed(options):
+            verb = option(verb)
+        return verb
+
+    return add
+
+
+access_options = _adding(
+    click.option("--key", type=FOLDER, help="Private key; else the agent, ~/.ssh/config."),
+    click.option("--ask-password", is_flag=True, help="Ask for the SSH password."),
+    click.option("--ask-sudo-password", is_flag=True, help="Ask for sudo's password."),
+    click.option(
+        "--accept-new-host-key", is_flag=True, help="Believe a host seen for the first time."
+    ),
+)
+"""What opens the door of a host."""
+inventory_options = _adding(
+    click.option("--inventory", type=FOLDER, help="TOML file of hosts and groups; docs/deploy.md."),
+    click.option("--group", "groups", multiple=True, help="Only this group of the inventory."),
+)
+host_option = click.option(
+    "--host", "hosts", multiple=True, metavar="[USER@]HOST[:PORT]", help="May be repeated."
+)
 
 
 def access(words: dict[str, Any]) -> Access:
@@ -51,16 +63,23 @@ def access(words: dict[str, Any]) -> Access:
     )
 
 
-hosts_option = click.option(
-    "--host", "hosts", multiple=True, metavar="[USER@]HOST[:PORT]", help="May be repeated."
-)
+def named_hosts(words: dict[str, Any]) -> tuple[str, ...]:
+    """Return the hosts that are named, or those of an inventory."""
+    from edgefer_device.deploy.inventory import read_inventory
+
+    _require_one_way(words)
+    return words["hosts"] or tuple(read_inventory(words["inventory"]).named(words["groups"]))
+
+
+def _require_one_way(words: dict[str, Any]) -> None:
+    if bool(words["hosts"]) == bool(words["inventory"]):
+        raise click.UsageError("name devices by --host, or an inventory by --inventory")
 
 
 @click.command()
 @click.option("--target", type=TARGETS, help="What it is; an inventory tells it for its hosts.")
-@hosts_option
-@click.option("--inventory", type=FOLDER, help="TOML file of hosts and groups; docs/deploy.md.")
-@click.option("--group", "groups", multiple=True, help="Only this group of the inventory.")
+@host_option
+@inventory_options
 @click.option("--wave", type=click.IntRange(min=1), help="So many hosts at a time.")
 @click.option("--pause", type=click.FloatRange(min=0), help="Seconds between two waves.")
 @click.option("--model", default="small", help="Bundle: a path, or a shipped one's name.")
@@ -69,7 +88,13 @@ hosts_option = click.option(
 @click.option("--kiosk", is_flag=True, help="Show the page on the device's own screen.")
 @click.option("--broker", is_flag=True, help="Mosquitto on the device, with a password.")
 @click.option("--offline", is_flag=True, help="The device fetches nothing: all comes from here.")
-@click.option("--wheel", type=FOLDER, help="Edgefer's wheel; of a checkout it is built.")
+@click.option(
+    "--wheel",
+    "named",
+    type=FOLDER,
+    multiple=True,
+    help="Edgefer's wheel, which of a checkout is built; or onnxruntime's, such as a Jetson's.",
+)
 @click.option("--wheels", "house", type=FOLDER, help="Where wheels are kept on this machine.")
 @click.option("--no-camera", is_flag=True, help="The device has no camera yet.")
 @click.option("--tune", is_flag=True, help="Measure there which runtime is fastest, and set it.")
@@ -91,8 +116,7 @@ def deploy(**words: Any) -> None:
         phone = importlib.import_module("edgefer_device.phone.deploying")
         phone.deploy_phone(words["target"], words["model"], words["out"], words["serve"])
         return
-    if bool(words["hosts"]) == bool(words["inventory"]):
-        raise click.UsageError("name devices by --host, or an inventory by --inventory")
+    _require_one_way(words)
     if words["hosts"] and not words["target"]:
         raise click.UsageError("say what they are: --target rpi, rpi-coral, jetson or debian")
     from edgefer_device.deploy import fleet, watching
@@ -104,15 +128,17 @@ def deploy(**words: Any) -> None:
 
 
 @click.command()
-@hosts_option
+@host_option
+@inventory_options
 @click.option("--to", "release", help="Its id; without, the one before.")
 @click.option("--watch", default=15.0, help="Seconds for which it must stay well.")
 @access_options
-def rollback(hosts: tuple[str, ...], release: str | None, watch: float, **words: Any) -> None:
+def rollback(release: str | None, watch: float, **words: Any) -> None:
     """Go back to an earlier release, with the settings and units that it ran with."""
     from edgefer_device.deploy import fleet, watching
     from edgefer_device.deploy.going_back import roll_back
 
+    hosts = named_hosts(words)
     with watching.Log(None) as log:
         door = access(words)
         back = partial(roll_back, release=release, watch=watch)
@@ -122,22 +148,29 @@ def rollback(hosts: tuple[str, ...], release: str | None, watch: float, **words:
 
 
 @click.command()
-@hosts_option
+@host_option
+@inventory_options
 @json_option
 @access_options
-def releases(hosts: tuple[str, ...], as_json: bool, **words: Any) -> None:
+def releases(as_json: bool, **words: Any) -> None:
     """List the releases of devices, and how the last deployment ended."""
     from edgefer_device.deploy import fleet, going_back
 
-    door = access(words)
-    for name, connect in fleet.connections(hosts, door):
-        told = going_back.releases(name, connect)
+    hosts, well = named_hosts(words), True
+    for name, connect in fleet.connections(hosts, access(words)):
+        try:
+            told = going_back.releases(name, connect)
+        except EdgeferError as exc:
+            click.echo(f"edgefer: {exc}", err=True)
+            well = False
+            continue
         shown = (
             json.dumps({"host": name, **told})
             if as_json
             else "\n".join(going_back.describe(name, told))
         )
         click.echo(shown)
+    _end(well)
 
 
 @click.group()
@@ -146,8 +179,7 @@ def fleet() -> None:
 
 
 @fleet.command()
-@click.option("--inventory", type=FOLDER, help="Ask the hosts of this TOML file over SSH.")
-@click.option("--group", "groups", multiple=True, help="Only this group of them.")
+@inventory_options
 @click.option("--broker", metavar="mqtt://HOST[/TOPIC]", help="Ask a broker of what it keeps.")
 @click.option("--seconds", default=2.0, help="How long to listen to the broker.")
 @json_option

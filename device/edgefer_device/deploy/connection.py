@@ -90,6 +90,9 @@ class Connection:
         # Its annotations end halfway.
         api: Any = importlib.import_module("pyinfra.api")
         exceptions = importlib.import_module("pyinfra.api.exceptions")
+        # A jump host's key it would ask a person for: that is believed as the device's is, or not.
+        ways: Any = importlib.import_module("pyinfra.connectors.sshuserclient.client")
+        ways.AskPolicy = ways.AcceptNewPolicy if self._access.accept_new else ways.StrictPolicy
         inventory = api.Inventory(([(self.host.name, self._data())], {}))
         self._state = api.State(inventory, api.Config(CONNECT_TIMEOUT=CONNECT_SECONDS))
         self._peer: Any = next(iter(inventory))

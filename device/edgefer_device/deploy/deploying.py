@@ -49,7 +49,7 @@ def _deploy(host: str, connect: Connect, order: Order, dry_run: bool, say: Say) 
         preflight.require(machine, order.target, host, new=False)
         found = plan(remote, order, machine, host)
         preflight.require(machine, order.target, host, new=not found.made)
-        for line in found.kept:
+        for line in found.notes:
             say(line)
         if dry_run or not found.changes:
             detail, changes = f"{found.running or 'nothing'} runs", tuple(found.changes)
@@ -101,7 +101,7 @@ def _prepare(remote: Remote, order: Order, found: Plan, say: Say) -> None:
     if not found.tuned:
         tune(remote, found.release, say)
     if order.broker:
-        _make_passwords(remote, found)
+        _open_broker(remote, found)
 
 
 def _stage(remote: Remote, order: Order, host: str, say: Say) -> None:
@@ -131,16 +131,17 @@ def _install(remote: Remote, order: Order, missing: tuple[str, ...], say: Say) -
     )
 
 
-def _make_passwords(remote: Remote, found: Plan) -> None:
-    """Let a broker of the device's own have its password, where it has none yet."""
+def _open_broker(remote: Remote, found: Plan) -> None:
+    """Let a broker of the device's own have its password, where it has none yet, and start at
+    each boot."""
     folder = f"{HOME}/releases/{found.release}/lib/python{found.python.dotted}/site-packages"
-    script = f"sh {folder}/edgefer_device/firmware-config/common/install --password debian"
-    remote.run(script, "making the broker's password")
+    install = f"sh {folder}/edgefer_device/firmware-config/common/install --password debian"
+    remote.run(f"{install} && systemctl enable --quiet --now mosquitto", "preparing the broker")
 
 
 def followed(remote: Remote, token: str, say: Say) -> dict[str, Any]:
     """Follow a switch to its end."""
-    heard: Say = lambda line: None if line.startswith("{") else say(line)  # noqa: E731
+    heard = program.without_json(say)
     return program.outcome(program.tell(remote, ["wait", token], "following the switch", heard))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgefer.cache import cache_folder
 from edgefer.errors import SettingsError
 from edgefer.settings import read_toml
 from edgefer_device.deploy import carried, deploying
@@ -80,8 +80,8 @@ def deploy(wishes: Wishes, log: Log) -> list[Result]:
     """Deploy wave by wave; after a wave that failed, the rest is not tried."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgefer-")))
-        wheel = carried.own_wheel(wishes.words["wheel"], folder)
-        orders = dict(_orders(wishes, wheel))
+        own, onnx = carried.named_wheels(wishes.words["named"])
+        orders = dict(_orders(wishes, carried.own_wheel(own, folder), onnx))
         results: list[Result] = []
         for number, wave in enumerate(waves(list(orders), wishes.wave)):
             if results and not all(result.ok for result in results):
@@ -107,7 +107,7 @@ def _task(host: str, order: Order, wishes: Wishes) -> Task:
     return partial(deploying.deploy, host, connect, order, dry_run)
 
 
-def _orders(wishes: Wishes, wheel: Path) -> Iterator[tuple[str, Order]]:
+def _orders(wishes: Wishes, wheel: Path, onnx: Path | None) -> Iterator[tuple[str, Order]]:
     """Yield every host's order; a bundle that several get is opened once."""
     words, models = wishes.words, dict[tuple[str, str], Model]()
     for host, entry in wishes.hosts.items():
@@ -120,7 +120,8 @@ def _orders(wishes: Wishes, wheel: Path) -> Iterator[tuple[str, Order]]:
                 target=target,
                 model=models[target.name, name],
                 wheel=wheel,
-                house=words["house"] or house(),
+                onnx=onnx,
+                house=words["house"] or cache_folder() / "wheels",
                 settings=entry.settings,
                 secrets=wishes.secrets,
                 kiosk=bool(entry.kiosk),
@@ -134,16 +135,8 @@ def _orders(wishes: Wishes, wheel: Path) -> Iterator[tuple[str, Order]]:
         )
 
 
-def house() -> Path:
-    """Return the folder of wheelhouses on this machine (XDG Base Directory Specification 0.8)."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return Path(cache or Path.home() / ".cache") / "edgefer" / "wheels"
-
-
 def connections(hosts: Sequence[str], access: Access) -> list[tuple[str, Connect]]:
-    """Return what opens each host; raise `SettingsError` where none is named."""
-    if not hosts:
-        raise SettingsError("name at least one device: --host [USER@]HOST[:PORT]")
+    """Return what opens each host; raise `SettingsError` for an address that is none."""
     return [(host, partial(Connection, parse_host(host), access)) for host in hosts]
 
 

@@ -14,6 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import parse_wheel_filename
+
 from edgefer import __version__
 from edgefer_device.deploy import carried
 from edgefer_device.deploy.connection import Remote, Say
@@ -72,11 +74,12 @@ def make_release(remote: Remote, order: Order, plan: Plan, say: Say) -> None:
     house = Wheelhouse(order.house / plan.python.name)
     say(f"fetching wheels for Python {plan.python.dotted} on {plan.python.machine}")
     assets = house.data(carried.assets(), order.assets, plan.python)
+    named = [] if order.onnx is None else [order.onnx]
     if order.offline:
-        needed = house.closure(order.wheel, order.target.extra, plan.pins, plan.python)
+        needed = house.closure(order.wheel, order.extra, plan.pins, plan.python, named)
     else:
         needed = [house.pip(plan.python)]
-    wheels = [order.wheel, *needed, *assets]
+    wheels = [order.wheel, *named, *needed, *assets]
     _send(remote, wheels, say)
     remote.send(str(plan.pins).encode(), f"{HOME}/pins.txt", 0o644)
     remote.send(order.model.content, f"{HOME}/incoming.zip", 0o644)
@@ -103,7 +106,8 @@ def _send(remote: Remote, wheels: Iterable[Path], say: Say) -> None:
 
 def _script(order: Order, plan: Plan, wheels: list[Path], assets: list[str]) -> str:
     """Return the shell script that makes it, what it is about in variables before."""
-    own = f"edgefer @ file://{WHEELS}/{order.wheel.name}"
+    own = sent(order.wheel)
+    onnx = () if order.onnx is None else (sent(order.onnx),)
     variables = {
         "home": HOME,
         "id": plan.release,
@@ -113,7 +117,7 @@ def _script(order: Order, plan: Plan, wheels: list[Path], assets: list[str]) -> 
         "packages": f"lib/python{plan.python.dotted}/site-packages",
         "pip": next(wheel.name for wheel in wheels if wheel.name.startswith("pip-")),
         "index": "--no-index" if order.offline else "",
-        "requirements": shlex.join([*requirements(order.wheel), *order.target.extra]),
+        "requirements": shlex.join([*requirements(order.wheel), *order.extra, *onnx]),
         "own": shlex.quote(own),
         "assets": shlex.join(assets),
         "model": PLACE,
@@ -137,6 +141,11 @@ def _manifest(order: Order, plan: Plan, wheels: list[Path]) -> dict[str, Any]:
         "made": int(time.time()),
         "wheels": [wheel.name for wheel in wheels],
     }
+
+
+def sent(wheel: Path) -> str:
+    """Return the requirement of a wheel that was sent to a device (PEP 508)."""
+    return f"{parse_wheel_filename(wheel.name)[0]} @ file://{WHEELS}/{wheel.name}"
 
 
 def _pinned(wheel: Path) -> str:

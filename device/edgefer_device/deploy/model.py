@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from edgefer.bundle import MANIFEST, Bundle, open_bundle, write_bundle
+from edgefer.bundle import MANIFEST, Bundle, open_bundle, write_bundle, zipped
 from edgefer.errors import BundleError
 from edgefer.signature import SIGNATURE, signature_of
 from edgefer_device.deploy.targets import Target
@@ -67,10 +65,5 @@ def _whole(bundle: Bundle) -> bytes:
     """Return a signed bundle as one .zip, its manifest byte for byte."""
     if bundle.path.is_file():
         return bundle.path.read_bytes()
-    names = [MANIFEST, SIGNATURE, *sorted(file.path for file in bundle.manifest.files.values())]
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in names:
-            entry = zipfile.ZipInfo(name)
-            archive.writestr(entry, (bundle.path / name).read_bytes(), zipfile.ZIP_DEFLATED)
-    return content.getvalue()
+    names = (MANIFEST, SIGNATURE, *(file.path for file in bundle.manifest.files.values()))
+    return zipped({name: (bundle.path / name).read_bytes() for name in names})

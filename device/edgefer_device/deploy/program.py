@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shlex
-import zipfile
 from pathlib import Path
 from typing import Any
 
+from edgefer.bundle import zipped
 from edgefer.errors import CommandFailed
 from edgefer_device.deploy.connection import Remote, Say
 from edgefer_device.deploy.order import HOME
@@ -21,13 +20,8 @@ ENTRY = "import sys\nfrom ontarget.main import main\nsys.exit(main())\n"
 
 def packed() -> bytes:
     """Return the program as one file (zipapp): the same bytes for the same sources."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo("__main__.py"), ENTRY)
-        for source in sorted(SOURCE.glob("*.py")):
-            entry = zipfile.ZipInfo(f"ontarget/{source.name}")
-            archive.writestr(entry, source.read_bytes(), zipfile.ZIP_DEFLATED)
-    return content.getvalue()
+    sources = {f"ontarget/{source.name}": source.read_bytes() for source in SOURCE.glob("*.py")}
+    return zipped({"__main__.py": ENTRY.encode(), **sources})
 
 
 def tell(remote: Remote, words: list[str], doing: str, say: Say | None = None) -> str:
@@ -44,7 +38,12 @@ def installed(remote: Remote) -> bool:
     return True
 
 
+def without_json(say: Say) -> Say:
+    """Return what tells a person all lines but the last, which is for `outcome`."""
+    return lambda line: None if line.startswith("{") else say(line)
+
+
 def outcome(told: str) -> dict[str, Any]:
-    """Return what `wait` prints last."""
+    """Return the JSON that a program on a device prints last."""
     table: dict[str, Any] = json.loads(told.strip().splitlines()[-1])
     return table

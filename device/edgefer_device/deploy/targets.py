@@ -35,14 +35,14 @@ TARGETS = {
         Target(
             "rpi-coral",
             formats=("int8", "edgetpu"),
-            # libedgetpu is in no archive of Debian's: the doctor says where it comes from.
+            # libedgetpu is in no archive of Debian's: a deployment says where it comes from.
             packages=("python3-picamera2",),
             system_site=True,
         ),
         Target(
             "jetson",
             formats=("int8", "onnx", "onnx-int8", "onnx-symmetric"),
-            system_site=True,
+            # Its system's NumPy, 1.21 on Ubuntu 22.04, is older than edgefer's.
             extra=("onnxruntime",),
             tune=True,
         ),

@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
+from edgefer_device.deploy import program
 from edgefer_device.deploy.connection import Remote, Say
 from edgefer_device.deploy.model import PLACE
+from edgefer_device.deploy.ontarget.layout import CACHE
 from edgefer_device.deploy.order import HOME
 from edgefer_device.deploy.staging import Files
 
@@ -19,13 +21,17 @@ from edgefer.bundle import open_bundle
 from edgefer_device.bench.loops import Plan
 from edgefer_device.bench.tune import try_all
 
-best, *others = try_all(open_bundle(sys.argv[1]), Plan(2.0, short=True))
+def say(line):
+    print(line, flush=True)
+
+best, *others = try_all(open_bundle(sys.argv[1]), Plan(2.0, short=True), say)
 for one in (best, *others):
-    words = f"{one.runtime}, {one.threads} threads"
-    print(f"{words}: {one.p50:.2f} ms a face", file=sys.stderr)
-print(json.dumps({"runtime": best.runtime, "threads": best.threads}))
+    say(f"{one.runtime}, threads {one.threads}: {one.p50:.2f} ms a face")
+say(json.dumps({"runtime": best.runtime, "threads": best.threads}))
 """
 """Runs in the new release, beside the one that runs: its share of the processor counts too."""
+KEEP = f"[ ! -d {CACHE}/. ] || chown -R --reference={CACHE}/. {CACHE}/."
+"""The service's user has what is kept for it, once it has one (systemd.exec(5), DynamicUser=)."""
 
 
 def place(release: str) -> str:
@@ -38,9 +44,11 @@ def tune(remote: Remote, release: str, say: Say) -> None:
     say("measuring which runtime is fastest there")
     folder = f"{HOME}/releases/{release}"
     command = shlex.join([f"{folder}/bin/python", "-I", "-c", MEASURE, f"{folder}/{PLACE}"])
-    best = remote.run(command, "measuring which runtime is fastest")
-    remote.send(best.encode(), place(release), 0o644)
-    say(f"fastest: {', '.join(f'{key} = {value}' for key, value in json.loads(best).items())}")
+    script = f"CACHE_DIRECTORY={CACHE} {command} && {{ {KEEP}; }}"
+    told = remote.run(script, "measuring which runtime is fastest", program.without_json(say))
+    best = program.outcome(told)
+    remote.send(json.dumps(best).encode(), place(release), 0o644)
+    say(f"fastest: {', '.join(f'{key} = {value}' for key, value in best.items())}")
 
 
 def measured(there: Files, release: str) -> dict[str, Any]:

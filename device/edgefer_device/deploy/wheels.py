@@ -48,6 +48,15 @@ class Python:
         """`cp311-aarch64`, a folder's name."""
         return f"cp{self.version[0]}{self.version[1]}-{self.machine}"
 
+    def takes(self, wheel: Path) -> bool:
+        """Whether a wheel is for it, as far as the wheel's name tells."""
+        digits = f"cp{self.version[0]}{self.version[1]}"
+        return any(
+            (tag.interpreter in (digits, "py3") or tag.abi == "abi3")
+            and tag.platform.endswith((self.machine, "any"))
+            for tag in parse_wheel_filename(wheel.name)[3]
+        )
+
     def markers(self) -> dict[str, str]:
         """Return what markers are judged by (packaging.python.org, Dependency specifiers)."""
         here = {key: str(value) for key, value in default_environment().items()}
@@ -103,14 +112,24 @@ class Wheelhouse:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def closure(self, own: Path, extras: Iterable[str], pins: Pins, python: Python) -> list[Path]:
+    def closure(
+        self,
+        own: Path,
+        extras: Iterable[str],
+        pins: Pins,
+        python: Python,
+        named: Iterable[Path] = (),
+    ) -> list[Path]:
         """Return all wheels, pip's first, that edgefer's own wheel needs with some extras.
 
-        `extras` are names of packages beside those of `edgefer[device]`.
+        `extras` are names of packages beside those of `edgefer[device]`, `named` wheels beside
+        edgefer's that are there already, and need others.
         """
         markers = python.markers()
         found = {"pip": self.pip(python)}
-        wanted = set(_requirements(own, ("device",), markers)) | set(extras)
+        wanted = set(extras)
+        for wheel in (own, *named):
+            wanted.update(_requirements(wheel, ("device",), markers))
         while missing := sorted(wanted - found.keys() - set(map(canonicalize_name, python.system))):
             fetched = self._fetch([pins.of(name) for name in missing], python)
             found |= dict(zip(missing, fetched, strict=True))

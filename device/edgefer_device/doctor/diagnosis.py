@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from edgefer import edgetpu
 from edgefer.errors import EdgeferError
 from edgefer_device.doctor import machine, parts, services, sight
 from edgefer_device.doctor.check import Check, Level, fail, first_line, looked_at, ok
@@ -54,7 +55,6 @@ def _machine() -> list[Look]:
         ("numpy", parts.check_numpy),
         ("opencv", parts.check_opencv),
         ("litert", parts.check_litert),
-        ("edgetpu", parts.check_edgetpu),
         ("camera stack", sight.check_stack),
         ("permission", sight.check_permission),
     ]
@@ -62,7 +62,8 @@ def _machine() -> list[Look]:
 
 def _named(config: Config) -> Iterator[Look]:
     """What a configuration names."""
-    yield "model", partial(parts.check_model, config.model)
+    yield "edgetpu", partial(parts.check_edgetpu, wanted=config.runtime == edgetpu.NAME)
+    yield "model", partial(parts.check_model, config.model, config.runtime)
     yield "detector", partial(parts.check_detector, config.detector)
     yield "camera", partial(sight.check_camera, config.camera)
     yield "state", partial(services.check_state, config.state)

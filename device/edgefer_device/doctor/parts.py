@@ -11,16 +11,15 @@ import importlib
 import time
 from pathlib import Path
 
-from edgefer.errors import EdgeferError
+from edgefer import edgetpu
+from edgefer.errors import EdgeferError, RuntimeMissing
 from edgefer_device.doctor.check import Check, fail, first_line, ok, warn
 
 OPENCV = 4
 """OpenCV 5 has neither CascadeClassifier nor the Haar files."""
-DELEGATE = "libedgetpu.so.1"
 STICKS = (("1a6e", "089a"), ("18d1", "9302"))
 """USB vendor and product of Coral's accelerator, before and after its first use."""
 USB, PCI = Path("/sys/bus/usb/devices"), Path("/dev/apex_0")
-EDGETPU_LIBRARY = "install it from https://coral.ai/docs/accelerator/get-started"
 REINSTALL = "run in edgefer's venv: pip install --force-reinstall -c constraints.txt '.[device]'"
 
 
@@ -97,22 +96,27 @@ def check_litert() -> Check:
     return fail("litert", "is not installed", "run: pip install 'edgefer[device]'")
 
 
-def check_model(name: str) -> Check:
-    """The model opens, is whole, and answers."""
+def check_model(name: str, runtime: str | None = None) -> Check:
+    """The model opens in the runtime that is configured, is whole, and answers."""
     try:
         import numpy as np
 
         from edgefer.bundle import open_bundle
         from edgefer.runtime import open_classifier
+        from edgefer.runtime_choice import chosen
 
         bundle = open_bundle(name)
-        classifier = open_classifier(bundle)
+        asked = chosen(bundle, runtime)
+        # An Edge TPU is open to one program at a time, and the daemon may have it.
+        classifier = open_classifier(bundle, None if asked == edgetpu.NAME else asked)
         side = bundle.manifest.input.preprocess.size
         chip = np.full((1, side, side), 128, np.uint8)
         classifier.logits(chip)
         began = time.perf_counter()
         logits = classifier.logits(chip)
         spent = 1000 * (time.perf_counter() - began)
+    except RuntimeMissing as exc:
+        return fail("model", str(exc), "or name another `runtime`")
     except EdgeferError as exc:
         return fail("model", str(exc), "the shipped one is: small")
     except Exception as exc:
@@ -123,15 +127,21 @@ def check_model(name: str) -> Check:
     return ok("model", f"{bundle.manifest.name}, {labels}, {spent:.1f} ms a face")
 
 
-def check_edgetpu(usb: Path = USB, pci: Path = PCI, library: str = DELEGATE) -> Check:
-    """An EdgeTPU and the library that speaks to it, both or none."""
+def check_edgetpu(
+    usb: Path = USB, pci: Path = PCI, library: str = edgetpu.LIBRARY, wanted: bool = False
+) -> Check:
+    """An EdgeTPU and the library that speaks to it, both or none; both where it is `wanted`."""
     there = pci.exists() or any(_is_stick(device) for device in usb.glob("*"))
     try:
         ctypes.CDLL(library)
     except OSError:
+        if wanted:
+            return fail("edgetpu", f"is configured, but {library} is missing", edgetpu.INSTALL)
         if there:
-            return warn("edgetpu", f"is plugged in, but {library} is missing", EDGETPU_LIBRARY)
+            return warn("edgetpu", f"is plugged in, but {library} is missing", edgetpu.INSTALL)
         return ok("edgetpu", "none: models run on the processor")
+    if wanted and not there:
+        return fail("edgetpu", "is configured, but none is there", "plug it in, or unset `runtime`")
     if not there:
         found = f"{library} is there, but no EdgeTPU"
         return warn("edgetpu", found, "plug it into a blue USB port, or leave it: the CPU is used")

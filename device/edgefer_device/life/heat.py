@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from edgefer_device.life.firmware import vcgencmd
 
 SYSFS = Path("/sys")
 ZONES = "class/thermal/thermal_zone*"
 FLAGS = "devices/platform/soc/soc:firmware/get_throttled"
 """Where a Raspberry Pi's kernel tells its throttling flags, in hexadecimal."""
-COMMAND = ("vcgencmd", "get_throttled")
-COMMAND_SECONDS = 2.0
 NOW = 0b1111
 """The flags that hold now: under-voltage, frequency capped, throttled, soft temperature limit
 (the higher ones say that it happened since the start; Raspberry Pi documentation, vcgencmd)."""
@@ -57,20 +55,8 @@ def _throttled(sysfs: Path) -> bool:
     try:
         return bool(int((sysfs / FLAGS).read_text(), 16) & NOW)
     except (OSError, ValueError):
-        return flags_of(_asked()) & NOW != 0
-
-
-def _asked() -> str:
-    """Return what `vcgencmd` says; older kernels keep the flags to the firmware."""
-    if shutil.which(COMMAND[0]) is None:
-        return ""
-    try:
-        done = subprocess.run(
-            COMMAND, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout
+        # Older kernels keep the flags to the firmware.
+        return flags_of(vcgencmd("get_throttled")) & NOW != 0
 
 
 def flags_of(said: str) -> int:

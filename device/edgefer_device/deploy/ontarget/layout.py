@@ -21,6 +21,8 @@ from typing import Any
 
 from .durable import read_json
 
+CACHE = "/var/cache/edgefer"
+"""What systemd makes of `CacheDirectory=edgefer`: engines that were built for this GPU."""
 KEPT = 3
 """Releases that stay, the one that runs among them."""
 

@@ -16,7 +16,7 @@ from typing import Any
 from . import durable, files, health, undo
 from .files import File
 from .health import Checks, Finding
-from .layout import Layout, Refused
+from .layout import CACHE, Layout, Refused
 from .services import Services
 
 EVERY = 1.0
@@ -243,9 +243,11 @@ def doctor(program: Path, settings: Path, camera: bool) -> str | None:
     It opens the model, whose hashes it compares, has it read twice, and reads the settings.
     """
     command = [str(program), "doctor", "--json", "--config", str(settings)]
+    # It finds the engines that the service will find.
+    kept = {**os.environ, "CACHE_DIRECTORY": CACHE}
     try:
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=PROOF_SECONDS
+            command, check=False, capture_output=True, text=True, timeout=PROOF_SECONDS, env=kept
         )
         checks = json.loads(done.stdout)["checks"]
     except (OSError, subprocess.TimeoutExpired) as exc:

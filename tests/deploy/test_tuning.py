@@ -1,0 +1,77 @@
+"""What a deployment measures on a device, with this machine for the device."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgefer_device.deploy.connection import Say
+from edgefer_device.deploy.model import model_for
+from edgefer_device.deploy.staging import Placed
+from edgefer_device.deploy.targets import TARGETS
+from edgefer_device.deploy.tuning import measured, place, tune
+
+OWN_PYTHON = f'#!/bin/sh\nshift  # -I: edgefer is on the path here\nexec {sys.executable} "$@"\n'
+
+
+class Here:
+    """A `Remote` that is this machine, below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def there(self, path: str) -> Path:
+        return self.root / path.lstrip("/")
+
+    def run(self, script: str, doing: str, say: Say | None = None) -> str:
+        led = script.replace("/opt/", f"{self.root}/opt/").replace("/var/", f"{self.root}/var/")
+        environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+        done = subprocess.run(
+            ["sh", "-c", led], check=False, capture_output=True, text=True, env=environment
+        )
+        assert done.returncode == 0, f"{doing}: {done.stderr}"
+        for line in done.stdout.splitlines() if say else ():
+            assert say is not None
+            say(line)
+        return done.stdout
+
+    def send(self, content: bytes, place: str, mode: int) -> bool:
+        self.there(place).write_bytes(content)
+        self.there(place).chmod(mode)
+        return True
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Here:
+    """A Jetson's release, made."""
+    device = Here(tmp_path)
+    release = device.there("/opt/edgefer/releases/one")
+    (release / "bin").mkdir(parents=True)
+    (release / "bin" / "python").write_text(OWN_PYTHON)
+    (release / "bin" / "python").chmod(0o755)
+    (release / "model.zip").write_bytes(model_for(TARGETS["jetson"], "small").content)
+    return device
+
+
+def test_a_jetson_without_a_gpu_says_so_and_takes_the_fastest_of_the_rest(device: Here) -> None:
+    said: list[str] = []
+    tune(device, "one", said.append)
+    first, *lines = said
+    assert first == "measuring which runtime is fastest there"
+    for runtime in ("tensorrt", "cuda"):
+        assert any(line.startswith(f"left out: {runtime}: this onnxruntime") for line in lines)
+    for setting in ("int8, threads 1: ", "onnx-int8, threads 1: ", "onnx, threads 1: "):
+        assert any(line.startswith(setting) for line in lines)
+    assert not any(line.startswith("{") for line in lines)
+    kept = Placed(device.there(place("one")).read_bytes(), 0o644)
+    best = measured({place("one"): kept}, "one")
+    assert set(best) == {"runtime", "threads"}
+    assert lines[-1] == f"fastest: runtime = {best['runtime']}, threads = {best['threads']}"
+    quickest = next(line for line in lines if "ms a face" in line)
+    assert quickest.startswith(f"{best['runtime']}, threads {best['threads']}: ")
+    # Nothing was built, so that nothing is kept.
+    assert not device.there("/var/cache").exists()

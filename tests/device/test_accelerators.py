@@ -1,0 +1,231 @@
+"""Chips beside the processor: named like any runtime, and told in a line where they are missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from click.testing import CliRunner
+
+from edgefer import providers
+from edgefer.bundle import Bundle, open_bundle
+from edgefer.cli import main
+from edgefer.errors import RuntimeMissing, SettingsError
+from edgefer.metrics import Logits
+from edgefer.preprocess import Pixels
+from edgefer.runtime import ACCELERATORS, RUNTIMES, Accelerator, onnx_session, open_classifier
+from edgefer.runtime_choice import FORMATS, chosen, runtime_of
+from edgefer_device.bench.loops import Plan
+from edgefer_device.bench.tune import CANDIDATES, try_all
+from edgefer_device.doctor import parts
+from edgefer_device.doctor.check import Level
+from edgetpu_library import build_library, bundle_for_chip
+
+SMALL = open_bundle("small")
+ALL = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
+MODEL = SMALL.contents["onnx"]
+
+
+def edgefer(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgefer.cli", *map(str, words)]
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path), **variables}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+# --- NVIDIA's GPU ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("runtime", ["cuda", "tensorrt"])
+def test_a_provider_that_onnxruntime_lacks_is_one_line(runtime: str) -> None:
+    done = CliRunner().invoke(main, ["bench", "small", "--short", "--runtime", runtime])
+    assert done.exit_code == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"edgefer: {runtime}: this onnxruntime has no ")
+    assert "only AzureExecutionProvider, CPUExecutionProvider" in line
+    assert line.endswith(
+        "install onnxruntime-gpu in its place (for a Jetson, NVIDIA's build: docs/deploy.md)"
+    )
+
+
+def test_a_provider_that_is_listed_and_does_not_start_is_no_fallback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """onnxruntime goes on without one whose libraries are missing: here it never had it."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(ALL))
+    with (
+        pytest.warns(UserWarning, match="is not in available provider names"),
+        pytest.raises(RuntimeMissing, match="CUDAExecutionProvider, but it does not start") as told,
+    ):
+        onnx_session(MODEL, Path("m"), 1, "cuda")
+    assert told.value.runtime == "cuda"
+
+
+def test_tensorrt_keeps_an_engine_for_each_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path))
+    (first, options), *others = providers.wanted("tensorrt", ALL, b"one", True)
+    assert first == "TensorrtExecutionProvider"
+    assert others == [("CUDAExecutionProvider", {}), ("CPUExecutionProvider", {})]
+    engines = Path(options["trt_engine_cache_path"])
+    assert (engines.parent, engines.is_dir()) == (tmp_path / "tensorrt", True)
+    assert options["trt_engine_cache_enable"]
+    assert options["trt_int8_enable"]
+    other = providers.tensorrt_options(b"other", False)
+    assert other["trt_engine_cache_path"] != str(engines)
+    assert not other["trt_int8_enable"]
+    assert other["trt_timing_cache_path"] == options["trt_timing_cache_path"]
+
+
+def test_a_folder_for_engines_that_cannot_be_made_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "file"))
+    with pytest.raises(SettingsError, match="cannot be made for TensorRT's engines"):
+        providers.wanted("tensorrt", ALL, b"one", True)
+
+
+def test_the_processor_is_asked_for_nothing_else() -> None:
+    assert providers.wanted("cpu", ALL, MODEL, False) == [("CPUExecutionProvider", {})]
+    session = onnx_session(MODEL, Path("m"), 1)
+    assert session.get_providers() == ["CPUExecutionProvider"]
+
+
+# --- names -----------------------------------------------------------------------------
+
+
+def test_a_runtime_is_opened_by_the_name_that_the_bench_measured() -> None:
+    assert set(CANDIDATES) <= {*RUNTIMES, *ACCELERATORS}
+    for name in CANDIDATES:
+        assert runtime_of(name) in FORMATS
+    assert [
+        chosen(SMALL, name) for name in (None, "litert", "onnxruntime", "tensorrt", "cuda")
+    ] == [*("int8", "int8", "onnx-int8", "tensorrt", "cuda")]
+
+
+class Quick:
+    """A classifier on a chip that takes no time."""
+
+    def __init__(self, bundle: Bundle, format: str, threads: int) -> None:
+        self.format, self._labels = format, len(bundle.manifest.labels)
+
+    def logits(self, chips: Pixels) -> Logits:
+        return np.zeros((len(chips), self._labels), np.float32)
+
+
+def test_the_fastest_of_what_is_there_is_taken_and_what_is_missing_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(ACCELERATORS, "cuda", Accelerator(("onnx",), Quick))
+    said: list[str] = []
+    tried = try_all(SMALL, Plan(0.1, short=True), said.append)
+    assert (tried[0].runtime, tried[0].threads) == ("cuda", 1)
+    assert {one.runtime for one in tried} == {"int8", "onnx-int8", "onnx", "cuda"}
+    (missing,) = said
+    assert missing.startswith("left out: tensorrt: this onnxruntime has no Tensorrt")
+
+
+def test_an_engine_is_built_while_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ACCELERATORS, "tensorrt", Accelerator(("onnx-symmetric", "onnx"), Quick))
+    monkeypatch.setattr(providers, "has", lambda provider: provider == "tensorrt")
+    said: list[str] = []
+    tried = try_all(SMALL, Plan(0.1, short=True), said.append)
+    assert tried[0].runtime == "tensorrt"
+    assert said[:2] == [
+        "opening TensorRT: it builds its engine, which takes minutes, unless it has kept it",
+        "TensorRT's engine is there, after 0 s",
+    ]
+    opened = open_classifier(SMALL, "tensorrt")
+    assert isinstance(opened, Quick)
+    assert opened.format == "onnx-symmetric"
+
+
+# --- the Edge TPU ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def coral(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a stand-in for the library and a bundle with a file for the chip."""
+    folder = tmp_path_factory.mktemp("coral")
+    build_library(folder)
+    bundle_for_chip(folder / "bundle")
+    return folder
+
+
+def run_on(coral: Path, runtime: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the daemon on the demo for some frames."""
+    settings = coral / f"{runtime}.toml"
+    settings.write_text(f'camera = "demo:"\nmodel = "{coral}/bundle"\nruntime = "{runtime}"\n')
+    return edgefer(*("run", "--config", settings, "--sink", "jsonl:-", "--frames", 20), **variables)
+
+
+def moods(done: subprocess.CompletedProcess[str]) -> list[tuple[str | None, float]]:
+    assert done.returncode == 0, done.stderr
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
+    assert reports
+    return [(one["mood"], one["confidence"]) for one in reports if one["mood"]]
+
+
+def test_the_daemon_reads_faces_by_the_library(coral: Path, tmp_path: Path) -> None:
+    chip = tmp_path / "chip"
+    chip.touch()
+    read = moods(run_on(coral, "edgetpu", LD_LIBRARY_PATH=str(coral), EDGETPU_CHIP=str(chip)))
+    assert chip.read_text() == "ready\n"
+    # The stand-in computes nothing itself: it says what the processor says.
+    assert read
+    assert {mood for mood, _ in read} == {mood for mood, _ in moods(run_on(coral, "int8"))}
+
+
+def test_a_missing_library_is_one_line_with_where_to_get_it(coral: Path) -> None:
+    done = run_on(coral, "edgetpu")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("edgefer: edgetpu: libedgetpu.so.1 does not load; install ")
+
+
+def test_a_missing_chip_is_one_line_too(coral: Path) -> None:
+    done = run_on(coral, "edgetpu", LD_LIBRARY_PATH=str(coral))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("edgefer: edgetpu: libedgetpu.so.1 opens no Edge TPU: ")
+
+
+def test_a_bundle_without_a_file_for_the_chip_says_what_it_has(tmp_path: Path) -> None:
+    settings = tmp_path / "edgefer.toml"
+    settings.write_text('camera = "demo:"\nruntime = "edgetpu"\n')
+    done = edgefer("run", "--config", settings)
+    assert done.returncode == 1
+    assert "has no file for the runtime 'edgetpu' (edgetpu); it has: int8, " in done.stderr
+
+
+def test_the_doctor_wants_a_chip_that_is_configured(tmp_path: Path) -> None:
+    none = tmp_path / "apex_0"
+    missing = parts.check_edgetpu(tmp_path, none, "libedgetpu-absent.so.1", wanted=True)
+    assert (missing.level, missing.found) == (
+        Level.fail,
+        "is configured, but libedgetpu-absent.so.1 is missing",
+    )
+    unplugged = parts.check_edgetpu(tmp_path, none, "libc.so.6", wanted=True)
+    assert (unplugged.level, unplugged.found) == (Level.fail, "is configured, but none is there")
+    none.touch()
+    assert parts.check_edgetpu(tmp_path, none, "libc.so.6", wanted=True).level is Level.ok
+
+
+def test_the_doctor_leaves_the_chip_to_the_daemon(coral: Path) -> None:
+    assert parts.check_model(str(coral / "bundle"), "edgetpu").level is Level.ok
+    absent = parts.check_model("small", "edgetpu")
+    assert absent.level is Level.fail
+    assert "has no file for the runtime 'edgetpu'" in absent.found
+
+
+def test_the_doctor_opens_the_runtime_that_is_configured() -> None:
+    assert parts.check_model("small", "onnxruntime").level is Level.ok
+    gpu = parts.check_model("small", "tensorrt")
+    assert gpu.level is Level.fail
+    assert gpu.found.startswith("tensorrt: this onnxruntime has no ")
+    assert gpu.advice == "or name another `runtime`"
