@@ -76,7 +76,8 @@ bench-arm: .venv/installed debian-for-tests ## instructions on emulated Arm core
 
 .PHONY: bench-peers
 bench-peers: .venv/installed ## other packages beside ours, in one run (FACES=500, PEERS="fer facex")
-	PYTHONPATH=tests .venv/bin/python -m peers.bench $(data) $(FACES:%=--faces %) $(PEERS)
+	.venv/bin/python -m pip install --quiet $(UV)
+	PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH=tests .venv/bin/python -m peers.bench $(data) $(FACES:%=--faces %) $(PEERS)
 
 .PHONY: constraints
 constraints: .venv/installed ## pin again what still fits (UPGRADE=--upgrade: the newest)

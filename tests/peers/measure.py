@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from edgefer.labels import FER2013
-from edgefer.metrics import wilson
+from edgefer_device.bench.result import Accuracy
 from peers.peer import Peer, Process
 
 CLIPS = ("single_face.mp4", "help.mkv")
@@ -84,10 +84,7 @@ class Result(msgspec.Struct, frozen=True):
     """One peer's figures."""
 
     name: str
-    accuracy: float
-    low: float
-    high: float
-    pictures: int
+    accuracy: Accuracy
     face_cpu_ms: float
     clips: dict[str, Clip]
     peak_mb: float
@@ -152,14 +149,10 @@ def _run_faces(
 def _result(
     process: Process, start: Mapping[str, Any], tally: Tally, truth: Sequence[str]
 ) -> Result:
-    right = float(np.mean([one == other for one, other in zip(tally.said, truth, strict=True)]))
-    bounds = wilson(right, len(truth))
+    right = [one == other for one, other in zip(tally.said, truth, strict=True)]
     return Result(
         name=process.peer.name,
-        accuracy=right,
-        low=bounds.low,
-        high=bounds.high,
-        pictures=len(truth),
+        accuracy=Accuracy.of(right),
         face_cpu_ms=1e3 * tally.faces_cpu / len(truth),
         clips={
             clip: Clip(

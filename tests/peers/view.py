@@ -15,8 +15,9 @@ def table(results: Sequence[Result]) -> Iterator[str]:
     """Yield lines: each figure, and beside it how many times ours it is."""
     yield f"| | {' | '.join(one.name for one in results)} |"
     yield f"| --- |{' --- |' * len(results)}"
-    accuracies = [f"{one.accuracy:.1%} ({one.low:.1%} to {one.high:.1%})" for one in results]
-    yield f"| accuracy, {results[0].pictures:,} of PrivateTest | {' | '.join(accuracies)} |"
+    found = [one.accuracy for one in results]
+    said = [f"{one.accuracy:.1%} ({one.low:.1%} to {one.high:.1%})" for one in found]
+    yield f"| accuracy, {found[0].pictures:,} of PrivateTest | {' | '.join(said)} |"
     for name, form, figure in _rows(results[0]):
         values = [figure(one) for one in results]
         yield f"| {name} | {' | '.join(_cell(value, values[0], form) for value in values)} |"
@@ -57,7 +58,7 @@ def draw(results: Sequence[Result], machine: str) -> bytes:
             cost.barh(rows, widths, height=0.34, color=LIGHT.series[at], label=clip)
         cost.set_xlabel("CPU a frame, milliseconds")
         cost.legend(fontsize=10)
-        for row, one in enumerate(results):
+        for row, one in enumerate(result.accuracy for result in results):
             spread = [[100 * (one.accuracy - one.low)], [100 * (one.high - one.accuracy)]]
             right.errorbar(
                 [100 * one.accuracy], [row], xerr=spread, fmt="o", color=LIGHT.series[0], capsize=4

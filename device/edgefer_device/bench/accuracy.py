@@ -9,7 +9,6 @@ import numpy as np
 from edgefer.bundle import Bundle
 from edgefer.errors import SettingsError
 from edgefer.labels import FER2013
-from edgefer.metrics import wilson
 from edgefer.progress import shown
 from edgefer_device.bench.parts import Parts
 from edgefer_device.bench.result import Accuracy
@@ -33,10 +32,10 @@ def read_faces(bundle: Bundle, folder: Path, short: bool) -> Labelled:
 def measure_accuracy(parts: Parts, faces: Labelled) -> Accuracy:
     """Read each face by itself, as the daemon does."""
     resize = parts.bundle.manifest.input.preprocess.resize
-    said = [
-        int(parts.classifier.logits(resize(picture)[np.newaxis])[0].argmax())
-        for picture in shown(list(faces.pictures), f"accuracy on {PART}")
-    ]
-    right, n = float((np.array(said) == faces.labels).mean()), len(said)
-    bounds = wilson(right, n)
-    return Accuracy(right, bounds.low, bounds.high, n)
+    pairs = list(zip(faces.pictures, faces.labels, strict=True))
+    return Accuracy.of(
+        [
+            bool(parts.classifier.logits(resize(picture)[np.newaxis])[0].argmax() == label)
+            for picture, label in shown(pairs, f"accuracy on {PART}")
+        ]
+    )

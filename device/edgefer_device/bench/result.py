@@ -11,6 +11,7 @@ import numpy as np
 from edgefer.errors import SettingsError
 from edgefer.machine import Machine
 from edgefer.messages import to_json
+from edgefer.metrics import wilson
 from edgefer_device.bench.board import Board
 from edgefer_device.life.startup import Startup
 from edgefer_device.life.state import write_beside
@@ -62,7 +63,7 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Accuracy(msgspec.Struct, frozen=True):
-    """What the model says of FER2013's PrivateTest on this machine."""
+    """What a model says of FER2013's PrivateTest on this machine."""
 
     accuracy: float
     """0..1."""
@@ -70,6 +71,13 @@ class Accuracy(msgspec.Struct, frozen=True):
     high: float
     """The 95 % interval (Wilson)."""
     pictures: int
+
+    @classmethod
+    def of(cls, right: Sequence[bool]) -> Accuracy:
+        """Count which pictures were read right."""
+        share, n = float(np.mean(right)), len(right)
+        bounds = wilson(share, n)
+        return cls(share, bounds.low, bounds.high, n)
 
 
 class Peak(msgspec.Struct, frozen=True):
