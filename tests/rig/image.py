@@ -29,8 +29,6 @@ CAMERA = {"modules-load.d/rig.conf": "vivid\n", "modprobe.d/rig.conf": "options 
 SETTLED = {"etc/machine-id": f"{uuid.uuid4().hex}\n", "etc/.updated": "", "var/.updated": ""}
 IDLE = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer")
 UNITS = "etc/systemd/system"
-# A board's limits for the daemon: an emulated one takes 22 s of the host's processor to start.
-SLOW = {f"{UNITS}/edgefer.service.d/rig.conf": "[Service]\nTimeoutStartSec=900\nWatchdogSec=600\n"}
 MERGE = """
 set -eu
 layers=$1 image=$2 work=$3 size=$4
@@ -83,7 +81,6 @@ def settings(key: Path) -> dict[str, str]:
         "etc/systemd/network/10-rig.network": NETWORK,
         **{f"etc/{place}": text for place, text in CAMERA.items()},
         **SETTLED,
-        **SLOW,
     }
 
 
