@@ -7,12 +7,10 @@ import re
 import threading
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from deploy.broken import altered, dying, no_model, unimportable
 from deploy.conftest import GOOD, Laptop, cable
-from deploy.wheels import altered
-from edgefer.bundle import describe, open_bundle, write_bundle
 from mosquitto import free_port
 
 STATUS = "STATE_DIRECTORY=/var/lib/edgefer /opt/edgefer/current/bin/edgefer status --json"
@@ -66,20 +64,11 @@ def test_again_changes_nothing(deployed: Laptop) -> None:
 
 
 def broken_wheel(laptop: Laptop, folder: Path) -> tuple[object, ...]:
-    """One that cannot even be imported."""
-    file = "edgefer/cli.py"
-    return ("--wheel", altered(laptop.wheel, folder, file, "import click\n", "import clack\n"))
+    return ("--wheel", unimportable(laptop.wheel, folder))
 
 
-def broken_model(laptop: Laptop, folder: Path) -> tuple[object, ...]:
-    """One whose hashes are right, and whose bytes are no model."""
-    bundle = open_bundle("small")
-    torn = bundle.contents["int8"][:9000]
-    files = dict(bundle.manifest.files)
-    files["int8"] = describe(files["int8"].path, torn, files["int8"].target)
-    manifest = msgspec.structs.replace(bundle.manifest, files=files)
-    write_bundle(folder / "torn", manifest, {**bundle.contents, "int8": torn})
-    return ("--model", folder / "torn")
+def broken_model(_: Laptop, folder: Path) -> tuple[object, ...]:
+    return ("--model", no_model(folder))
 
 
 @pytest.mark.parametrize(
@@ -128,9 +117,7 @@ def test_a_broker_that_is_not_there_is_told_and_the_switch_undone(deployed: Lapt
 
 def test_a_daemon_that_dies_while_it_is_watched_is_undone(deployed: Laptop, tmp_path: Path) -> None:
     runs = deployed.running()
-    dying = "import os, threading\nthreading.Timer(9, os._exit, [3]).start()\n\n\ndef run("
-    file = "edgefer_device/daemon.py"
-    wheel = altered(deployed.wheel, tmp_path, file, "\ndef run(", dying)
+    wheel = dying(deployed.wheel, tmp_path, 9)
     done = deployed.deploy("--wheel", wheel, "--watch", 20)
     assert done.status == 1
     ended = rf"rolled back +the service ended while it was watched: .*; {runs} runs"

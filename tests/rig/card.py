@@ -16,14 +16,6 @@ from rig.root import CACHE, Root
 PLACE = "opt/card"
 """Where the device has it."""
 SETTINGS = "/etc/edgefer/edgefer.toml"
-FALL = """
-
-import os, threading
-
-falling = threading.Timer({seconds}, os._exit, [3])
-falling.daemon = True
-falling.start()
-"""
 SYSTEM_SITE = "usr/local/lib/python3.13/dist-packages"
 """Where the system's Python looks, and a venv of a device too."""
 PYTHONS = {
@@ -94,17 +86,3 @@ def place(source: Path, target: Path) -> None:
 def root(architecture: str) -> Path:
     """Return the root file system that the wheels are for."""
     return Root(architecture).built()
-
-
-def dying_wheel(folder: Path, seconds: float) -> Path:
-    """Build edgefer's wheel with a daemon that falls so many seconds after its start."""
-    good = carried.own_wheel(None, folder)
-    bad = folder / "dying" / good.name
-    bad.parent.mkdir()
-    with zipfile.ZipFile(good) as source, zipfile.ZipFile(bad, "w", zipfile.ZIP_DEFLATED) as target:
-        for entry in source.infolist():
-            content = source.read(entry)
-            if entry.filename == "edgefer_device/daemon.py":
-                content += FALL.format(seconds=seconds).encode()
-            target.writestr(entry, content)
-    return bad

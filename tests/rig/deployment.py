@@ -13,6 +13,11 @@ from rig.root import CACHE
 
 SETTINGS = 'camera = "demo:"\nsinks = ["mirror:", "mqtt://127.0.0.1/edgefer"]\n'
 """The portrait for a camera: its mood is known."""
+EDGEFER = "/opt/edgefer/current/bin/edgefer"
+WELL = (
+    f"systemctl -q is-active edgefer && {EDGEFER} status && test ! -e /opt/edgefer/undo/undo.json"
+)
+"""It runs, says that it is well, and no switch is left half made."""
 
 
 def command(device: Reach, *options: str, settings: str = SETTINGS) -> list[str]:
@@ -59,6 +64,17 @@ def abandon(deployment: subprocess.Popen[str]) -> None:
     deployment.communicate()
 
 
-def source(name: str) -> Path:
-    """The folder of a shipped model bundle."""
-    return Path(__file__).parents[2] / "edge" / "edgefer" / "models" / name
+def release(device: Reach) -> str:
+    """Return the release that runs, by its process's own word."""
+    pid = device.property("edgefer.service", "MainPID")
+    running = device.check(f"readlink -f /proc/{pid}/exe; tr '\\0' '\\n' </proc/{pid}/cmdline")
+    current = device.check("readlink /opt/edgefer/current").strip()
+    assert current in running
+    return Path(current).name
+
+
+def forget(device: Reach, name: str) -> None:
+    """Remove all releases but one, so that the next is made from nothing."""
+    device.check(
+        f"cd /opt/edgefer/releases; for one in *; do [ $one = {name} ] || rm -r $one; done"
+    )

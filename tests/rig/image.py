@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import shutil
 import subprocess
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,10 @@ Address=10.0.2.15/24
 """
 # A camera of the kernel's own, that the daemon can open like any other; one device, no sound.
 CAMERA = {"modules-load.d/rig.conf": "vivid\n", "modprobe.d/rig.conf": "options vivid n_devs=1\n"}
+# What a first boot would make of itself, for minutes in emulation, and what would look after it.
+SETTLED = {"etc/machine-id": f"{uuid.uuid4().hex}\n", "etc/.updated": "", "var/.updated": ""}
+IDLE = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer")
+UNITS = "etc/systemd/system"
 MERGE = """
 set -eu
 layers=$1 image=$2 work=$3 size=$4
@@ -60,9 +65,11 @@ def write_settings(layer: Path, key: Path) -> Path:
     for place, text in settings(key).items():
         (layer / place).parent.mkdir(parents=True, exist_ok=True)
         (layer / place).write_text(text)
-    wanted = layer / "etc/systemd/system/multi-user.target.wants"
+    wanted = layer / UNITS / "multi-user.target.wants"
     wanted.mkdir(parents=True)
     (wanted / NETWORKD).symlink_to(f"/usr/lib/systemd/system/{NETWORKD}")
+    for timer in IDLE:
+        (layer / UNITS / timer).symlink_to("/dev/null")
     return layer
 
 
@@ -73,6 +80,7 @@ def settings(key: Path) -> dict[str, str]:
         "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
         "etc/systemd/network/10-rig.network": NETWORK,
         **{f"etc/{place}": text for place, text in CAMERA.items()},
+        **SETTLED,
     }
 
 

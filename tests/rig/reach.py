@@ -49,6 +49,8 @@ class Reach:
             "StrictHostKeyChecking": "yes",
             "BatchMode": "yes",
             "ConnectTimeout": 30,
+            # One that starts anew may forget to say goodbye.
+            "ServerAliveInterval": 20,
             "LogLevel": "ERROR",
         }
         return ["-F", "none", *(f"-o{name}={value}" for name, value in wanted.items())]
@@ -74,7 +76,7 @@ class Reach:
     def wait(self, command: str, seconds: float = PATIENCE) -> float:
         """Wait until a command succeeds there; return after how many seconds it did."""
         begun = time.monotonic()
-        while (done := self.ssh(command)).status != 0:
+        while (done := self.ssh(command, seconds=seconds)).status != 0:
             last = f"{done.out}{done.err}"[-1000:]
             assert time.monotonic() - begun < seconds, f"not in {seconds:.0f} s: {command}\n{last}"
             time.sleep(0.2)

@@ -17,31 +17,12 @@ import pytest
 from edgefer_device.deploy import carried
 from rig.card import root
 from rig.container import Device, booted
-from rig.deployment import abandon, begin, deploy
+from rig.deployment import WELL, abandon, begin, deploy, forget, release
 from rig.image import make_disk
 
 CUTS = int(os.environ.get("RIG_CUTS", "3"))
-EDGEFER = "/opt/edgefer/current/bin/edgefer"
-WELL = (
-    f"systemctl -q is-active edgefer && {EDGEFER} status && test ! -e /opt/edgefer/undo/undo.json"
-)
 WATCH = ("--watch", "5")
 MODELS = ("small", "small-ferplus")
-
-
-def release(device: Device) -> str:
-    """The one that runs, by its own word."""
-    pid = device.property("edgefer.service", "MainPID")
-    running = device.check(f"readlink -f /proc/{pid}/exe; tr '\\0' '\\n' </proc/{pid}/cmdline")
-    assert device.check("readlink /opt/edgefer/current").strip() in running
-    return Path(device.check("readlink /opt/edgefer/current").strip()).name
-
-
-def forget(device: Device, name: str) -> None:
-    """Remove all releases but one, so that the next is made from nothing."""
-    device.check(
-        f"cd /opt/edgefer/releases; for one in *; do [ $one = {name} ] || rm -r $one; done"
-    )
 
 
 @pytest.mark.timeout(1200 + 240 * CUTS)
