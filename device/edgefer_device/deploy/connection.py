@@ -174,10 +174,11 @@ class Connection:
     @contextlib.contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
         from paramiko import SSHException
+        from pyinfra.api.exceptions import ConnectError
 
         try:
             yield
-        except (SSHException, OSError, EOFError) as exc:
+        except (SSHException, OSError, EOFError, ConnectError) as exc:
             if not self._alive:
                 self._vanished(doing)
             raise CommandFailed(f"{self.host}: {doing}: {_text(exc)}", 1) from exc

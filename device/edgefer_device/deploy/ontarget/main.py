@@ -70,6 +70,8 @@ def do_start(layout: Layout, words: argparse.Namespace) -> None:
     if undo.pending(layout) is not None and _is_switching():
         raise Refused("another switch is under way here; wait for it")
     layout.progress.unlink(missing_ok=True)
+    # What was left of one that was killed: systemd keeps it, and would start no other of its name.
+    subprocess.run(["systemctl", "reset-failed", UNIT], check=False, capture_output=True)
     program = ["/usr/bin/python3", "-I", sys.argv[0]]
     checks = _change(layout, words).checks
     limit = 2 * checks.deadline + checks.watch + SPARE
