@@ -78,12 +78,15 @@ def cycle(request: pytest.FixtureRequest, faces: Faces) -> Cycle:
     keras.utils.set_random_seed(1)
     side = ARCHITECTURES[request.param].side
     model, pictures = build(request.param, HEADS, side), faces.pictures(side)
-    batch = 4 if model.count_params() > LARGE else 8
+    large = model.count_params() > LARGE
+    batch = 4 if large else 8
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = 0.0  # see `settle`
+            # A few steps must do for means that take thousands else; see also `settle`.
+            layer.momentum = 0.0 if large else 0.1
     losses = fit(model, pictures[: 4 * batch], faces.targets(), 0.01, batch)
-    settle(model, pictures)
+    if large:
+        settle(model, pictures)
     single = one_head(model, "fer2013")
     qat = prepare_for_quantization(single)
     set_ranges(qat, single, pictures)
@@ -91,7 +94,8 @@ def cycle(request: pytest.FixtureRequest, faces: Faces) -> Cycle:
     said = {"float": logits(single, pictures), "rounded": logits(qat, pictures)}
     # At a higher rate InceptionV3, which has learnt nothing yet, runs away.
     losses += fit(qat, pictures[: 2 * batch], {"fer2013": faces.labels}, 1e-6, batch)
-    settle(qat, pictures)
+    if large:
+        settle(qat, pictures)
     said["tuned"] = logits(qat, pictures)
     return Cycle(request.param, losses, said, to_int8(qat), pictures)
 
@@ -100,9 +104,16 @@ def settle(model: Any, pictures: np.ndarray) -> None:
     """Let normalizations without momentum take their means from all pictures, by one look.
 
     Those of a batch of four leave channels of a deep net with next to no variance: fifty layers
-    make logits in the hundreds of that, and which faces they befall is chance.
+    make logits in the hundreds of that, and which faces they befall is chance. Nothing is dropped
+    meanwhile, for what is kept would be scaled up, and the means with it.
     """
+    dropouts = [one for one in model.submodules if isinstance(one, layers.Dropout)]
+    rates = [one.rate for one in dropouts]
+    for one in dropouts:
+        one.rate = 0.0
     model(pictures, training=True)
+    for one, rate in zip(dropouts, rates, strict=True):
+        one.rate = rate
 
 
 def see_weights(qat: Any, pictures: np.ndarray) -> None:

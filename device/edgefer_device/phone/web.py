@@ -31,6 +31,9 @@ LITERT = Package(
 """LiteRT as WebAssembly (Apache-2.0). Its compat build wants neither relaxed SIMD nor threads, and
 so no headers that few hosts can send; measured bit-equal with LiteRT in Python."""
 GLUE, WASM = (f"wasm/litert_wasm_compat_internal.{kind}" for kind in ("js", "wasm"))
+UNREAD = re.compile(rb"^[ \t]*//.*\n|^[ \t]+|^\n", re.MULTILINE)
+"""A quarter of the glue: lines that only comment, indentation, empty lines. None of its strings
+goes over a line's end."""
 SERVICE = "service.js"
 POLICY = re.compile(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"')
 
@@ -74,7 +77,7 @@ def _int8(bundle: Bundle) -> bytes:
 def _runtime(cache: Path | None) -> Files:
     tarball = fetch(LITERT, cache)
     # A classic script that names its factory; the page imports modules only.
-    glue = member(tarball, GLUE) + b"\nexport default ModuleFactory;\n"
+    glue = UNREAD.sub(b"", member(tarball, GLUE)) + b"\nexport default ModuleFactory;\n"
     return {"litert.js": glue, FILES["runtime"]: _packed(member(tarball, WASM))}
 
 
