@@ -46,8 +46,8 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Compile the step: on a CPU faster for plain convolutions, far slower for depthwise."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the activations while the net is trained; its weights, logits and averages are 32 bits
-    in either. The shorter halves the time where the processor multiplies it (AMX, AVX512-BF16)
-    and costs time elsewhere. Source: Micikevicius et al. 2018."""
+    in either. The shorter nearly halves the time of a step on a processor with AMX; on others
+    it was not measured. Source: Micikevicius et al. 2018."""
     sizes: tuple[int, ...] = ()
     """Progressive learning (Tan & Le 2021): the side in pixels of the training pictures in
     each equal part of the epochs. Empty is the model's own side throughout. Only for nets

@@ -11,9 +11,9 @@ Block = tuple[str, int, int]
 def small(picture: Tensor) -> Tensor:
     """The default: at most 60 MMAC at 48x48 and 1 MB as int8 TFLite.
 
-    Two halvings at once, then as many channels as an int8 kernel's tiles are wide: few channels
-    at 48x48 or 24x24 cost more time than they earn. The stem is 3x3, for a kernel pays for each
-    pixel under it as for a whole tile where the picture has one channel.
+    Two halvings at once, then 96 to 128 channels, for int8 kernels work on 16 to 64 at a time:
+    few channels at 48x48 or 24x24 cost more time than they earn. The stem is 3x3, for a kernel
+    pays for each pixel under it as for a whole tile where the picture has one channel.
     """
     x = _stem(picture, 24, 3)
     for name, filters, stride in (("entry_a", 96, 2), ("entry_b", 96, 1)):
@@ -25,8 +25,8 @@ def small(picture: Tensor) -> Tensor:
 def tiny(picture: Tensor) -> Tensor:
     """At most 100,000 bytes as int8 TFLite and 10.2 MMAC at 48x48.
 
-    The shape of `small` from separable convolutions (Chollet 2017): a seventh of the
-    weights for as many channels. No dropout: a net this small underfits.
+    Residual blocks of separable convolutions (Chollet 2017), which have a seventh of the
+    weights of plain ones with as many channels. No dropout: a net this small underfits.
     """
     x = _stem(picture, 32, 5)
     for name, filters, stride in (
