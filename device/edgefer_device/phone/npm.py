@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgefer.cache import cache_folder
 from edgefer.errors import FetchError
 
 SECONDS = 300
@@ -37,12 +38,6 @@ class Package:
     def file(self) -> str:
         """The tarball's name in the cache."""
         return f"{self.name.strip('@').replace('/', '-')}-{self.version}.tgz"
-
-
-def cache_folder() -> Path:
-    """Return the user's folder for what can be fetched again (XDG Base Directory)."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "edgefer"
 
 
 def fetch(package: Package, cache: Path | None = None) -> bytes:
