@@ -360,8 +360,11 @@ def test_a_new_version_is_offered_and_taken(files: dict[str, bytes]) -> None:
             driver.get(again.url)
             wait(lambda: shown(driver, "#update"), "an update")
             assert "contempt" not in in_page(driver, CONTRACT)
+            # Asking the page for a file would keep its old worker busy, and so in its place.
+            driver.execute_script("window.older = true")
             press(driver, "#update")
-            wait(lambda: "contempt" in in_page(driver, CONTRACT), "the other model")
+            wait(lambda: not driver.execute_script("return window.older"), "the page anew")
+            assert "contempt" in in_page(driver, CONTRACT)
             kept = in_page(driver, "return (await (await caches.open('edgefer')).keys()).length;")
         assert kept == len(newer) - 1  # not the service worker itself, nothing of the old ones
 
@@ -386,6 +389,28 @@ def test_a_file_that_does_not_come_is_said_so(files: dict[str, bytes]) -> None:
         wait_for(driver, "trouble")
         assert read(driver, "#mood") == "a part is missing"
         assert read(driver, "#note").startswith("This page could not be kept")
+
+
+SLOW_CAMERA = """
+navigator.mediaDevices.getUserMedia = async () => document.createElement("canvas").captureStream();
+HTMLMediaElement.prototype.play = function () {
+  return new Promise((_, fail) => setInterval(() => {
+    if (!this.srcObject) fail(new DOMException("", "AbortError"));
+  }, 50));
+};
+"""
+"""It is there at once, and its picture is awaited until it is closed."""
+
+
+def test_a_camera_that_is_closed_while_it_opens_is_not_called_busy(files: dict[str, bytes]) -> None:
+    lacking = {name: content for name, content in files.items() if name != "detector.bin"}
+    with phone(*fake_camera()) as driver, LivePage(lacking) as served:
+        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": SLOW_CAMERA})
+        driver.get(served.url)
+        wait_for(driver, "trouble")
+        assert read(driver, "#mood") == "a part is missing"
+        time.sleep(1)
+        assert read(driver, "#mood") == "a part is missing"
 
 
 # --- what it looks like ------------------------------------------------------

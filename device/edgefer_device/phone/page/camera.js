@@ -37,7 +37,7 @@ export class Camera {
 
   /**
    * @param {Facing} facing
-   * @returns {Promise<Trouble | null>}  why it did not open
+   * @returns {Promise<Trouble | null>}  why it did not open; null too when it was closed meanwhile
    */
   async open(facing) {
     this.close();
@@ -50,6 +50,7 @@ export class Camera {
       await this.#show(stream, facing);
       return null;
     } catch (error) {
+      if (turn !== this.turn) return null; // `close` itself breaks what an opening waits for
       return TROUBLES[error instanceof DOMException ? error.name : ""] ?? "busy";
     }
   }

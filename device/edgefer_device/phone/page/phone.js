@@ -99,9 +99,12 @@ async function begin() {
   keepAwake();
 }
 
-/** The worker that reads; made once. */
+/** The worker that reads; made once, and anew after it failed. */
 function reader() {
-  return new Reading(camera, contract.duty, { report: hear, failed: () => stumble("network") });
+  return new Reading(camera, contract.duty, { report: hear, failed: () => {
+    stumble("network");
+    reading = null;
+  } });
 }
 
 /** A phone that only looks is not touched, and would go dark. */
