@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from edgefer.machine import describe_machine
 from edgefer.tflite_file import read_graph
 from edgefer_device.bench.board import Board, State, not_sustained, read_state
 from edgefer_device.bench.compare import permutation_test
-from edgefer_device.bench.loops import Loops, Plan, Series
+from edgefer_device.bench.loops import WARM_UP, LoopClock, Plan, Series, calling, in_turns
 from edgefer_device.bench.peak import convolution
 from edgefer_device.bench.power import PowerMeter
 from edgefer_device.bench.result import Point, Sweep, Timing, Tried
@@ -311,19 +312,27 @@ def test_many_loops_are_tested_by_drawing() -> None:
     assert permutation_test(first, first) == 1.0
 
 
-def test_loops_follow_the_clock_and_leave_the_warm_up_out() -> None:
+def test_a_loop_follows_the_clock_and_leaves_the_warm_up_out() -> None:
     now = [0.0]
-    with Loops("ticks", Plan(1.0), lambda: now[0]) as loops:
-        series = Series("ticks", loops)
-        while not loops.done:
-            now[0] += 0.04
-            series.note(0.04, 0.02)
-            loops.ended()
-    timing = series.timing()
-    assert timing is not None
-    assert [loop.calls for loop in timing.loops] == [25] * 5
-    assert timing.calls == 125
-    assert [timing.rate, timing.p50, timing.cpu_ms] == pytest.approx([25, 40, 20])
+    loop = LoopClock("ticks", Plan(1.0), lambda: now[0])
+    series = Series("ticks", loop)
+    while not loop.done:
+        now[0] += 0.04
+        series.note(0.04, 0.02)
+        loop.ended()
+    assert len(series.calls) == 25
+    assert loop.seconds == pytest.approx(1.0)
+    series.note(0.04, 0.02)
+    assert len(series.calls) == 25
+
+
+def test_what_is_timed_takes_turns() -> None:
+    order: list[str] = []
+    things = [calling(what, lambda what=what: order.append(what)) for what in "ab"]  # type: ignore[misc]
+    first, second = in_turns(things, Plan(0.01, short=True, loops=3), "letters")
+    assert [what for what, _ in itertools.groupby(order)] == ["a", "b"] * 3
+    assert [len(one.loops) for one in (first, second)] == [3, 3]
+    assert first.calls + 3 * WARM_UP == order.count("a")
 
 
 def test_a_board_that_is_held_back_is_told() -> None:

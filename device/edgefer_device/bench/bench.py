@@ -16,15 +16,15 @@ from edgefer.progress import shown
 from edgefer.runtime_choice import chosen, runtime_of
 from edgefer_device.bench.accuracy import measure_accuracy, read_faces
 from edgefer_device.bench.board import Watch, not_sustained
-from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan
-from edgefer_device.bench.parts import Parts, open_parts, time_classifier, time_detector
+from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan, in_turns
+from edgefer_device.bench.parts import Parts, classifying, detecting, open_parts
 from edgefer_device.bench.peak import measure_peak
 from edgefer_device.bench.result import SCHEMA, Bench, Timing
 from edgefer_device.bench.source import Source
-from edgefer_device.bench.stages import STAGE, time_stages
+from edgefer_device.bench.stages import STAGE, staged
 from edgefer_device.bench.sweep import beyond, sweep
 from edgefer_device.bench.tune import try_all
-from edgefer_device.bench.whole import time_whole
+from edgefer_device.bench.whole import piped
 from edgefer_device.life.startup import Start, measure_startup
 
 PICTURES = 30
@@ -114,12 +114,13 @@ def time_all(
     parts: Parts, source: Source, pictures: Sequence[Pixels], plan: Plan
 ) -> tuple[Timing, ...]:
     """Time each part alone, the stages, and the whole."""
-    return (
-        time_classifier(parts.classifier, parts.bundle.manifest.input.preprocess.size, plan),
-        time_detector(parts.detector, pictures, plan),
-        *time_stages(parts, source, plan),
-        time_whole(parts, source, plan),
+    things = (
+        classifying(parts.classifier, parts.bundle.manifest.input.preprocess.size),
+        detecting(parts.detector, pictures),
+        staged(parts, source),
+        piped(parts, source),
     )
+    return tuple(in_turns(things, plan, "loops"))
 
 
 def _start_of(request: Request, bundle: Bundle, format: str) -> Start:

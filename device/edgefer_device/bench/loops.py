@@ -1,18 +1,19 @@
-"""Calls timed in loops after a warm-up: several loops tell how far a figure can be trusted."""
+"""Calls timed in loops: one of each thing in turn, so that a slow while meets all of them alike."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from types import TracebackType
 
 from edgefer.errors import SettingsError
 from edgefer.progress import shown
-from edgefer_device.bench.result import FOR_P99, Timing, timing_of
+from edgefer_device.bench.result import FOR_P99, Lap, Timing, timing_of
 
 WARM_UP = 30
-"""Calls before the first that counts: caches, clocks and lazy set-up."""
+"""Calls before the first of a loop that counts: caches, clocks and lazy set-up."""
 LEAST_WARM_UP = 3
 """Of slow calls, whose warm-up ends after the time of a loop."""
 LOOPS = 5
@@ -35,36 +36,23 @@ class Plan:
         return Plan(self.seconds * share, True, self.loops)
 
 
-class Loops:
-    """Divides calls that follow each other into a warm-up and loops, behind a progress bar."""
+class LoopClock:
+    """One loop: calls that follow each other, divided into a warm-up and those that count."""
 
     def __init__(
         self, what: str, plan: Plan, clock: Callable[[], float] = time.perf_counter
     ) -> None:
         self._what, self._plan, self._clock = what, plan, clock
-        self._bar: Iterator[int] = shown(range(plan.loops), what)
         self._begun, self._warm_up = clock(), 0
-        self.index = -1
-        """Of the loop that runs; -1 in the warm-up."""
-        self.lengths: list[float] = []
-        """Seconds of the loops that are done."""
-
-    def __enter__(self) -> Loops:
-        self._begun = self._clock()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar = iter(())  # lets go of the bar, which goes away
+        self.counts = False
+        """Whether the warm-up is past and the loop is not done."""
+        self.seconds = 0.0
+        """How long it was, once it is done."""
 
     @property
     def done(self) -> bool:
-        """Whether every loop has run."""
-        return len(self.lengths) == self._plan.loops
+        """Whether its time is up."""
+        return self.seconds > 0
 
     def ended(self) -> bool:
         """Take note that a call has ended; return `done`.
@@ -73,20 +61,15 @@ class Loops:
         """
         now = self._clock()
         passed = now - self._begun
-        if self.index < 0:
+        if self.counts and passed >= self._plan.seconds:
+            self.seconds, self.counts = passed, False
+        elif not self.counts and not self.done:
             self._warm_up += 1
             slow = passed >= self._plan.seconds and self._warm_up >= LEAST_WARM_UP
             if self._warm_up >= WARM_UP or slow:
                 self._require(self._warm_up / max(passed, 1e-9))
-                self._next(now)
-        elif passed >= self._plan.seconds and not self.done:
-            self.lengths.append(passed)
-            self._next(now)
+                self._begun, self.counts = now, True
         return self.done
-
-    def _next(self, now: float) -> None:
-        self._begun, self.index = now, self.index + 1
-        next(self._bar, None)
 
     def _require(self, rate: float) -> None:
         """Refuse a time in which, at so many calls a second, no 99th percentile would be told."""
@@ -101,14 +84,15 @@ class Loops:
 
 
 class Series:
-    """Calls of one kind; as a context manager it times what is done within."""
+    """A loop's calls of one kind; as a context manager it times what is done within."""
 
-    def __init__(self, what: str, loops: Loops) -> None:
-        self.what, self._loops = what, loops
-        self._calls: list[list[tuple[float, float]]] = []
+    def __init__(self, what: str, loop: LoopClock) -> None:
+        self.what, self._loop = what, loop
+        self.calls: list[tuple[float, float]] = []
+        """Those that count: wall and CPU time, seconds."""
         self._begun = (0.0, 0.0)
         self.latest = (0.0, 0.0)
-        """The last call: wall and CPU time, seconds; whoever reads it may reset it."""
+        """The last call; whoever reads it may reset it."""
 
     def __enter__(self) -> None:
         self._begun = time.perf_counter(), time.process_time()
@@ -125,26 +109,38 @@ class Series:
     def note(self, wall: float, cpu: float) -> None:
         """Take a call, seconds; those of the warm-up do not count."""
         self.latest = wall, cpu
-        if self._loops.index < 0 or self._loops.done:
-            return
-        while len(self._calls) <= self._loops.index:
-            self._calls.append([])
-        self._calls[self._loops.index].append(self.latest)
-
-    def timing(self) -> Timing | None:
-        """Return the figures; None where nothing was called."""
-        return timing_of(self.what, self._calls, self._loops.lengths)
+        if self._loop.counts:
+            self.calls.append(self.latest)
 
 
-def timed(what: str, call: Callable[[], object], plan: Plan) -> Timing:
-    """Time a call by itself."""
-    with Loops(what, plan) as loops:
-        series = Series(what, loops)
-        while True:
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something that is timed in loops."""
+
+    what: str
+    run: Callable[[LoopClock], Iterable[Series]]
+    """Calls it until the loop is done; returns what was noted, one series for each figure."""
+
+
+def in_turns(things: Sequence[Thing], plan: Plan, description: str) -> list[Timing]:
+    """Time things, a loop of each in turn, behind a bar; leave out what was never called."""
+    laps: dict[str, list[Lap]] = {}
+    for _, thing in shown(list(product(range(plan.loops), things)), description):
+        loop = LoopClock(thing.what, plan)
+        for series in thing.run(loop):
+            laps.setdefault(series.what, []).append(Lap(series.calls, loop.seconds))
+    return [timing for what, held in laps.items() if (timing := timing_of(what, held))]
+
+
+def calling(what: str, call: Callable[[], object]) -> Thing:
+    """Return a call as a thing of its own."""
+
+    def run(loop: LoopClock) -> Iterable[Series]:
+        series = Series(what, loop)
+        while not loop.done:
             with series:
                 call()
-            if loops.ended():
-                break
-    timing = series.timing()
-    assert timing is not None  # a loop ends with a call
-    return timing
+            loop.ended()
+        return [series]
+
+    return Thing(what, run)

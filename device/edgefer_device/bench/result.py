@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -158,15 +159,22 @@ class Bench(msgspec.Struct, frozen=True):
     peak: Peak | None = None
 
 
-def timing_of(
-    what: str, loops: Sequence[Sequence[tuple[float, float]]], seconds: Sequence[float]
-) -> Timing | None:
-    """Return the figures of calls, each (wall, CPU) in seconds, by loop; None without any call."""
-    held = [(calls, length) for calls, length in zip(loops, seconds, strict=False) if calls]
+class Lap(NamedTuple):
+    """What one loop noted."""
+
+    calls: Sequence[tuple[float, float]]
+    """Wall and CPU time of each, seconds."""
+    seconds: float
+    """Of the loop."""
+
+
+def timing_of(what: str, laps: Sequence[Lap]) -> Timing | None:
+    """Return the figures of a thing's loops; None without any call."""
+    held = [lap for lap in laps if lap.calls]
     if not held:
         return None
-    walls = 1e3 * np.concatenate([np.array(calls)[:, 0] for calls, _ in held])
-    cpus = 1e3 * np.concatenate([np.array(calls)[:, 1] for calls, _ in held])
+    walls = 1e3 * np.concatenate([np.array(lap.calls)[:, 0] for lap in held])
+    cpus = 1e3 * np.concatenate([np.array(lap.calls)[:, 1] for lap in held])
     return Timing(
         what=what,
         calls=len(walls),
@@ -174,15 +182,15 @@ def timing_of(
         p90=float(np.percentile(walls, 90)) if len(walls) >= FOR_P90 else None,
         p99=float(np.percentile(walls, 99)) if len(walls) >= FOR_P99 else None,
         max=float(walls.max()),
-        rate=len(walls) / sum(seconds),
+        rate=len(walls) / sum(lap.seconds for lap in laps),
         cpu_ms=float(cpus.mean()),
-        loops=tuple(_loop(calls, length) for calls, length in held),
+        loops=tuple(map(_loop, held)),
     )
 
 
-def _loop(calls: Sequence[tuple[float, float]], seconds: float) -> Loop:
-    walls, cpus = 1e3 * np.array(calls).T
-    return Loop(len(calls), seconds, float(np.median(walls)), float(cpus.mean()))
+def _loop(lap: Lap) -> Loop:
+    walls, cpus = 1e3 * np.array(lap.calls).T
+    return Loop(len(lap.calls), lap.seconds, float(np.median(walls)), float(cpus.mean()))
 
 
 def write_bench(path: Path, bench: Bench) -> None:

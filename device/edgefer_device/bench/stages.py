@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 
 from edgefer.errors import CameraError
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
-from edgefer_device.bench.loops import Loops, Plan, Series
+from edgefer_device.bench.loops import LoopClock, Series, Thing
 from edgefer_device.bench.parts import Parts
-from edgefer_device.bench.result import Timing
 from edgefer_device.bench.source import Source
 from edgefer_device.faces.faces import FaceDetector
 from edgefer_device.reading import Probabilities, Reader
@@ -54,13 +53,13 @@ class TimedReader(Reader):
 class Stages:
     """The watches of one run, one after the other in a frame's way."""
 
-    def __init__(self, loops: Loops) -> None:
-        self.camera = Series(f"{STAGE}next picture", loops)
-        self.detect = Series(f"{STAGE}find faces", loops)
-        self.cut = Series(f"{STAGE}cut faces", loops)
-        self.classify = Series(f"{STAGE}classify", loops)
-        self.rest = Series(f"{STAGE}track and judge", loops)
-        self.whole = Series("all stages, a frame", loops)
+    def __init__(self, loop: LoopClock) -> None:
+        self.camera = Series(f"{STAGE}next picture", loop)
+        self.detect = Series(f"{STAGE}find faces", loop)
+        self.cut = Series(f"{STAGE}cut faces", loop)
+        self.classify = Series(f"{STAGE}classify", loop)
+        self.rest = Series(f"{STAGE}track and judge", loop)
+        self.whole = Series("all stages, a frame", loop)
 
     @property
     def all(self) -> tuple[Series, ...]:
@@ -80,17 +79,21 @@ class Stages:
         self.whole.note(wall + seen[0], cpu + seen[1])
 
 
-def time_stages(parts: Parts, source: Source, plan: Plan) -> list[Timing]:
-    """Time the stages of each frame in one thread; a live camera's includes waiting for it.
+def staged(parts: Parts, source: Source) -> Thing:
+    """Return the stages of each frame in one thread; a live camera's includes waiting for it.
 
-    Stages that had nothing to do are left out. Raises `CameraError` where pictures end.
+    Running it raises `CameraError` where pictures end.
     """
-    with Loops("stages", plan) as loops, closing(source.open()) as camera:
-        stages, look = Stages(loops), Series("look", loops)
+    return Thing("stages", lambda loop: _run(parts, source, loop))
+
+
+def _run(parts: Parts, source: Source, loop: LoopClock) -> Iterable[Series]:
+    with closing(source.open()) as camera:
+        stages, look = Stages(loop), Series("look", loop)
         detector = TimedDetector(parts.detector, stages.detect)
         analyst = parts.analyst(detector, TimedReader(parts, stages.cut, stages.classify))
         frames = camera.frames()
-        while not loops.done:
+        while not loop.done:
             stages.begin()
             with stages.camera:
                 frame = next(frames, None)
@@ -99,5 +102,5 @@ def time_stages(parts: Parts, source: Source, plan: Plan) -> list[Timing]:
             with look:
                 analyst.look(frame)
             stages.end(*look.latest)
-            loops.ended()
-    return [timing for timing in (one.timing() for one in stages.all) if timing is not None]
+            loop.ended()
+    return stages.all

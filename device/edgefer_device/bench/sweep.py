@@ -16,7 +16,7 @@ from edgefer.messages import Detection
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
 from edgefer_device.analysis import Analyst
-from edgefer_device.bench.loops import Plan, timed
+from edgefer_device.bench.loops import Plan, calling, in_turns
 from edgefer_device.bench.parts import Parts, noise
 from edgefer_device.bench.result import Point, Sweep
 from edgefer_device.camera import Frame
@@ -39,10 +39,10 @@ Work = tuple[int, Callable[[], object]]
 def sweep(by: str, parts: Parts, pictures: Sequence[Pixels], plan: Plan) -> Sweep:
     """Time one of `SWEEPS`; raises `ImageError` where a face is needed and none is found."""
     kind = SWEEPS[by]
-    points = [
-        Point(value, timed(f"{by} {value}", work, plan.part(SHARE)))
-        for value, work in kind.works(parts, pictures)
-    ]
+    values, works = zip(*kind.works(parts, pictures), strict=True)
+    things = [calling(f"{by} {value}", work) for value, work in zip(values, works, strict=True)]
+    timings = in_turns(things, plan.part(SHARE), f"growth with {by}")
+    points = list(map(Point, values, timings))
     found = Sweep(by, kind.what, tuple(points), kind.rule)
     if kind.alone is not None:
         once, each = kind.alone(parts, pictures, plan.part(SHARE))
@@ -110,8 +110,11 @@ def _faces_alone(parts: Parts, pictures: Sequence[Pixels], plan: Plan) -> tuple[
     """Time a detection by itself, and a face that is cut and read by itself: CPU milliseconds."""
     picture, face = _with_face(parts, pictures)
     reader = Reader(parts.classifier, parts.bundle.manifest)
-    found = timed("a detection", lambda: parts.detector.detect(picture), plan)
-    read = timed("a face", lambda: reader.read(reader.chips(picture, [face.box])), plan)
+    things = (
+        calling("a detection", lambda: parts.detector.detect(picture)),
+        calling("a face", lambda: reader.read(reader.chips(picture, [face.box]))),
+    )
+    found, read = in_turns(things, plan, "a detection and a face by themselves")
     return found.cpu_ms, read.cpu_ms
 
 
