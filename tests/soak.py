@@ -28,7 +28,7 @@ from edgefer.bundle import open_bundle
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
 from edgefer_device.analysis import Analyst
-from edgefer_device.camera import Frame, open_camera
+from edgefer_device.camera import Due, Frame, always, open_camera
 from edgefer_device.config import Config
 from edgefer_device.content.content_settings import ContentSettings, Rule
 from edgefer_device.faces.faces import open_detector
@@ -75,16 +75,18 @@ class Day:
         self._closed = False
         self.samples: list[Sample] = []
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield the day's frames."""
-        time, number, due = 0.0, 0, 0.0
+        time, number, sampled = 0.0, 0, 0.0
         someone, nobody = cycle(self._someone), cycle(self._nobody)
         while time < self._end and not self._closed:
-            if time >= due:
+            if time >= sampled:
                 self._take(time / HOUR)
-                due += self._every
+                sampled += self._every
             there = time % HOUR < PRESENT
-            yield Frame(next(someone if there else nobody), time, number)
+            picture = next(someone if there else nobody)
+            if due(time):
+                yield Frame(picture, time, number)
             time, number = time + 1 / (ACTIVE if there else IDLE), number + 1
         self._take(time / HOUR)
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], float]
 """Seconds that never run backwards."""
+Due = Callable[[float], bool]
+"""Whether the frame of a time is wanted, seconds on the camera's clock."""
 
 FORMS = {
     "auto": "auto:",
@@ -44,6 +46,11 @@ class Frame:
     """Count of frames since the camera opened, from 0."""
 
 
+def always(_: float) -> bool:
+    """Want every frame."""
+    return True
+
+
 class Camera(Protocol):
     """Gives frames in order, to one thread."""
 
@@ -52,11 +59,12 @@ class Camera(Protocol):
         """Whether time passes by itself, so that frames not taken at once are lost."""
         ...
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield frames until the end or `close`; raise `CameraLost` if they stop before.
 
-        Their times never run backwards. A camera that opens again by itself does not
-        raise when it is lost: it gives nothing until it is back.
+        Those that are not `due` are passed over, before they are decoded where that can be:
+        it is asked once for each, in order. Times never run backwards. A camera that opens
+        again by itself does not raise when it is lost: it gives nothing until it is back.
         """
         ...
 

@@ -9,7 +9,7 @@ import numpy as np
 from edgefer.messages import Detection
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
-from edgefer_device.camera import Frame
+from edgefer_device.camera import Due, Frame, always
 
 
 class ScriptedCamera:
@@ -22,12 +22,13 @@ class ScriptedCamera:
         self.closed = False
         self._frames, self._end = frames, end
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield the script's frames until `close`."""
         for frame in self._frames:
             if self.closed:
                 return
-            yield frame
+            if due(frame.time):
+                yield frame
         if self._end is not None:
             raise self._end
 

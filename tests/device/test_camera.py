@@ -251,12 +251,14 @@ class Device:
     def __init__(self, pictures: int, damaged: range = range(0)) -> None:
         self.given, self.pictures, self.damaged = -1, pictures, damaged
         self.released = 0
+        self.decoded: list[int] = []
 
     def grab(self) -> bool:
         self.given += 1
         return self.given < self.pictures
 
     def retrieve(self) -> tuple[bool, Any]:
+        self.decoded.append(self.given)
         whole = self.given not in self.damaged
         return whole, np.zeros((48, 64, 3), np.uint8) if whole else None
 
@@ -279,6 +281,26 @@ def test_a_damaged_picture_is_passed_over() -> None:
     camera = captured(Device(20, damaged=range(3, 12)))
     frames = list(islice(camera.frames(), 11))
     assert [frame.number for frame in frames] == list(range(11))
+
+
+def every_fifth(time: float) -> bool:
+    """Of a double's pictures, a tenth of a second apart from 100.1 s on."""
+    return round(10 * time) % 5 == 1
+
+
+def test_only_what_is_due_is_decoded() -> None:
+    device = Device(20)
+    frames = list(islice(captured(device).frames(every_fifth), 3))
+    assert device.decoded == [0, 5, 10]
+    assert [frame.number for frame in frames] == [0, 5, 10]
+    assert [frame.time for frame in frames] == pytest.approx([100.1, 100.6, 101.1])
+
+
+def test_in_place_of_a_damaged_picture_the_next_is_decoded() -> None:
+    device = Device(20, damaged=range(5, 7))
+    frames = list(islice(captured(device).frames(every_fifth), 3))
+    assert device.decoded == [0, 5, 6, 7, 10]
+    assert [frame.time for frame in frames] == pytest.approx([100.1, 100.8, 101.1])
 
 
 def test_a_camera_that_gives_only_damaged_pictures_is_lost() -> None:

@@ -161,6 +161,19 @@ def test_a_lost_camera_is_opened_until_it_is_back_and_frames_go_on() -> None:
     assert plug.cameras[0].closed
 
 
+def test_what_is_due_is_asked_on_one_clock_over_a_loss() -> None:
+    plug, leap, asked = Plug(5, None, 5), Leap(), []
+
+    def second(time: float) -> bool:
+        asked.append(time)
+        return len(asked) % 2 == 0
+
+    frames = list(reopening_camera(plug, leap).frames(second))
+    assert [frame.number for frame in frames] == [1, 3, 5, 7, 9]
+    assert [frame.time for frame in frames] == asked[1::2]
+    assert asked == sorted(asked)
+
+
 def test_the_wait_doubles_up_to_a_limit_within_which_a_camera_is_back() -> None:
     plug, leap = Plug(3, *[None] * 8, 2), Leap()
     list(reopening_camera(plug, leap).frames())

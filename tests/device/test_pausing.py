@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgefer.errors import CameraLost, CameraNotFound
-from edgefer_device.camera import Camera, Frame
+from edgefer_device.camera import Camera, Due, Frame, always
 from edgefer_device.cameras.reopening import Reopening
 from edgefer_device.cameras.view import View, Viewed
 from edgefer_device.life import pausing
@@ -49,11 +49,12 @@ class Held:
         self._hardware = hardware
         self._closed = threading.Event()
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         for frame in blank_frames(1_000_000, rate=1000):
             if self._closed.wait(0.001):
                 return
-            yield frame
+            if due(frame.time):
+                yield frame
 
     def close(self) -> None:
         self._closed.set()
@@ -104,9 +105,27 @@ def test_a_pause_lets_go_of_the_camera_and_its_end_takes_it_again() -> None:
         wait(lambda: len(viewer.frames) > seen + 5)
         assert hardware.opened == 2
     assert hardware.held is None
-    assert [frame.number for frame in viewer.frames] == list(range(len(viewer.frames)))
+    numbers = [frame.number for frame in viewer.frames]
+    assert numbers == sorted({*numbers})
     times = [frame.time for frame in viewer.frames]
     assert times == sorted(times)
+
+
+def test_after_a_pause_it_is_asked_of_the_same_clock_what_is_due() -> None:
+    hardware, controls = Hardware(), Controls()
+    camera = Pausable(hardware.open, controls, hardware=True)
+    asked: list[float] = []
+    for frame in camera.frames(lambda time: len(asked.append(time) or asked) % 10 == 0):  # type: ignore[func-returns-value]
+        assert frame.time == asked[-1]
+        if len(asked) == 20:
+            controls.pause()
+            time.sleep(0.05)
+            controls.resume()
+        elif len(asked) >= 40:
+            break
+    camera.close()
+    assert hardware.opened == 2
+    assert asked == sorted(asked)
 
 
 def test_a_camera_that_starts_paused_is_not_touched() -> None:

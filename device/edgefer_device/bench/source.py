@@ -12,7 +12,7 @@ import numpy as np
 
 from edgefer.errors import CameraError
 from edgefer.preprocess import Pixels
-from edgefer_device.camera import Camera, Frame, camera_address, open_camera
+from edgefer_device.camera import Camera, Due, Frame, always, camera_address, open_camera
 from edgefer_device.cameras.portrait import RATE, find_portrait, view
 
 STAND_IN = "the demo portrait, not waited for"
@@ -28,12 +28,13 @@ class Drawn:
     def __init__(self, picture: Pixels) -> None:
         self._picture, self._closed = picture, threading.Event()
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield the view of each fifteenth of a second until `close`."""
         for number in count():
             if self._closed.is_set():
                 return
-            yield Frame(view(self._picture, number / RATE), number / RATE, number)
+            if due(number / RATE):
+                yield Frame(view(self._picture, number / RATE), number / RATE, number)
 
     def close(self) -> None:
         """End the frames; again is allowed."""

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from edgefer.errors import CameraLost
-from edgefer_device.camera import Clock, Frame
+from edgefer.preprocess import Pixels
+from edgefer_device.camera import Clock, Due, Frame, always
 
 CLOSE_SECONDS = 1.0
 """How long `close` waits for a read in another thread, which a driver may hold longer."""
@@ -45,21 +46,24 @@ class Captured:
         self._closed = threading.Event()
         self._reading = threading.Lock()
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield frames as they come; raise `CameraLost` when they no longer do."""
         number, torn = 0, 0
         while not self._closed.is_set():
             with self._reading:
-                there, picture, now = self._next()
+                now = self._next()
+                # In place of one that was due and damaged, the next is wanted.
+                wanted = now is not None and (torn > 0 or due(now))
+                picture = self._decoded() if wanted else None
             if self._closed.is_set():
                 break
-            torn = torn + 1 if there and picture is None else 0
-            if not there or torn >= TORN:
+            torn = torn + 1 if wanted and picture is None else 0
+            if now is None or torn >= TORN:
                 what = "only damaged pictures" if torn else "no more frames"
                 raise CameraLost(f"{self._name}: gives {what}, after {number}; {self._hint}")
             if picture is not None:
                 yield Frame(picture, now, number)
-                number += 1
+            number += torn == 0
         with self._reading:
             self._capture.release()
 
@@ -70,18 +74,21 @@ class Captured:
             self._capture.release()
             self._reading.release()
 
-    def _next(self) -> tuple[bool, Any, float]:
-        """Return whether a picture came, the picture unless it is damaged, and when it came."""
+    def _next(self) -> float | None:
+        """Wait for the next picture; return when it came, None where none did."""
         try:
             if self._closed.is_set() or not self._capture.grab():
-                return False, None, 0.0
+                return None
         except cv2.error:
-            return False, None, 0.0
-        now = self._clock()
+            return None
+        return self._clock()
+
+    def _decoded(self) -> Pixels | None:
+        """Return the picture that came, unless it is damaged."""
         try:
             whole, picture = self._capture.retrieve()
         except cv2.error:
-            whole, picture = False, None
+            return None
         if not whole or picture is None or not picture.size:
-            return True, None, now
-        return True, np.asarray(picture, np.uint8), now
+            return None
+        return np.asarray(picture, np.uint8)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound
-from edgefer_device.camera import Clock, Frame
+from edgefer_device.camera import Clock, Due, Frame, always
 from edgefer_device.cameras.options import choice, flag
 
 MISSING_FRAMES = 3
@@ -43,7 +43,7 @@ class Clip:
         self._closed = threading.Event()
         self._reading = threading.Lock()
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield frames with the clip's own time; raise `CameraLost` where it ends early."""
         number, began, start = 0, 0.0, self._clock()
         while not self._closed.is_set():
@@ -52,7 +52,8 @@ class Clip:
                 seen += 1
                 if self.live:
                     self._closed.wait(began + at - (self._clock() - start))
-                yield Frame(picture, began + at, number)
+                if due(began + at):
+                    yield Frame(picture, began + at, number)
                 last, number = began + at, number + 1
             if self._closed.is_set():
                 return

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgefer.errors import CameraLost, CameraNotFound
 from edgefer.preprocess import Pixels
-from edgefer_device.camera import Camera, Clock, Frame
+from edgefer_device.camera import Camera, Clock, Due, Frame, always
 from edgefer_device.cameras.options import count, seconds
 from edgefer_device.cameras.reopening import Reopening
 
@@ -104,10 +104,11 @@ class FaultyCamera:
         self._hardware = hardware
         self._closed = threading.Event()
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield frames, whole and damaged, until the end or `close`; raise `CameraLost`."""
         while not self._closed.is_set() and (frame := self._hardware.next()) is not None:
-            yield frame
+            if due(frame.time):
+                yield frame
 
     def close(self) -> None:
         """End the frames; the hardware stays."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer.preprocess import Pixels
-from edgefer_device.camera import Clock, Frame
+from edgefer_device.camera import Clock, Due, Frame, always
 from edgefer_device.cameras.options import choice, flag, number
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -48,7 +48,7 @@ class Images:
         self._closed = waiting or threading.Event()
         self._last: tuple[Path, Pixels] | None = None
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield each picture; raise `CameraError` at a file that is none."""
         start = self._clock()
         every = numbers() if self._options.loop else range(len(self._paths))
@@ -59,7 +59,8 @@ class Images:
                 self._closed.wait(at - (self._clock() - start))
             if self._closed.is_set():
                 return
-            yield Frame(picture, at, position)
+            if due(at):
+                yield Frame(picture, at, position)
 
     def close(self) -> None:
         """End the frames; again is allowed."""

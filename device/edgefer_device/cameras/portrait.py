@@ -14,7 +14,7 @@ import numpy as np
 
 from edgefer.errors import CameraNotFound
 from edgefer.preprocess import Pixels
-from edgefer_device.camera import Clock, Frame
+from edgefer_device.camera import Clock, Due, Frame, always
 
 PACKAGE = "scikit-image"
 """Its data folder is all that is used."""
@@ -42,12 +42,13 @@ class Portrait:
         self._picture, self._clock = picture, clock
         self._closed = threading.Event()
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield the view of each moment until `close`."""
         number = 0
         while not self._closed.is_set():
             now = self._clock()
-            yield Frame(view(self._picture, now), now, number)
+            if due(now):
+                yield Frame(view(self._picture, now), now, number)
             number += 1
             self._closed.wait((math.floor(now * RATE) + 1) / RATE - self._clock())
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from edgefer.errors import CameraError, CameraLost
-from edgefer_device.camera import Camera, Clock, Frame
+from edgefer_device.camera import Camera, Clock, Due, Frame, always
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +47,22 @@ class Reopening:
         self.tries = 0
         """How often it was tried to open the camera again: work, though no frame comes of it."""
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield frames until `close`, or until the camera ends by itself."""
         number, time, camera = 0, 0.0, self._camera
+
+        def wanted(now: float) -> bool:
+            nonlocal number, time
+            self._welcome()
+            number, time = number + 1, max(time, now)
+            return due(time)
+
         while True:
             began = self._clock()
             try:
-                for frame in camera.frames():
-                    self._welcome()
+                for frame in camera.frames(wanted):
                     time = max(time, frame.time)
-                    yield Frame(frame.picture, time, number)
-                    number += 1
+                    yield Frame(frame.picture, time, number - 1)
                 return
             except CameraLost as exc:
                 # One that fails again at once is not asked as often as one that had lasted.

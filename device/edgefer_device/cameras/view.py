@@ -12,7 +12,7 @@ import numpy as np
 
 from edgefer.errors import CameraError
 from edgefer.preprocess import Pixels
-from edgefer_device.camera import Camera, Frame
+from edgefer_device.camera import Camera, Due, Frame, always
 from edgefer_device.cameras.options import choice, flag
 
 TURNS = {
@@ -91,9 +91,9 @@ class Viewed:
         """As the camera's, where it opens again by itself."""
         return int(getattr(self._camera, "tries", 0))
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield the camera's frames, turned; raise `CameraError` where the crop does not fit."""
-        for frame in self._camera.frames():
+        for frame in self._camera.frames(due):
             yield replace(frame, picture=self._view.seen(frame.picture))
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgefer.messages import Report
-from edgefer_device.camera import Camera, Frame
+from edgefer_device.camera import Camera, Due, Frame, always
 from edgefer_device.life.heat import Heat, HeatReader, read_heat
 
 if TYPE_CHECKING:
@@ -119,11 +119,11 @@ class Paced:
         """As the camera's."""
         return self._camera.live
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield the frames that are due; of a clip, which cannot be late, all."""
-        for frame in self._camera.frames():
-            if not self._camera.live or self._duty.due(frame.time):
-                yield frame
+        if not self._camera.live:
+            return self._camera.frames(due)
+        return self._camera.frames(lambda time: due(time) and self._duty.due(time))
 
     def close(self) -> None:
         """Close the camera."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgefer.errors import CameraError
-from edgefer_device.camera import Camera, Clock, Frame, camera_address
+from edgefer_device.camera import Camera, Clock, Due, Frame, always, camera_address
 from edgefer_device.life.controls import Controls, Wishes
 from edgefer_device.life.state import write_beside
 
@@ -57,16 +57,21 @@ class Pausable:
         """Whether the hardware is held now."""
         return self._camera is not None
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield the camera's frames whenever there is no pause, until it ends or `close`."""
         number, last, offset = 0, 0.0, 0.0
+
+        def wanted(now: float) -> bool:
+            nonlocal number, last
+            number, last = number + 1, max(last, offset + now)
+            return due(last)
+
         while (camera := self._ready()) is not None:
-            for frame in camera.frames():
+            for frame in camera.frames(wanted):
                 if self._controls.paused and not self._waited(camera):
                     break
                 last = max(last, offset + frame.time)
-                yield replace(frame, time=last, number=number)
-                number += 1
+                yield replace(frame, time=last, number=number - 1)
             if self._camera is camera and not (self.live and self._controls.paused):
                 return
             self._release()

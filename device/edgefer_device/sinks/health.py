@@ -15,7 +15,7 @@ import msgspec
 from typing_extensions import Self
 
 from edgefer.messages import Report
-from edgefer_device.camera import Camera, Clock, Frame
+from edgefer_device.camera import Camera, Clock, Due, Frame, always
 from edgefer_device.sinks.sink import Sink
 
 CAMERA_SECONDS = 5.0
@@ -197,10 +197,10 @@ class WatchedCamera:
         """As the camera's."""
         return self._camera.live
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield the camera's frames; raises what it raises."""
         self._health.asked_for_frame()
-        for frame in self._camera.frames():
+        for frame in self._camera.frames(due):
             self._health.frame_came(frame)
             yield frame
             self._health.asked_for_frame()
