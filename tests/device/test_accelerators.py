@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -181,6 +182,29 @@ def test_the_daemon_reads_faces_by_the_library(coral: Path, tmp_path: Path) -> N
     # The stand-in computes nothing itself: it says what the processor says.
     assert read
     assert {mood for mood, _ in read} == {mood for mood, _ in moods(run_on(coral, "int8"))}
+
+
+def test_the_bench_gives_the_chip_to_each_in_turn(coral: Path, tmp_path: Path) -> None:
+    chip, out = tmp_path / "chip", tmp_path / "bench.json"
+    chip.touch()
+    words = ("bench", coral / "bundle", "--short", "--runtime", "edgetpu", "--tune", "--json", out)
+    done = edgefer(*words, LD_LIBRARY_PATH=str(coral), EDGETPU_CHIP=str(chip))
+    assert done.returncode == 0, done.stderr
+    assert chip.read_text() == "ready\n" * 3  # the parts', the daemon's, the tuning's
+    told = json.loads(out.read_text())
+    assert "edgetpu" in {one["runtime"] for one in told["tried"]}
+    left_out = [line for line in done.stderr.splitlines() if "left out" in line]
+    assert [line.split(": ")[2] for line in left_out] == ["tensorrt", "cuda"]
+
+
+def test_a_chip_that_another_holds_is_one_line(coral: Path, tmp_path: Path) -> None:
+    chip = tmp_path / "chip"
+    chip.touch()
+    with chip.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = run_on(coral, "edgetpu", LD_LIBRARY_PATH=str(coral), EDGETPU_CHIP=str(chip))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "opens no Edge TPU: plug one in, end what else uses it, or " in done.stderr
 
 
 def test_a_missing_library_is_one_line_with_where_to_get_it(coral: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from edgefer_device.bench.result import SCHEMA, Bench, Timing
 from edgefer_device.bench.source import Source
 from edgefer_device.bench.stages import STAGE, staged
 from edgefer_device.bench.sweep import beyond, sweep
-from edgefer_device.bench.tune import try_all
+from edgefer_device.bench.tune import Say, try_all
 from edgefer_device.bench.whole import piped
 from edgefer_device.life.startup import Start, measure_startup
 
@@ -62,8 +63,11 @@ class Request:
         return Plan(SECONDS if self.duration is None else self.duration)
 
 
-def bench(request: Request) -> Bench:
-    """Measure; raises an `EdgeferError` for whatever cannot be opened, read or told."""
+def bench(request: Request, say: Say = lambda _: None) -> Bench:
+    """Measure, and `say` what takes minutes or is left out of the tuning.
+
+    Raises an `EdgeferError` for whatever cannot be opened, read or told.
+    """
     # As in the daemon: one face at a time leaves OpenCV nothing to share out.
     cv2.setNumThreads(1)
     plan, source = request.plan, Source(request.camera)
@@ -75,12 +79,16 @@ def bench(request: Request) -> Bench:
     with Watch() as watch:
         parts = open_parts(bundle, format, request.threads, request.detector)
         timings = time_all(parts, source, pictures, plan)
-        start = _start_of(request, bundle, format)
-        (startup,) = map(measure_startup, shown([start], "the daemon's start"))
         sweeps = tuple(sweep(by, parts, pictures, plan) for by in request.sweeps)
-        tried = tuple(try_all(bundle, plan)) if request.tune else ()
         accuracy = None if faces is None else measure_accuracy(parts, faces)
         peak = measure_peak(parts, plan.short) if request.peak else None
+        load, detector = parts.load, parts.detector_name
+        # A chip has room for one: the daemon wants it now, and then the tuning.
+        del parts
+        gc.collect()  # pipelines that were timed hold themselves, and the parts
+        start = _start_of(request, bundle, format)
+        (startup,) = map(measure_startup, shown([start], "the daemon's start"))
+        tried = tuple(try_all(bundle, plan, say)) if request.tune else ()
     board = watch.board()
     loops = [
         (one.what, [loop.p50 for loop in one.loops])
@@ -94,11 +102,11 @@ def bench(request: Request) -> Bench:
         model=bundle.manifest.name,
         runtime=format,
         threads=request.threads,
-        detector=parts.detector_name,
+        detector=detector,
         camera=source.name,
         short=plan.short,
         loop_seconds=plan.seconds,
-        load=parts.load,
+        load=load,
         timings=timings,
         startup=startup,
         board=board,

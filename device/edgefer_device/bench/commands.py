@@ -69,7 +69,8 @@ def measure(
     asked["bundle"] = asked["bundle"] or held.model
     asked["threads"] = asked["threads"] or 1
     key = Path(held.signed_by) if held.signed_by else None
-    done = benches.bench(benches.Request(tune=tune, signed_by=key, **asked))
+    request = benches.Request(tune=tune, signed_by=key, **asked)
+    done = benches.bench(request, lambda line: click.echo(f"edgefer: {line}", err=True))
     _write(done, json_file)
     if plot is not None:
         plots.write_plot(plot, plots.draw_bench(done))
