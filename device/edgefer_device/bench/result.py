@@ -51,6 +51,12 @@ class Timing(msgspec.Struct, frozen=True):
     """CPU time a call, all threads of the process, milliseconds."""
     loops: tuple[Loop, ...]
 
+    @property
+    def spread(self) -> float:
+        """Range of the loops' medians, as a share of `p50`: how far one loop can be trusted."""
+        medians = [loop.p50 for loop in self.loops]
+        return (max(medians) - min(medians)) / self.p50 if self.p50 else 0.0
+
 
 class Load(msgspec.Struct, frozen=True):
     """From a bundle on the disk to its first answer."""

@@ -65,6 +65,11 @@ def _ms(value: float | None) -> str:
 
 def _rest(bench: Bench) -> Iterator[str]:
     load, start = bench.load, bench.startup
+    calm, *_, rough = sorted(bench.timings, key=lambda one: one.spread)
+    yield (
+        f"the loops' p50 lie {calm.spread:.0%} ({calm.what}) to {rough.spread:.0%} ({rough.what}) "
+        "of it apart"
+    )
     yield (
         f"model loaded in {load.load_ms:.0f} ms, first face {load.first_ms:.1f} ms, "
         f"memory {load.memory_mb:+.0f} MB"
