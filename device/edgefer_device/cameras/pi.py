@@ -99,12 +99,12 @@ def open_pi(place: str, options: PiOptions, view: View, clock: Clock) -> tuple[C
         raise CameraError(f"{name}: {exc}; is another program using it?") from exc
     try:
         sent = _start(device, options, hflip, vflip, name)
+    except CameraError:  # said in full; it is an OSError too
+        device.close()
+        raise
     except REFUSALS as exc:
         device.close()
         raise CameraError(f"{name}: refuses these options: {exc}") from exc
-    except CameraError:
-        device.close()
-        raise
     capture = PiCapture(device, sent["format"], sent["size"][0])
     turned = sent["transform"]
     rest = left(rest, (hflip, vflip), (bool(turned.hflip), bool(turned.vflip)))

@@ -29,6 +29,8 @@ class Cable:
     """Whether it can be told its frames a second."""
     turns: bool = True
     """Whether it can flip its pictures."""
+    refuses: bool = False
+    """Whether it is configured in vain."""
     form: str = "RGB888"
     """The only format that it sends."""
     opened: int = 0
@@ -87,10 +89,8 @@ class Picamera2:
         controls: dict[str, Any],
     ) -> dict[str, Any]:
         width, height = main["size"]
-        if width % 2 or height % 2:
-            raise RuntimeError("width and height should be even")
         return {
-            "main": main,
+            "main": main | {"size": (width - width % 2, height - height % 2)},
             "transform": transform,
             "buffer_count": buffer_count,
             "queue": queue,
@@ -101,6 +101,8 @@ class Picamera2:
         for name in configuration.get("controls", {}):
             if name not in self.camera_controls:
                 raise RuntimeError(f"Control {name} is not advertised by libcamera")
+        if self._cable.refuses:
+            raise RuntimeError("Configuration failed: {'use_case': 'video'}")
         self._cable.configuration = configuration
 
     def camera_configuration(self) -> dict[str, Any]:
