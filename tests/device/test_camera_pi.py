@@ -166,6 +166,15 @@ def test_a_pulled_cable_is_a_lost_camera_and_lets_go_of_the_sensor(pi: Any) -> N
     assert cable.closed == 1
 
 
+def test_letting_go_of_a_sensor_ends_what_picamera2_leaves_open(pi: Any) -> None:
+    cable = pi.Cable("imx708")
+    pi.CABLES.append(cable)
+    camera, _ = open_pi("", PiOptions(), View(), still)
+    assert cable.poller() is not None
+    camera.close()
+    assert cable.poller() is None
+
+
 def test_a_sensor_that_is_not_there_is_named(pi: Any) -> None:
     pi.CABLES.append(pi.Cable("imx708"))
     with pytest.raises(CameraNotFound, match=r"picamera2:3: no such sensor; there are: 0 \(imx708"):

@@ -7,6 +7,7 @@ version 0.3.38.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from collections.abc import Sequence
@@ -168,6 +169,9 @@ class PiCapture:
         # A picture that never came would make `stop` wait for ever behind it.
         device.cancel_all_and_flush()
         device.close()
+        del device
+        # picamera2 leaves open files behind it, two each time, in cycles that only this ends.
+        gc.collect()
 
 
 def _start(device: Any, options: PiOptions, hflip: bool, vflip: bool, name: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ pictures, and a job that waits for one blocks `close` until it is cancelled, as 
 
 from __future__ import annotations
 
+import selectors
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -36,6 +38,8 @@ class Cable:
     opened: int = 0
     closed: int = 0
     configuration: dict[str, Any] = field(default_factory=dict)
+    poller: weakref.ref[selectors.DefaultSelector] | None = None
+    """An open file, as long as there is one."""
 
 
 SHAPES: dict[str, Callable[[int, int], tuple[int, ...]]] = {
@@ -114,6 +118,9 @@ class Picamera2:
 
     def start(self) -> None:
         self._started = True
+        # The real one's threads leave theirs to the garbage collector.
+        poller = selectors.DefaultSelector()
+        self._cable.poller = weakref.ref(poller)
 
     def capture_array(self, name: str, wait: bool) -> Future[Any]:
         assert name == "main"
