@@ -2,7 +2,7 @@
 
 picamera2 comes from apt (`python3-picamera2`), not from pip, and is imported only when
 it is asked for. What is used of it here is written after its manual and its source,
-version 0.3.38.
+version 0.3.38, and was tried on libcamera's virtual camera (`make rig`), on no sensor yet.
 """
 
 from __future__ import annotations
