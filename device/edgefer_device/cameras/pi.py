@@ -2,11 +2,12 @@
 
 picamera2 comes from apt (`python3-picamera2`), not from pip, and is imported only when
 it is asked for. What is used of it here is written after its manual and its source,
-version 0.3.38.
+version 0.3.38, and was tried on libcamera's virtual camera (`make rig`), on no sensor yet.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Annotated, Any
+
+import cv2
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.camera import Clock
@@ -28,6 +31,16 @@ INSTALL = (
 )
 FORMAT = "RGB888"
 """libcamera names the bytes of a pixel as a number, so this is blue, green, red in memory."""
+CONVERSIONS = {
+    FORMAT: None,
+    "BGR888": cv2.COLOR_RGB2BGR,
+    "MJPEG": cv2.COLOR_RGB2BGR,  # picamera2 has decoded it
+    "YUYV": cv2.COLOR_YUV2BGR_YUYV,
+    "UYVY": cv2.COLOR_YUV2BGR_UYVY,
+    "NV12": cv2.COLOR_YUV2BGR_NV12,
+    "YUV420": cv2.COLOR_YUV2BGR_I420,
+}
+"""To BGR from what a camera sends: without a Raspberry Pi's image processor, one of its own."""
 BUFFERS = 3
 """Pictures on their way at once: enough for the full rate, and none of them old."""
 REFUSALS = (RuntimeError, IndexError, OSError, ValueError, TypeError)
@@ -69,7 +82,7 @@ def sensors() -> list[Sensor]:
 def open_pi(place: str, options: PiOptions, view: View, clock: Clock) -> tuple[Captured, View]:
     """Open a sensor by its number; return it and what is left to do of the view.
 
-    The sensor itself turns by 180 degrees and mirrors. Raises `CameraError` where
+    The sensor itself turns by 180 degrees and mirrors, where it can. Raises `CameraError` where
     picamera2 is absent or refuses, and `CameraNotFound` where there is no such sensor.
     """
     position = int(place or 0) if (place or "0").isdecimal() else -1
@@ -86,14 +99,17 @@ def open_pi(place: str, options: PiOptions, view: View, clock: Clock) -> tuple[C
     except REFUSALS as exc:
         raise CameraError(f"{name}: {exc}; is another program using it?") from exc
     try:
-        _start(device, options, hflip, vflip, name)
+        sent = _start(device, options, hflip, vflip, name)
+    except CameraError:  # said in full; it is an OSError too
+        device.close()
+        raise
     except REFUSALS as exc:
         device.close()
         raise CameraError(f"{name}: refuses these options: {exc}") from exc
-    except CameraError:
-        device.close()
-        raise
-    return Captured(name, PiCapture(device), clock, "is its ribbon cable seated?"), rest
+    capture = PiCapture(device, sent["format"], sent["size"][0])
+    turned = sent["transform"]
+    rest = left(rest, (hflip, vflip), (bool(turned.hflip), bool(turned.vflip)))
+    return Captured(name, capture, clock, "is its ribbon cable seated?"), rest
 
 
 def flips(view: View) -> tuple[bool, bool, View]:
@@ -108,11 +124,24 @@ def flips(view: View) -> tuple[bool, bool, View]:
     return turned != view.mirror, turned, replace(view, rotate="0", mirror=False)
 
 
+def left(rest: View, asked: tuple[bool, bool], done: tuple[bool, bool]) -> View:
+    """Return what is left of a view where a sensor did not flip, across and down, as it was asked.
+
+    libcamera then tells what it did in place of what it was asked for, and goes on.
+    """
+    if done == asked or not any(asked):
+        return rest
+    across, down = (wanted != was for wanted, was in zip(asked, done, strict=True))
+    return replace(rest, rotate="180" if down else "0", mirror=across != down)
+
+
 class PiCapture:
     """A running sensor, as a `Capture`."""
 
-    def __init__(self, device: Any, stall: float = STALL_SECONDS) -> None:
+    def __init__(self, device: Any, form: str, width: int, stall: float = STALL_SECONDS) -> None:
+        """Take a started sensor, the format that it sends and the width of its pictures, pixels."""
         self._device, self._stall = device, stall
+        self._conversion, self._width = CONVERSIONS[form], width
         self._picture: Any = None
 
     def grab(self) -> bool:
@@ -126,7 +155,11 @@ class PiCapture:
 
     def retrieve(self) -> tuple[bool, Any]:
         """Return the picture, BGR."""
-        return self._picture is not None, self._picture
+        picture = self._picture
+        if picture is not None and self._conversion is not None:
+            # Rows may end in padding, which picamera2 leaves to whoever converts.
+            picture = cv2.cvtColor(picture, self._conversion)[:, : self._width]
+        return picture is not None, picture
 
     def release(self) -> None:
         """Close the sensor; again is allowed."""
@@ -136,19 +169,15 @@ class PiCapture:
         # A picture that never came would make `stop` wait for ever behind it.
         device.cancel_all_and_flush()
         device.close()
+        del device
+        # picamera2 leaves open files behind it, two each time, in cycles that only this ends.
+        gc.collect()
 
 
-def _start(device: Any, options: PiOptions, hflip: bool, vflip: bool, name: str) -> None:
+def _start(device: Any, options: PiOptions, hflip: bool, vflip: bool, name: str) -> dict[str, Any]:
+    """Start a sensor; return what it sends: `format`, `size` and `transform`."""
     import libcamera
 
-    interval = int(1_000_000 / options.rate)
-    controls: dict[str, Any] = {"FrameDurationLimits": (interval, interval)}
-    able = "AfMode" in device.camera_controls
-    if options.autofocus and not able:
-        raise CameraError(f"{name}: its lens has no motor; leave out autofocus=1")
-    if able:
-        modes = libcamera.controls.AfModeEnum
-        controls["AfMode"] = modes.Manual if options.autofocus is False else modes.Continuous
     device.configure(
         device.create_video_configuration(
             main={"size": (options.size.width, options.size.height), "format": FORMAT},
@@ -156,10 +185,32 @@ def _start(device: Any, options: PiOptions, hflip: bool, vflip: bool, name: str)
             buffer_count=BUFFERS,
             # Wait for the next picture rather than hand out one that was taken before.
             queue=False,
-            controls=controls,
+            controls=_controls(device, options, name),
         )
     )
+    whole = device.camera_configuration()
+    sent = {**whole["main"], "transform": whole["transform"]}
+    if sent["format"] not in CONVERSIONS:
+        raise CameraError(f"{name}: sends {sent['format']}, which is not read here; try v4l2:")
     device.start()
+    return sent
+
+
+def _controls(device: Any, options: PiOptions, name: str) -> dict[str, Any]:
+    """Return what to set: picamera2 refuses all of it for one that the camera does not have."""
+    import libcamera
+
+    able = device.camera_controls
+    controls: dict[str, Any] = {}
+    if "FrameDurationLimits" in able:
+        interval = int(1_000_000 / options.rate)
+        controls["FrameDurationLimits"] = (interval, interval)
+    if "AfMode" in able:
+        modes = libcamera.controls.AfModeEnum
+        controls["AfMode"] = modes.Manual if options.autofocus is False else modes.Continuous
+    elif options.autofocus:
+        raise CameraError(f"{name}: its lens has no motor; leave out autofocus=1")
+    return controls
 
 
 def installed() -> bool:

@@ -7,10 +7,14 @@ pictures, and a job that waits for one blocks `close` until it is cancelled, as 
 
 from __future__ import annotations
 
+import selectors
+import weakref
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+import libcamera
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,11 +27,28 @@ class Cable:
     lens: bool = True
     pulled: bool = False
     usb: bool = False
+    rated: bool = True
+    """Whether it can be told its frames a second."""
+    turns: bool = True
+    """Whether it can flip its pictures."""
+    refuses: bool = False
+    """Whether it is configured in vain."""
+    form: str = "RGB888"
+    """The only format that it sends."""
     opened: int = 0
     closed: int = 0
     configuration: dict[str, Any] = field(default_factory=dict)
+    poller: weakref.ref[selectors.DefaultSelector] | None = None
+    """An open file, as long as there is one."""
 
 
+SHAPES: dict[str, Callable[[int, int], tuple[int, ...]]] = {
+    "NV12": lambda width, height: (height * 3 // 2, width),
+    # With rows that end in padding.
+    "YUV420": lambda width, height: (height * 3 // 2, width + 64),
+    "YUYV": lambda width, height: (height, width + 32, 2),
+}
+"""Of the arrays that a format's pictures are given as, where that is not (H, W, 3)."""
 CABLES: list[Cable] = []
 
 
@@ -59,7 +80,7 @@ class Picamera2:
     @property
     def camera_controls(self) -> dict[str, tuple[int, int, int]]:
         return {
-            "FrameDurationLimits": (1, 2, 3),
+            **({"FrameDurationLimits": (1, 2, 3)} if self._cable.rated else {}),
             **({"AfMode": (0, 2, 0)} if self._cable.lens else {}),
         }
 
@@ -72,10 +93,8 @@ class Picamera2:
         controls: dict[str, Any],
     ) -> dict[str, Any]:
         width, height = main["size"]
-        if width % 2 or height % 2:
-            raise RuntimeError("width and height should be even")
         return {
-            "main": main,
+            "main": main | {"size": (width - width % 2, height - height % 2)},
             "transform": transform,
             "buffer_count": buffer_count,
             "queue": queue,
@@ -83,10 +102,25 @@ class Picamera2:
         }
 
     def configure(self, configuration: dict[str, Any]) -> None:
+        for name in configuration.get("controls", {}):
+            if name not in self.camera_controls:
+                raise RuntimeError(f"Control {name} is not advertised by libcamera")
+        if self._cable.refuses:
+            raise RuntimeError("Configuration failed: {'use_case': 'video'}")
         self._cable.configuration = configuration
+
+    def camera_configuration(self) -> dict[str, Any]:
+        """What came of the configuration: a camera that cannot do as it was asked goes on."""
+        asked = self._cable.configuration
+        transform = asked["transform"] if self._cable.turns else libcamera.Transform()
+        main = asked["main"] | {"format": self._cable.form}
+        return asked | {"main": main, "transform": transform}
 
     def start(self) -> None:
         self._started = True
+        # The real one's threads leave theirs to the garbage collector.
+        poller = selectors.DefaultSelector()
+        self._cable.poller = weakref.ref(poller)
 
     def capture_array(self, name: str, wait: bool) -> Future[Any]:
         assert name == "main"
@@ -101,7 +135,9 @@ class Picamera2:
     def _picture(self) -> NDArray[np.uint8]:
         width, height = self._cable.configuration["main"]["size"]
         self._count += 1
-        return np.full((height, width, 3), self._count % 256, np.uint8)
+        shaped = SHAPES.get(self._cable.form)
+        shape = shaped(width, height) if shaped else (height, width, 3)
+        return np.full(shape, self._count % 256, np.uint8)
 
     def wait(self, job: Future[Any], timeout: float) -> Any:
         return job.result(timeout)
