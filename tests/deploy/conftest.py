@@ -16,7 +16,7 @@ import pytest
 
 from edgefer_device.deploy import carried
 from firmware_files import Done
-from rig.container import Device, booted
+from rig.container import Device, booted, tied
 from rig.root import Root
 
 CACHE = Path(__file__).parents[2] / ".cache" / "deploy"
@@ -105,17 +105,13 @@ def covered(device: Device, program: str, script: str) -> Iterator[None]:
 def cable(device: Device, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Another way to the device's SSH server, over a port that ends with a process."""
     words = ["ssh", *device.options, "-N", "-L", f"{port}:127.0.0.1:22", "root@127.0.0.1"]
-    process = subprocess.Popen(words)
-    try:
+    with tied(words, subprocess.DEVNULL) as process:
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             assert process.poll() is None
             time.sleep(0.1)
         yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="session")
