@@ -36,7 +36,7 @@ from rig.reach import Reach
 from rig.root import CACHE
 
 HOSTS = int(os.environ.get("RIG_HOSTS", "10"))
-WAVE, PAUSE = 2, 5
+WAVE, PAUSE = 3, 5
 LANGUAGES = {"hall": "de", "lab": "es"}
 """Of the pages of each group."""
 BROKER = 1884
@@ -187,6 +187,17 @@ def outcomes(done: Done) -> dict[str, str]:
     return dict(re.findall(r"^(\S+) +(\w+(?: \w+)?)  ", done.out, re.MULTILINE))
 
 
+def require_settings(fleet: Fleet) -> None:
+    """Every device has the settings of its group, its own, and those of all."""
+    for group, names in fleet.groups.items():
+        for name in names:
+            settings = read_toml(fleet.devices[name].files / "etc/edgefer/edgefer.toml")
+            mirror = settings["mirror"]
+            assert (mirror["language"], mirror["name"]) == (LANGUAGES[group], name)
+            assert settings["sinks"][1].endswith(f"/fleet/{name}")
+            assert settings["camera"] == "demo:"
+
+
 def all_are(fleet: Fleet, status: str) -> dict[str, str]:
     """What a summary says where all came out the same."""
     return dict.fromkeys(fleet.devices, status)
@@ -208,13 +219,7 @@ def test_ten_mirrors_come_of_nothing_wave_by_wave(fleet: Fleet) -> None:
 
 
 def test_each_has_the_settings_of_its_group_and_its_own(fleet: Fleet) -> None:
-    for group, names in fleet.groups.items():
-        for name in names:
-            settings = read_toml(fleet.devices[name].files / "etc/edgefer/edgefer.toml")
-            mirror = settings["mirror"]
-            assert (mirror["language"], mirror["name"]) == (LANGUAGES[group], name)
-            assert settings["sinks"][1].endswith(f"/fleet/{name}")
-            assert settings["camera"] == "demo:"
+    require_settings(fleet)
 
 
 def test_all_are_well_by_their_own_word(fleet: Fleet) -> None:
@@ -256,7 +261,7 @@ def test_a_broker_that_is_away_is_undone_in_the_first_wave(fleet: Fleet, tmp_pat
     first = fleet.waves[0]
     assert outcomes(done) == {**all_are(fleet, "not tried"), **dict.fromkeys(first, "rolled back")}
     assert fleet.releases() == before
-    test_each_has_the_settings_of_its_group_and_its_own(fleet)
+    require_settings(fleet)
 
 
 def stopped(fleet: Fleet, *words: object) -> Done:
