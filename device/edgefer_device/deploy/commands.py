@@ -81,7 +81,7 @@ def _require_one_way(words: dict[str, Any]) -> None:
 @host_option
 @inventory_options
 @click.option("--wave", type=click.IntRange(min=1), help="So many hosts at a time.")
-@click.option("--pause", type=click.FloatRange(min=0), help="Seconds between two waves that something is brought to.")
+@click.option("--pause", type=click.FloatRange(min=0), help="Seconds between two waves.")
 @click.option("--model", default="small", help="Bundle: a path, or a shipped one's name.")
 @click.option("--settings", type=FOLDER, help="TOML file: keys of edgefer.toml to set there.")
 @click.option("--secret", "secrets", multiple=True, metavar="NAME=FILE", help="mqtt-password=FILE")
