@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import pytest
 from edgefer_device.deploy import carried
 from firmware_files import Done
 from rig.container import Device, booted, tied
+from rig.deployment import edgefer
 from rig.root import Root
 
 CACHE = Path(__file__).parents[2] / ".cache" / "deploy"
@@ -38,12 +37,7 @@ class Laptop:
 
     def edgefer(self, *words: object, **variables: str) -> Done:
         """Run a verb as a person would."""
-        command = [sys.executable, "-m", "edgefer.cli", *map(str, words)]
-        environment = {**os.environ, "HOME": str(self.home), **variables}
-        done = subprocess.run(
-            command, env=environment, check=False, capture_output=True, text=True, timeout=800
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return edgefer(self.home, *words, seconds=800, **variables)
 
     def deploy(self, *words: object, settings: str = GOOD, **variables: str) -> Done:
         """Deploy to the device, from wheels of this machine, with a short time of watching."""

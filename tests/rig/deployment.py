@@ -13,6 +13,7 @@ from rig.root import CACHE
 
 SETTINGS = 'camera = "demo:"\nsinks = ["mirror:", "mqtt://127.0.0.1/edgefer"]\n'
 """The portrait for a camera: its mood is known."""
+EDGEFER_HERE = (sys.executable, "-m", "edgefer.cli")
 EDGEFER = "/opt/edgefer/current/bin/edgefer"
 WELL = (
     f"systemctl -q is-active edgefer && {EDGEFER} status && test ! -e /opt/edgefer/undo/undo.json"
@@ -20,6 +21,24 @@ WELL = (
 """It runs, says that it is well, and no switch is left half made."""
 STATE = "mosquitto_sub -W 60 -C 1 -u edgefer -P $(cat /etc/edgefer/mqtt-password) -t edgefer/state"
 """Prints the state that the device's own broker keeps."""
+
+
+def edgefer(home: Path, *words: object, seconds: float = 1800, **variables: str) -> Done:
+    """Run a verb as somebody types it, whose home has the keys, hosts and settings of SSH."""
+    done = subprocess.run(
+        [*EDGEFER_HERE, *map(str, words)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        env={**environment(home), **variables},
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return this process's own with another home, and a screen of one width."""
+    return {**os.environ, "HOME": str(home), "COLUMNS": "200"}
 
 
 def command(
@@ -32,7 +51,7 @@ def command(
     home.mkdir(parents=True, exist_ok=True)
     (home / "known_hosts").write_text(device.known_hosts.read_text())
     return [
-        *(sys.executable, "-m", "edgefer.cli", "deploy", "--target", "debian"),
+        *(*EDGEFER_HERE, "deploy", "--target", "debian"),
         *(["--offline"] if offline else []),
         *("--host", f"pi@127.0.0.1:{device.port}", "--key", str(device.key), "--broker"),
         *("--settings", str(file), "--wheels", str(CACHE / "wheels"), *options),
@@ -48,8 +67,7 @@ def begin(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # The hosts that are known are those of the home.
-        env={**os.environ, "HOME": str(device.folder / "home"), "COLUMNS": "200"},
+        env=environment(device.folder / "home"),
         start_new_session=True,
     )
 

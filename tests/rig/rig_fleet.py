@@ -14,7 +14,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,13 +30,15 @@ from firmware_files import Done
 from mosquitto import Mosquitto
 from rig.card import root
 from rig.container import Device, booted, tied
-from rig.deployment import WELL, release
+from rig.deployment import WELL, edgefer, release
 from rig.reach import Reach
 from rig.root import CACHE
 
 HOSTS = int(os.environ.get("RIG_HOSTS", "10"))
 WAVE, PAUSE = 3, 5
 DAY = 24 * 3600
+LONGEST = 3600.0
+"""Seconds that a deployment to all of them may take."""
 LANGUAGES = {"hall": "de", "lab": "es"}
 """Of the pages of each group."""
 BROKER = 1884
@@ -78,16 +79,8 @@ class Fleet:
         return [names[start : start + WAVE] for start in range(0, len(names), WAVE)]
 
     def edgefer(self, *words: object) -> Done:
-        """Run a verb of the inventory as a person would."""
-        command = [sys.executable, "-m", "edgefer.cli", *words, "--inventory", self.inventory]
-        done = subprocess.run(
-            list(map(str, command)),
-            env={**os.environ, "HOME": str(self.home), "COLUMNS": "200"},
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        """Run a verb for all of the inventory as a person would."""
+        return edgefer(self.home, *words, "--inventory", self.inventory, seconds=LONGEST)
 
     def deploy(self, *words: object) -> Done:
         """Deploy to all of them, and tell how it went and how long it took."""
@@ -105,9 +98,7 @@ class Fleet:
     def status_by_broker(self) -> dict[str, dict[str, Any]]:
         """What the broker keeps of each, which has to be well."""
         address = f"mqtt://{self.broker.host}:{self.broker.port}/fleet"
-        command = [sys.executable, "-m", "edgefer.cli", "fleet", "status", "--broker", address]
-        done = subprocess.run([*command, "--json"], check=False, capture_output=True, text=True)
-        return told(Done(done.returncode, done.stdout, done.stderr))
+        return told(edgefer(self.home, "fleet", "status", "--broker", address, "--json"))
 
     def traces(self) -> dict[str, str]:
         """What was ever done to each of them."""
