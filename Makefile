@@ -43,7 +43,7 @@ check: lint types test ## ruff, mypy strict, then the tests
 
 .PHONY: rig
 rig: .venv/installed debian-for-tests debian-for-rig ## a device without hardware: containers, Arm, CUTS=20 power cuts
-	RIG_CUTS=$(CUTS) .venv/bin/python -m pytest -s tests/rig tests/rig/rig_*.py $(PYTEST)
+	RIG_CUTS=$(CUTS) .venv/bin/python -m pytest -s tests/rig/test_*.py tests/rig/rig_*.py $(PYTEST)
 
 .PHONY: lint
 lint: .venv/installed

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +14,8 @@ import pytest
 
 from edgefer_device.deploy import carried
 from firmware_files import Done
-from rig.container import Device, booted
+from rig.container import Device, booted, tied
+from rig.deployment import edgefer
 from rig.root import Root
 
 CACHE = Path(__file__).parents[2] / ".cache" / "deploy"
@@ -38,12 +37,7 @@ class Laptop:
 
     def edgefer(self, *words: object, **variables: str) -> Done:
         """Run a verb as a person would."""
-        command = [sys.executable, "-m", "edgefer.cli", *map(str, words)]
-        environment = {**os.environ, "HOME": str(self.home), **variables}
-        done = subprocess.run(
-            command, env=environment, check=False, capture_output=True, text=True, timeout=800
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return edgefer(self.home, *words, seconds=800, **variables)
 
     def deploy(self, *words: object, settings: str = GOOD, **variables: str) -> Done:
         """Deploy to the device, from wheels of this machine, with a short time of watching."""
@@ -105,17 +99,13 @@ def covered(device: Device, program: str, script: str) -> Iterator[None]:
 def cable(device: Device, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Another way to the device's SSH server, over a port that ends with a process."""
     words = ["ssh", *device.options, "-N", "-L", f"{port}:127.0.0.1:22", "root@127.0.0.1"]
-    process = subprocess.Popen(words)
-    try:
+    with tied(words, subprocess.DEVNULL) as process:
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             assert process.poll() is None
             time.sleep(0.1)
         yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import subprocess
 import threading
 
 from deploy.conftest import Laptop, cable, covered, without
+from edgefer_device.deploy.staging import GUARD
 from mosquitto import free_port
 from rig.root import PASSWORD
 
@@ -99,7 +100,7 @@ def test_a_full_disk(laptop: Laptop) -> None:
         device.check("umount /opt/edgefer && rmdir /opt/edgefer")
 
 
-def test_no_network_where_the_device_is_to_fetch_its_wheels(laptop: Laptop) -> None:
+def test_no_network_here_where_the_device_is_to_fetch_its_wheels(laptop: Laptop) -> None:
     done = laptop.edgefer(
         *("deploy", "--target", "debian", "--host", laptop.address, "--wheel", laptop.wheel),
         *("--wheels", laptop.home / "wheels"),
@@ -161,4 +162,16 @@ def test_a_host_that_vanishes_midway(laptop: Laptop) -> None:
     assert laptop.device.ssh("test -e /opt/edgefer/current").status != 0
     # What was under way there still ends by itself; the next test wants a device at rest.
     laptop.device.wait("test -z \"$(find /opt/edgefer -newermt '-5 seconds' 2>/dev/null)\"")
-    laptop.device.check("rm -f /etc/systemd/system/edgefer-release.service")
+    laptop.device.check(f"rm -f {GUARD}")
+
+
+def test_no_network_on_the_device_which_is_to_fetch_its_wheels(laptop: Laptop) -> None:
+    done = laptop.edgefer(
+        *("deploy", "--target", "debian", "--host", laptop.address, "--wheel", laptop.wheel),
+        *("--wheels", laptop.wheelhouse),
+    )
+    laptop.device.check(f"rm -f {GUARD}")
+    assert done.status == 1
+    (line,) = done.out.splitlines()
+    assert ": pip there reaches no package index; is the device online?" in line
+    assert laptop.device.ssh("test -e /opt/edgefer/current").status != 0

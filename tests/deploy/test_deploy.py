@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,10 @@ def test_again_changes_nothing(deployed: Laptop) -> None:
     assert status(deployed)["pid"] == pid
 
 
+Broken = Callable[[Laptop, Path], tuple[object, ...]]
+"""Makes something that cannot work, in a folder; returns the options that deploy it."""
+
+
 def broken_wheel(laptop: Laptop, folder: Path) -> tuple[object, ...]:
     return ("--wheel", unimportable(laptop.wheel, folder))
 
@@ -79,12 +84,8 @@ def broken_model(_: Laptop, folder: Path) -> tuple[object, ...]:
     ],
 )
 def test_what_cannot_work_is_never_switched_to(
-    deployed: Laptop,
-    tmp_path: Path,
-    broken: object,
-    reason: str,
+    deployed: Laptop, tmp_path: Path, broken: Broken, reason: str
 ) -> None:
-    assert callable(broken)
     runs, pid = deployed.running(), status(deployed)["pid"]
     done = deployed.deploy(*broken(deployed, tmp_path))
     assert done.status == 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
 
+import aiomqtt
 import pytest
 
 from deploy.conftest import Laptop, covered
@@ -104,7 +106,7 @@ def test_after_a_wave_that_failed_the_rest_is_not_tried(deployed: Laptop, tmp_pa
     hosts = json.dumps([deployed.address, *away])
     file = written(
         tmp_path,
-        f'wave = 1\n[groups.all]\nhosts = {hosts}\ntarget = "debian"\n'
+        f'wave = 1\npause = 600\n[groups.all]\nhosts = {hosts}\ntarget = "debian"\n'
         'settings.camera = "demo:"\nsettings.sinks = ["mirror:"]\n',
     )
     words = ("--inventory", file, "--offline", "--wheel", deployed.wheel, "--dry-run")
@@ -113,6 +115,8 @@ def test_after_a_wave_that_failed_the_rest_is_not_tried(deployed: Laptop, tmp_pa
     first, second, third = (line.split(maxsplit=2) for line in done.out.splitlines())
     assert first[:2] == [deployed.address, "unchanged"]
     assert second[:2] == [away[0], "failed"]
+    # Nothing was brought to the first wave, so that there is nothing to pause for.
+    assert "the next in 600 s" not in done.err
     assert third == [away[1], "not", "tried     a wave before failed"]
 
 
@@ -173,9 +177,6 @@ def test_status_over_mqtt(laptop: Laptop, tmp_path: Path) -> None:
 
 def publish(broker: Mosquitto, said: dict[str, str]) -> None:
     """Have a broker keep what devices say."""
-    import asyncio
-
-    import aiomqtt
 
     async def tell() -> None:
         async with aiomqtt.Client("127.0.0.1", broker.port) as client:

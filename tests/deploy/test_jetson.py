@@ -11,15 +11,15 @@ from pathlib import Path
 
 from deploy.conftest import Laptop
 from edgefer_device.deploy import carried
-from edgefer_device.deploy.wheels import Pins, Python, Wheelhouse
-
-DEVICE = Python((3, 13), "x86_64", (2, 41))
+from edgefer_device.deploy.wheels import Pins, Wheelhouse
+from rig.card import PYTHONS
 
 
 def onnxruntime(laptop: Laptop) -> Path:
     """Return its wheel, fetched where it is not kept."""
-    house, pins = Wheelhouse(laptop.wheelhouse / DEVICE.name), Pins(carried.pins(), DEVICE)
-    wheels = house.closure(laptop.wheel, ["onnxruntime"], pins, DEVICE)
+    python = PYTHONS["amd64"]
+    house, pins = Wheelhouse(laptop.wheelhouse / python.name), Pins(carried.pins(), python)
+    wheels = house.closure(laptop.wheel, ["onnxruntime"], pins, python)
     return next(wheel for wheel in wheels if wheel.name.startswith("onnxruntime-"))
 
 

@@ -31,11 +31,11 @@ mkdir -p /run/systemd/nspawn
 mount -t tmpfs -o mode=755 rig /run/systemd/nspawn
 
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
-# The machine's own certificates: where its package index is behind a proxy, they vouch for it.
 # Status 133 asks for a restart (systemd-nspawn(1)): the device was told to reboot.
 status=133
 while [ "$status" -eq 133 ]; do
     status=0
+    # With this machine's certificates: where its package index is behind a proxy, they vouch for it.
     systemd-nspawn --boot --directory="$work/root" --register=no --keep-unit --quiet \
         --machine=mirror --resolv-conf=off --timezone=off --link-journal=no --console=pipe \
         --bind-ro=/etc/ssl/certs || status=$?

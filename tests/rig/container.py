@@ -52,6 +52,17 @@ class Device(Reach):
     init: subprocess.Popen[bytes]
     """All that runs on it hangs on this process."""
 
+    @contextmanager
+    def offline(self) -> Iterator[None]:
+        """Take the way out of one that is online for a while; its SSH port stays."""
+        namespace = network_of(self.init)
+        way = route(namespace, "show", "default").split()
+        route(namespace, "del", "default")
+        try:
+            yield
+        finally:
+            route(namespace, "add", *way)
+
     def cut(self) -> None:
         """Take its power away: of a device on a disk, nothing more is written from here on."""
         if self.files.is_dir():
@@ -89,7 +100,7 @@ def booted(
         log = stack.enter_context((work / "console.log").open("wb"))
         init = stack.enter_context(tied([*ALONE, "--net", *boot], log.fileno()))
         port = free_port()
-        stack.enter_context(network(work, f"/proc/{child(init.pid)}/ns/net", port, online))
+        stack.enter_context(network(work, network_of(init), port, online))
         files = Path(f"/proc/{child(init.pid)}/root{work}/system/root")
         device = Device(work, port, files, init)
         device.know((root / HOST_KEY).read_text())
@@ -141,13 +152,24 @@ def network(work: Path, namespace: str, port: int, online: bool) -> Iterator[Non
         assert os.read(ready, 1) == b"1", (work / "network.log").read_text()
         forward(control, port)
         if not online:
-            done = run("nsenter", f"--net={namespace}", "ip", "route", "del", "default")
-            assert done.status == 0, done.err
+            route(namespace, "del", "default")
         yield
     finally:
         os.close(ready)
         process.kill()
         process.wait()
+
+
+def network_of(init: subprocess.Popen[bytes]) -> str:
+    """The place of a device's network namespace."""
+    return f"/proc/{child(init.pid)}/ns/net"
+
+
+def route(namespace: str, *words: str) -> str:
+    """Tell or change the routes of a namespace, which what runs in it may not do itself."""
+    done = run("nsenter", f"--net={namespace}", "ip", "route", *words)
+    assert done.status == 0, done.err
+    return done.out
 
 
 def forward(control: Path, port: int) -> None:

@@ -62,19 +62,9 @@ def inside(root: Path, layers: Sequence[Path], work: Path) -> Iterator[RunThere]
     stacked = ":".join(map(str, [*layers, root]))
 
     def run_there(*command: str, seconds: float = 600) -> Done:
+        enter = ["sh", "-c", ENTER, "enter", stacked, str(mounted), str(cpuinfo)]
         done = subprocess.run(
-            [
-                *WITH_PARENT,
-                *ALONE,
-                "sh",
-                "-c",
-                ENTER,
-                "enter",
-                stacked,
-                str(mounted),
-                str(cpuinfo),
-                *command,
-            ],
+            [*WITH_PARENT, *ALONE, *enter, *command],
             check=False,
             capture_output=True,
             text=True,

@@ -9,13 +9,11 @@ import pytest
 
 from rig.card import PLACE
 from rig.container import Device
+from rig.deployment import EDGEFER, STATE
 
 UNIT = "edgefer.service"
 DROPIN = f"/run/systemd/system/{UNIT}.d"
-EDGEFER = "/opt/edgefer/current/bin/edgefer"
 WELL = f"systemctl -q is-active {UNIT} && {EDGEFER} status"
-STATE = "mosquitto_sub -W 5 -C 1 -u edgefer -P $(cat /etc/edgefer/mqtt-password) -t edgefer/state"
-"""The state that the broker keeps."""
 
 
 def pid(device: Device) -> int:

@@ -125,10 +125,12 @@ def _install(remote: Remote, order: Order, missing: tuple[str, ...], say: Say) -
         raise CommandFailed(f"offline, and it lacks: {names}; run there: apt-get install", 1)
     say(f"installing {names}")
     apt = "DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120"
-    remote.run(
-        f"{apt} update && {apt} install -y --no-install-recommends {names} >/dev/null",
-        f"installing {names}",
-    )
+    script = f"{apt} update && {apt} install -y --no-install-recommends {names} >/dev/null"
+    try:
+        remote.run(script, f"installing {names}")
+    except CommandFailed as exc:
+        # Without a network it says `does not have a Release file`.
+        raise CommandFailed(f"{exc}; is the device online?", exc.status) from exc
 
 
 def _open_broker(remote: Remote, found: Plan) -> None:

