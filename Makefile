@@ -42,7 +42,7 @@ test: .venv/installed debian-for-tests ## all tests (EDGEFER_DATA=DIR runs those
 check: lint types test ## ruff, mypy strict, then the tests
 
 .PHONY: rig
-rig: .venv/installed debian-for-tests debian-for-rig ## a device without hardware: containers, Arm, CUTS=20 power cuts
+rig: .venv/installed debian-for-tests debian-for-rig ## a device without hardware: containers, machines, Arm, CUTS=20 power cuts
 	RIG_CUTS=$(CUTS) .venv/bin/python -m pytest -s tests/rig/test_*.py tests/rig/rig_*.py $(PYTEST)
 
 .PHONY: lint
@@ -133,9 +133,9 @@ debian-for-tests:
 	    || ( $(call debian,$(tests-packages)) ) || echo "make: testing without them" >&2
 	@$(MAKE) -s .cache/udev/bin/udevadm || echo "make: udev's rules stay unread" >&2
 
-# What emulates Arm, and makes a disk for it.
-rig-programs := qemu-system-aarch64 qemu-aarch64-static cpio modprobe
-rig-packages := qemu-system-arm qemu-user-static cpio kmod
+# What whole machines run on, and what makes disks for them.
+rig-programs := qemu-system-aarch64 qemu-system-x86_64 qemu-aarch64-static cpio modprobe
+rig-packages := qemu-system-arm qemu-system-x86 qemu-user-static cpio kmod
 .PHONY: debian-for-rig
 debian-for-rig:
 	@PATH="$$PATH:/usr/sbin:/sbin"; type $(rig-programs) >/dev/null 2>&1 \

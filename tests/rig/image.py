@@ -1,4 +1,4 @@
-"""What the emulated machine starts from: a disk with a root file system, and its first programs."""
+"""What a whole machine starts from: a disk with a root file system, and its first programs."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def settings(key: Path) -> dict[str, str]:
     }
 
 
-def make_initrd(root: Path, work: Path) -> Path:
-    """Write what the kernel starts first: busybox, and the modules up to the disk."""
+def make_initrd(kernel: Path, work: Path) -> Path:
+    """Write what a kernel starts first: busybox, and the modules up to the disk."""
     tree = work / "initrd"
     for name in ("bin", "dev", "root"):
         (tree / name).mkdir(parents=True)
-    shutil.copy(root / "boot/busybox", tree / "bin/busybox")
-    modules = needed(root)
+    shutil.copy(kernel / "boot/busybox", tree / "bin/busybox")
+    modules = needed(kernel)
     for module in modules:
         # Debian packs them, and busybox does not unpack.
         (tree / module.stem).write_bytes(lzma.decompress(module.read_bytes()))
@@ -103,12 +103,13 @@ def make_initrd(root: Path, work: Path) -> Path:
     return archive
 
 
-def needed(root: Path) -> list[Path]:
-    """Return the modules, each after those that it needs."""
-    (version,) = (root / "usr/lib/modules").iterdir()
+def needed(kernel: Path) -> list[Path]:
+    """Return a kernel's modules, each after those that it needs."""
+    (version,) = (kernel / "usr/lib/modules").iterdir()
     found: list[Path] = []
     for name in MODULES:
-        command = [program("modprobe"), "-d", str(root), "-S", version.name, "--show-depends", name]
+        command = [program("modprobe"), "-d", str(kernel), "-S", version.name]
+        command += ["--show-depends", name]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         paths = [line.split()[1] for line in said.splitlines() if line.startswith("insmod")]
         found += [Path(path) for path in paths if Path(path) not in found]

@@ -1,4 +1,4 @@
-"""A whole machine for Arm, from nothing to a mirror, and through what may befall it."""
+"""A whole machine, from nothing to a mirror, and through what may befall it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgefer_device.deploy import carried
 from firmware_files import Done
 from mosquitto import free_port
 from rig import deployment
-from rig.card import root
+from rig.card import PYTHONS
 from rig.deployment import EDGEFER, WELL, abandon, begin, deploy, forget, release
 from rig.machine import Machine, powered
 
@@ -37,9 +37,11 @@ CUTS = int(os.environ.get("RIG_CUTS", "20"))
 pytestmark = pytest.mark.timeout(12 * 3600)
 
 
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with powered(root("arm64"), tmp_path_factory.mktemp("machine")) as started:
+@pytest.fixture(scope="module", params=["amd64", "arm64"])
+def machine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    with powered(request.param, tmp_path_factory.mktemp("machine")) as started:
         yield started
 
 
@@ -89,8 +91,8 @@ def fetch(address: str) -> str:
             time.sleep(0.2)
 
 
-def test_it_is_an_arm(machine: Machine) -> None:
-    assert machine.check("uname -m").strip() == "aarch64"
+def test_it_is_what_it_was_made_for(machine: Machine) -> None:
+    assert machine.check("uname -m").strip() == PYTHONS[machine.architecture].machine
     assert "vivid" in machine.check("cat /sys/class/video4linux/video0/name")
 
 

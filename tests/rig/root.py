@@ -61,24 +61,6 @@ cd "$1/var/lib/dpkg"
 sed -i 's/^Architecture: amd64$/Architecture: arm64/' status
 for file in info/*:amd64.*; do mv "$file" "${file%:amd64.*}:arm64.${file##*:amd64.}"; done
 """
-# Unpacked, not installed: its scripts would build an initrd.
-KERNEL = r"""
-set -eu
-export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
-kernel=$(apt-cache depends linux-image-arm64 | awk '/Depends: linux-image-/ { print $2; exit }')
-work=$(mktemp -d)
-cd "$work"
-apt-get download -qq -o APT::Sandbox::User=root "$kernel" busybox-static
-for package in *.deb; do dpkg-deb -x "$package" new; done
-version=${kernel#linux-image-}
-modules=$(find new -path "*/modules/$version" -prune)
-mkdir -p "$1/usr/lib/modules"
-cp -a "$modules" "$1/usr/lib/modules/"
-depmod --basedir "$1" "$version"
-install -m 644 "new/boot/vmlinuz-$version" "$1/boot/vmlinuz"
-install new/usr/bin/busybox "$1/boot/busybox"
-rm -r "$work"
-"""
 
 
 @dataclass(frozen=True)
@@ -91,8 +73,8 @@ class Root:
 
     @property
     def hooks(self) -> tuple[str, ...]:
-        """The shell scripts that complete it. One for Arm has a kernel, in `boot`, to boot by."""
-        return (SETUP,) if self.is_native else (ADOPT, KERNEL)
+        """The shell scripts that complete it."""
+        return (SETUP,) if self.is_native else (ADOPT,)
 
     @property
     def is_native(self) -> bool:
@@ -122,21 +104,28 @@ class Root:
         variant, stage, packages = "minbase", "customize", self.packages
         if not self.is_native:
             variant, stage, packages = "extract", "extract", installed(self.twin.folder)
-        command = [
-            # It ends with this process, and so does what it mounted.
-            *(*WITH_PARENT, *ALONE, program("mmdebstrap"), "--mode=root", "--format=directory"),
+        debootstrap(
             *(f"--variant={variant}", f"--architectures={self.architecture}"),
-            # Its files are worth nothing unless all of them are there.
-            *(f"--include={','.join(packages)}", "--dpkgopt=force-unsafe-io"),
+            f"--include={','.join(packages)}",
             *(f"--{stage}-hook={hook}" for hook in self.hooks),
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in UNREAD),
-            *(self.suite, str(place), mirror()),
-        ]
-        twin = {"TWIN": str(self.twin.folder)}
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, env=os.environ | twin
+            *(self.suite, str(place)),
+            TWIN=str(self.twin.folder),
         )
-        assert done.returncode == 0, done.stderr[-3000:]
+
+
+def debootstrap(*words: str, **environment: str) -> None:
+    """Unpack packages of this machine's mirror; the hooks among the words see the environment."""
+    command = [
+        # It ends with this process, and so does what it mounted.
+        *(*WITH_PARENT, *ALONE, program("mmdebstrap"), "--mode=root", "--format=directory"),
+        # Its files are worth nothing unless all of them are there.
+        *("--dpkgopt=force-unsafe-io", *words, mirror()),
+    ]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=os.environ | environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def installed(root: Path) -> tuple[str, ...]:

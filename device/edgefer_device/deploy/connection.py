@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Protocol
 
 from typing_extensions import Self
@@ -24,6 +25,9 @@ from edgefer.errors import CommandFailed, HostRefused, HostUnreachable
 from edgefer_device.deploy.hosts import Access, Host
 
 CONNECT_SECONDS = 15
+HANDSHAKE_SECONDS = 90
+"""For SSH's greeting, keys and login: a small board that is busy needs longer for them than the
+network needs to reach it."""
 ALIVE_SECONDS = 10
 """Between two signs of life to a host; one that takes none for three times as long is gone."""
 
@@ -93,6 +97,9 @@ class Connection:
         # A jump host's key it would ask a person for: that is believed as the device's is, or not.
         ways: Any = importlib.import_module("pyinfra.connectors.sshuserclient.client")
         ways.AskPolicy = ways.AcceptNewPolicy if self._access.accept_new else ways.StrictPolicy
+        if self._access.accept_new:
+            # It writes the key to known_hosts, and makes no folder for it.
+            Path("~/.ssh").expanduser().mkdir(mode=0o700, exist_ok=True)
         inventory = api.Inventory(([(self.host.name, self._data())], {}))
         self._state = api.State(inventory, api.Config(CONNECT_TIMEOUT=CONNECT_SECONDS))
         self._peer: Any = next(iter(inventory))
@@ -230,14 +237,31 @@ class Connection:
 
     def _data(self) -> dict[str, Any]:
         access = self._access
-        given = {
+        given: dict[str, Any] = {
             "ssh_user": self.host.user,
             "ssh_port": self.host.port,
             "ssh_key": str(access.key) if access.key else None,
             "ssh_password": access.password,
+            "ssh_paramiko_connect_kwargs": {
+                "banner_timeout": HANDSHAKE_SECONDS,
+                "auth_timeout": HANDSHAKE_SECONDS,
+                "transport_factory": _patient,
+            },
         }
         strict = {"ssh_strict_host_key_checking": "accept-new" if access.accept_new else "yes"}
         return {key: value for key, value in given.items() if value is not None} | strict
+
+
+def _patient(*args: Any, **options: Any) -> Any:
+    """Return paramiko's transport with more time than its 15 s for a handshake."""
+    from paramiko import Transport
+
+    class Patient(Transport):
+        def start_client(self, event: Any = None, timeout: float | None = None) -> None:
+            self.handshake_timeout = HANDSHAKE_SECONDS
+            super().start_client(event, timeout and HANDSHAKE_SECONDS)
+
+    return Patient(*args, **options)
 
 
 def _refusal(host: Host, exc: Exception, access: Access) -> HostUnreachable:
@@ -261,6 +285,8 @@ def _refusal(host: Host, exc: Exception, access: Access) -> HostUnreachable:
         )
     elif isinstance(cause, (TimeoutError, OSError)) and not isinstance(cause, SSHException):
         text = f"does not answer: {_text(cause)}; is it on, and in this network?"
+    elif "No existing session" in str(cause) or "protocol banner" in str(cause):
+        text = f"its SSH did not finish greeting in {HANDSHAKE_SECONDS} s: is it very busy?"
     else:
         text = _text(cause or exc)
     return HostUnreachable(f"{host}: {text}", str(host))

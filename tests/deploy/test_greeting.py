@@ -1,0 +1,82 @@
+"""A host whose SSH is slow, as a small board's is that is busy, new, or says nothing."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from edgefer.errors import HostUnreachable
+from edgefer_device.deploy import connection
+from edgefer_device.deploy.connection import Connection
+from edgefer_device.deploy.hosts import Access, Host
+
+HASTE = 0.3
+"""Seconds that the network may take here."""
+Answer = Callable[[socket.socket], None]
+
+
+@contextmanager
+def listening(answer: Answer) -> Iterator[Host]:
+    """A host whose port gives whoever comes to a function."""
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        port.settimeout(30)
+
+        def serve() -> None:
+            with port.accept()[0] as peer:
+                answer(peer)
+
+        serving = threading.Thread(target=serve, name="slow host")
+        serving.start()
+        yield Host("127.0.0.1", "pi", port.getsockname()[1])
+        serving.join(30)
+
+
+def refusal(host: Host, access: Access) -> str:
+    with pytest.raises(HostUnreachable) as caught, Connection(host, access):
+        pass
+    return str(caught.value)
+
+
+def greets_late(peer: socket.socket) -> None:
+    """Speak SSH, but only after a while."""
+    from paramiko import RSAKey, ServerInterface, Transport
+
+    time.sleep(4 * HASTE)
+    transport = Transport(peer)
+    transport.add_server_key(RSAKey.generate(2048))
+    transport.start_server(server=ServerInterface())
+    transport.join(20)
+
+
+def says_nothing(peer: socket.socket) -> None:
+    peer.settimeout(20)
+    while peer.recv(4096):
+        pass
+
+
+def test_a_slow_handshake_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", HASTE)
+    with listening(greets_late) as host:
+        # What is looked at once the handshake is done.
+        assert "its host key is unknown" in refusal(host, Access())
+
+
+def test_a_host_that_never_greets_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HANDSHAKE_SECONDS", 1)
+    with listening(says_nothing) as host:
+        assert "its SSH did not finish greeting in 1 s: is it very busy?" in refusal(host, Access())
+
+
+def test_a_new_key_is_accepted_where_none_was_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with listening(greets_late) as host:
+        assert "the password is wrong" in refusal(host, Access(password="guess", accept_new=True))
+    assert f"[127.0.0.1]:{host.port} " in (tmp_path / ".ssh" / "known_hosts").read_text()
