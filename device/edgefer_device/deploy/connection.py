@@ -28,6 +28,8 @@ CONNECT_SECONDS = 15
 HANDSHAKE_SECONDS = 90
 """For SSH's greeting, keys and login: a small board that is busy needs longer for them than the
 network needs to reach it."""
+ENDING_SECONDS = 5
+"""For the connection to end after what ran on it was cut off; its thread ends a moment later."""
 ALIVE_SECONDS = 10
 """Between two signs of life to a host; one that takes none for three times as long is gone."""
 
@@ -186,6 +188,8 @@ class Connection:
         try:
             yield
         except (SSHException, OSError, EOFError, ConnectError) as exc:
+            if isinstance(exc, EOFError) and (transport := self._client.get_transport()):
+                transport.join(ENDING_SECONDS)
             if not self._alive:
                 self._vanished(doing)
             raise CommandFailed(f"{self.host}: {doing}: {_text(exc)}", 1) from exc
