@@ -21,10 +21,10 @@ from firmware_files import Done
 from mosquitto import free_port
 from rig import deployment
 from rig.card import PYTHONS
-from rig.deployment import EDGEFER, WELL, abandon, begin, deploy, forget, release
+from rig.container import tied
+from rig.deployment import EDGEFER, STATE, WELL, abandon, begin, deploy, forget, release
 from rig.machine import Machine, powered
 
-STATE = "mosquitto_sub -W 60 -C 1 -u edgefer -P $(cat /etc/edgefer/mqtt-password) -t edgefer/state"
 # Of the machine's own seconds: five are minutes here.
 BRIEF = ("--watch", "5")
 LONGEST = 7200.0
@@ -70,12 +70,8 @@ def forwarded(machine: Machine, port: int) -> Iterator[int]:
     """Lead a loopback port here to one there, through SSH."""
     here = free_port()
     command = ["ssh", *machine.options, "-N", "-L", f"{here}:127.0.0.1:{port}", "root@127.0.0.1"]
-    tunnel = subprocess.Popen(command)
-    try:
+    with tied(command, subprocess.DEVNULL):
         yield here
-    finally:
-        tunnel.kill()
-        tunnel.wait()
 
 
 def fetch(address: str) -> str:
