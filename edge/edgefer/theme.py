@@ -70,12 +70,15 @@ class Theme:
             where = {"y": top, "va": "top"} if placed else {}
             figure.suptitle(f"{title}\n", x=0.015, ha="left", size=14, weight="bold", **where)
             below = top - 0.32 / (height + head)
-            figure.text(0.015, below, measured_on, color=self.soft, size=10.5, va="top")
+            size = min(10.5, 10.5 * LINE / len(measured_on)) if measured_on else 10.5
+            figure.text(0.015, below, measured_on, color=self.soft, size=size, va="top")
         return figure
 
 
 HEAD = 0.65
 """Height of a chart's heading, inches."""
+LINE = 80
+"""Letters of its second line that fit beside each other; more are made smaller."""
 
 LIGHT = Theme(
     ground="#ffffff",
