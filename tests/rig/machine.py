@@ -132,14 +132,16 @@ class Machine(Reach):
 def powered(architecture: str, work: Path) -> Iterator[Machine]:
     """Make a machine in an empty folder and start it; switch it off on leaving.
 
-    Skips the test where this machine has not what it takes.
+    A folder in which one was made before has it as it was when it lost its power. Skips the test
+    where this machine has not what it takes.
     """
     if "kvm" in BOARDS[architecture].processor:
         require_kvm()
-    root, kernel = Root(architecture).built(), Kernel(architecture).built()
-    make_key(work / "key")
-    make_disk(root, [write_settings(work / "settings", work / "key"), kernel], work)
-    make_initrd(kernel, work)
+    root = Root(architecture).built()
+    made = work / "made"
+    if not made.exists():
+        make_machine(root, Kernel(architecture).built(), work)
+        made.touch()
     machine = Machine(work, free_port(), architecture)
     machine.know((root / HOST_KEY).read_text())
     try:
@@ -147,6 +149,13 @@ def powered(architecture: str, work: Path) -> Iterator[Machine]:
         yield machine
     finally:
         machine.cut()
+
+
+def make_machine(root: Path, kernel: Path, work: Path) -> None:
+    """Write its key, its disk, and what its kernel starts first into an empty folder."""
+    make_key(work / "key")
+    make_disk(root, [write_settings(work / "settings", work / "key"), kernel], work)
+    make_initrd(kernel, work)
 
 
 def require_kvm() -> None:

@@ -41,7 +41,11 @@ pytestmark = pytest.mark.timeout(12 * 3600)
 def machine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
-    with powered(request.param, tmp_path_factory.mktemp("machine")) as started:
+    """One that is made anew, or the one that `RIG_MACHINES` keeps from run to run."""
+    kept = os.environ.get("RIG_MACHINES")
+    place = Path(kept) / request.param if kept else tmp_path_factory.mktemp("machine")
+    place.mkdir(parents=True, exist_ok=True)
+    with powered(request.param, place) as started:
         yield started
 
 
@@ -181,6 +185,7 @@ def test_every_cut_leaves_a_release_that_works(machine: Machine, wheel: Path) ->
     """The power goes at a random instant of a deploy of another model, made from nothing."""
     chance = random.Random(os.environ.get("RIG_SEED", "edgefer"))
     words = (*BRIEF, "--wheel", str(wheel), "--model")
+    machine.wait(WELL, LONGEST)
     first = release(machine)
     began = time.monotonic()
     done = deploy(machine, *words, "small-ferplus", settings=CAMERA, seconds=LONGEST)
