@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,9 +46,9 @@ def still() -> float:
     return 0.0
 
 
-def watch(uri: str, count: int) -> list[np.ndarray[Any, Any]]:
+def watch(uri: str, number: int) -> list[np.ndarray[Any, Any]]:
     camera = open_camera(uri)
-    pictures = [frame.picture for frame in islice(camera.frames(), count)]
+    pictures = [frame.picture for frame in islice(camera.frames(), number)]
     camera.close()
     return pictures
 
@@ -164,6 +164,31 @@ def test_a_pulled_cable_is_a_lost_camera_and_lets_go_of_the_sensor(pi: Any) -> N
     camera.close()
     camera.close()
     assert cable.closed == 1
+
+
+def test_only_pictures_that_are_due_are_copied(pi: Any) -> None:
+    cable = pi.Cable("imx708")
+    pi.CABLES.append(cable)
+    camera = open_camera("picamera2:")
+    asked = count()
+    frames = camera.frames(lambda _: next(asked) % 5 == 4)
+    seen = [int(next(frames).picture[0, 0, 0]) for _ in range(3)]
+    assert (seen, cable.copied) == ([5, 10, 15], 3)
+    camera.close()
+    assert cable.closed == 1
+
+
+def test_a_damaged_picture_is_followed_by_the_next(pi: Any) -> None:
+    cable = pi.Cable("webcam", form="MJPEG", damaged=1)
+    pi.CABLES.append(cable)
+    camera, _ = open_pi("", PiOptions(), View(), still)
+    frames = camera.frames()
+    assert int(next(frames).picture[0, 0, 0]) == 2
+    cable.damaged = 1000
+    with pytest.raises(CameraLost, match="gives only damaged pictures, after 1; is its ribbon"):
+        next(frames)
+    camera.close()
+    assert (cable.opened, cable.closed) == (1, 1)
 
 
 def test_letting_go_of_a_sensor_ends_what_picamera2_leaves_open(pi: Any) -> None:

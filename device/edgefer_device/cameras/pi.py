@@ -142,30 +142,43 @@ class PiCapture:
         """Take a started sensor, the format that it sends and the width of its pictures, pixels."""
         self._device, self._stall = device, stall
         self._conversion, self._width = CONVERSIONS[form], width
-        self._picture: Any = None
+        self._request: Any = None
+        """The picture that came, in the sensor's memory, which wants it back."""
 
     def grab(self) -> bool:
         """Wait for the next picture; False where none came in time or the sensor failed."""
+        self._give_back()
         try:
-            job = self._device.capture_array("main", wait=False)
-            self._picture = self._device.wait(job, timeout=self._stall)
+            job = self._device.capture_request(wait=False)
+            self._request = self._device.wait(job, timeout=self._stall)
         except (FutureTimeout, *REFUSALS):
             return False
         return True
 
     def retrieve(self) -> tuple[bool, Any]:
-        """Return the picture, BGR."""
-        picture = self._picture
-        if picture is not None and self._conversion is not None:
+        """Return the picture, BGR: only those that are wanted are copied, or decoded."""
+        if self._request is None:
+            return False, None
+        try:
+            picture = self._request.make_array("main")
+        except REFUSALS:  # a JPEG that is damaged
+            return False, None
+        if self._conversion is not None:
             # Rows may end in padding, which picamera2 leaves to whoever converts.
             picture = cv2.cvtColor(picture, self._conversion)[:, : self._width]
-        return picture is not None, picture
+        return True, picture
+
+    def _give_back(self) -> None:
+        request, self._request = self._request, None
+        if request is not None:
+            request.release()
 
     def release(self) -> None:
         """Close the sensor; again is allowed."""
-        device, self._device, self._picture = self._device, None, None
+        device, self._device = self._device, None
         if device is None:
             return
+        self._give_back()
         # A picture that never came would make `stop` wait for ever behind it.
         device.cancel_all_and_flush()
         device.close()

@@ -38,6 +38,10 @@ class Cable:
     opened: int = 0
     closed: int = 0
     configuration: dict[str, Any] = field(default_factory=dict)
+    copied: int = 0
+    """Pictures that were asked for as arrays."""
+    damaged: int = 0
+    """Of its next JPEGs cannot be decoded."""
     poller: weakref.ref[selectors.DefaultSelector] | None = None
     """An open file, as long as there is one."""
 
@@ -50,6 +54,29 @@ SHAPES: dict[str, Callable[[int, int], tuple[int, ...]]] = {
 }
 """Of the arrays that a format's pictures are given as, where that is not (H, W, 3)."""
 CABLES: list[Cable] = []
+
+
+class Request:
+    """One picture in the sensor's memory, until it is given back."""
+
+    def __init__(self, device: Picamera2, cable: Cable, content: NDArray[np.uint8]) -> None:
+        self._device, self._cable, self._content = device, cable, content
+        self._held = True
+
+    def make_array(self, name: str) -> NDArray[np.uint8]:
+        assert name == "main"
+        assert self._held
+        if self._cable.damaged:
+            self._cable.damaged -= 1
+            raise OSError("broken data stream when reading image file")
+        self._cable.copied += 1
+        return self._content
+
+    def release(self) -> None:
+        if not self._held:
+            raise RuntimeError("CompletedRequest: lock now has negative ref_count")
+        self._held = False
+        self._device.lent -= 1
 
 
 class Picamera2:
@@ -65,6 +92,8 @@ class Picamera2:
         self._jobs: list[Future[Any]] = []
         self._started = False
         self._count = 0
+        self.lent = 0
+        """Pictures that were not given back: with none left, no more come."""
 
     @staticmethod
     def global_camera_info() -> list[dict[str, Any]]:
@@ -122,14 +151,14 @@ class Picamera2:
         poller = selectors.DefaultSelector()
         self._cable.poller = weakref.ref(poller)
 
-    def capture_array(self, name: str, wait: bool) -> Future[Any]:
-        assert name == "main"
+    def capture_request(self, wait: bool) -> Future[Any]:
         assert not wait
         job: Future[Any] = Future()
-        if self._cable.pulled:
+        if self._cable.pulled or self.lent >= self._cable.configuration.get("buffer_count", 6):
             self._jobs.append(job)
         else:
-            job.set_result(self._picture())
+            self.lent += 1
+            job.set_result(Request(self, self._cable, self._picture()))
         return job
 
     def _picture(self) -> NDArray[np.uint8]:
@@ -148,6 +177,7 @@ class Picamera2:
         self._jobs = []
 
     def close(self) -> None:
+        assert not self.lent, "the sensor's memory would stay mapped"
         assert not self._jobs, "stop would wait for ever behind a job that never ends"
         self._started = False
         self._cable.closed += 1
