@@ -21,12 +21,13 @@ from edgefer.errors import SettingsError
 from edgefer.keys import make_keys
 from edgefer.machine import describe_machine
 from edgefer.tflite_file import read_graph
+from edgefer_device.bench import loops
 from edgefer_device.bench.board import Board, State, not_sustained, read_state
 from edgefer_device.bench.compare import permutation_test
-from edgefer_device.bench.loops import LoopClock, Plan, Series, calling, in_turns
+from edgefer_device.bench.loops import Plan, Series, TurnClock, calling, in_turns
 from edgefer_device.bench.peak import convolution
 from edgefer_device.bench.power import PowerMeter
-from edgefer_device.bench.result import Point, Sweep, Timing, Tried
+from edgefer_device.bench.result import Point, Sweep, Timing, Tried, Turn, timing_of
 from edgefer_device.bench.settings_file import change
 from edgefer_device.bench.sweep import beyond
 from edgefer_device.bench.tune import ranked
@@ -78,7 +79,7 @@ def test_everything_is_timed_in_loops(short: Path) -> None:
     assert names == [*ALONE, *stages, "all stages, a frame", "whole pipeline, a frame"]
     for one in bench["timings"]:
         assert sum(loop["calls"] for loop in one["loops"]) == one["calls"]
-        assert 0 < one["p50"] <= one["max"]
+        assert 0 < one["quiet"] <= one["p50"] <= one["max"]
         assert (one["p99"] is None) == (one["calls"] < 100)
         assert one["cpu_ms"] > 0
     assert len(bench["timings"][0]["loops"]) == 5
@@ -130,7 +131,7 @@ def test_what_grows_has_a_bound(short: Path) -> None:
 
 
 def test_a_growth_beyond_its_bound_is_told() -> None:
-    timing = Timing("faces", 5, 1.0, None, None, 1.0, 5.0, 12.0, ())
+    timing = Timing("faces", 5, 1.0, 1.0, None, None, 1.0, 5.0, 12.0, ())
     within, past = Point(1, timing, 11.0), Point(20, timing, 10.0)
     (said,) = beyond(Sweep("faces", "a picture", (within, past), "the rule"))
     assert said.startswith("faces 20: 12.00 ms is beyond its bound of 10.00 ms (the rule); ")
@@ -312,16 +313,16 @@ def test_many_loops_are_tested_by_drawing() -> None:
     assert permutation_test(first, first) == 1.0
 
 
-def test_a_loop_follows_the_clock_and_leaves_the_warm_up_out() -> None:
+def test_a_turn_follows_the_clock_and_leaves_the_warm_up_out() -> None:
     now = [0.0]
-    loop = LoopClock("ticks", Plan(1.0), lambda: now[0])
-    series = Series("ticks", loop)
-    while not loop.done:
+    turn = TurnClock("ticks", Plan(1.0), lambda: now[0])
+    series = Series("ticks", turn)
+    while not turn.done:
         now[0] += 0.04
         series.note(0.04, 0.02)
-        loop.ended()
+        turn.ended()
     assert len(series.calls) == 25
-    assert loop.seconds == pytest.approx(1.0)
+    assert turn.seconds == pytest.approx(1.0)
     series.note(0.04, 0.02)
     assert len(series.calls) == 25
 
@@ -336,13 +337,33 @@ def test_how_far_the_loops_lie_apart_is_told(short: Path) -> None:
     assert line in (short / "said.txt").read_text()
 
 
-def test_what_is_timed_takes_turns() -> None:
+def test_what_is_timed_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     things = [calling(what, lambda what=what: order.append(what)) for what in "ab"]  # type: ignore[misc]
+    monkeypatch.setattr(loops, "TURN", 0.005)
     first, second = in_turns(things, Plan(0.01, short=True, loops=3), "letters")
-    assert [what for what, _ in itertools.groupby(order)] == ["a", "b"] * 3
+    assert [what for what, _ in itertools.groupby(order)] == ["a", "b"] * 6
     assert [len(one.loops) for one in (first, second)] == [3, 3]
     assert 0 < first.calls < order.count("a")
+
+
+def test_a_slow_while_leaves_the_quickest_second_as_it_was() -> None:
+    calm = Turn([(0.010 + at * 1e-6, 0.01) for at in range(100)], 1.0)
+    busy = Turn([(0.025, 0.01)] * 40, 1.0)
+    alone = timing_of("a call", [calm, calm, calm, calm], of_a_loop=2)
+    disturbed = timing_of("a call", [busy, busy, busy, calm], of_a_loop=2)
+    assert alone is not None
+    assert disturbed is not None
+    assert disturbed.p50 == pytest.approx(25.0)
+    assert disturbed.quiet == pytest.approx(alone.quiet, rel=0.01)
+    assert [loop.p50 for loop in disturbed.loops] == pytest.approx([25.0, 10.1], rel=0.01)
+
+
+def test_few_calls_are_no_quickest_second() -> None:
+    turns = [Turn([(wall, wall)], 1.0) for wall in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    timing = timing_of("a call", turns, of_a_loop=1)
+    assert timing is not None
+    assert timing.quiet == timing.p50 == pytest.approx(300.0)
 
 
 def test_a_board_that_is_held_back_is_told() -> None:

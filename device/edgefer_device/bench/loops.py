@@ -1,24 +1,29 @@
-"""Calls timed in loops: one of each thing in turn, so that a slow while meets all of them alike."""
+"""Calls timed in loops, which are made of turns: a slow while meets all things alike.
+
+Nothing but a quiet machine makes a median come again. What other work has left alone does: some of
+the many short turns of a thing, spread over all of the bench.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
 from types import TracebackType
 
 from edgefer.errors import SettingsError
 from edgefer.progress import shown
-from edgefer_device.bench.result import FOR_P99, Lap, Timing, timing_of
+from edgefer_device.bench.result import FOR_P99, Timing, Turn, timing_of
 
 WARM_UP = 30
-"""Calls before the first of a loop that counts: caches, clocks and lazy set-up."""
+"""Calls before the first of a turn that counts: caches, clocks and lazy set-up."""
 LEAST_WARM_UP = 3
-"""Of slow calls, whose warm-up ends after the time of a loop."""
+"""Of slow calls, whose warm-up ends after the time of a turn."""
 LOOPS = 5
 """The least with which five against five can differ significantly: 2 of 252 orders."""
 SECONDS, SHORT_SECONDS = 10.0, 0.3
+TURN = 2.0
+"""Seconds of a turn: long beside a warm-up, short beside how long a neighbour is quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +36,23 @@ class Plan:
     """Whether percentiles that are not reached are left out in place of refused."""
     loops: int = LOOPS
 
+    @property
+    def turns(self) -> int:
+        """How many turns a loop is made of."""
+        return max(1, round(self.seconds / TURN))
+
+    @property
+    def turn(self) -> float:
+        """Seconds of a turn."""
+        return self.seconds / self.turns
+
     def part(self, share: float) -> Plan:
         """Return the plan for one of many things, which gets only a share of the time."""
         return Plan(self.seconds * share, True, self.loops)
 
 
-class LoopClock:
-    """One loop: calls that follow each other, divided into a warm-up and those that count."""
+class TurnClock:
+    """One turn: calls that follow each other, divided into a warm-up and those that count."""
 
     def __init__(
         self, what: str, plan: Plan, clock: Callable[[], float] = time.perf_counter
@@ -45,7 +60,7 @@ class LoopClock:
         self._what, self._plan, self._clock = what, plan, clock
         self._begun, self._warm_up = clock(), 0
         self.counts = False
-        """Whether the warm-up is past and the loop is not done."""
+        """Whether the warm-up is past and the turn is not done."""
         self.seconds = 0.0
         """How long it was, once it is done."""
 
@@ -61,11 +76,11 @@ class LoopClock:
         """
         now = self._clock()
         passed = now - self._begun
-        if self.counts and passed >= self._plan.seconds:
+        if self.counts and passed >= self._plan.turn:
             self.seconds, self.counts = passed, False
         elif not self.counts and not self.done:
             self._warm_up += 1
-            slow = passed >= self._plan.seconds and self._warm_up >= LEAST_WARM_UP
+            slow = passed >= self._plan.turn and self._warm_up >= LEAST_WARM_UP
             if self._warm_up >= WARM_UP or slow:
                 self._require(self._warm_up / max(passed, 1e-9))
                 self._begun, self.counts = now, True
@@ -84,10 +99,10 @@ class LoopClock:
 
 
 class Series:
-    """A loop's calls of one kind; as a context manager it times what is done within."""
+    """A turn's calls of one kind; as a context manager it times what is done within."""
 
-    def __init__(self, what: str, loop: LoopClock) -> None:
-        self.what, self._loop = what, loop
+    def __init__(self, what: str, turn: TurnClock) -> None:
+        self.what, self._turn = what, turn
         self.calls: list[tuple[float, float]] = []
         """Those that count: wall and CPU time, seconds."""
         self._begun = (0.0, 0.0)
@@ -109,38 +124,39 @@ class Series:
     def note(self, wall: float, cpu: float) -> None:
         """Take a call, seconds; those of the warm-up do not count."""
         self.latest = wall, cpu
-        if self._loop.counts:
+        if self._turn.counts:
             self.calls.append(self.latest)
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Something that is timed in loops."""
+    """Something that is timed."""
 
     what: str
-    run: Callable[[LoopClock], Iterable[Series]]
-    """Calls it until the loop is done; returns what was noted, one series for each figure."""
+    run: Callable[[TurnClock], Iterable[Series]]
+    """Calls it until the turn is done; returns what was noted, one series for each figure."""
 
 
 def in_turns(things: Sequence[Thing], plan: Plan, description: str) -> list[Timing]:
-    """Time things, a loop of each in turn, behind a bar; leave out what was never called."""
-    laps: dict[str, list[Lap]] = {}
-    for _, thing in shown(list(product(range(plan.loops), things)), description):
-        loop = LoopClock(thing.what, plan)
-        for series in thing.run(loop):
-            laps.setdefault(series.what, []).append(Lap(series.calls, loop.seconds))
-    return [timing for what, held in laps.items() if (timing := timing_of(what, held))]
+    """Time things, turn by turn, behind a bar; leave out what was never called."""
+    held: dict[str, list[Turn]] = {}
+    for thing in shown([*things] * (plan.loops * plan.turns), description):
+        turn = TurnClock(thing.what, plan)
+        for series in thing.run(turn):
+            held.setdefault(series.what, []).append(Turn(series.calls, turn.seconds))
+    timings = [timing_of(what, turns, plan.turns) for what, turns in held.items()]
+    return [timing for timing in timings if timing]
 
 
 def calling(what: str, call: Callable[[], object]) -> Thing:
     """Return a call as a thing of its own."""
 
-    def run(loop: LoopClock) -> Iterable[Series]:
-        series = Series(what, loop)
-        while not loop.done:
+    def run(turn: TurnClock) -> Iterable[Series]:
+        series = Series(what, turn)
+        while not turn.done:
             with series:
                 call()
-            loop.ended()
+            turn.ended()
         return [series]
 
     return Thing(what, run)

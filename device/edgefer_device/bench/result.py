@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edgefer.errors import SettingsError
 from edgefer.machine import Machine
@@ -21,6 +22,10 @@ SCHEMA = 1
 """Of the JSON file."""
 FOR_P90, FOR_P99 = 10, 100
 """Calls that a percentile needs, so that at least one lies beyond it."""
+FOR_QUIET = 10
+"""Calls that the quickest second must have: the median of fewer comes out low by chance."""
+
+Milliseconds = NDArray[np.float64]
 
 
 class Loop(msgspec.Struct, frozen=True):
@@ -40,6 +45,8 @@ class Timing(msgspec.Struct, frozen=True):
 
     what: str
     calls: int
+    quiet: float
+    """Median of the quickest second: what comes again, for other work only makes a call slower."""
     p50: float
     p90: float | None
     """None where fewer than `FOR_P90` calls were made; `p99` likewise."""
@@ -131,8 +138,8 @@ class Tried(msgspec.Struct, frozen=True):
     runtime: str
     """A format of the bundle, which belongs to one runtime; or a chip's, by its name."""
     threads: int
-    p50: float
-    """Milliseconds a face, in the best of its loops: other work can only make it slower."""
+    quiet: float
+    """Milliseconds a face, as `Timing.quiet`."""
     cpu_ms: float
 
 
@@ -165,38 +172,50 @@ class Bench(msgspec.Struct, frozen=True):
     peak: Peak | None = None
 
 
-class Lap(NamedTuple):
-    """What one loop noted."""
+class Turn(NamedTuple):
+    """What one turn of a thing noted."""
 
     calls: Sequence[tuple[float, float]]
     """Wall and CPU time of each, seconds."""
     seconds: float
-    """Of the loop."""
+    """Of the turn."""
 
 
-def timing_of(what: str, laps: Sequence[Lap]) -> Timing | None:
-    """Return the figures of a thing's loops; None without any call."""
-    held = [lap for lap in laps if lap.calls]
-    if not held:
+def timing_of(what: str, turns: Sequence[Turn], of_a_loop: int) -> Timing | None:
+    """Return the figures of a thing's turns, so many of which are a loop; None without a call."""
+    whole = _joined(turns)
+    if not whole.calls:
         return None
-    walls = 1e3 * np.concatenate([np.array(lap.calls)[:, 0] for lap in held])
-    cpus = 1e3 * np.concatenate([np.array(lap.calls)[:, 1] for lap in held])
+    walls, cpus = 1e3 * np.array(whole.calls).T
+    loops = [_joined(turns[at : at + of_a_loop]) for at in range(0, len(turns), of_a_loop)]
     return Timing(
         what=what,
         calls=len(walls),
+        quiet=_quickest_second(walls, whole.seconds),
         p50=float(np.percentile(walls, 50)),
         p90=float(np.percentile(walls, 90)) if len(walls) >= FOR_P90 else None,
         p99=float(np.percentile(walls, 99)) if len(walls) >= FOR_P99 else None,
         max=float(walls.max()),
-        rate=len(walls) / sum(lap.seconds for lap in laps),
+        rate=len(walls) / whole.seconds,
         cpu_ms=float(cpus.mean()),
-        loops=tuple(map(_loop, held)),
+        loops=tuple(_loop(loop) for loop in loops if loop.calls),
     )
 
 
-def _loop(lap: Lap) -> Loop:
-    walls, cpus = 1e3 * np.array(lap.calls).T
-    return Loop(len(lap.calls), lap.seconds, float(np.median(walls)), float(cpus.mean()))
+def _joined(turns: Sequence[Turn]) -> Turn:
+    calls = [call for turn in turns for call in turn.calls]
+    return Turn(calls, sum(turn.seconds for turn in turns))
+
+
+def _quickest_second(walls: Milliseconds, seconds: float) -> float:
+    """Return the least median of all seconds, or of longer parts where these have few calls."""
+    parts = max(1, min(round(seconds), len(walls) // FOR_QUIET))
+    return min(float(np.median(part)) for part in np.array_split(walls, parts))
+
+
+def _loop(loop: Turn) -> Loop:
+    walls, cpus = 1e3 * np.array(loop.calls).T
+    return Loop(len(loop.calls), loop.seconds, float(np.median(walls)), float(cpus.mean()))
 
 
 def write_bench(path: Path, bench: Bench) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from edgefer.errors import CameraError
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
-from edgefer_device.bench.loops import LoopClock, Series, Thing
+from edgefer_device.bench.loops import Series, Thing, TurnClock
 from edgefer_device.bench.parts import Parts
 from edgefer_device.bench.source import Source
 from edgefer_device.faces.faces import FaceDetector
@@ -53,13 +53,13 @@ class TimedReader(Reader):
 class Stages:
     """The watches of one run, one after the other in a frame's way."""
 
-    def __init__(self, loop: LoopClock) -> None:
-        self.camera = Series(f"{STAGE}next picture", loop)
-        self.detect = Series(f"{STAGE}find faces", loop)
-        self.cut = Series(f"{STAGE}cut faces", loop)
-        self.classify = Series(f"{STAGE}classify", loop)
-        self.rest = Series(f"{STAGE}track and judge", loop)
-        self.whole = Series("all stages, a frame", loop)
+    def __init__(self, turn: TurnClock) -> None:
+        self.camera = Series(f"{STAGE}next picture", turn)
+        self.detect = Series(f"{STAGE}find faces", turn)
+        self.cut = Series(f"{STAGE}cut faces", turn)
+        self.classify = Series(f"{STAGE}classify", turn)
+        self.rest = Series(f"{STAGE}track and judge", turn)
+        self.whole = Series("all stages, a frame", turn)
 
     @property
     def all(self) -> tuple[Series, ...]:
@@ -84,16 +84,16 @@ def staged(parts: Parts, source: Source) -> Thing:
 
     Running it raises `CameraError` where pictures end.
     """
-    return Thing("stages", lambda loop: _run(parts, source, loop))
+    return Thing("stages", lambda turn: _run(parts, source, turn))
 
 
-def _run(parts: Parts, source: Source, loop: LoopClock) -> Iterable[Series]:
+def _run(parts: Parts, source: Source, turn: TurnClock) -> Iterable[Series]:
     with closing(source.open()) as camera:
-        stages, look = Stages(loop), Series("look", loop)
+        stages, look = Stages(turn), Series("look", turn)
         detector = TimedDetector(parts.detector, stages.detect)
         analyst = parts.analyst(detector, TimedReader(parts, stages.cut, stages.classify))
         frames = camera.frames()
-        while not loop.done:
+        while not turn.done:
             stages.begin()
             with stages.camera:
                 frame = next(frames, None)
@@ -102,5 +102,5 @@ def _run(parts: Parts, source: Source, loop: LoopClock) -> Iterable[Series]:
             with look:
                 analyst.look(frame)
             stages.end(*look.latest)
-            loop.ended()
+            turn.ended()
     return stages.all

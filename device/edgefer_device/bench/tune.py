@@ -33,8 +33,7 @@ def try_all(bundle: Bundle, plan: Plan, say: Say = lambda _: None) -> list[Tried
     tried = []
     for name, threads, classifier in _candidates(bundle, say):
         timing = time_classifier(classifier, side, part)
-        best = min(loop.p50 for loop in timing.loops)
-        tried.append(Tried(name, threads, best, timing.cpu_ms))
+        tried.append(Tried(name, threads, timing.quiet, timing.cpu_ms))
     return ranked(tried)
 
 
@@ -67,7 +66,7 @@ def _opened(bundle: Bundle, name: str, threads: int, say: Say) -> Classifier:
 
 def ranked(tried: Sequence[Tried]) -> list[Tried]:
     """Return the settings with the one to take first, the others by their time."""
-    fastest = min(one.p50 for one in tried)
-    alike = [one for one in tried if one.p50 <= fastest * (1 + ALIKE)]
+    fastest = min(one.quiet for one in tried)
+    alike = [one for one in tried if one.quiet <= fastest * (1 + ALIKE)]
     taken = min(alike, key=lambda one: (one.threads, CANDIDATES.index(one.runtime)))
-    return [taken, *sorted((one for one in tried if one is not taken), key=lambda one: one.p50)]
+    return [taken, *sorted((one for one in tried if one is not taken), key=lambda one: one.quiet)]

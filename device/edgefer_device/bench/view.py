@@ -47,7 +47,7 @@ def _timings(bench: Bench) -> Table:
     caption = SHORT if bench.short else None
     table = Table(title=escape(title), caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
-    for name in ("p50", "p90", "p99", "max", "CPU", "a second", "calls"):
+    for name in ("quiet", "p50", "p90", "p99", "max", "CPU", "a second", "calls"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in bench.timings:
         table.add_row(one.what, *_figures(one))
@@ -55,7 +55,7 @@ def _timings(bench: Bench) -> Table:
 
 
 def _figures(one: Timing) -> list[str]:
-    times = [_ms(value) for value in (one.p50, one.p90, one.p99, one.max, one.cpu_ms)]
+    times = [_ms(value) for value in (one.quiet, one.p50, one.p90, one.p99, one.max, one.cpu_ms)]
     return [*times, f"{one.rate:,.1f}", f"{one.calls:,}"]
 
 
@@ -128,10 +128,15 @@ def _sweep(sweep: Sweep) -> Table:
 
 def _tried(tried: Sequence[Tried]) -> Table:
     table = Table(
-        "runtime", "threads", "p50", "CPU", title="the classifier, the best first", box=SIMPLE_HEAD
+        "runtime",
+        "threads",
+        "quiet",
+        "CPU",
+        title="the classifier, the best first",
+        box=SIMPLE_HEAD,
     )
     for one in tried:
-        table.add_row(one.runtime, str(one.threads), _ms(one.p50), _ms(one.cpu_ms))
+        table.add_row(one.runtime, str(one.threads), _ms(one.quiet), _ms(one.cpu_ms))
     return table
 
 
