@@ -47,7 +47,7 @@ def _timings(bench: Bench) -> Table:
     caption = SHORT if bench.short else None
     table = Table(title=escape(title), caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
-    for name in ("quiet", "p50", "p90", "p99", "max", "CPU", "a second", "calls"):
+    for name in ("quiet", "p50", "p90", "p99", "max", "CPU", "/s", "calls"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in bench.timings:
         table.add_row(one.what, *_figures(one))
@@ -56,11 +56,18 @@ def _timings(bench: Bench) -> Table:
 
 def _figures(one: Timing) -> list[str]:
     times = [_ms(value) for value in (one.quiet, one.p50, one.p90, one.p99, one.max, one.cpu_ms)]
-    return [*times, f"{one.rate:,.1f}", f"{one.calls:,}"]
+    return [*times, _rate(one.rate), f"{one.calls:,}"]
 
 
 def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    """Return three digits, which all columns beside each other have room for."""
+    if value is None:
+        return "-"
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
+
+
+def _rate(value: float) -> str:
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def _rest(bench: Bench) -> Iterator[str]:
@@ -121,7 +128,7 @@ def _sweep(sweep: Sweep) -> Table:
         one = point.timing
         table.add_row(
             *(str(point.value), _ms(one.p50), _ms(one.p90), _ms(one.cpu_ms)),
-            *(f"{one.rate:,.1f}", _ms(point.bound)),
+            *(_rate(one.rate), _ms(point.bound)),
         )
     return table
 
