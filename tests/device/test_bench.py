@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from edgefer.bundle import open_bundle
 from edgefer.cli import main
@@ -27,10 +29,11 @@ from edgefer_device.bench.compare import permutation_test
 from edgefer_device.bench.loops import Plan, Series, TurnClock, calling, in_turns
 from edgefer_device.bench.peak import convolution
 from edgefer_device.bench.power import PowerMeter
-from edgefer_device.bench.result import Point, Sweep, Timing, Tried, Turn, timing_of
+from edgefer_device.bench.result import Point, Sweep, Timing, Tried, Turn, read_bench, timing_of
 from edgefer_device.bench.settings_file import change
 from edgefer_device.bench.sweep import beyond
 from edgefer_device.bench.tune import ranked
+from edgefer_device.bench.view import show_bench
 from edgefer_device.config import load_config
 
 ALONE = ("classifier, a face", "detector, a picture")
@@ -85,6 +88,12 @@ def test_everything_is_timed_in_loops(short: Path) -> None:
     assert len(bench["timings"][0]["loops"]) == 5
     by_name = {one["what"]: one["calls"] for one in bench["timings"]}
     assert by_name["stage: find faces"] < by_name["all stages, a frame"]
+
+
+def test_the_table_is_whole_on_a_narrow_screen(short: Path) -> None:
+    said = io.StringIO()
+    show_bench(read_bench(short / "short.json"), Console(file=said, width=80))
+    assert "…" not in said.getvalue()
 
 
 def test_the_stages_make_up_a_frame(short: Path) -> None:

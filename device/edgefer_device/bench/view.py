@@ -119,7 +119,7 @@ def _state(state: State) -> str:
 
 def _sweep(sweep: Sweep) -> Table:
     table = Table(
-        *(sweep.by, "p50", "p90", "CPU", "a second", "bound"),
+        *(sweep.by, "p50", "p90", "CPU", "/s", "bound"),
         title=sweep.what,
         caption=sweep.rule,
         box=SIMPLE_HEAD,
