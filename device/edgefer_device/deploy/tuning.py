@@ -26,7 +26,7 @@ def say(line):
 
 best, *others = try_all(open_bundle(sys.argv[1]), Plan(2.0, short=True), say)
 for one in (best, *others):
-    say(f"{one.runtime}, threads {one.threads}: {one.p50:.2f} ms a face")
+    say(f"{one.runtime}, threads {one.threads}: {one.quiet:.2f} ms a face")
 say(json.dumps({"runtime": best.runtime, "threads": best.threads}))
 """
 """Runs in the new release, beside the one that runs: its share of the processor counts too."""
