@@ -27,7 +27,7 @@ from rig.container import HOST_KEY, wait_for_ssh
 from rig.image import make_disk, make_initrd, write_settings
 from rig.kernel import Kernel
 from rig.reach import Reach, make_key
-from rig.root import WITH_PARENT, Root, program
+from rig.root import WITH_PARENT, Root, kept, program
 
 PATIENCE = 2700.0
 """Seconds that a boot may take; two hundred suffice where nothing else runs."""
@@ -130,18 +130,15 @@ class Machine(Reach):
 
 @contextmanager
 def powered(architecture: str, work: Path) -> Iterator[Machine]:
-    """Make a machine in an empty folder and start it; switch it off on leaving.
+    """Make a machine in a new folder and start it; switch it off on leaving.
 
-    A folder in which one was made before has it as it was when it lost its power. Skips the test
+    Where the folder is there, the machine in it is as it was when it lost its power. Skips the test
     where this machine has not what it takes.
     """
     if "kvm" in BOARDS[architecture].processor:
         require_kvm()
-    root = Root(architecture).built()
-    made = work / "made"
-    if not made.exists():
-        make_machine(root, Kernel(architecture).built(), work)
-        made.touch()
+    root, kernel = Root(architecture).built(), Kernel(architecture).built()
+    kept(work, lambda place: make_machine(root, kernel, place))
     machine = Machine(work, free_port(), architecture)
     machine.know((root / HOST_KEY).read_text())
     try:
@@ -152,7 +149,8 @@ def powered(architecture: str, work: Path) -> Iterator[Machine]:
 
 
 def make_machine(root: Path, kernel: Path, work: Path) -> None:
-    """Write its key, its disk, and what its kernel starts first into an empty folder."""
+    """Write its key, its disk, and what its kernel starts first into a new folder."""
+    work.mkdir(parents=True)
     make_key(work / "key")
     make_disk(root, [write_settings(work / "settings", work / "key"), kernel], work)
     make_initrd(kernel, work)

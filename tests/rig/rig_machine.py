@@ -43,9 +43,8 @@ def machine(
 ) -> Iterator[Machine]:
     """One that is made anew, or the one that `RIG_MACHINES` keeps from run to run."""
     kept = os.environ.get("RIG_MACHINES")
-    place = Path(kept) / request.param if kept else tmp_path_factory.mktemp("machine")
-    place.mkdir(parents=True, exist_ok=True)
-    with powered(request.param, place) as started:
+    place = Path(kept).absolute() if kept else tmp_path_factory.mktemp("machines")
+    with powered(request.param, place / request.param) as started:
         yield started
 
 
