@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 
@@ -21,6 +22,8 @@ if importlib.util.find_spec("matplotlib"):
 
 AXES = {"resolution": "height, pixels", "rate": "frames a second"}
 """What stands below a sweep that is not named by its own word."""
+RULE = 56
+"""Letters of a sweep's bound that a line above its panel has room for."""
 
 
 def check_plot(path: Path) -> None:
@@ -107,7 +110,8 @@ def _draw_sweep(panel: Axes, sweep: Sweep) -> None:
         name = "p50" if sweep.figure == "p50" else "CPU"
         panel.plot(values, bounds, ":", color=LIGHT.ink, label=f"bound of {name}")
     panel.set_ylim(bottom=0)
-    panel.set_title(f"{sweep.what}\nbound: {sweep.rule}", loc="left", fontsize=10)
+    rule = fill(f"bound: {sweep.rule}", RULE)
+    panel.set_title(f"{sweep.what}\n{rule}", loc="left", fontsize=10)
     panel.set_xlabel(AXES.get(sweep.by, sweep.by))
     panel.set_xticks(values)
     panel.set_ylabel("milliseconds")
