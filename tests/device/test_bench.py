@@ -6,9 +6,11 @@ import io
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -278,22 +280,72 @@ def test_without_matplotlib_one_line_before_any_minute_is_spent(tmp_path: Path) 
 def slower(path: Path, out: Path, factor: float) -> Path:
     """Write a bench as it would be with a slower classifier."""
     bench = json.loads(path.read_text())
+    bench["timings"][0]["p50"] = factor
     for at, loop in enumerate(bench["timings"][0]["loops"]):
         loop["p50"] = factor * (1 + 0.01 * at)
     out.write_text(json.dumps(bench))
     return out
 
 
+def compared(one: Path, other: Path) -> Any:
+    """Compare two benches, as JSON."""
+    return json.loads(edgefer("bench", "compare", one, other, "--json").stdout)
+
+
 def test_compare_tells_a_difference_from_chance(short: Path, tmp_path: Path) -> None:
     one = slower(short / "short.json", tmp_path / "one.json", 1.0)
     other = slower(short / "short.json", tmp_path / "other.json", 1.2)
-    done = edgefer("bench", "compare", one, other, "--json")
-    rows = json.loads(done.stdout)["rows"]
+    rows = compared(one, other)["rows"]
     assert rows[0]["ratio"] == pytest.approx(1.2)
     assert rows[0]["p_value"] == pytest.approx(2 / 252, abs=1e-6)
     assert [row["p_value"] for row in rows[1:]] == [1.0] * (len(rows) - 1)
-    assert "slower" in edgefer("bench", "compare", one, other).stdout
+    told = edgefer("bench", "compare", one, other).stdout
+    assert "slower" in told
+    assert "one run each" in told
     assert "faster" in edgefer("bench", "compare", other, one).stdout
+
+
+def runs(path: Path, folder: Path, factors: Sequence[float]) -> Path:
+    """Write a bench as several runs of it would be."""
+    folder.mkdir()
+    for at, factor in enumerate(factors):
+        slower(path, folder / f"{at}.json", factor)
+    return folder
+
+
+def test_compare_tests_runs_where_it_has_several(short: Path, tmp_path: Path) -> None:
+    """What differs between any two runs, and so by their loops, is no difference of the sides."""
+    bench, ups_and_downs = short / "short.json", (1.0, 1.2, 1.05, 1.15)
+    before = runs(bench, tmp_path / "before", ups_and_downs)
+    after = runs(bench, tmp_path / "after", ups_and_downs[::-1])
+    single = compared(before / "0.json", after / "2.json")
+    assert (single["units"], single["rows"][0]["p_value"] < 0.05) == ("loops", True)
+    several = compared(before, after)
+    assert (several["units"], several["rows"][0]["p_value"]) == ("runs", 1.0)
+    assert several["rows"][0]["first"] == list(ups_and_downs)
+    worse = runs(bench, tmp_path / "worse", [1.3 * factor for factor in ups_and_downs])
+    told = edgefer("bench", "compare", before, worse, "--plot", tmp_path / "runs.png").stdout
+    assert re.search(r"classifier, a face +1\.10 +1\.43 +1\.300 +0\.029 +slower", told)
+    assert "one run each" not in told
+    assert (tmp_path / "runs.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_compare_refuses_runs_that_can_show_nothing(short: Path, tmp_path: Path) -> None:
+    bench = short / "short.json"
+    three, none = runs(bench, tmp_path / "three", (1, 1, 1)), runs(bench, tmp_path / "none", ())
+    mixed = runs(bench, tmp_path / "mixed", (1, 1, 1, 1))
+    other = found(short)
+    (mixed / "3.json").write_text(json.dumps({**other, "threads": 4}))
+    for words, complaint in (
+        ((three, three), "3 and 3 runs cannot show a difference; bench each four times"),
+        ((three, bench), "3 and 1 runs cannot show a difference"),
+        ((none, bench), "none: no bench in it; make one: edgefer bench --json"),
+        ((mixed, mixed), "3.json: not a run of the same as 0.json: threads: 1, then 4"),
+    ):
+        done = edgefer("bench", "compare", *words)
+        assert done.exit_code == 1
+        assert complaint in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 def test_compare_tells_what_else_differs(short: Path, tmp_path: Path) -> None:

@@ -109,12 +109,16 @@ def _tune(done: Bench, config: Path | None) -> None:
 
 
 @bench.command()
-@click.argument("first", type=FOLDER, metavar="A.json")
-@click.argument("second", type=FOLDER, metavar="B.json")
+@click.argument("first", type=FOLDER, metavar="A")
+@click.argument("second", type=FOLDER, metavar="B")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--plot", type=FOLDER, help="Draw it as a PNG file.")
 def compare(first: Path, second: Path, as_json: bool, plot: Path | None) -> None:
-    """Tell which differences of two benches are more than chance."""
+    """Tell which differences of two benches are more than chance.
+
+    A and B are files of edgefer bench --json. One run each does not show what a machine does from
+    run to run: for a small difference give two folders of four runs or more, taken in turns.
+    """
     from edgefer.messages import to_json
     from edgefer_device.bench import plot as plots
     from edgefer_device.bench.compare import compare_files

@@ -1,22 +1,25 @@
-"""Two benches side by side: which differences are more than what loops differ by anyway.
+"""Two benches side by side: which differences are more than what such figures differ by anyway.
 
-The figures tested are the medians of the loops. Theirs is no known distribution, so the test is
-a permutation test of the difference of means (Pitman 1937; Good 2005, "Permutation, Parametric
-and Bootstrap Tests of Hypotheses"): exact where there are few enough orders to try all.
+The figures tested are the medians of the loops of one run each, or of the runs where each side has
+several: only those hold what a machine does from one run to the next. Theirs is no known
+distribution, so the test is a permutation test of the difference of means (Pitman 1937; Good 2005,
+"Permutation, Parametric and Bootstrap Tests of Hypotheses"): exact where there are few enough
+orders to try all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from math import comb
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
 
 from edgefer.errors import SettingsError
-from edgefer_device.bench.result import Bench, Timing, read_bench
+from edgefer_device.bench.result import Bench, read_bench
 
 LEVEL = 0.05
 """p-value under which a difference counts."""
@@ -25,13 +28,16 @@ ALL = 20_000
 SETTINGS = ("model", "runtime", "threads", "detector", "camera", "machine", "loop_seconds", "short")
 """What two benches may differ in, and whoever reads the table must know."""
 
+Medians = dict[str, tuple[float, ...]]
+"""Of a run, by what was timed, milliseconds."""
+
 
 class Row(msgspec.Struct, frozen=True):
     """One timed thing in both benches."""
 
     what: str
     first: tuple[float, ...]
-    """Median of each loop, milliseconds."""
+    """Median of each loop or run, milliseconds."""
     second: tuple[float, ...]
     ratio: float
     """Mean of the second's over that of the first's."""
@@ -51,26 +57,68 @@ class Comparison(msgspec.Struct, frozen=True):
 
     first: str
     second: str
+    units: Literal["loops", "runs"]
+    """Whose medians were tested."""
     differences: tuple[str, ...]
     """Of the settings, in words."""
     rows: tuple[Row, ...]
 
 
 def compare_files(first: Path, second: Path) -> Comparison:
-    """Compare two files of `edgefer bench --json`; raises `SettingsError`."""
-    one, other = read_bench(first), read_bench(second)
-    found = {timing.what: timing for timing in other.timings}
-    both = [(timing, found[timing.what]) for timing in one.timings if timing.what in found]
-    if not both:
+    """Compare two files of `edgefer bench --json`, or two folders of such; raises `SettingsError`.
+
+    A folder's files are runs of the same thing: one that was set differently is refused, and so are
+    too few to show a difference.
+    """
+    one, other = _runs(first), _runs(second)
+    units: Literal["loops", "runs"] = "loops" if len(one) == len(other) == 1 else "runs"
+    if units == "runs" and smallest_p(len(one), len(other)) >= LEVEL:
+        raise SettingsError(
+            f"{first} and {second}: {len(one)} and {len(other)} runs cannot show a difference; "
+            f"bench each four times, in turns"
+        )
+    medians = _loops if units == "loops" else _whole
+    before, after = ([medians(run) for run in runs] for runs in (one, other))
+    common = [what for what in before[0] if all(what in run for run in (*before, *after))]
+    if not common:
         raise SettingsError(f"{first} and {second}: they have nothing in common to compare")
-    rows = tuple(_row(timing, beside) for timing, beside in both)
-    return Comparison(str(first), str(second), tuple(_differences(one, other)), rows)
+    rows = tuple(_row(what, before, after) for what in common)
+    differences = tuple(_differences(one[0], other[0]))
+    return Comparison(str(first), str(second), units, differences, rows)
 
 
-def _row(one: Timing, other: Timing) -> Row:
-    first, second = (tuple(loop.p50 for loop in timing.loops) for timing in (one, other))
+def _runs(path: Path) -> list[Bench]:
+    """Read a bench, or all in a folder."""
+    if not path.is_dir():
+        return [read_bench(path)]
+    files = sorted(path.glob("*.json"))
+    if not files:
+        raise SettingsError(f"{path}: no bench in it; make one: edgefer bench --json {path}/1.json")
+    runs = [read_bench(file) for file in files]
+    for file, run in zip(files, runs, strict=True):
+        if said := _differences(runs[0], run):
+            raise SettingsError(f"{file}: not a run of the same as {files[0].name}: {said[0]}")
+    return runs
+
+
+def _loops(run: Bench) -> Medians:
+    return {one.what: tuple(loop.p50 for loop in one.loops) for one in run.timings}
+
+
+def _whole(run: Bench) -> Medians:
+    return {one.what: (one.p50,) for one in run.timings}
+
+
+def _row(what: str, before: list[Medians], after: list[Medians]) -> Row:
+    first, second = (tuple(chain(*(run[what] for run in runs))) for runs in (before, after))
     ratio = float(np.mean(second) / np.mean(first))
-    return Row(one.what, first, second, ratio, permutation_test(first, second))
+    return Row(what, first, second, ratio, permutation_test(first, second))
+
+
+def smallest_p(first: int, second: int) -> float:
+    """Return the least p-value that the test can give to groups of such sizes."""
+    # Of two groups of a size, either may be the slower one.
+    return (2 if first == second else 1) / comb(first + second, first)
 
 
 def _differences(one: Bench, other: Bench) -> list[str]:

@@ -120,16 +120,16 @@ def _draw_sweep(panel: Axes, sweep: Sweep) -> None:
 
 
 def draw_comparison(comparison: Comparison) -> bytes:
-    """Return a PNG: every loop of both benches, in shares of the first's mean."""
+    """Return a PNG: every loop or run of both benches, in shares of the first's mean."""
     rows = comparison.rows
-    note = f"each dot a loop's p50; second: {Path(comparison.second).name}"
+    note = f"a dot for each of the {comparison.units}' p50; second: {Path(comparison.second).name}"
     with LIGHT.applied():
         figure = LIGHT.figure(1.6 + 0.42 * len(rows), "Two benches", note)
         panel = figure.subplots()
         for at, row in enumerate(rows):
             mean = float(np.mean(row.first))
-            for series, loops in enumerate((row.first, row.second)):
-                shares = [value / mean for value in loops]
+            for series, medians in enumerate((row.first, row.second)):
+                shares = [value / mean for value in medians]
                 y, colour = at + 0.28 * series - 0.14, LIGHT.series[series]
                 label = ("first", "second")[series] if not at else None
                 panel.plot(shares, [y] * len(shares), "o", color=colour, label=label, alpha=0.7)

@@ -15,6 +15,10 @@ from edgefer_device.bench.compare import LEVEL, Comparison
 from edgefer_device.bench.result import Bench, Sweep, Timing, Tried
 
 SHORT = "a short run: a glance, not a figure to quote"
+ONE_RUN = (
+    "one run each: what the machine does from run to run counts as a difference as well; "
+    "for a small one compare folders of four runs each, taken in turns"
+)
 
 
 def show_bench(bench: Bench, console: Console | None = None) -> None:
@@ -153,8 +157,9 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
     for difference in comparison.differences:
         console.print(f"[yellow]differs in {escape(difference)}[/yellow]")
     table = Table(
-        title=escape(f"{comparison.second} beside {comparison.first}, ms, loops' p50"),
+        title=escape(f"{comparison.second} beside {comparison.first}, ms, {comparison.units}' p50"),
         box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("", no_wrap=True)
     for name in ("first", "second", "ratio", "p"):
@@ -165,3 +170,5 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
         table.add_row(row.what, *means, f"{row.ratio:.3f}", f"{row.p_value:.3f}", row.verdict)
     table.caption = f"permutation test, a difference counts under p = {LEVEL:g}, each row by itself"
     console.print(table)
+    if comparison.units == "loops":
+        console.print(f"[yellow]{ONE_RUN}[/yellow]")
