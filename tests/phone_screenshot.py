@@ -52,7 +52,7 @@ SHOTS = (
     Shot("mobile-iphone", IPHONE, "light", "es", "mood", "alegría", 6),
     Shot("mobile-welcome", IPHONE, "light", "en", "welcome", plant=ASK),
     Shot("mobile-refused", PIXEL, "dark", "de", "trouble", plant=REFUSE),
-    Shot("mobile-lying", (915, 412), "dark", "zh", "mood", "高兴", 20),
+    Shot("mobile-lying", (915, 412), "dark", "en", "mood", "happy", 20),
 )
 
 
