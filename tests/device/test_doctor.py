@@ -46,7 +46,7 @@ def test_where_all_is_well_the_exit_status_is_0(data: Path, tmp_path: Path) -> N
     looked = {check["what"] for check in diagnosis["checks"]}
     expected = {"system", "architecture", "python", "memory", "clock", "throttling", "heat"}
     expected |= {"numpy", "opencv", "litert", "edgetpu", "camera stack", "permission", "settings"}
-    assert looked == expected | {"model", "detector", "camera", "state"}
+    assert looked == expected | {"limits", "model", "detector", "camera", "state"}
 
 
 def test_a_failure_is_exit_status_1_and_a_line_with_what_to_do(tmp_path: Path) -> None:
@@ -153,6 +153,27 @@ def test_memory_must_hold_the_daemon(tmp_path: Path, free: int, level: str) -> N
     check = machine.check_memory(meminfo)
     assert check.level == level
     assert check.found == f"{free:,} of 4,096 MB free"
+
+
+@pytest.mark.parametrize(
+    ("controllers", "folder", "level"),
+    [
+        ("cpu io memory pids", "", "ok"),
+        ("cpu io pids", "memory", "warn"),
+        (None, "memory", "ok"),
+        (None, "cpu", "warn"),
+    ],
+)
+def test_a_kernel_that_keeps_no_limit_of_memory_is_told(
+    tmp_path: Path, controllers: str | None, folder: str, level: str
+) -> None:
+    """As a Raspberry Pi's, unless it is told to; the first version of control groups as well."""
+    (tmp_path / folder).mkdir(exist_ok=True)
+    if controllers is not None:
+        (tmp_path / "cgroup.controllers").write_text(f"{controllers}\n")
+    check = machine.check_limits(tmp_path)
+    assert check.level == level
+    assert ("cgroup_enable=memory" in (check.advice or "")) == (level == "warn")
 
 
 def refused() -> int:

@@ -49,6 +49,7 @@ def _machine() -> list[Look]:
         ("architecture", machine.check_architecture),
         ("python", machine.check_python),
         ("memory", machine.check_memory),
+        ("limits", machine.check_limits),
         ("clock", machine.check_clock),
         ("throttling", machine.check_throttling),
         ("heat", machine.check_heat),

@@ -19,6 +19,7 @@ OLDEST, NEWEST = (3, 10), (3, 13)
 """The versions of Python that edgefer is tested with."""
 
 MEMINFO = Path("/proc/meminfo")
+GROUPS = Path("/sys/fs/cgroup")
 NEEDED_MB, SPARE_MB = 110, 250
 """What the daemon takes, and what should be free so that nothing else is pushed out."""
 
@@ -87,6 +88,16 @@ def check_memory(meminfo: Path = MEMINFO) -> Check:
     if held["MemAvailable"] < SPARE_MB:
         return warn("memory", found, f"keep {SPARE_MB} MB free: end what is not needed")
     return ok("memory", found)
+
+
+def check_limits(groups: Path = GROUPS) -> Check:
+    """A kernel that counts memory by service: without, `MemoryMax=` is read and does nothing."""
+    listed = groups / "cgroup.controllers"
+    second = listed.is_file()  # version of control groups; the first has a folder for each
+    if "memory" in listed.read_text().split() if second else (groups / "memory").is_dir():
+        return ok("limits", "a service's memory is counted")
+    advice = "on a Raspberry Pi add cgroup_enable=memory to the line of /boot/firmware/cmdline.txt"
+    return warn("limits", "the kernel counts no service's memory, MemoryMax= does nothing", advice)
 
 
 def check_clock(adjtimex: Callable[[], int] | None = None) -> Check:
