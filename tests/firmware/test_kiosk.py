@@ -124,7 +124,10 @@ def test_it_waits_for_the_page_shows_it_and_ends_with_the_browser(place: Path) -
     ("change", "complaint"),
     [
         ({"PATH": "/nowhere"}, "chromium is not installed: sudo apt-get install chromium"),
-        ({"XDG_RUNTIME_DIR": ""}, "XDG_RUNTIME_DIR is not set: it needs a login"),
+        (
+            {"XDG_RUNTIME_DIR": ""},
+            "XDG_RUNTIME_DIR is not set, as by a login: sudo apt-get install libpam-systemd",
+        ),
     ],
 )
 def test_what_it_lacks_is_told_in_a_line(change: dict[str, str], complaint: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-KIOSK = ("cage", "xwayland", "chromium", "curl")
-"""The session on a screen (firmware-config/common/edgefer-kiosk)."""
+KIOSK = ("cage", "xwayland", "chromium", "curl", "libpam-systemd")
+"""The session on a screen (firmware-config/common/edgefer-kiosk), and what makes it a login."""
 BROKER = ("mosquitto",)
 
 
