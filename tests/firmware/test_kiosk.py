@@ -116,6 +116,9 @@ def test_it_waits_for_the_page_shows_it_and_ends_with_the_browser(place: Path) -
             wait(lambda: mirror.sink.pages == 1)
             profile = place / "run" / "edgefer-kiosk"
             assert profile.is_dir()
+            # Chromium for Arm ends without a home that it can write to; its user's is nowhere.
+            oldest = run("pgrep", "--oldest", "--full", f"user-data-dir={profile}").out.strip()
+            assert f"HOME={profile}" in Path(f"/proc/{oldest}/environ").read_text().split("\0")
             run("pkill", "-KILL", "-f", f"user-data-dir={profile}")
             wait(lambda: process.poll() is not None)
 
