@@ -7,18 +7,21 @@
 
 One for Arm is emulated, and its seconds are its own: while it works, each is several of ours. One
 for x86-64 runs on this machine's processor, and wants /dev/kvm. Neither has a network but its SSH
-port on this machine's loopback. What it has written to its disk is there after a cut: the disk
-keeps nothing back (`cache=directsync`).
+port on this machine's loopback, unless it has a screen. What it has written to its disk is there
+after a cut: the disk keeps nothing back (`cache=directsync`).
 """
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -32,6 +35,9 @@ from rig.root import WITH_PARENT, Root, kept, program
 PATIENCE = 2700.0
 """Seconds that a boot may take; two hundred suffice where nothing else runs."""
 
+SCREEN = "virtio-gpu-pci,xres=1280,yres=720"
+MONITOR = "monitor"
+"""The socket of the emulator, in a machine's folder."""
 SHAPE = ("-smp", "1", "-m", "2G", "-nographic", "-monitor", "none")
 KVM = Path("/dev/kvm")
 BY_PROCESSOR = (Path("/sys/module/kvm_intel"), Path("/sys/module/kvm_amd"))
@@ -79,6 +85,9 @@ class Machine(Reach):
     architecture: str
     """Debian's name of its processor."""
 
+    screen: bool = False
+    """Whether it has a graphics card with a screen, and a way out to fetch what draws on it."""
+
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self) -> float:
@@ -112,24 +121,46 @@ class Machine(Reach):
             PATIENCE,
         )
 
+    def picture(self) -> bytes:
+        """Return what is on its screen, as PNG."""
+        place = self.folder / "screen.png"
+        with socket.socket(socket.AF_UNIX) as asking, asking.makefile("rw") as monitor:
+            asking.connect(str(self.folder / MONITOR))
+            assert "QMP" in json.loads(monitor.readline())
+            wanted = {"filename": str(place), "format": "png"}
+            tell(monitor, "qmp_capabilities", {})
+            tell(monitor, "screendump", wanted)
+        return place.read_bytes()
+
     def _command(self) -> list[str]:
         board = BOARDS[self.architecture]
         kernel = Kernel(self.architecture).built()
-        forward = f"hostfwd=tcp:127.0.0.1:{self.port}-:22"
+        forward = f"restrict={'off' if self.screen else 'on'},hostfwd=tcp:127.0.0.1:{self.port}-:22"
+        monitor = ("-qmp", f"unix:{self.folder}/{MONITOR},server=on,wait=off")
         return [
             *(program(board.emulator), *board.processor, *SHAPE),
             *("-kernel", str(kernel / "boot/vmlinuz"), "-initrd", str(self.folder / "initrd.img")),
             *("-append", f"console={board.console} rw loglevel=4 mitigations=off"),
             *("-drive", f"if=none,id=disk,format=raw,cache=directsync,file={self.folder}/disk.img"),
             *("-device", f"virtio-blk-{board.bus},drive=disk"),
-            *("-netdev", f"user,id=net,restrict=on,{forward}"),
+            *("-netdev", f"user,id=net,{forward}"),
             *("-device", f"virtio-net-{board.bus},netdev=net"),
             *("-device", f"virtio-rng-{board.bus}"),
+            *(("-device", SCREEN, *monitor) if self.screen else ()),
         ]
 
 
+def tell(monitor: TextIO, command: str, arguments: dict[str, str]) -> None:
+    """Have the emulator do something, by its machine protocol; events between are passed over."""
+    monitor.write(json.dumps({"execute": command, "arguments": arguments}))
+    monitor.flush()
+    while "event" in (answer := json.loads(monitor.readline())):
+        pass
+    assert "return" in answer, answer
+
+
 @contextmanager
-def powered(architecture: str, work: Path) -> Iterator[Machine]:
+def powered(architecture: str, work: Path, screen: bool = False) -> Iterator[Machine]:
     """Make a machine in a new folder and start it; switch it off on leaving.
 
     Where the folder is there, the machine in it is as it was when it lost its power. Skips the test
@@ -139,7 +170,7 @@ def powered(architecture: str, work: Path) -> Iterator[Machine]:
         require_kvm()
     root, kernel = Root(architecture).built(), Kernel(architecture).built()
     kept(work, lambda place: make_machine(root, kernel, place))
-    machine = Machine(work, free_port(), architecture)
+    machine = Machine(work, free_port(), architecture, screen)
     machine.know((root / HOST_KEY).read_text())
     try:
         machine.start()
