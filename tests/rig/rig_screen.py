@@ -1,6 +1,8 @@
 """The kiosk as a device has it: a login with a seat, a console, a graphics card, Chromium for Arm.
 
-pytest -s tests/rig/rig_screen.py     # fetches a browser over the network, in emulation
+    make rig PYTEST="-k rig_screen"
+
+It fetches a browser over the network, in emulation.
 """
 
 from __future__ import annotations
