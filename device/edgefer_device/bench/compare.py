@@ -72,7 +72,8 @@ def compare_files(first: Path, second: Path) -> Comparison:
     """
     one, other = _runs(first), _runs(second)
     units: Literal["loops", "runs"] = "loops" if len(one) == len(other) == 1 else "runs"
-    if units == "runs" and smallest_p(len(one), len(other)) >= LEVEL:
+    # Two groups that could not lie further apart have the least p-value that their sizes allow.
+    if units == "runs" and permutation_test([0] * len(one), [1] * len(other)) >= LEVEL:
         raise SettingsError(
             f"{first} and {second}: {len(one)} and {len(other)} runs cannot show a difference; "
             f"bench each four times, in turns"
@@ -113,12 +114,6 @@ def _row(what: str, before: list[Medians], after: list[Medians]) -> Row:
     first, second = (tuple(chain(*(run[what] for run in runs))) for runs in (before, after))
     ratio = float(np.mean(second) / np.mean(first))
     return Row(what, first, second, ratio, permutation_test(first, second))
-
-
-def smallest_p(first: int, second: int) -> float:
-    """Return the least p-value that the test can give to groups of such sizes."""
-    # Of two groups of a size, either may be the slower one.
-    return (2 if first == second else 1) / comb(first + second, first)
 
 
 def _differences(one: Bench, other: Bench) -> list[str]:
