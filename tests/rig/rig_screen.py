@@ -13,14 +13,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from edgefer_device.deploy.targets import KIOSK
 from firmware_files import FIRMWARE
 from live_mirror import LiveMirror
 from rig.container import tied
+from rig.looks import shows_a_mood
 from rig.machine import Machine, powered
 
 ONLINE = "ip route replace default via 10.0.2.2; echo nameserver 10.0.2.3 >/etc/resolv.conf"
@@ -57,13 +56,6 @@ def copied(machine: Machine) -> None:
     words = ["ssh", *machine.options, "root@127.0.0.1", "tar -C /root -x"]
     with subprocess.Popen(packed, stdout=subprocess.PIPE) as archive:
         subprocess.run(words, stdin=archive.stdout, check=True)
-
-
-def shows_a_mood(picture: bytes) -> bool:
-    """Whether it is black, with something bright in the gold of `happy`."""
-    screen = np.asarray(cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR), int)
-    blue, red = screen[..., 0], screen[..., 2]
-    return bool(np.median(screen) == 0 and np.mean((red > 128) & (red > blue + 40)) > 0.01)
 
 
 def test_the_page_is_on_the_screen(machine: Machine) -> None:
