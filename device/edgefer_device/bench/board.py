@@ -19,6 +19,8 @@ WATCH_SECONDS = 2.0
 """Between two looks: on an older Raspberry Pi each of them starts a program."""
 SLOWER = 1.1
 """From how many times the first loops' time the last ones' is a warning."""
+APART = 0.1
+"""From which share of the middle one the loops' range is a warning."""
 DROPPED = 0.9
 """From which share of its highest clock down a loaded processor counts as slowed."""
 
@@ -119,7 +121,8 @@ def not_sustained(board: Board, loops: Sequence[tuple[str, Sequence[float]]]) ->
 
     `loops` are what was timed and the median of each of its loops, milliseconds.
     """
-    return (*_slowed(board), *_grown(loops))
+    grown = tuple(_grown(loops))
+    return (*_slowed(board), *(grown or _moved(loops)))
 
 
 def _slowed(board: Board) -> Iterator[str]:
@@ -142,3 +145,13 @@ def _grown(loops: Iterable[tuple[str, Sequence[float]]]) -> Iterator[str]:
                 f"not sustained: {what} was {100 * (last / first - 1):.0f} % slower in the last "
                 "loops than in the first; other work on the machine does that too"
             )
+
+
+def _moved(loops: Iterable[tuple[str, Sequence[float]]]) -> Iterator[str]:
+    apart = {what: np.ptp(medians) / np.median(medians) for what, medians in loops if any(medians)}
+    most = max(apart, key=apart.__getitem__, default="")
+    if most and apart[most] > APART:
+        yield (
+            f"not steady: the loops' p50 of {most} lie {100 * apart[most]:.0f} % apart, and "
+            "another run may differ as much; end other work on the machine"
+        )

@@ -14,6 +14,7 @@ from edgefer_device.bench.board import State
 from edgefer_device.bench.compare import LEVEL, Comparison
 from edgefer_device.bench.result import Bench, Sweep, Timing, Tried
 
+APART = "apart: how far the loops' p50 lie from each other"
 SHORT = "a short run: a glance, not a figure to quote"
 ONE_RUN = (
     "one run each: what the machine does from run to run counts as a difference as well; "
@@ -48,10 +49,10 @@ def _machine(machine: Machine) -> Iterator[str]:
 def _timings(bench: Bench) -> Table:
     how = f"{len(bench.timings[0].loops)} loops of {bench.loop_seconds:g} s"
     title = f"milliseconds a call; {how}; {bench.detector} on {bench.camera}"
-    caption = SHORT if bench.short else None
+    caption = f"{APART}\n{SHORT}" if bench.short else APART
     table = Table(title=escape(title), caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
-    for name in ("quiet", "p50", "p90", "p99", "max", "CPU", "/s", "calls"):
+    for name in ("quiet", "p50", "p90", "p99", "max", "CPU", "/s", "apart"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in bench.timings:
         table.add_row(one.what, *_figures(one))
@@ -60,7 +61,7 @@ def _timings(bench: Bench) -> Table:
 
 def _figures(one: Timing) -> list[str]:
     times = [_ms(value) for value in (one.quiet, one.p50, one.p90, one.p99, one.max, one.cpu_ms)]
-    return [*times, _rate(one.rate), f"{one.calls:,}"]
+    return [*times, _rate(one.rate), f"{one.spread:.0%}"]
 
 
 def _ms(value: float | None) -> str:
@@ -76,11 +77,6 @@ def _rate(value: float) -> str:
 
 def _rest(bench: Bench) -> Iterator[str]:
     load, start = bench.load, bench.startup
-    calm, *_, rough = sorted(bench.timings, key=lambda one: one.spread)
-    yield (
-        f"the loops' p50 lie {calm.spread:.0%} ({calm.what}) to {rough.spread:.0%} ({rough.what}) "
-        "of it apart"
-    )
     yield (
         f"model loaded in {load.load_ms:.0f} ms, first face {load.first_ms:.1f} ms, "
         f"memory {load.memory_mb:+.0f} MB"
