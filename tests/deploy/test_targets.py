@@ -55,6 +55,11 @@ def test_a_jetson_gets_its_power_mode_and_its_gpu(laptop: Laptop) -> None:
     assert "write /etc/systemd/system/edgefer.service.d/jetson.conf" in changes
 
 
+def test_a_jetson_gets_what_python_plays_a_camera_with(fresh: Laptop) -> None:
+    fresh.device.check("dpkg --remove --force-depends gir1.2-gstreamer-1.0")
+    assert "install gir1.2-gstreamer-1.0" in planned(fresh, "jetson")
+
+
 GPU = "onnxruntime_gpu-1.23.0-cp310-cp310-linux_aarch64.whl"
 """What a build of NVIDIA's for JetPack 6 is called."""
 

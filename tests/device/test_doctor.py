@@ -300,7 +300,7 @@ CLOSED = ("v4l2:/dev/video2", "may not be opened; run: sudo usermod -aG video pi
         ("faulty:demo:", [], "warn", "faulty:demo: fails on purpose"),
         ("demo:", [], "warn", "demo: stands in for a camera"),
         ("images:/dev", [], "warn", "images: stands in for a camera"),
-        ("gstreamer:videotestsrc ! appsink", [], "fail", "was built without GStreamer"),
+        ("gstreamer:videotestsrc ! appsink", [], "fail", "finds no PyGObject"),
     ],
 )
 def test_the_camera_is_looked_for_among_those_that_are_there(

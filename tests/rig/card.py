@@ -8,6 +8,10 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import cv2
+import numpy as np
+
+from edgefer.preprocess import Pixels
 from edgefer_device.deploy import carried
 from edgefer_device.deploy.wheels import Pins, Python, Wheelhouse
 from firmware_files import FIRMWARE
@@ -63,6 +67,18 @@ def portrait(architecture: str) -> Path:
     python = PYTHONS[architecture]
     (wheel,) = wheelhouse(architecture).data(carried.assets(), ["scikit-image"], python)
     return wheel
+
+
+def face() -> Pixels:
+    """Return the portrait that `demo:` shows, 640x480, BGR."""
+    with zipfile.ZipFile(portrait("amd64")) as archive:
+        (name,) = (one for one in archive.namelist() if one.endswith("/astronaut.png"))
+        square = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_COLOR)
+    assert square is not None
+    whole = cv2.copyMakeBorder(
+        cv2.resize(square, (480, 480)), 0, 0, 80, 80, cv2.BORDER_CONSTANT, value=(0, 0, 0)
+    )
+    return np.asarray(whole, np.uint8)
 
 
 def write_settings(place: Path) -> None:

@@ -10,7 +10,6 @@ import json
 import re
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 import pytest
 
 from firmware_files import Done
-from rig.card import PLACE, PYTHONS, SETTINGS, SYSTEM_SITE, portrait, write_card
+from rig.card import PLACE, PYTHONS, SETTINGS, SYSTEM_SITE, face, write_card
 from rig.container import Device, booted
 from rig.root import CACHE, PACKAGES, Root, kept
 
@@ -105,17 +104,6 @@ def write_cameras(layer: Path) -> None:
     place = layer / CONFIGURATION
     place.parent.mkdir(parents=True)
     place.write_text("%YAML 1.1\n---\n" + "".join(cameras))
-
-
-def face() -> np.ndarray[Any, Any]:
-    """Return the portrait that `demo:` shows, 640x480."""
-    with zipfile.ZipFile(portrait("amd64")) as archive:
-        (name,) = (one for one in archive.namelist() if one.endswith("/astronaut.png"))
-        square = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_COLOR)
-    assert square is not None
-    return cv2.copyMakeBorder(
-        cv2.resize(square, (480, 480)), 0, 0, 80, 80, cv2.BORDER_CONSTANT, value=(0, 0, 0)
-    )
 
 
 def run(pi: Device, camera: str, frames: int = 5) -> Done:

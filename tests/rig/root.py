@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from edgefer_device.deploy.targets import GSTREAMER
+
 CACHE = Path(__file__).parents[2] / ".cache" / "rig"
 PASSWORD = "rig-password"
 WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
@@ -28,6 +30,7 @@ KEYS = "/etc/ssh/rig_keys"
 """Where the server looks for the keys of all users."""
 
 PACKAGES = (
+    *GSTREAMER,
     *("systemd", "systemd-sysv", "dbus", "udev", "kmod", "iproute2", "sudo", "openssh-server"),
     *("python3", "python3-venv", "ca-certificates", "rsync", "mosquitto", "mosquitto-clients"),
 )

@@ -12,7 +12,7 @@ from typing import Annotated
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer.notices import Fallback
 from edgefer_device.camera import Camera, Clock
-from edgefer_device.cameras.gstreamer import GStreamerOptions, available, open_gstreamer
+from edgefer_device.cameras.gstreamer import GStreamerOptions, open_gstreamer
 from edgefer_device.cameras.options import VGA, Size, number
 from edgefer_device.cameras.pi import PiOptions, installed, open_pi, sensors
 from edgefer_device.cameras.v4l2 import DEVICES, V4l2Options, nodes, open_v4l2
@@ -58,7 +58,7 @@ def _attempts(options: AutoOptions, clock: Clock, devices: Path) -> Iterator[Cal
         yield partial(_ribbon, PiOptions(options.size, options.rate), clock)
     for path in nodes(devices):
         yield partial(open_v4l2, str(path), V4l2Options(options.size, options.rate), clock)
-    if JETSON.exists() and available():
+    if JETSON.exists():
         # Its sensors are wide, and would be squeezed into another shape.
         wide = Size(options.size.width, options.size.width * 9 // 16)
         csi = GStreamerOptions(size=wide, rate=int(options.rate))

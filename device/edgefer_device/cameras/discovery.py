@@ -11,7 +11,7 @@ from rich.table import Table
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras.auto import JETSON
-from edgefer_device.cameras.gstreamer import available
+from edgefer_device.cameras.gstreamer import absent
 from edgefer_device.cameras.kernel import Device, query
 from edgefer_device.cameras.pi import sensors
 from edgefer_device.cameras.portrait import find_portrait
@@ -105,8 +105,8 @@ def _modes(device: Device) -> tuple[FoundMode, ...]:
 
 def _jetson() -> Iterator[Found]:
     if JETSON.exists():
-        problem = None if available() else "this OpenCV was built without GStreamer"
-        yield Found("gstreamer:", "CSI camera of a Jetson, if one is plugged in", True, problem)
+        name = "CSI camera of a Jetson, if one is plugged in"
+        yield Found("gstreamer:", name, True, absent())
 
 
 def _demo() -> Found:

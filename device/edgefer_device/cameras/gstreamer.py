@@ -1,13 +1,18 @@
-"""`gstreamer:`, a Jetson's CSI camera, or any pipeline of GStreamer's that ends in pictures."""
+"""`gstreamer:`, a Jetson's CSI camera, or any pipeline of GStreamer's that ends in pictures.
+
+GStreamer comes from apt, and so does PyGObject, by which Python calls it; it is imported only when
+it is asked for. OpenCV can play pipelines too, but not the one that pip installs.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import re
+import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, Any
 
-import cv2
+import numpy as np
 
 from edgefer.errors import CameraError, CameraNotFound, SettingsError
 from edgefer_device.camera import Clock
@@ -16,6 +21,14 @@ from edgefer_device.cameras.capture import Captured
 from edgefer_device.cameras.options import Size, count
 
 SENSOR, WIDE = Size(1280, 720), Size(640, 360)
+INSTALL = (
+    "sudo apt install python3-gi gir1.2-gstreamer-1.0 gstreamer1.0-plugins-base, "
+    "and a venv made with --system-site-packages"
+)
+SINK = "appsink"
+"""The element that hands pictures over, and the last of a pipeline."""
+NO_ELEMENT = 1
+"""GST_PARSE_ERROR_NO_SUCH_ELEMENT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,71 +59,134 @@ def pipeline(options: GStreamerOptions) -> str:
             "nvvidconv",
             f"video/x-raw,format=BGRx,{_caps(options.size)}",
             "videoconvert",
-            "video/x-raw,format=BGR",
-            # Only the newest picture is of interest.
-            "appsink drop=true max-buffers=1 sync=false",
+            f"{SINK} sync=false",
         )
     )
 
 
-def available() -> bool:
-    """Whether this OpenCV was built with GStreamer; the one that pip installs was not."""
-    return bool(cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER))
+def absent() -> str | None:
+    """Return why this Python cannot call GStreamer, None where it can."""
+    if importlib.util.find_spec("gi") is None:
+        return "this Python finds no PyGObject"
+    import gi
+
+    try:
+        gi.require_version("Gst", "1.0")
+    except ValueError as exc:
+        return str(exc)
+    return None
 
 
 def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> Captured:
     """Open a pipeline of one's own, or a Jetson's CSI camera for an empty `text`.
 
     Raises `SettingsError` for a pipeline that cannot give pictures, `CameraError` where
-    OpenCV lacks GStreamer and `CameraNotFound` where the pipeline does not start.
+    GStreamer is missing and `CameraNotFound` where the pipeline does not start.
     """
     if text and options != GStreamerOptions():
         raise SettingsError("gstreamer: a pipeline of your own says sensor, size and rate itself")
-    if text and "appsink" not in text:
-        raise SettingsError(f"gstreamer:{text}: must end in 'videoconvert ! appsink'")
-    if not available():
-        raise CameraError(
-            f"gstreamer: this OpenCV ({cv2.__version__}) was built without GStreamer; on a Jetson "
-            "take the system's: a venv with --system-site-packages, opencv-python-headless removed"
-        )
-    whole, name = text or pipeline(options), f"gstreamer:{text or f'sensor {options.sensor}'}"
-    if absent := absent_elements(whole):
-        raise CameraError(
-            f"{name}: GStreamer has no {' or '.join(absent)} here; nvargus is on a Jetson only, "
-            "others come with: sudo apt install gstreamer1.0-plugins-good"
-        )
-    capture = _opened(whole)
-    if not capture.isOpened():
-        raise CameraNotFound(f"{name}: does not start; try it with: gst-launch-1.0 {whole}")
+    if text and not text.rpartition("!")[2].split()[:1] == [SINK]:
+        raise SettingsError(f"gstreamer:{text}: must end in 'videoconvert ! {SINK}'")
+    gst, name = _gst(), f"gstreamer:{text or f'sensor {options.sensor}'}"
+    made = _made(gst, text or pipeline(options), name)
+    sinks = list(_ends(gst, made))
+    if len(sinks) != 1 or sinks[0].get_factory().get_name() != SINK:
+        raise SettingsError(f"{name}: must have a source and one end, {SINK}")
+    (sink,) = sinks
+    sink.set_property("caps", gst.Caps.from_string("video/x-raw,format=BGR"))
+    # Only the newest picture is of interest.
+    sink.set_property("drop", True)
+    sink.set_property("max-buffers", 1)
+    capture = GStreamerCapture(gst, made, sink)
+    if trouble := capture.start():
+        capture.release()
+        raise CameraNotFound(f"{name}: does not start: {trouble}")
     return Captured(name, capture, clock, "is it plugged in? (systemctl status nvargus-daemon)")
 
 
-def absent_elements(text: str) -> list[str]:
-    """Return the elements of a pipeline that GStreamer lacks; none where it cannot be asked.
+class GStreamerCapture:
+    """A pipeline, as a `Capture`."""
 
-    OpenCV 4.6 waits for ever for a pipeline without its source.
-    """
-    names = [part.split()[0] for part in text.split("!") if part.split()]
+    def __init__(self, gst: Any, made: Any, sink: Any, stall: float = STALL_SECONDS) -> None:
+        """Take a pipeline and its sink; `stall` is how long it may give nothing, seconds."""
+        self._gst, self._pipeline, self._sink = gst, made, sink
+        self._patience = int(stall * gst.SECOND)
+        self._sample: Any = None
+        """The picture that came, in the pipeline's memory."""
+
+    def start(self) -> str | None:
+        """Play it; return in words why it gives no picture, None where it does."""
+        kinds, bus = self._gst.MessageType, self._pipeline.get_bus()
+        self._pipeline.set_state(self._gst.State.PLAYING)
+        # ASYNC_DONE: the first picture has reached the sink.
+        told = bus.timed_pop_filtered(self._patience, kinds.ERROR | kinds.ASYNC_DONE)
+        if told is None:
+            return f"no picture in {self._patience / self._gst.SECOND:.0f} s"
+        if told.type == kinds.ASYNC_DONE:
+            return None
+        error, details = told.parse_error()
+        # The last line of the details is the element's own word, the first its source's place.
+        return f"{error.message} ({details.splitlines()[-1]})" if details else str(error.message)
+
+    def grab(self) -> bool:
+        """Wait for the next picture; False where none came in time, or the pipeline ended."""
+        self._sample = self._sink.emit("try-pull-sample", self._patience)
+        return self._sample is not None
+
+    def retrieve(self) -> tuple[bool, Any]:
+        """Return the picture, BGR: only those that are wanted are copied."""
+        if self._sample is None:
+            return False, None
+        caps, buffer = self._sample.get_caps(), self._sample.get_buffer()
+        if caps is None:  # not pictures, whatever the sink asked for
+            return False, None
+        form = caps.get_structure(0)
+        width, height = form.get_int("width").value, form.get_int("height").value
+        content = buffer.extract_dup(0, buffer.get_size())
+        # Rows end in padding, to a multiple of four bytes.
+        rows = np.frombuffer(content, np.uint8).reshape(height, -1)
+        return True, rows[:, : 3 * width].reshape(height, width, 3)
+
+    def release(self) -> None:
+        """Stop it, which closes the camera; again is allowed."""
+        self._sample = None
+        self._pipeline.set_state(self._gst.State.NULL)
+
+
+def _made(gst: Any, text: str, name: str) -> Any:
+    """Return the pipeline of a text."""
+    from gi.repository import GLib
+
     try:
-        library = ctypes.CDLL("libgstreamer-1.0.so.0")
-    except OSError:
-        return []
-    library.gst_init_check(None, None, None)
-    library.gst_element_factory_find.restype = ctypes.c_void_p
-    elements = [name for name in names if re.fullmatch(r"[a-z]\w*", name)]
-    return [name for name in elements if not library.gst_element_factory_find(name.encode())]
+        return gst.parse_launch(text)
+    except GLib.Error as exc:
+        if exc.matches(gst.ParseError.quark(), NO_ELEMENT):
+            raise CameraError(
+                f"{name}: GStreamer has {exc.message} here; nvargus is on a Jetson only, "
+                "others come with: sudo apt install gstreamer1.0-plugins-good"
+            ) from exc
+        raise SettingsError(f"{name}: {exc.message}; try it with: gst-launch-1.0 {text}") from exc
 
 
-def _opened(text: str) -> cv2.VideoCapture:
-    """Return OpenCV's capture, open or not."""
-    milliseconds = int(1000 * STALL_SECONDS)
-    settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds]
-    settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
-    capture = cv2.VideoCapture(text, cv2.CAP_GSTREAMER, settings)
-    if capture.isOpened():
-        return capture
-    # OpenCV 4.6 refuses these settings, and JetPack's is no newer everywhere.
-    return cv2.VideoCapture(text, cv2.CAP_GSTREAMER)
+def _ends(gst: Any, made: Any) -> Iterator[Any]:
+    """Yield the elements in which a pipeline ends; an element alone is none."""
+    ends = made.iterate_sinks() if isinstance(made, gst.Bin) else None
+    while ends is not None:
+        result, element = ends.next()
+        if result != gst.IteratorResult.OK:
+            return
+        yield element
+
+
+def _gst() -> ModuleType:
+    """Return GStreamer; raise `CameraError` where it is not installed."""
+    if missing := absent():
+        raise CameraError(f"gstreamer: {missing}; {INSTALL}")
+    from gi.repository import Gst
+
+    Gst.init(None)
+    module: ModuleType = Gst
+    return module
 
 
 def _caps(size: Size) -> str:

@@ -91,7 +91,7 @@ class Plan:
 def plan(remote: Remote, order: Order, machine: Machine, host: str) -> Plan:
     """Compare a host with an order; raise `DeployError` or `SettingsError` for what cannot be."""
     firmware = carried.firmware_config()
-    python = machine.python(order.target.system_site)
+    python = machine.python(order.target.system_numpy)
     if order.onnx is not None and not python.takes(order.onnx):
         raise HostRefused(
             f"{host}: {order.onnx.name} is not for its Python {python.dotted} on {python.machine}"

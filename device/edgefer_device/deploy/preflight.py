@@ -62,11 +62,11 @@ class Machine:
         """Whether the library of an Edge TPU is installed there."""
         return "edgetpu" in self.told
 
-    def python(self, system_site: bool) -> Python:
-        """Return its Python; with `system_site` also what its system has for it."""
+    def python(self, system_numpy: bool) -> Python:
+        """Return its Python, and whether its system's NumPy is used with it."""
         major, minor = self.told["python"].split()[0].split(".")
         glibc = self.told["glibc"].split(".")
-        numpy = self.told["system_numpy"] if system_site else ""
+        numpy = self.told["system_numpy"] if system_numpy else ""
         system = {"numpy": numpy} if numpy else {}
         place = int(glibc[0]), int(glibc[1])
         return Python((int(major), int(minor)), self.told["machine"], place, system)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 KIOSK = ("cage", "xwayland", "chromium", "curl", "libpam-systemd")
 """The session on a screen (firmware-config/common/edgefer-kiosk), and what makes it a login."""
 BROKER = ("mosquitto",)
+PICAMERA2 = ("python3-picamera2",)
+GSTREAMER = ("python3-gi", "gir1.2-gstreamer-1.0", "gstreamer1.0-plugins-base")
+"""How Python reads a Jetson's CSI camera; NVIDIA's own elements come with JetPack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,9 @@ class Target:
     packages: tuple[str, ...] = ()
     """Debian's, beside Python."""
     system_site: bool = False
-    """Whether its venv sees the system's packages: picamera2 is only there."""
+    """Whether its venv sees the system's packages: picamera2 and PyGObject are only there."""
+    system_numpy: bool = False
+    """Whether NumPy is the system's too: picamera2 was built for it."""
     extra: tuple[str, ...] = ()
     """Wheels beside those of `edgefer[device]`."""
     tune: bool = False
@@ -31,18 +36,20 @@ TARGETS = {
     target.name: target
     for target in (
         Target("debian"),
-        Target("rpi", packages=("python3-picamera2",), system_site=True),
+        Target("rpi", packages=PICAMERA2, system_site=True, system_numpy=True),
         Target(
             "rpi-coral",
             formats=("int8", "edgetpu"),
             # libedgetpu is in no archive of Debian's: a deployment says where it comes from.
-            packages=("python3-picamera2",),
+            packages=PICAMERA2,
             system_site=True,
+            system_numpy=True,
         ),
         Target(
             "jetson",
             formats=("int8", "onnx", "onnx-int8", "onnx-symmetric"),
-            # Its system's NumPy, 1.21 on Ubuntu 22.04, is older than edgefer's.
+            packages=GSTREAMER,
+            system_site=True,  # but not its NumPy: 1.21 on Ubuntu 22.04 is older than edgefer's
             extra=("onnxruntime",),
             tune=True,
         ),

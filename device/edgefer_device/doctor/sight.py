@@ -103,12 +103,11 @@ def _stream(url: str) -> Check:
 
 
 def _pipeline() -> Check:
-    from edgefer_device.cameras.gstreamer import available
+    from edgefer_device.cameras.gstreamer import INSTALL, absent
 
-    if available():
-        return ok("camera", "gstreamer: a pipeline of your own, and OpenCV has GStreamer")
-    found = "gstreamer: this OpenCV was built without GStreamer"
-    return fail("camera", found, "take the system's OpenCV in a venv, or another kind of camera")
+    if found := absent():
+        return fail("camera", f"gstreamer: {found}", INSTALL)
+    return ok("camera", "gstreamer: a pipeline of your own, and Python finds GStreamer")
 
 
 def _hardware(scheme: str, place: str, cameras: Seen) -> Check:
