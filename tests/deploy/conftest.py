@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +11,7 @@ import pytest
 
 from edgefer_device.deploy import carried
 from firmware_files import Done
-from rig.container import Device, booted, tied
+from rig.container import Device, booted
 from rig.deployment import edgefer
 from rig.root import Root
 
@@ -93,19 +90,6 @@ def covered(device: Device, program: str, script: str) -> Iterator[None]:
         yield
     finally:
         device.check(f"umount $(readlink -f {program})")
-
-
-@contextlib.contextmanager
-def cable(device: Device, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Another way to the device's SSH server, over a port that ends with a process."""
-    words = ["ssh", *device.options, "-N", "-L", f"{port}:127.0.0.1:22", "root@127.0.0.1"]
-    with tied(words, subprocess.DEVNULL) as process:
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            assert process.poll() is None
-            time.sleep(0.1)
-        yield process
 
 
 @pytest.fixture(scope="session")

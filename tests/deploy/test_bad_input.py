@@ -6,9 +6,10 @@ import re
 import subprocess
 import threading
 
-from deploy.conftest import Laptop, cable, covered, without
+from deploy.conftest import Laptop, covered, without
 from edgefer_device.deploy.staging import GUARD
 from mosquitto import free_port
+from rig.container import cable
 from rig.root import PASSWORD
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from deploy.broken import altered, dying, no_model, unimportable
-from deploy.conftest import GOOD, Laptop, cable
+from deploy.conftest import GOOD, Laptop
 from mosquitto import free_port
+from rig.container import cable
 
 STATUS = "STATE_DIRECTORY=/var/lib/edgefer /opt/edgefer/current/bin/edgefer status --json"
 

