@@ -85,7 +85,7 @@ def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> Captur
     """
     if text and options != GStreamerOptions():
         raise SettingsError("gstreamer: a pipeline of your own says sensor, size and rate itself")
-    if text and not text.rpartition("!")[2].split()[:1] == [SINK]:
+    if text and text.rpartition("!")[2].split()[:1] != [SINK]:
         raise SettingsError(f"gstreamer:{text}: must end in 'videoconvert ! {SINK}'")
     gst, name = _gst(), f"gstreamer:{text or f'sensor {options.sensor}'}"
     made = _made(gst, text or pipeline(options), name)
@@ -101,16 +101,16 @@ def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> Captur
     if trouble := capture.start():
         capture.release()
         raise CameraNotFound(f"{name}: does not start: {trouble}")
-    return Captured(name, capture, clock, "is it plugged in? (systemctl status nvargus-daemon)")
+    hint = "try it with gst-launch-1.0" if text else "see: systemctl status nvargus-daemon"
+    return Captured(name, capture, clock, hint)
 
 
 class GStreamerCapture:
     """A pipeline, as a `Capture`."""
 
-    def __init__(self, gst: Any, made: Any, sink: Any, stall: float = STALL_SECONDS) -> None:
-        """Take a pipeline and its sink; `stall` is how long it may give nothing, seconds."""
+    def __init__(self, gst: Any, made: Any, sink: Any) -> None:
         self._gst, self._pipeline, self._sink = gst, made, sink
-        self._patience = int(stall * gst.SECOND)
+        self._patience = int(STALL_SECONDS * gst.SECOND)
         self._sample: Any = None
         """The picture that came, in the pipeline's memory."""
 
@@ -121,7 +121,7 @@ class GStreamerCapture:
         # ASYNC_DONE: the first picture has reached the sink.
         told = bus.timed_pop_filtered(self._patience, kinds.ERROR | kinds.ASYNC_DONE)
         if told is None:
-            return f"no picture in {self._patience / self._gst.SECOND:.0f} s"
+            return f"no picture in {STALL_SECONDS:.0f} s"
         if told.type == kinds.ASYNC_DONE:
             return None
         error, details = told.parse_error()
@@ -141,7 +141,7 @@ class GStreamerCapture:
         if caps is None:  # not pictures, whatever the sink asked for
             return False, None
         form = caps.get_structure(0)
-        width, height = form.get_int("width").value, form.get_int("height").value
+        (_, width), (_, height) = form.get_int("width"), form.get_int("height")
         content = buffer.extract_dup(0, buffer.get_size())
         # Rows end in padding, to a multiple of four bytes.
         rows = np.frombuffer(content, np.uint8).reshape(height, -1)
