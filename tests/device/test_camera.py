@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,11 @@ from edgefer_device.cameras import portrait
 from edgefer_device.cameras.auto import AutoOptions, first_camera
 from edgefer_device.cameras.capture import TORN, Captured
 from edgefer_device.cameras.choice import KINDS
+from edgefer_device.cameras.faulty import Faults
+from edgefer_device.cameras.options import take
 from edgefer_device.cameras.portrait import view
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "device.md"
 CLIPS = {
     "help.mkv": 58,
     "hungry.mkv": 49,
@@ -54,6 +59,27 @@ def test_an_unknown_camera_is_refused_with_the_list(uri: str) -> None:
 
 def test_every_kind_of_camera_is_in_the_list() -> None:
     assert set(FORMS) == {*KINDS, "faulty"} - {"https"}
+
+
+def documented() -> dict[str, dict[str, str]]:
+    """The options that the document's table names for each kind, with their defaults."""
+    found: dict[str, dict[str, str]] = {}
+    for _, address, _, options, _ in (
+        line.split("|") for line in DOCUMENT.read_text().splitlines() if line.count("|") == 4
+    ):
+        for scheme in set(re.findall(r"`(\w+):", address)) & {*KINDS, "faulty"}:
+            found.setdefault(scheme, {}).update(re.findall(r"`(\w+)=([^`]*)`", options))
+    return found
+
+
+def test_every_option_stands_in_the_document_with_its_default() -> None:
+    told = documented()
+    assert told.keys() == {*KINDS, "faulty"}
+    for scheme, options in told.items():
+        kind = Faults if scheme == "faulty" else KINDS[scheme].options
+        assert options.keys() == {field.name for field in fields(kind)}, scheme
+        given = {name: value for name, value in options.items() if value}
+        assert take(given, kind, scheme) == take({}, kind, scheme)
 
 
 def test_an_unknown_option_is_refused_with_the_list() -> None:
