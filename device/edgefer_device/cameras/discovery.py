@@ -11,7 +11,7 @@ from rich.table import Table
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras.auto import JETSON
-from edgefer_device.cameras.gstreamer import absent
+from edgefer_device.cameras.gstreamer import INSTALL, absent
 from edgefer_device.cameras.kernel import Device, query
 from edgefer_device.cameras.pi import sensors
 from edgefer_device.cameras.portrait import find_portrait
@@ -105,8 +105,9 @@ def _modes(device: Device) -> tuple[FoundMode, ...]:
 
 def _jetson() -> Iterator[Found]:
     if JETSON.exists():
-        name = "CSI camera of a Jetson, if one is plugged in"
-        yield Found("gstreamer:", name, True, absent())
+        missing = absent()
+        problem = f"{missing}; {INSTALL}" if missing else None
+        yield Found("gstreamer:", "CSI camera of a Jetson, if one is plugged in", True, problem)
 
 
 def _demo() -> Found:
