@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ PATIENCE = 2700.0
 """Seconds that a boot may take; two hundred suffice where nothing else runs."""
 
 SCREEN = "virtio-gpu-pci,xres=1280,yres=720"
+KNOWN = "host_key.pub"
+"""The key by which its SSH server is known."""
 MONITOR = "monitor"
 """The socket of the emulator, in a machine's folder."""
 SHAPE = ("-smp", "1", "-m", "2G", "-nographic", "-monitor", "none")
@@ -171,7 +174,7 @@ def powered(architecture: str, work: Path, screen: bool = False) -> Iterator[Mac
     root, kernel = Root(architecture).built(), Kernel(architecture).built()
     kept(work, lambda place: make_machine(root, kernel, place))
     machine = Machine(work, free_port(), architecture, screen)
-    machine.know((root / HOST_KEY).read_text())
+    machine.know((work / KNOWN).read_text())
     try:
         machine.start()
         yield machine
@@ -183,6 +186,8 @@ def make_machine(root: Path, kernel: Path, work: Path) -> None:
     """Write its key, its disk, and what its kernel starts first into a new folder."""
     work.mkdir(parents=True)
     make_key(work / "key")
+    # One that is kept goes on after its root was built anew, with other keys.
+    shutil.copy(root / HOST_KEY, work / KNOWN)
     make_disk(root, [write_settings(work / "settings", work / "key"), kernel], work)
     make_initrd(kernel, work)
 
