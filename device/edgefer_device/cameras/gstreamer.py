@@ -6,7 +6,6 @@ it is asked for. OpenCV can play pipelines too, but not the one that pip install
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -66,12 +65,12 @@ def pipeline(options: GStreamerOptions) -> str:
 
 def absent() -> str | None:
     """Return why this Python cannot call GStreamer, None where it can."""
-    if importlib.util.find_spec("gi") is None:
-        return "this Python finds no PyGObject"
-    import gi
-
     try:
+        import gi
+
         gi.require_version("Gst", "1.0")
+    except ImportError:  # or one that was built for another Python
+        return "this Python finds no PyGObject"
     except ValueError as exc:
         return str(exc)
     return None
