@@ -34,7 +34,7 @@ config:
 """
 INSTALL = f"""
 python3 -m venv /opt/ha
-/opt/ha/bin/pip install --quiet --disable-pip-version-check uv
+/opt/ha/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 echo lru-dict==1.4.1 >/opt/ha/override  # the version that it pins has no wheel for this Python
 /opt/ha/bin/uv pip install --quiet --python /opt/ha/bin/python --override /opt/ha/override \\
     homeassistant=={VERSION}
