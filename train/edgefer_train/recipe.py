@@ -72,6 +72,18 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of the contrast, either way."""
     erasing: float = 0.0
     """Probability that a square of the picture is lost."""
+    gamma: float = 0.0
+    """The exposure's gamma lies between 1 / (1 + gamma) and 1 + gamma."""
+    occlusion: float = 0.0
+    """Probability that one half of the face is covered."""
+    blur: float = 0.0
+    """Probability of a blur by defocus or motion."""
+    low_resolution: float = 0.0
+    """Probability that the face is taken at a third to nine tenths of the resolution."""
+    noise: float = 0.0
+    """Probability of sensor noise."""
+    jpeg: float = 0.0
+    """Probability of JPEG compression at a quality between 20 and 90."""
     mixup: float = 0.0
     """Two pictures and their targets are blended by shares from Beta(mixup, mixup)
     (Zhang et al. 2018)."""

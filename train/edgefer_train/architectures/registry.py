@@ -14,7 +14,7 @@ from edgefer_train.architectures.blocks import Tensor, layers
 from edgefer_train.architectures.heads import dense_head, unwrapped
 from edgefer_train.architectures.mobile import mobilenet_v2, mobilenet_v3
 from edgefer_train.architectures.plain import custom_cnn, deepfer, elu_cnn
-from edgefer_train.architectures.residual import small, tiny
+from edgefer_train.architectures.residual import large, small, tiny
 from edgefer_train.architectures.transfer import NONE, Base, transferred
 from edgefer_train.architectures.xception import map_head, mini_xception
 from edgefer_train.data.dataset import SIDE
@@ -41,6 +41,7 @@ FLATTEN = "flattens its features"
 OURS = "of this project"
 
 ARCHITECTURES: dict[str, Architecture] = {
+    "large": Architecture(large, f"{OURS}; blocks of He et al. 2016", smallest=16),
     "small": Architecture(small, f"{OURS}; blocks of He et al. 2016", smallest=16),
     "tiny": Architecture(tiny, f"{OURS}; learns from small", smallest=16),
     "mobilenet_v2": Architecture(mobilenet_v2, "after Sandler et al. 2018"),

@@ -35,6 +35,10 @@ class Draw:
         """Return (n,) float32 in [low, high)."""
         return self._mine(tf.random.stateless_uniform([self.size], self._next(), low, high))
 
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        """Return (n, *shape) float32 from the standard normal distribution."""
+        return self._mine(tf.random.stateless_normal([self.size, *shape], self._next()))
+
     def beta(self, alpha: float) -> Tensor:
         """Return (n,) float32 from Beta(alpha, alpha), as a share of two gamma draws."""
         mine, other = tf.unstack(tf.random.stateless_gamma([2, self.size], self._next(), alpha))

@@ -21,6 +21,7 @@ from edgefer_train.fitting.balance import (
     require_every_label,
     weights_of,
 )
+from edgefer_train.fitting.degrade import degrade
 from edgefer_train.recipe import Augment
 
 Tensor = Any
@@ -117,7 +118,9 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
         pictures, *said, weight = values
         learnt = dict(zip(heads, said, strict=True))
         if teach:
+            # Teachers judge the face before the camera spoils it: they may be fragile themselves.
             learnt = teach(pictures, learnt)
+        pictures = tf.ensure_shape(degrade(pictures, how, draw), pictures.shape)
         if balance == "class_weights":
             return pictures, unwrapped(learnt), {first_head: weight} if len(heads) > 1 else weight
         return pictures, unwrapped(learnt)
