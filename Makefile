@@ -121,25 +121,28 @@ debian  = command -v apt-get >/dev/null \
 # A broker, a browser, what runs and fetches JavaScript, what sees system calls, a screen without
 # a panel, and the programs that read a device's settings. Where they cannot be installed, their
 # tests skip and say so.
-tests-programs := mosquitto chromium chromedriver strace cc systemd-analyze udevadm cloud-init \
-    netplan cage Xwayland curl openssl node npm mmdebstrap systemd-nspawn slirp4netns ssh \
-    qemu-aarch64
-tests-packages := mosquitto chromium chromium-driver strace gcc libc6-dev systemd udev cloud-init \
-    netplan.io cage xwayland curl openssl nodejs npm mmdebstrap systemd-container slirp4netns \
-    openssh-client qemu-user
+# program=package, for `npm` comes with some packages of Node.js and conflicts with others: what is
+# there already is not asked for.
+tests-programs := mosquitto=mosquitto chromium=chromium chromedriver=chromium-driver strace=strace \
+    cc=build-essential systemd-analyze=systemd udevadm=udev cloud-init=cloud-init netplan=netplan.io cage=cage \
+    Xwayland=xwayland curl=curl openssl=openssl node=nodejs npm=npm mmdebstrap=mmdebstrap \
+    systemd-nspawn=systemd-container slirp4netns=slirp4netns ssh=openssh-client \
+    qemu-aarch64=qemu-user
+# $(call missing,PROGRAM=PACKAGE...) is a shell's list of the packages whose program is not there.
+missing = $$(PATH="$$PATH:/usr/sbin:/sbin"; \
+    for one in $(1); do type "$${one%%=*}" >/dev/null 2>&1 || echo "$${one\#*=}"; done)
 .PHONY: debian-for-tests
 debian-for-tests:
-	@PATH="$$PATH:/usr/sbin:/sbin"; type $(tests-programs) >/dev/null 2>&1 \
-	    || ( $(call debian,$(tests-packages)) ) || echo "make: testing without them" >&2
+	@wanted=$(call missing,$(tests-programs)); [ -z "$$wanted" ] \
+	    || ( $(call debian,$$wanted) ) || echo "make: testing without them" >&2
 	@$(MAKE) -s .cache/udev/bin/udevadm || echo "make: udev's rules stay unread" >&2
 
 # What whole machines run on, and what makes disks for them.
-rig-programs := qemu-system-aarch64 qemu-system-x86_64 qemu-aarch64-static cpio modprobe
-rig-packages := qemu-system-arm qemu-system-x86 qemu-user-static cpio kmod
+rig-programs := qemu-system-aarch64=qemu-system-arm qemu-system-x86_64=qemu-system-x86 \
+    qemu-aarch64-static=qemu-user-static cpio=cpio modprobe=kmod
 .PHONY: debian-for-rig
 debian-for-rig:
-	@PATH="$$PATH:/usr/sbin:/sbin"; type $(rig-programs) >/dev/null 2>&1 \
-	    || { $(call debian,$(rig-packages)); }
+	@wanted=$(call missing,$(rig-programs)); [ -z "$$wanted" ] || { $(call debian,$$wanted); }
 
 # Debian 12's udevadm (252) cannot verify rules, 254 and later can. Its backports have one: it is
 # unpacked beside the system's, from the machine's own mirror, and nothing is installed.
