@@ -21,9 +21,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
 from edgefer.runtime import tflite_tensors
-from mosquitto import Mosquitto, free_port
-from screenshot import chromium
-from slices import write_slice
+from support.browser import chromium
+from support.mosquitto import Mosquitto, free_port
+from support.slices import write_slice
 
 RECIPE = """
 architecture = "small"

@@ -8,15 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from bundles import manifest
 from edgefer.messages import Box
 from edgefer.preprocess import PIXEL, Pixels, Preprocess
-from edgefer_device.reading import Reader
-from edgefer_device.scripted import ScriptedClassifier
+from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.scripted import ScriptedClassifier
 from edgefer_train.data import sources
 from edgefer_train.data.dataset import Usage
 from edgefer_train.fitting.batches import batches, plain
 from edgefer_train.recipe import Augment
+from support.bundles import manifest
 
 COUNT = 64
 STILL = Augment(flip=False, rotation=0, zoom=0, shift=0, brightness=0, contrast=0)

@@ -78,7 +78,7 @@ def _convert_run(
     work.model(work.float if request.ptq else work.qat)
     recipe = work.record().recipe
     dataset = load(data, recipe.labels, recipe.split, recipe.side)
-    from edgefer_convert.convert import convert as to_bundle
+    from edgefer_convert.conversion import convert as to_bundle
 
     return to_bundle(work, dataset, out, labels, request)
 
@@ -87,20 +87,20 @@ def _convert_file(
     model: Path, data: Path | None, out: Path, how: tuple[str | None, str, str], request: Request
 ) -> Bundle:
     labels, pixels, split = how
-    from edgefer_convert.brought import bring, dataset_for, read_labels
+    from edgefer_convert.importers.external_model import bring, dataset_for, read_labels
 
     brought = bring(model, pixels)
     names = read_labels(labels, brought.outputs, model)
     dataset = dataset_for(names, data, split, brought.side, model)
-    from edgefer_convert.convert import convert_file
+    from edgefer_convert.conversion import convert_file
 
     return convert_file(brought, names, dataset, out, request)
 
 
 def _show_explanation(bundle: Bundle, dataset: Dataset) -> None:
     """Print which layers cost most, on faces of PublicTest."""
-    from edgefer_convert.explain_source import source_of
-    from edgefer_convert.explain_view import show_explanation
+    from edgefer_convert.analysis.sensitivity_source import source_of
+    from edgefer_convert.analysis.sensitivity_view import show_explanation
     from edgefer_train.data.dataset import Usage
 
     faces = dataset.part(Usage.PublicTest).images[:EXPLAINED]
@@ -119,9 +119,9 @@ def formats(bundle: str, seconds: float, markdown: bool, as_json: bool) -> None:
     """
     from edgefer.bundle import open_bundle
     from edgefer.messages import to_json
-    from edgefer_convert import comparison
+    from edgefer_convert.analysis import format_table as comparison
+    from edgefer_device.bench.components import time_classifier
     from edgefer_device.bench.loops import LOOPS, Plan
-    from edgefer_device.bench.parts import time_classifier
 
     opened = open_bundle(bundle)
     side = opened.manifest.input.preprocess.size
@@ -141,7 +141,7 @@ def formats(bundle: str, seconds: float, markdown: bool, as_json: bool) -> None:
 def edgetpu(model: str, out: Path | None, strict: bool, as_json: bool) -> None:
     """Tell what the Edge TPU would run of an int8 model; compile it where the compiler is."""
     from edgefer.messages import to_json
-    from edgefer_convert import edgetpu_outcome
+    from edgefer_convert.formats.edgetpu import outcome as edgetpu_outcome
 
     done = edgetpu_outcome.find_out(model, out)
     click.echo(to_json(done)) if as_json else edgetpu_outcome.show_outcome(done)
@@ -161,8 +161,8 @@ def parity(bundle: str, data: Path | None, faces: int | None, as_json: bool) -> 
     """
     from edgefer.bundle import open_bundle
     from edgefer.messages import to_json
-    from edgefer_convert.parity import measure
-    from edgefer_convert.parity_view import show_parity
+    from edgefer_convert.analysis.parity import measure
+    from edgefer_convert.analysis.parity_view import show_parity
 
     opened = open_bundle(bundle)
     chips, source = _faces(opened.manifest.input.preprocess, data, "PrivateTest", faces)
@@ -188,8 +188,8 @@ def explain(
 ) -> None:
     """Tell which layers of an int8 model cost most accuracy, on faces of PublicTest."""
     from edgefer.messages import to_json
-    from edgefer_convert import explain_view
-    from edgefer_convert.explain_source import open_source
+    from edgefer_convert.analysis import sensitivity_view as explain_view
+    from edgefer_convert.analysis.sensitivity_source import open_source
 
     source = open_source(model, labels)
     done = source.explained(*_faces(source.preprocess, data, "PublicTest", faces))
@@ -204,7 +204,7 @@ def _faces(
     """Return face chips for a measurement and where they are from: a part of the data, or the
     demo portrait where none is named."""
     if data is None:
-        from edgefer_device.faces.demo_faces import portrait_chips
+        from edgefer_device.bench.demo_faces import portrait_chips
 
         return portrait_chips(count or 50, preprocess), "views of the demo portrait"
     from edgefer_train.data.dataset import Usage

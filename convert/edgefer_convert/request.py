@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgefer.bundle import Bundle
-from edgefer_convert.limits import Exemption, GateLimits, exemption, load_limits
+from edgefer_convert.gate.limits import Exemption, GateLimits, exemption, load_limits
 from edgefer_train.data.dataset import Dataset
 
 Explain = Callable[[Bundle, Dataset], None]

@@ -28,10 +28,10 @@ VERBS = {
         "train",
     ),
     "edgefer_convert.commands": ("convert", "edgetpu", "explain", "formats", "parity"),
-    "edgefer_device.life.running": ("pause", "reload", "restart", "resume", "status"),
-    "edgefer_device.bench.commands": ("bench",),
-    "edgefer_device.deploy.commands": ("deploy", "fleet", "releases", "rollback"),
-    "edgefer_device.commands": (
+    "edgefer_device.commands.control": ("pause", "reload", "restart", "resume", "status"),
+    "edgefer_device.commands.bench": ("bench",),
+    "edgefer_device.commands.deploy": ("deploy", "fleet", "releases", "rollback"),
+    "edgefer_device.commands.device": (
         "cameras",
         "doctor",
         "faces",

@@ -20,14 +20,14 @@ import numpy as np
 from edgefer.bundle import open_bundle
 from edgefer.preprocess import Pixels
 from edgefer.runtime import litert, open_classifier
-from edgefer_device.analysis import Analyst
-from edgefer_device.camera import Frame
+from edgefer_device.cameras.camera import Frame
 from edgefer_device.cameras.portrait import RATE, view
-from edgefer_device.faces.faces import open_detector
+from edgefer_device.faces.detector import open_detector
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
-from edgefer_device.mood.mood import MoodSettings
-from edgefer_device.reading import Reader
+from edgefer_device.mood.filter import MoodSettings
+from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.face_classifier import Reader
 
 MARK = 1_000_000
 """As in `count.c`."""

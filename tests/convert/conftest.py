@@ -11,8 +11,8 @@ from edgefer.cli import main
 from edgefer_train.data.dataset import Dataset
 from edgefer_train.data.sources import load
 from edgefer_train.run import Run
-from shipped_keras import shipped_run
-from slices import write_slice
+from support.shipped_keras import shipped_run
+from support.slices import write_slice
 
 LOOSE = """
 [gate]

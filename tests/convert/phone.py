@@ -15,7 +15,7 @@ import pytest
 from edgefer.preprocess import Pixels
 
 ROOT = Path(__file__).parents[2]
-WANTED = ROOT / "tests" / "mediapipe.txt"
+WANTED = ROOT / "tests" / "support" / "mediapipe.txt"
 FOLDER = ROOT / ".cache" / "mediapipe"
 """Made once, and again when other packages are wanted: 2 minutes and 540 MB."""
 

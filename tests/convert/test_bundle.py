@@ -22,10 +22,10 @@ from convert.compiler import (
 from convert.conftest import edgefer, last_line
 from edgefer.bundle import open_bundle
 from edgefer.manifest import Manifest, write_manifest
-from edgefer_convert.formats import FORMATS
+from edgefer_convert.formats.table import FORMATS
 from edgefer_train.data.dataset import Dataset
 from edgefer_train.run import Run
-from runs import write_run
+from support.runs import write_run
 
 LIMITS = """
 [gate]

@@ -19,11 +19,11 @@ from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
 from edgefer.tflite_file import open_flatbuffer, read_graph
-from edgefer_convert.gate import judge
-from edgefer_convert.limits import GateLimits
-from edgefer_convert.measure import Measured, calibrated, measured
-from edgefer_convert.packing import packed
-from edgefer_convert.twin import twin
+from edgefer_convert.analysis.dequantize import twin
+from edgefer_convert.formats.packing import packed
+from edgefer_convert.gate.limits import GateLimits
+from edgefer_convert.gate.measure import Measured, calibrated, measured
+from edgefer_convert.gate.verdict import judge
 from edgefer_train.data.dataset import Dataset, Usage
 
 LOOSE = GateLimits(

@@ -23,9 +23,9 @@ from convert.compiler import (
 from edgefer.bundle import open_bundle
 from edgefer.cli import main
 from edgefer.errors import ConversionError
-from edgefer_convert.edgetpu import Verdict, check
-from edgefer_convert.edgetpu_compiler import HOW, compile_for_edgetpu, parse
-from tflite_files import Made, Step, constant, tflite
+from edgefer_convert.formats.edgetpu.compiler import HOW, compile_for_edgetpu, parse
+from edgefer_convert.formats.edgetpu.support import Verdict, check
+from support.tflite_files import Made, Step, constant, tflite
 
 PICTURE = Made((1, 6, 6, 8))
 KERNEL = Made((8, 3, 3, 8), content=np.ones((8, 3, 3, 8), np.int8))

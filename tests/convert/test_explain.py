@@ -14,12 +14,12 @@ from edgefer.errors import BundleMissing, ConversionError
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
 from edgefer.tflite_file import Graph, open_flatbuffer, read_graph
-from edgefer_convert.explain import Explanation, Subject, explain, layer_name
-from edgefer_convert.explain_source import open_source
-from edgefer_convert.explain_view import draw_explanation, write_picture
-from edgefer_convert.packing import packed
-from edgefer_convert.twin import Net, reals, twin
-from tflite_files import Made, Step, constant, tflite
+from edgefer_convert.analysis.dequantize import Net, reals, twin
+from edgefer_convert.analysis.sensitivity import Explanation, Subject, explain, layer_name
+from edgefer_convert.analysis.sensitivity_source import open_source
+from edgefer_convert.analysis.sensitivity_view import draw_explanation, write_picture
+from edgefer_convert.formats.packing import packed
+from support.tflite_files import Made, Step, constant, tflite
 
 COUNT = 12
 

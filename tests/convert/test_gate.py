@@ -19,9 +19,9 @@ from edgefer.bundle import open_bundle
 from edgefer.errors import GateFailed, SettingsError, UnknownKey
 from edgefer.manifest import Check
 from edgefer.metrics import ClassScore, Scores
-from edgefer_convert.gate import judge, planned, require_known, require_passed
-from edgefer_convert.limits import GateLimits, exemption, load_limits
-from edgefer_convert.measure import Measured
+from edgefer_convert.gate.limits import GateLimits, exemption, load_limits
+from edgefer_convert.gate.measure import Measured
+from edgefer_convert.gate.verdict import judge, planned, require_known, require_passed
 from edgefer_train.run import Run
 
 LABELS = ("angry", "disgust", "happy")

@@ -11,13 +11,13 @@ import pytest
 import tf_keras as keras
 
 from edgefer.preprocess import Preprocess
-from edgefer_convert.brought import bring
-from edgefer_convert.run_source import source_of_run
-from edgefer_convert.tflite import float_tensors
+from edgefer_convert.formats.tflite import float_tensors
+from edgefer_convert.importers.external_model import bring
+from edgefer_convert.importers.run import source_of_run
 from edgefer_train.data.dataset import Dataset
 from edgefer_train.quantization.quantize import with_fake_quantization
 from edgefer_train.run import save_model
-from runs import write_run
+from support.runs import write_run
 
 layers = keras.layers
 ORDER = [2, 0, 1]

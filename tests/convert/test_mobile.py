@@ -16,8 +16,8 @@ from edgefer.labels import FER2013
 from edgefer.metrics import softmax
 from edgefer.preprocess import Pixels, to_grey
 from edgefer.runtime import litert, open_classifier, tflite_tensors, to_logits
-from edgefer_convert.mobile import to_mobile
-from edgefer_device.faces.demo_faces import portrait_chips
+from edgefer_convert.formats.mobile import to_mobile
+from edgefer_device.bench.demo_faces import portrait_chips
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.sources import load
 

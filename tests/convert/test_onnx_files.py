@@ -8,9 +8,9 @@ from onnx import numpy_helper
 
 from edgefer.bundle import open_bundle
 from edgefer.errors import ConversionError
-from edgefer_convert import onnx_int8
-from edgefer_convert.onnx_files import macs, parameters, to_int8_onnx, to_onnx
-from edgefer_convert.tflite import to_int8_after_training
+from edgefer_convert.formats import onnx_int8
+from edgefer_convert.formats.onnx_files import macs, parameters, to_int8_onnx, to_onnx
+from edgefer_convert.formats.tflite import to_int8_after_training
 from edgefer_train.architectures import macs as macs_of_keras
 from edgefer_train.architectures import parameters as parameters_of_keras
 

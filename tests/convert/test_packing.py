@@ -10,8 +10,8 @@ from ai_edge_litert import schema_py_generated as tfl
 
 from edgefer.runtime import litert
 from edgefer.tflite_file import IDENTIFIER, open_flatbuffer
-from edgefer_convert.packing import ALIGNMENT, packed, short_name
-from edgefer_convert.tflite import to_int8_after_training
+from edgefer_convert.formats.packing import ALIGNMENT, packed, short_name
+from edgefer_convert.formats.tflite import to_int8_after_training
 
 layers = keras.layers
 

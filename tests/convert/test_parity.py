@@ -13,8 +13,8 @@ from edgefer.bundle import Bundle, describe, open_bundle, write_bundle
 from edgefer.errors import GateFailed
 from edgefer.notices import Fallback
 from edgefer.preprocess import Pixels, Preprocess
-from edgefer_convert.parity import LIMITS, Parity, measure, settings_of
-from edgefer_device.faces.demo_faces import portrait_chips
+from edgefer_convert.analysis.parity import LIMITS, Parity, measure, settings_of
+from edgefer_device.bench.demo_faces import portrait_chips
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.sources import load
 

@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from edgefer.runtime import tflite_tensors
-from edgefer_convert.tflite import output_affine, to_int8
+from edgefer_convert.formats.tflite import output_affine, to_int8
 from edgefer_train.architectures import mobile, plain, residual, xception
 from edgefer_train.architectures.blocks import Tensor, convolution, layers, pooled
 from edgefer_train.architectures.heads import dense_head
 from edgefer_train.quantization.quantize_layers import prepare_for_quantization
 from edgefer_train.quantization.ranges import set_ranges
-from int8_answers import said_in_int8
-from slices import write_slice
+from support.int8_answers import said_in_int8
+from support.slices import write_slice
 
 SIDE, LABELS, FACES = 24, 7, 200
 

@@ -9,7 +9,7 @@ import pytest
 
 from edgefer.errors import DatasetError
 from edgefer.preprocess import Pixels, Preprocess
-from edgefer_convert.representative import FEWEST, TAKEN, representative
+from edgefer_convert.formats.representative import FEWEST, TAKEN, representative
 from edgefer_train.data.dataset import Dataset, Usage
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edgefer.bundle import open_bundle
 from edgefer.runtime import litert
 from edgefer.tflite_file import read_graph, schema
-from edgefer_convert.stem import with_folded_stem
-from tflite_files import Made, Step, constant, tflite
+from edgefer_convert.formats.space_to_depth import with_folded_stem
+from support.tflite_files import Made, Step, constant, tflite
 
 SIDE, OUT = 24, 8
 

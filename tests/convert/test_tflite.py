@@ -8,8 +8,8 @@ import tf_keras as keras
 
 from edgefer.errors import ConversionError
 from edgefer.runtime import tflite_tensors
-from edgefer_convert.edgetpu import check
-from edgefer_convert.tflite import (
+from edgefer_convert.formats.edgetpu.support import check
+from edgefer_convert.formats.tflite import (
     float_tensors,
     input_affine,
     output_affine,

@@ -29,7 +29,7 @@ def unimportable(wheel: Path, folder: Path) -> Path:
 def dying(wheel: Path, folder: Path, seconds: float) -> Path:
     """Copy a wheel; its daemon falls so many seconds after it has said that it is ready."""
     falling = READY + FALL.format(seconds=seconds)
-    return altered(wheel, folder, "edgefer_device/life/notify.py", READY, falling)
+    return altered(wheel, folder, "edgefer_device/daemon/systemd.py", READY, falling)
 
 
 def no_model(folder: Path) -> Path:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.deploy import carried
-from firmware_files import Done
+from edgefer_device.deploy import artifacts as carried
 from rig.container import Device, booted
 from rig.deployment import edgefer
 from rig.root import Root
+from support.firmware_files import Done
 
 CACHE = Path(__file__).parents[2] / ".cache" / "deploy"
 GOOD = 'camera = "demo:"\nsinks = ["mirror:"]\n'

@@ -8,9 +8,9 @@ import threading
 
 from deploy.conftest import Laptop, covered, without
 from edgefer_device.deploy.staging import GUARD
-from mosquitto import free_port
 from rig.container import cable
 from rig.root import PASSWORD
+from support.mosquitto import free_port
 
 
 def reason(laptop: Laptop, *words: object, **variables: str) -> str:

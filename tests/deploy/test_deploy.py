@@ -12,8 +12,8 @@ import pytest
 
 from deploy.broken import altered, dying, no_model, unimportable
 from deploy.conftest import GOOD, Laptop
-from mosquitto import free_port
 from rig.container import cable
+from support.mosquitto import free_port
 
 STATUS = "STATE_DIRECTORY=/var/lib/edgefer /opt/edgefer/current/bin/edgefer status --json"
 
@@ -182,7 +182,7 @@ def test_a_secret_is_for_the_service_alone(deployed: Laptop, tmp_path: Path) -> 
 
 def test_a_switch_that_is_killed_is_undone_by_the_device(deployed: Laptop, tmp_path: Path) -> None:
     runs = deployed.running()
-    file = "edgefer_device/daemon.py"
+    file = "edgefer_device/daemon/build.py"
     wheel = altered(deployed.wheel, tmp_path, file, "\ndef run(", "# another\n\n\ndef run(")
     killed = threading.Event()
 

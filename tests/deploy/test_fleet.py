@@ -13,7 +13,7 @@ import pytest
 from deploy.conftest import Laptop, covered
 from edgefer.errors import SettingsError
 from edgefer_device.deploy.inventory import Entry, read_inventory
-from mosquitto import Mosquitto, free_port
+from support.mosquitto import Mosquitto, free_port
 
 FLEET = """
 wave = 2

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from deploy.conftest import Laptop
-from edgefer_device.deploy import carried
+from edgefer_device.deploy import artifacts as carried
 from edgefer_device.deploy.wheels import Pins, Wheelhouse
-from firmware_files import Done
 from rig.card import PYTHONS, face
 from rig.container import Device
+from support.firmware_files import Done
 
 PLAYED = (
     "tcpclientsrc port=7007 ! rawvideoparse format=bgr width=640 height=480 framerate=15/1"
@@ -173,7 +173,7 @@ def test_a_pipeline_that_gives_no_picture_is_told(
 
 def test_rows_that_end_in_padding_are_read(deployed: Laptop, measured: Done) -> None:
     script = (
-        "from edgefer_device.camera import open_camera\n"
+        "from edgefer_device.cameras.camera import open_camera\n"
         "camera = open_camera('gstreamer:videotestsrc pattern=red"
         " ! video/x-raw,width=321,height=240 ! videoconvert ! appsink')\n"
         "picture = next(camera.frames()).picture; camera.close()\n"

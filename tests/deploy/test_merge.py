@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgefer.errors import SettingsError
-from edgefer_device.deploy.carried import firmware_config
+from edgefer_device.deploy.artifacts import firmware_config
 from edgefer_device.deploy.merge import checked, deployed, merge
 
 SHIPPED = (firmware_config() / "common" / "edgefer.toml").read_text()

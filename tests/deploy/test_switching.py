@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.deploy.ontarget import durable, switching, undo
-from edgefer_device.deploy.ontarget.files import File
-from edgefer_device.deploy.ontarget.health import Checks
-from edgefer_device.deploy.ontarget.layout import Layout, Refused
-from edgefer_device.deploy.ontarget.releases import going_back, listed, previous, prune
-from edgefer_device.deploy.ontarget.services import Unit
-from edgefer_device.deploy.ontarget.switching import Change, Switch
+from edgefer_device.deploy.agent import durable, switching, undo
+from edgefer_device.deploy.agent.files import File
+from edgefer_device.deploy.agent.health import Checks
+from edgefer_device.deploy.agent.layout import Layout, Refused
+from edgefer_device.deploy.agent.releases import going_back, listed, previous, prune
+from edgefer_device.deploy.agent.services import Unit
+from edgefer_device.deploy.agent.switching import Change, Switch
 
 UNIT = "/etc/systemd/system/edgefer.service"
 SETTINGS = "/etc/edgefer/edgefer.toml"

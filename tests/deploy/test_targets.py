@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from deploy.conftest import GOOD, Laptop
 from edgefer.bundle import open_bundle
 from edgefer.cli import main
-from edgefer_device.deploy import carried
+from edgefer_device.deploy import artifacts as carried
 from edgefer_device.deploy.model import model_for
 from edgefer_device.deploy.targets import TARGETS
 from edgefer_device.deploy.wheels import Pins, Python
-from edgetpu_library import build_library, bundle_for_chip
+from support.edgetpu_library import build_library, bundle_for_chip
 
 
 def planned(laptop: Laptop, target: str, *words: str) -> list[str]:
@@ -129,10 +129,10 @@ def test_a_model_is_cut_to_what_a_target_runs(name: str, tmp_path: Path) -> None
 
 def test_phones_are_somebody_elses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[object, ...]] = []
-    module = ModuleType("edgefer_device.phone.deploying")
+    module = ModuleType("edgefer_device.export.exporting")
     module.deploy_phone = lambda *words: asked.append(words)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "edgefer_device.phone", ModuleType("edgefer_device.phone"))
-    monkeypatch.setitem(sys.modules, "edgefer_device.phone.deploying", module)
+    monkeypatch.setitem(sys.modules, "edgefer_device.export", ModuleType("edgefer_device.export"))
+    monkeypatch.setitem(sys.modules, "edgefer_device.export.exporting", module)
     words = ["deploy", "--target", "web", "--out", str(tmp_path), "--serve"]
     assert CliRunner().invoke(main, words).exit_code == 0
     assert asked == [("web", "small", tmp_path, True)]

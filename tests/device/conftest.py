@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mosquitto import Mosquitto, executable
+from support.mosquitto import Mosquitto, executable
 
 
 @pytest.fixture

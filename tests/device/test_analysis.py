@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bundles import manifest
 from edgefer.messages import Box, Detection, Report
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier
-from edgefer_device.analysis import Analyst
-from edgefer_device.camera import Frame, open_camera
-from edgefer_device.faces.faces import FaceDetector, open_detector
+from edgefer_device.cameras.camera import Frame, open_camera
+from edgefer_device.faces.detector import FaceDetector, open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
-from edgefer_device.mood.mood import MoodSettings
-from edgefer_device.reading import Reader
-from edgefer_device.scripted import ScriptedClassifier, ScriptedDetector, blank_frames
+from edgefer_device.mood.filter import MoodSettings
+from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector, blank_frames
+from support.bundles import manifest
 
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 SAD = (0.01, 0.01, 0.01, 0.01, 0.94, 0.01, 0.01)

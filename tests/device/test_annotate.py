@@ -13,7 +13,7 @@ from edgefer.cli import main
 from edgefer.errors import SettingsError
 from edgefer.messages import Box, Face
 from edgefer.preprocess import Pixels
-from edgefer_device.annotate import annotate, targets
+from edgefer_device.predict.annotate import annotate, targets
 
 
 def edgefer(*words: object) -> Result:

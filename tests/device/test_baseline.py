@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
 from edgefer.runtime import open_classifier
-from edgefer_device.camera import open_camera
-from edgefer_device.faces.faces import open_detector
+from edgefer_device.cameras.camera import open_camera
+from edgefer_device.faces.detector import open_detector
 from edgefer_device.mood.baseline import LEARNING_SECONDS, Baseline
-from edgefer_device.mood.mood import Mood, MoodSettings
-from edgefer_device.reading import Reader
+from edgefer_device.mood.filter import Mood, MoodSettings
+from edgefer_device.pipeline.face_classifier import Reader
 
 LABELS = ("happy", "sad", "neutral")
 STUCK = np.log([0.05, 0.65, 0.30])

@@ -26,7 +26,6 @@ from edgefer.keys import make_keys
 from edgefer.machine import describe_machine
 from edgefer.tflite_file import read_graph
 from edgefer_device.bench import loops
-from edgefer_device.bench.board import Board, State, not_sustained, read_state
 from edgefer_device.bench.compare import permutation_test
 from edgefer_device.bench.loops import Plan, Series, TurnClock, calling, in_turns
 from edgefer_device.bench.peak import convolution
@@ -34,9 +33,10 @@ from edgefer_device.bench.power import PowerMeter
 from edgefer_device.bench.result import Point, Sweep, Timing, Tried, Turn, read_bench, timing_of
 from edgefer_device.bench.settings_file import change
 from edgefer_device.bench.sweep import beyond
+from edgefer_device.bench.telemetry import Board, State, not_sustained, read_state
 from edgefer_device.bench.tune import ranked
 from edgefer_device.bench.view import show_bench
-from edgefer_device.config import load_config
+from edgefer_device.daemon.configuration import load_config
 
 ALONE = ("classifier, a face", "detector, a picture")
 STAGES = ("next picture", "find faces", "cut faces", "classify", "track and judge")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from edgefer.errors import CameraError, SettingsError
-from edgefer_device.camera import camera_address, open_camera
+from edgefer_device.cameras.camera import camera_address, open_camera
 from edgefer_device.cameras.gstreamer import absent, pipeline
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgefer.errors import CameraError, CameraNotFound
-from edgefer_device.camera import Frame, open_camera
+from edgefer_device.cameras.camera import Frame, open_camera
 from edgefer_device.cameras.images import ImagesOptions, open_images
 
 

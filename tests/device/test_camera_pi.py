@@ -1,6 +1,6 @@
 """`picamera2:` against a double of picamera2.
 
-What stands here in the place of picamera2 and libcamera (tests/pi) is written after the source
+What stands here in the place of picamera2 and libcamera (tests/support/pi) is written after the source
 of version 0.3.38. The real ones read libcamera's virtual camera in `make rig`
 (tests/rig/rig_picamera2.py); a sensor on a ribbon cable was not seen.
 """
@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound
-from edgefer_device.camera import open_camera
+from edgefer_device.cameras.camera import open_camera
 from edgefer_device.cameras.capture import Captured
 from edgefer_device.cameras.discovery import find_cameras
 from edgefer_device.cameras.pi import PiCapture, PiOptions, flips, left, open_pi
 from edgefer_device.cameras.view import Crop, View
 
-DOUBLE = Path(__file__).parents[1] / "pi"
+DOUBLE = Path(__file__).parents[1] / "support" / "pi"
 NAME = r"picamera2:0 \((imx219|webcam)\)"
 
 

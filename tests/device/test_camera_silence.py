@@ -9,26 +9,26 @@ from pathlib import Path
 
 import pytest
 
-from bundles import manifest
 from edgefer.bundle import open_bundle
 from edgefer.messages import Box, Detection, Report
 from edgefer.runtime import open_classifier
-from edgefer_device import pipeline as pipelines
-from edgefer_device.analysis import Analyst
-from edgefer_device.camera import Camera, Frame, open_camera
-from edgefer_device.faces.faces import open_detector
+from edgefer_device.cameras.camera import Camera, Frame, open_camera
+from edgefer_device.faces.detector import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
-from edgefer_device.mood.mood import MoodSettings
-from edgefer_device.pipeline import Limit, Pipeline
-from edgefer_device.reading import Reader
-from edgefer_device.scripted import (
+from edgefer_device.mood.filter import MoodSettings
+from edgefer_device.pipeline import runner as pipelines
+from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.runner import Limit, Pipeline
+from edgefer_device.pipeline.scripted import (
     ScriptedCamera,
     ScriptedClassifier,
     ScriptedDetector,
     blank_frames,
 )
-from edgefer_device.silence import SILENCE_SECONDS, Silence
-from edgefer_device.sinks.sink import RecordingSink
+from edgefer_device.pipeline.sink import RecordingSink
+from edgefer_device.pipeline.stall_detector import SILENCE_SECONDS, Silence
+from support.bundles import manifest
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
@@ -91,7 +91,7 @@ class Listening(RecordingSink):
 
 @pytest.fixture
 def soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgefer_device.silence.SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr("edgefer_device.pipeline.stall_detector.SILENCE_SECONDS", 0.3)
     monkeypatch.setattr(pipelines, "LISTEN_SECONDS", 0.02)
 
 

@@ -17,10 +17,10 @@ import pytest
 from aiohttp import web
 
 from edgefer.errors import CameraError, CameraNotFound
-from edgefer_device.camera import Camera, Frame, open_camera
+from edgefer_device.cameras.camera import Camera, Frame, open_camera
 from edgefer_device.cameras.stream import shown
-from mosquitto import free_port
-from rtsp import serving
+from support.mosquitto import free_port
+from support.rtsp import serving
 
 SECONDS = 30.0
 """Time after which a test is given up."""

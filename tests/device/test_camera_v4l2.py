@@ -1,7 +1,7 @@
 """`v4l2:`, with OpenCV's own capture and our own questions to the kernel.
 
 Machines for tests have no camera, and many kernels no V4L2: a library that is loaded before
-the C library's answers in the kernel's place (tests/v4l2_kernel.c), in a process of its own.
+the C library's answers in the kernel's place (tests/support/v4l2_kernel.c), in a process of its own.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import pytest
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer.messages import Report
-from edgefer_device.camera import open_camera
 from edgefer_device.cameras import kernel
+from edgefer_device.cameras.camera import open_camera
 from edgefer_device.cameras.kernel import Mode, query
 from edgefer_device.cameras.options import Size
 from edgefer_device.cameras.v4l2 import V4l2Options, nodes, ranked
-from webcam import USUAL, Webcam, build_kernel
+from support.webcam import USUAL, Webcam, build_kernel
 
-SCRIPTED = Path(__file__).parents[1] / "scripted_run.py"
+SCRIPTED = Path(__file__).parents[1] / "support" / "scripted_run.py"
 
 WATCH = """
 import sys

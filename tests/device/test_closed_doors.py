@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mosquitto import Mosquitto, free_port
+from support.mosquitto import Mosquitto, free_port
 
 SECONDS = 120.0
 WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND")

@@ -12,7 +12,7 @@ from edgefer.bundle import open_bundle
 from edgefer.errors import BundleError, SettingsError, UnknownKey
 from edgefer.keys import make_keys
 from edgefer.signature import sign
-from edgefer_device.config import Config, load_config, model_of
+from edgefer_device.daemon.configuration import Config, load_config, model_of
 
 
 def written(folder: Path, text: str) -> Path:

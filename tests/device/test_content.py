@@ -21,18 +21,18 @@ from selenium.webdriver import Chrome
 from edgefer.cli import main
 from edgefer.errors import SettingsError, UnknownKey
 from edgefer.messages import Report
-from edgefer_device.config import Config, load_config
-from edgefer_device.content.content import SHOWN_SECONDS, ContentSink, Holding
-from edgefer_device.content.content_actions import Actions
-from edgefer_device.content.content_settings import ContentSettings, Publication, Rule
-from edgefer_device.mirror.board import Board, Line
-from edgefer_device.mirror.mirror import MirrorSink
-from edgefer_device.mqtt.broker import parse_broker
-from edgefer_device.sinks import open_sinks
-from edgefer_device.sinks.shared import Shared
-from live_mirror import PATIENCE, LiveMirror
-from mosquitto import Mosquitto, free_port
-from screenshot import CHROMEDRIVER, CHROMIUM, chromium, resize
+from edgefer_device.daemon.configuration import Config, load_config
+from edgefer_device.sinks.content.actions import Actions
+from edgefer_device.sinks.content.settings import ContentSettings, Publication, Rule
+from edgefer_device.sinks.content.sink import SHOWN_SECONDS, ContentSink, Holding
+from edgefer_device.sinks.context import Shared
+from edgefer_device.sinks.message_board import Board, Line
+from edgefer_device.sinks.mirror.sink import MirrorSink
+from edgefer_device.sinks.mqtt.broker import parse_broker
+from edgefer_device.sinks.opening import open_sinks
+from support.browser import CHROMEDRIVER, CHROMIUM, chromium, resize
+from support.live_mirror import PATIENCE, LiveMirror
+from support.mosquitto import Mosquitto, free_port
 
 MORNING = datetime(2026, 5, 17, 7, 30)
 
@@ -354,7 +354,7 @@ def test_a_message_reaches_the_broker(broker: Mosquitto) -> None:
 def test_a_broker_that_is_away_is_tried_again_and_then_left(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.content.content_actions.WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("edgefer_device.sinks.content.actions.WAIT_SECONDS", 0.01)
     port = free_port()
     actions = Actions(parse_broker(f"mqtt://127.0.0.1:{port}/home"))
 

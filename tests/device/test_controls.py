@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from edgefer_device.life.controls import Controls, Wishes
+from edgefer_device.pipeline.control_state import Controls, Wishes
 
 
 def test_each_wish_is_told_once() -> None:

@@ -14,11 +14,11 @@ import aiomqtt
 import pytest
 
 from edgefer.errors import SettingsError
-from edgefer_device.config import Config
-from edgefer_device.daemon import run
-from mosquitto import Mosquitto
+from edgefer_device.daemon.build import run
+from edgefer_device.daemon.configuration import Config
+from support.mosquitto import Mosquitto
 
-PROGRAM = Path(__file__).parents[1] / "scripted_run.py"
+PROGRAM = Path(__file__).parents[1] / "support" / "scripted_run.py"
 SECONDS = 60.0
 """Time after which a process is given up."""
 

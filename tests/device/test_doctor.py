@@ -14,10 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
-from edgefer_device.doctor import machine, parts, services, sight
+from edgefer_device.doctor import camera_checks as sight
+from edgefer_device.doctor import installation as parts
+from edgefer_device.doctor import machine, services
 from edgefer_device.doctor.check import Check, Level
 from edgefer_device.doctor.diagnosis import describe
-from mosquitto import Mosquitto, free_port
+from support.mosquitto import Mosquitto, free_port
 
 
 def doctor(*words: object) -> Result:

@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 
 from edgefer.errors import SinkError
-from edgefer_device.life.door import FILE, Door, ask, find_folder, short
-from edgefer_device.life.status import Status, duration, headline, resident_mb, show
-from edgefer_device.sinks.health import Part
+from edgefer_device.daemon.control_socket import FILE, Door, ask, find_folder, short
+from edgefer_device.daemon.status import Status, duration, headline, resident_mb, show
+from edgefer_device.pipeline.health import Part
 
 
 async def asked(folder: Path, question: str, value: float | None = None) -> Any:
@@ -162,7 +162,7 @@ def test_the_users_own_daemon_comes_before_the_services(
     own, service = tmp_path / "own" / "edgefer", tmp_path / "service"
     monkeypatch.setenv("XDG_STATE_HOME", str(own.parent))
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-    monkeypatch.setattr("edgefer_device.life.door.SYSTEM", service)
+    monkeypatch.setattr("edgefer_device.daemon.control_socket.SYSTEM", service)
     assert find_folder(None, named=False) == own
     service.mkdir()
     (service / FILE).touch()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.camera import Frame
-from edgefer_device.life.duty import Duty, DutySettings, Paced
-from edgefer_device.life.heat import FLAGS, Heat, flags_of, read_heat
-from edgefer_device.scripted import ScriptedCamera, blank_frames
+from edgefer_device.cameras.camera import Frame
+from edgefer_device.pipeline.frame_rate import Duty, DutySettings, Paced
+from edgefer_device.pipeline.scripted import ScriptedCamera, blank_frames
+from edgefer_device.system.thermal import FLAGS, Heat, flags_of, read_heat
 
 COOL = Heat(50.0, False)
 

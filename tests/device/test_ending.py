@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from edgefer_device.ending import end
+from edgefer_device.system.tasks import end
 
 
 async def deaf(times: int) -> None:

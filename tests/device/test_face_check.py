@@ -8,18 +8,18 @@ import cv2
 import numpy as np
 import pytest
 
-from bundles import manifest
 from edgefer.bundle import open_bundle
 from edgefer.errors import DatasetError
 from edgefer.messages import Box, Detection
 from edgefer.runtime import open_classifier
-from edgefer_device.faces import face_check
-from edgefer_device.faces.face_data import Labelled, Photo, read_fer2013, read_photos
-from edgefer_device.faces.face_survey import Survey, measure
-from edgefer_device.faces.faces import open_detector
-from edgefer_device.faces.framing import BLACK, EDGE, middle, scene
-from edgefer_device.reading import Reader
-from edgefer_device.scripted import ScriptedClassifier, ScriptedDetector
+from edgefer_device.bench import detector_accuracy as face_check
+from edgefer_device.bench.detector_data import Labelled, Photo, read_fer2013, read_photos
+from edgefer_device.bench.detector_survey import Survey, measure
+from edgefer_device.faces.box_calibration import BLACK, EDGE, middle, scene
+from edgefer_device.faces.detector import open_detector
+from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
+from support.bundles import manifest
 
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 SAD = (0.01, 0.01, 0.01, 0.01, 0.94, 0.01, 0.01)

@@ -18,10 +18,10 @@ from edgefer.notices import Fallback
 from edgefer.preprocess import Pixels
 from edgefer_device.faces import blazeface
 from edgefer_device.faces.blazeface import BlazeFace
-from edgefer_device.faces.faces import FaceDetector, open_detector
-from edgefer_device.faces.framing import Framing, measure
+from edgefer_device.faces.box_calibration import Framing, measure
+from edgefer_device.faces.detector import FaceDetector, open_detector
 from edgefer_device.faces.haar import Haar
-from edgefer_device.scripted import ScriptedDetector
+from edgefer_device.pipeline.scripted import ScriptedDetector
 
 BLANK = np.full((240, 320, 3), 127, np.uint8)
 

@@ -13,30 +13,30 @@ import cv2
 import numpy as np
 import pytest
 
-from bundles import manifest
 from edgefer.bundle import open_bundle
 from edgefer.messages import Box, Detection, Report
 from edgefer.runtime import open_classifier
-from edgefer_device.analysis import Analyst
-from edgefer_device.camera import Frame, open_camera
-from edgefer_device.content.content import ContentSink
-from edgefer_device.content.content_settings import ContentSettings, Rule
-from edgefer_device.faces.faces import open_detector
+from edgefer_device.cameras.camera import Frame, open_camera
+from edgefer_device.faces.detector import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
-from edgefer_device.history.history import Store
-from edgefer_device.history.history_sink import HistorySink
-from edgefer_device.life.duty import Attentive, Duty, DutySettings, Paced
-from edgefer_device.mood.mood import MoodSettings
-from edgefer_device.pipeline import Pipeline
-from edgefer_device.reading import Reader
-from edgefer_device.scripted import (
+from edgefer_device.mood.filter import MoodSettings
+from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.frame_rate import Attentive, Duty, DutySettings, Paced
+from edgefer_device.pipeline.runner import Pipeline
+from edgefer_device.pipeline.scripted import (
     ScriptedCamera,
     ScriptedClassifier,
     ScriptedDetector,
     blank_frames,
 )
-from edgefer_device.sinks.shared import Shared
-from edgefer_device.sinks.sink import RecordingSink
+from edgefer_device.pipeline.sink import RecordingSink
+from edgefer_device.sinks.content.settings import ContentSettings, Rule
+from edgefer_device.sinks.content.sink import ContentSink
+from edgefer_device.sinks.context import Shared
+from edgefer_device.sinks.history.sink import HistorySink
+from edgefer_device.sinks.history.store import Store
+from support.bundles import manifest
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)

@@ -10,29 +10,29 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from bundles import manifest
 from edgefer.errors import SinkError
 from edgefer.messages import Box, Detection, Report
-from edgefer_device.analysis import Analyst
-from edgefer_device.camera import Frame
-from edgefer_device.config import Config
+from edgefer_device.cameras.camera import Frame
+from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
-from edgefer_device.mirror.mirror import MirrorSink
-from edgefer_device.mood.mood import MoodSettings
-from edgefer_device.pipeline import Pipeline
-from edgefer_device.reading import Reader
-from edgefer_device.scripted import (
+from edgefer_device.mood.filter import MoodSettings
+from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.health import CAMERA_SECONDS, INFERENCE_SECONDS, SINK_SECONDS, Health
+from edgefer_device.pipeline.runner import Pipeline
+from edgefer_device.pipeline.scripted import (
     ScriptedCamera,
     ScriptedClassifier,
     ScriptedDetector,
     blank_frames,
 )
-from edgefer_device.sinks import open_sink, open_sinks
-from edgefer_device.sinks.health import CAMERA_SECONDS, INFERENCE_SECONDS, SINK_SECONDS, Health
+from edgefer_device.pipeline.sink import RecordingSink
+from edgefer_device.sinks.context import Shared
+from edgefer_device.sinks.mirror.sink import MirrorSink
+from edgefer_device.sinks.opening import open_sink, open_sinks
 from edgefer_device.sinks.prometheus import Figures
-from edgefer_device.sinks.shared import Shared
-from edgefer_device.sinks.sink import RecordingSink
 from edgefer_device.sinks.status_pages import MetricsSink
+from support.bundles import manifest
 
 
 class Clock:

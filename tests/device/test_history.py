@@ -28,20 +28,20 @@ from selenium.webdriver.common.keys import Keys
 from edgefer.cli import main
 from edgefer.errors import SettingsError, SinkError
 from edgefer.messages import Report
-from edgefer_device.config import Config, load_config
-from edgefer_device.history.history import Held, Store
-from edgefer_device.history.history_plot import to_svg
-from edgefer_device.history.history_report import by_day, duration, moods_of
-from edgefer_device.history.history_settings import HistorySettings
-from edgefer_device.history.history_sink import PENDING, HistorySink
-from edgefer_device.history.local_time import first_minute
-from edgefer_device.life.state import state_folder
-from edgefer_device.mirror.mirror import MirrorSink
-from edgefer_device.mirror.week import QUARTER, week
-from edgefer_device.sinks import open_sinks
-from edgefer_device.sinks.shared import Shared
-from live_mirror import PATIENCE, LiveMirror
-from screenshot import CHROMEDRIVER, CHROMIUM, chromium, resize
+from edgefer_device.daemon.configuration import Config, load_config
+from edgefer_device.sinks.context import Shared
+from edgefer_device.sinks.history.local_time import first_minute
+from edgefer_device.sinks.history.plot import to_svg
+from edgefer_device.sinks.history.report import by_day, duration, moods_of
+from edgefer_device.sinks.history.settings import HistorySettings
+from edgefer_device.sinks.history.sink import PENDING, HistorySink
+from edgefer_device.sinks.history.store import Held, Store
+from edgefer_device.sinks.mirror.sink import MirrorSink
+from edgefer_device.sinks.mirror.week import QUARTER, week
+from edgefer_device.sinks.opening import open_sinks
+from edgefer_device.system.paths import state_folder
+from support.browser import CHROMEDRIVER, CHROMIUM, chromium, resize
+from support.live_mirror import PATIENCE, LiveMirror
 
 NOON = int(datetime(2026, 5, 17, 12, 0, tzinfo=timezone.utc).timestamp()) // 60
 """Minutes since 1970; a Sunday."""
@@ -130,7 +130,7 @@ def test_a_kill_in_the_midst_of_writing_loses_no_minute_that_was_written(store: 
     program = (
         "import itertools, sys\n"
         "from pathlib import Path\n"
-        "from edgefer_device.history.history import Store\n"
+        "from edgefer_device.sinks.history.store import Store\n"
         f"store = Store(Path({str(store.path)!r}))\n"
         "for number in itertools.count():\n"
         f"    store.add({{{NOON} + number: {{'happy': 1.0, 'sad': 2.0}}}})\n"

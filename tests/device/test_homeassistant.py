@@ -11,16 +11,16 @@ import msgspec
 import pytest
 
 from edgefer.messages import Report
-from edgefer_device.config import Config
-from edgefer_device.life.controls import Controls
-from edgefer_device.mqtt import discovery
-from edgefer_device.mqtt.broker import parse_broker
-from edgefer_device.mqtt.settings import MqttSettings
-from edgefer_device.mqtt.sink import MqttSink
-from edgefer_device.sinks.health import Health
-from edgefer_device.sinks.shared import Shared
-from listening import Listener, listening
-from mosquitto import Mosquitto
+from edgefer_device.daemon.configuration import Config
+from edgefer_device.pipeline.control_state import Controls
+from edgefer_device.pipeline.health import Health
+from edgefer_device.sinks.context import Shared
+from edgefer_device.sinks.mqtt import discovery
+from edgefer_device.sinks.mqtt.broker import parse_broker
+from edgefer_device.sinks.mqtt.settings import MqttSettings
+from edgefer_device.sinks.mqtt.sink import MqttSink
+from support.listening import Listener, listening
+from support.mosquitto import Mosquitto
 
 PREFIX = "home/hall mirror"
 TOPIC = "homeassistant/device/edgefer_home_hall_mirror/config"
@@ -266,7 +266,7 @@ def test_a_threshold_out_of_range_springs_back(broker: Mosquitto) -> None:
 def test_diagnostics_tell_rate_and_time_of_inference(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.mqtt.sink.DIAGNOSTIC_SECONDS", 0.2)
+    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.DIAGNOSTIC_SECONDS", 0.2)
     controls = Controls()
     one = sink(broker, controls)
 

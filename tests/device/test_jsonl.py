@@ -11,8 +11,8 @@ import pytest
 
 from edgefer.errors import SettingsError, SinkError
 from edgefer.messages import Report, to_json
-from edgefer_device.sinks import open_sink
 from edgefer_device.sinks.jsonl import JsonLinesSink
+from edgefer_device.sinks.opening import open_sink
 from edgefer_device.sinks.rotation import Rotation
 
 LINE = len(to_json(Report(0.0, 100, (), None, None))) + 1

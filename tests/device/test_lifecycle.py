@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from edgefer.errors import SinkError
-from edgefer_device.life.door import ask
+from edgefer_device.daemon.control_socket import ask
 
 PATIENCE = 60.0
 """Seconds that a test waits for what should come within two: CI machines are busy."""

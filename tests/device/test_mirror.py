@@ -20,15 +20,15 @@ from selenium.webdriver import Chrome
 
 from edgefer.errors import SettingsError, SinkError
 from edgefer.labels import FERPLUS
-from edgefer_device.config import Config
-from edgefer_device.mirror.mirror import MirrorSink
-from edgefer_device.mirror.mirror_access import is_loopback, is_own_name, is_same_origin
-from edgefer_device.mirror.mirror_messages import History, Moment, View, encode
-from edgefer_device.mirror.mirror_settings import MirrorSettings
-from edgefer_device.mirror.mirror_token import Token
-from edgefer_device.sinks.shared import Shared
-from live_mirror import LiveMirror
-from screenshot import CHROMEDRIVER, CHROMIUM, chromium, report, resize
+from edgefer_device.daemon.configuration import Config
+from edgefer_device.sinks.context import Shared
+from edgefer_device.sinks.mirror.messages import History, Moment, View, encode
+from edgefer_device.sinks.mirror.settings import MirrorSettings
+from edgefer_device.sinks.mirror.sink import MirrorSink
+from edgefer_device.web.access import is_loopback, is_own_name, is_same_origin
+from edgefer_device.web.token import Token
+from support.browser import CHROMEDRIVER, CHROMIUM, chromium, report, resize
+from support.live_mirror import LiveMirror
 
 T = TypeVar("T")
 # Generic only since aiohttp 3.14, so the parameter is for the type checker alone.

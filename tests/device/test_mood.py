@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgefer.labels import UNKNOWN
-from edgefer_device.mood.mood import Mood, MoodSettings
+from edgefer_device.mood.filter import Mood, MoodSettings
 
 LABELS = ("happy", "sad", "neutral")
 

@@ -13,15 +13,15 @@ import pytest
 
 from edgefer.errors import SinkError
 from edgefer.messages import Box, Face, Report
-from edgefer_device.config import Config
-from edgefer_device.life.controls import Controls
-from edgefer_device.mqtt.broker import Broker, parse_broker
-from edgefer_device.mqtt.settings import MqttSettings
-from edgefer_device.mqtt.sink import MqttSink
-from edgefer_device.mqtt.state import State
-from edgefer_device.sinks.shared import Shared
-from listening import listening
-from mosquitto import Mosquitto
+from edgefer_device.daemon.configuration import Config
+from edgefer_device.pipeline.control_state import Controls
+from edgefer_device.sinks.context import Shared
+from edgefer_device.sinks.mqtt.broker import Broker, parse_broker
+from edgefer_device.sinks.mqtt.settings import MqttSettings
+from edgefer_device.sinks.mqtt.sink import MqttSink
+from edgefer_device.sinks.mqtt.state import State
+from support.listening import listening
+from support.mosquitto import Mosquitto
 
 PREFIX = "home/mirror"
 
@@ -127,7 +127,7 @@ def test_a_reason_and_a_problem_are_news_and_the_seconds_in_its_words_are_not() 
 def test_a_broker_that_is_not_there_yet_is_waited_for(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
+    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
     broker.kill()
 
     async def whole() -> None:
@@ -173,8 +173,8 @@ def test_a_wrong_password_is_refused_and_not_shown(locked_broker: Mosquitto, ver
 def test_the_broker_says_it_when_we_die(broker: Mosquitto) -> None:
     program = (
         "import asyncio\n"
-        "from edgefer_device.mqtt.broker import parse_broker\n"
-        "from edgefer_device.mqtt.sink import MqttSink\n"
+        "from edgefer_device.sinks.mqtt.broker import parse_broker\n"
+        "from edgefer_device.sinks.mqtt.sink import MqttSink\n"
         "async def main():\n"
         f"    async with MqttSink(parse_broker('mqtt://127.0.0.1:{broker.port}/{PREFIX}')):\n"
         "        await asyncio.Event().wait()\n"
@@ -195,7 +195,7 @@ def test_the_broker_says_it_when_we_die(broker: Mosquitto) -> None:
 def test_a_lost_broker_stops_nothing_and_is_told_all_when_it_returns(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
+    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
 
     async def whole() -> None:
         async with sink(broker) as one:
@@ -222,7 +222,7 @@ def test_a_lost_broker_stops_nothing_and_is_told_all_when_it_returns(
 def test_a_broker_that_stands_still_holds_nobody_up_and_gets_the_newest(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.mqtt.connection.TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("edgefer_device.sinks.mqtt.connection.TIMEOUT_SECONDS", 0.3)
 
     async def whole() -> tuple[list[str | None], float]:
         async with listening(broker, PREFIX) as listener, sink(broker) as one:
@@ -253,8 +253,8 @@ def test_a_broker_that_stands_still_holds_nobody_up_and_gets_the_newest(
 def test_a_broker_that_hangs_at_the_start_holds_nobody_up(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.mqtt.sink.START_SECONDS", 0.2)
-    monkeypatch.setattr("edgefer_device.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
+    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.START_SECONDS", 0.2)
+    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
 
     async def whole() -> None:
         with broker.stalled():
@@ -274,7 +274,7 @@ def test_a_broker_that_hangs_at_the_start_holds_nobody_up(
 def test_a_full_broker_is_tried_again(
     tmp_path: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
+    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
 
     async def whole(full: Mosquitto) -> None:
         async with listening(full, PREFIX):

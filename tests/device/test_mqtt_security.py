@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Authority, Pair
 from edgefer.errors import SettingsError, SinkError
 from edgefer.messages import Report
-from edgefer_device.content.content_actions import Actions
-from edgefer_device.content.content_settings import Publication, Rule
-from edgefer_device.mqtt.broker import Broker, parse_broker
-from edgefer_device.mqtt.settings import MqttSettings, login
-from edgefer_device.mqtt.sink import MqttSink
-from mosquitto import Mosquitto
+from edgefer_device.sinks.content.actions import Actions
+from edgefer_device.sinks.content.settings import Publication, Rule
+from edgefer_device.sinks.mqtt.broker import Broker, parse_broker
+from edgefer_device.sinks.mqtt.settings import MqttSettings, login
+from edgefer_device.sinks.mqtt.sink import MqttSink
+from support.certificates import Authority, Pair
+from support.mosquitto import Mosquitto
 
 HAPPY = Report(1.0, 10, (), "happy", 0.8)
 

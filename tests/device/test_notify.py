@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.life.notify import Notifier
-from edgefer_device.life.watchdog import USUAL_SECONDS, Watchdog
+from edgefer_device.daemon.systemd import Notifier
+from edgefer_device.daemon.watchdog import USUAL_SECONDS, Watchdog
 
 
 class Manager:

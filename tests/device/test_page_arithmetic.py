@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-import page_vectors
-from edgefer_device.page.parts import SHARED, page_files
-from edgefer_device.phone.web import PAGE
+from edgefer_device.export.web import PAGE
+from edgefer_device.page.assets import SHARED, page_files
+from support import page_vectors
 
 NODE = shutil.which("node")
 TESTS = Path(__file__).parent / "page"
@@ -42,7 +42,7 @@ def assert_same(kept: Any, now: Any, where: str) -> None:
         for at, value in enumerate(now):
             assert_same(kept[at], value, f"{where}[{at}]")
     else:
-        assert kept == now, f"{where}: run python tests/page_vectors.py where that is meant"
+        assert kept == now, f"{where}: run python tests/support/page_vectors.py where that is meant"
 
 
 @pytest.fixture(scope="module")

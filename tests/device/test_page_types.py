@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.mirror.mirror import PAGE as MIRROR
-from edgefer_device.page.parts import SHARED, page_files
-from edgefer_device.phone.web import PAGE as PHONE
-from typescript import checked
+from edgefer_device.export.web import PAGE as PHONE
+from edgefer_device.page.assets import SHARED, page_files
+from edgefer_device.sinks.mirror.sink import PAGE as MIRROR
+from support.typescript import checked
 
 CONFIGS = Path(__file__).parent / "page"
 SCRIPTS = sorted(path for folder in (SHARED, MIRROR, PHONE) for path in folder.glob("*.js"))

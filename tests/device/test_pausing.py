@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from edgefer.errors import CameraLost, CameraNotFound
-from edgefer_device.camera import Camera, Due, Frame, always
-from edgefer_device.cameras.reopening import Reopening
+from edgefer_device.cameras import managed as pausing
+from edgefer_device.cameras.camera import Camera, Due, Frame, always
+from edgefer_device.cameras.managed import Pausable, PauseMemory, is_eye, is_hardware
+from edgefer_device.cameras.reconnecting import Reopening
 from edgefer_device.cameras.view import View, Viewed
-from edgefer_device.life import pausing
-from edgefer_device.life.controls import Controls
-from edgefer_device.life.pausing import Pausable, PauseMemory, is_eye, is_hardware
-from edgefer_device.scripted import ScriptedCamera, blank_frames
+from edgefer_device.pipeline.control_state import Controls
+from edgefer_device.pipeline.scripted import ScriptedCamera, blank_frames
 
 PATIENCE = 10.0
 

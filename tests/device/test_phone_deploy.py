@@ -23,15 +23,15 @@ from edgefer.bundle import open_bundle, write_bundle
 from edgefer.cli import main
 from edgefer.errors import FetchError
 from edgefer.labels import FER2013
-from edgefer_device.faces.demo_faces import portrait_chips
-from edgefer_device.mirror.mirror_settings import languages
-from edgefer_device.mirror.texts import texts
-from edgefer_device.phone.contract import FILES
-from edgefer_device.phone.npm import Package, fetch, member
-from edgefer_device.phone.serving import headers_of
-from edgefer_device.phone.web import LITERT, PAGE, policy_of, web_files
-from live_page import LivePage
-from typescript import CACHE
+from edgefer_device.bench.demo_faces import portrait_chips
+from edgefer_device.export.contract import FILES
+from edgefer_device.export.npm import Package, fetch, member
+from edgefer_device.export.serving import headers_of
+from edgefer_device.export.web import LITERT, PAGE, policy_of, web_files
+from edgefer_device.sinks.mirror.settings import languages
+from edgefer_device.sinks.mirror.texts import texts
+from support.live_page import LivePage
+from support.typescript import CACHE
 
 Files = dict[str, bytes]
 

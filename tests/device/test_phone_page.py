@@ -18,12 +18,12 @@ from selenium.webdriver import Chrome
 
 from edgefer.bundle import open_bundle
 from edgefer.runtime import litert
+from edgefer_device.bench.detector_data import read_fer2013
+from edgefer_device.export.web import policy_of, web_files
 from edgefer_device.faces.blazeface import BlazeFace
-from edgefer_device.faces.face_data import read_fer2013
-from edgefer_device.phone.web import policy_of, web_files
-from live_page import LivePage, fake_camera, mjpeg, remember_moods
-from screenshot import CHROMEDRIVER, CHROMIUM, chromium, resize
-from typescript import CACHE
+from support.browser import CHROMEDRIVER, CHROMIUM, chromium, resize
+from support.live_page import LivePage, fake_camera, mjpeg, remember_moods
+from support.typescript import CACHE
 
 PATIENCE = 120.0
 """Seconds for what takes a few: the runtime is compiled, and CI machines are busy."""

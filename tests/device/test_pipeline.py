@@ -10,23 +10,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from bundles import manifest
 from edgefer.errors import CameraLost, SinkError
 from edgefer.messages import Box, Detection, Report
-from edgefer_device.analysis import Analyst
-from edgefer_device.camera import Camera, Frame
+from edgefer_device.cameras.camera import Camera, Frame
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
-from edgefer_device.handover import Handover
-from edgefer_device.mood.mood import MoodSettings
-from edgefer_device.pipeline import Limit, Pipeline
-from edgefer_device.reading import Reader
-from edgefer_device.scripted import (
+from edgefer_device.mood.filter import MoodSettings
+from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.latest_slot import Handover
+from edgefer_device.pipeline.runner import Limit, Pipeline
+from edgefer_device.pipeline.scripted import (
     ScriptedCamera,
     ScriptedClassifier,
     ScriptedDetector,
     blank_frames,
 )
-from edgefer_device.sinks.sink import RecordingSink, Sink
+from edgefer_device.pipeline.sink import RecordingSink, Sink
+from support.bundles import manifest
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
@@ -246,7 +246,7 @@ def test_a_slow_sink_loses_nothing_of_a_clip() -> None:
 def test_stop_ends_it_even_with_a_sink_that_hangs(
     live: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.pipeline.DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr("edgefer_device.pipeline.runner.DRAIN_SECONDS", 0.05)
 
     async def whole() -> RecordingSink:
         hanging = SlowSink(asyncio.Event())
@@ -267,7 +267,7 @@ def test_stop_ends_it_even_with_a_sink_that_hangs(
 def test_stop_ends_the_wait_for_a_sink_after_the_last_frame(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edgefer_device.pipeline.DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr("edgefer_device.pipeline.runner.DRAIN_SECONDS", 0.05)
 
     async def whole() -> None:
         hanging = SlowSink(asyncio.Event())

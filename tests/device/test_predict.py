@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from bundles import manifest
 from edgefer.errors import ImageError
 from edgefer.labels import UNKNOWN
 from edgefer.messages import Box, Detection, Prediction, to_json
-from edgefer_device.predict import describe, predict
-from edgefer_device.scripted import ScriptedClassifier, ScriptedDetector
+from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
+from edgefer_device.predict.images import describe, predict
+from support.bundles import manifest
 
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 TORN = (1 / 7,) * 7

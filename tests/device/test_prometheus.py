@@ -14,11 +14,11 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from edgefer import __version__
 from edgefer.messages import Box, Face, Report
-from edgefer_device.mirror.mirror import MirrorSink
-from edgefer_device.scripted import ScriptedCamera, blank_frames
-from edgefer_device.sinks.health import Health
+from edgefer_device.pipeline.health import Health
+from edgefer_device.pipeline.scripted import ScriptedCamera, blank_frames
+from edgefer_device.sinks.context import Shared
+from edgefer_device.sinks.mirror.sink import MirrorSink
 from edgefer_device.sinks.prometheus import Figures, exposition
-from edgefer_device.sinks.shared import Shared
 
 Samples = dict[tuple[str, str], float]
 """Values by name and the one label that ours have."""
@@ -167,7 +167,7 @@ def test_the_mirror_serves_it() -> None:
 def test_a_daemon_that_nobody_scrapes_does_not_load_the_package() -> None:
     program = (
         "import sys\n"
-        "from edgefer_device.config import Config\n"
+        "from edgefer_device.daemon.configuration import Config\n"
         "from edgefer_device.sinks import open_sinks\n"
         "open_sinks(Config(sinks=('mirror:', 'metrics:', 'webhook:https://localhost/')))\n"
         "assert not {'prometheus_client', 'sqlite3'} & set(sys.modules)"

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from edgefer.messages import Report
-from edgefer_device.config import Config
-from edgefer_device.life.screen import RETRY_SECONDS, ScreenSettings, ScreenSink
-from edgefer_device.sinks import open_sinks
+from edgefer_device.daemon.configuration import Config
+from edgefer_device.sinks.opening import open_sinks
+from edgefer_device.sinks.screen import RETRY_SECONDS, ScreenSettings, ScreenSink
 
 NOBODY = Report(0.0, 0, (), None, None)
 SOMEBODY = Report(0.0, 0, (), "happy", 0.9)

@@ -13,13 +13,13 @@ import pytest
 
 from edgefer.errors import SettingsError, SinkError
 from edgefer.messages import Box, Face, Report
-from edgefer_device.mirror.mirror import MirrorSink
-from edgefer_device.mqtt.broker import Broker, parse_broker
-from edgefer_device.mqtt.sink import MqttSink
-from edgefer_device.sinks import open_sink
+from edgefer_device.pipeline.sink import Sink
 from edgefer_device.sinks.console import ConsoleSink, describe
 from edgefer_device.sinks.jsonl import JsonLinesSink
-from edgefer_device.sinks.sink import Sink
+from edgefer_device.sinks.mirror.sink import MirrorSink
+from edgefer_device.sinks.mqtt.broker import Broker, parse_broker
+from edgefer_device.sinks.mqtt.sink import MqttSink
+from edgefer_device.sinks.opening import open_sink
 
 
 def report(frame: int = 0, mood: str | None = None, confidence: float | None = None) -> Report:

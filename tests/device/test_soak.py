@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-import soak
 from edgefer.bundle import open_bundle
 from edgefer.messages import Report
 from edgefer.runtime import open_classifier
-from edgefer_device.analysis import Analyst
-from edgefer_device.camera import open_camera
-from edgefer_device.faces.faces import open_detector
+from edgefer_device.cameras.camera import open_camera
+from edgefer_device.faces.detector import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
-from edgefer_device.mood.mood import MoodSettings
-from edgefer_device.reading import Reader
+from edgefer_device.mood.filter import MoodSettings
+from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.face_classifier import Reader
+from support import soak
 
 SHORT_HOURS = 0.15
-"""In CI; the whole day is `python tests/soak.py`, its figures stand in docs/device.md."""
+"""In CI; the whole day is `python tests/support/soak.py`, its figures stand in docs/device.md."""
 
 
 def test_nothing_grows_over_the_hours(

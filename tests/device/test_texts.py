@@ -10,8 +10,8 @@ import pytest
 
 from edgefer.labels import FER2013, FERPLUS, UNKNOWN
 from edgefer.messages import REASONS
-from edgefer_device.mirror.mirror_settings import LANGUAGES, MirrorSettings, languages
-from edgefer_device.mirror.texts import chosen, texts
+from edgefer_device.sinks.mirror.settings import LANGUAGES, MirrorSettings, languages
+from edgefer_device.sinks.mirror.texts import chosen, texts
 
 ENGLISH = msgspec.json.decode((LANGUAGES / "en.json").read_bytes(), type=dict[str, Any])
 

@@ -13,9 +13,9 @@ from aiohttp import web
 
 from edgefer.errors import SettingsError
 from edgefer.messages import Report
-from edgefer_device.sinks import open_sink
+from edgefer_device.sinks.opening import open_sink
 from edgefer_device.sinks.webhook import CAPACITY, WebhookSink, checked
-from mosquitto import free_port
+from support.mosquitto import free_port
 
 SECONDS = 20.0
 """Time after which a test gives up."""

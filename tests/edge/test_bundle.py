@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bundles import CONTENTS, manifest
 from edgefer.bundle import open_bundle, shipped, write_bundle
 from edgefer.errors import BundleCorrupt, BundleError, BundleMissing, SchemaMismatch
 from edgefer.runtime import open_classifier
+from support.bundles import CONTENTS, manifest
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from bundles import CONTENTS, manifest
 from edgefer.bundle import open_bundle, write_bundle
 from edgefer.cli import main
 from edgefer.errors import BundleCorrupt, BundleError, SettingsError
 from edgefer.keys import key_id, make_keys, public_of, read_public
 from edgefer.signature import Signature, said_of_signature, sign, signature_of, verify
+from support.bundles import CONTENTS, manifest
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from edgefer.bundle import open_bundle
 from edgefer.errors import ConversionError
 from edgefer.tflite_file import read_graph
-from tflite_files import Made, Step, constant, tflite
+from support.tflite_files import Made, Step, constant, tflite
 
 
 def test_the_shipped_model_is_read_without_running_it() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_files import FIRMWARE
+from support.firmware_files import FIRMWARE
 
 LONGEST = 98
 """Characters of a line that the firmware reads (config_txt.html, File format)."""

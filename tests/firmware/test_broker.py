@@ -9,14 +9,14 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from certificates import Authority
 from edgefer.errors import SinkError
 from edgefer.messages import Report
-from edgefer_device.mqtt.broker import parse_broker
-from edgefer_device.mqtt.settings import MqttSettings
-from edgefer_device.mqtt.sink import MqttSink
-from firmware_files import FIRMWARE, run
-from mosquitto import Mosquitto, executable, free_port
+from edgefer_device.sinks.mqtt.broker import parse_broker
+from edgefer_device.sinks.mqtt.settings import MqttSettings
+from edgefer_device.sinks.mqtt.sink import MqttSink
+from support.certificates import Authority
+from support.firmware_files import FIRMWARE, run
+from support.mosquitto import Mosquitto, executable, free_port
 
 SOURCE = FIRMWARE / "mosquitto"
 PATIENCE = 10.0

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from firmware_files import FIRMWARE, Done
 from rig.container import Device, booted
 from rig.root import Root
+from support.firmware_files import FIRMWARE, Done
 
 PROGRAM = "/opt/edgefer/current/bin/edgefer"
 BLIND = """#!/bin/sh

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_files import FIRMWARE, run, tool
+from support.firmware_files import FIRMWARE, run, tool
 
 FOLDER = FIRMWARE / "rpi" / "first-boot"
 WIFI = re.compile(r"^  # wifis:\n(  # .*\n)+", re.MULTILINE)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.config import load_config
-from firmware_files import FIRMWARE, System, run
-from mosquitto import executable
+from edgefer_device.daemon.configuration import load_config
+from support.firmware_files import FIRMWARE, System, run
+from support.mosquitto import executable
 
 INSTALL = FIRMWARE / "common" / "install"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_files import FIRMWARE, System, programs, run, settings, tool
+from support.firmware_files import FIRMWARE, System, programs, run, settings, tool
 
 POWER = FIRMWARE / "jetson" / "edgefer-power.service"
 DROPIN = FIRMWARE / "jetson" / "edgefer.service.d" / "jetson.conf"

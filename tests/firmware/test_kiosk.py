@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware_files import FIRMWARE, System, run, tool
-from live_mirror import LiveMirror
-from mosquitto import free_port
+from support.firmware_files import FIRMWARE, System, run, tool
+from support.live_mirror import LiveMirror
+from support.mosquitto import free_port
 
 COMMON = FIRMWARE / "common"
 SESSION = COMMON / "edgefer-kiosk"

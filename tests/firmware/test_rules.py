@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_files import FIRMWARE, Done, run, settings, tool
+from support.firmware_files import FIRMWARE, Done, run, settings, tool
 
 RULES = FIRMWARE / "common" / "70-edgefer.rules"
 FETCHED = Path(__file__).parents[2] / ".cache" / "udev"
@@ -66,7 +66,7 @@ def test_nothing_is_open_to_everybody() -> None:
 
 
 def test_the_doctors_coral_is_the_rules_coral() -> None:
-    from edgefer_device.doctor.parts import STICKS
+    from edgefer_device.doctor.installation import STICKS
 
     named = re.findall(
         r'ATTRS\{idVendor\}=="(\w+)", ATTRS\{idProduct\}=="(\w+)"', RULES.read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_files import FIRMWARE, System, run, settings, tool
+from support.firmware_files import FIRMWARE, System, run, settings, tool
 
 SERVICE = FIRMWARE / "common" / "edgefer.service"
 MOST_EXPOSED = 20

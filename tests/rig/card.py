@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 
 from edgefer.preprocess import Pixels
-from edgefer_device.deploy import carried
+from edgefer_device.deploy import artifacts as carried
 from edgefer_device.deploy.wheels import Pins, Python, Wheelhouse
-from firmware_files import FIRMWARE
 from rig.root import CACHE, Root
+from support.firmware_files import FIRMWARE
 
 PLACE = "opt/card"
 """Where the device has it."""

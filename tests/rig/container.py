@@ -29,10 +29,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware_files import run
-from mosquitto import free_port
 from rig.reach import PATIENCE, Reach, make_key
 from rig.root import ALONE, WITH_PARENT, program
+from support.firmware_files import run
+from support.mosquitto import free_port
 
 HERE = Path(__file__).parent
 EXT4_SHUTDOWN, WITHOUT_LOG = 0x8004587D, 2

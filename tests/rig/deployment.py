@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from firmware_files import Done
 from rig.reach import Reach
 from rig.root import CACHE
+from support.firmware_files import Done
 
 SETTINGS = 'camera = "demo:"\nsinks = ["mirror:", "mqtt://127.0.0.1/edgefer"]\n'
 """The portrait for a camera: its mood is known."""

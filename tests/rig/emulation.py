@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from firmware_files import Done
 from rig.root import ALONE, WITH_PARENT, program
+from support.firmware_files import Done
 
 CPUINFO = """processor\t: 0
 Features\t: fp asimd evtstrm crc32 cpuid

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from mosquitto import free_port
 from rig.container import Device, cable
 from rig.index import index_settings
+from support.mosquitto import free_port
 
 VERSION = "2026.2.3"
 """The newest for Debian 13's Python."""

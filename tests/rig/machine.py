@@ -26,12 +26,12 @@ from typing import TextIO
 
 import pytest
 
-from mosquitto import free_port
 from rig.container import HOST_KEY, wait_for_ssh
 from rig.image import make_disk, make_initrd, write_settings
 from rig.kernel import Kernel
 from rig.reach import Reach, make_key
 from rig.root import WITH_PARENT, Root, kept, program
+from support.mosquitto import free_port
 
 PATIENCE = 2700.0
 """Seconds that a boot may take; two hundred suffice where nothing else runs."""

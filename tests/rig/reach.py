@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware_files import Done, run
+from support.firmware_files import Done, run
 
 PATIENCE = 120.0
 """Seconds that a boot may take; two suffice where nothing else runs."""

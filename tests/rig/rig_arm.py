@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from firmware_files import run
 from rig.card import PYTHONS, root, wheels
 from rig.emulation import inside
+from support.firmware_files import run
 
 FRAMES = 30
 SITE = "opt/site"

@@ -25,14 +25,14 @@ import pytest
 
 from deploy.broken import unimportable
 from edgefer.settings import read_toml
-from edgefer_device.deploy import carried
-from firmware_files import Done
-from mosquitto import Mosquitto
+from edgefer_device.deploy import artifacts as carried
 from rig.card import root
 from rig.container import Device, booted, tied
 from rig.deployment import WELL, edgefer, release
 from rig.reach import Reach
 from rig.root import CACHE
+from support.firmware_files import Done
+from support.mosquitto import Mosquitto
 
 HOSTS = int(os.environ.get("RIG_HOSTS", "10"))
 WAVE, PAUSE = 3, 5

@@ -15,14 +15,14 @@ import cv2
 import pytest
 
 from deploy.broken import dying, no_model, unimportable
-from edgefer_device.deploy import carried
-from firmware_files import Done, run
-from mosquitto import free_port
+from edgefer_device.deploy import artifacts as carried
 from rig import deployment
 from rig.card import PYTHONS, face
 from rig.container import cable
 from rig.deployment import EDGEFER, STATE, WELL, abandon, begin, deploy, forget, release
 from rig.machine import Machine, powered
+from support.firmware_files import Done, run
+from support.mosquitto import free_port
 
 # Of the machine's own seconds: five are minutes here.
 BRIEF = ("--watch", "5")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgefer_device.deploy import carried
+from edgefer_device.deploy import artifacts as carried
 from rig.container import Device
 from rig.deployment import STATE, WELL, deploy, release
 from rig.index import online

@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 import pytest
 
-from firmware_files import Done
 from rig.card import PLACE, PYTHONS, SETTINGS, SYSTEM_SITE, face, write_card
 from rig.container import Device, booted
 from rig.root import CACHE, PACKAGES, Root, kept
+from support.firmware_files import Done
 
 SYSTEM = (
     *PACKAGES,
@@ -131,7 +131,7 @@ def held(pi: Device) -> int:
 def picture(pi: Device, camera: str) -> np.ndarray[Any, Any]:
     """Return one picture of a camera as the daemon has it, BGR."""
     script = (
-        "import cv2; from edgefer_device.camera import open_camera; "
+        "import cv2; from edgefer_device.cameras.camera import open_camera; "
         f"camera = open_camera('{camera}'); "
         "cv2.imwrite('/root/seen.png', next(camera.frames()).picture); camera.close()"
     )

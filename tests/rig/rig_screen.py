@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from edgefer_device.deploy.targets import KIOSK
-from firmware_files import FIRMWARE
-from live_mirror import LiveMirror
 from rig.container import tied
 from rig.looks import shows_a_mood
 from rig.machine import Machine, powered
+from support.firmware_files import FIRMWARE
+from support.live_mirror import LiveMirror
 
 ONLINE = "ip route replace default via 10.0.2.2; echo nameserver 10.0.2.3 >/etc/resolv.conf"
 """What leads out of qemu's own network."""

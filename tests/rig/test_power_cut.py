@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.deploy import carried
+from edgefer_device.deploy import artifacts as carried
 from rig.card import root
 from rig.container import Device, booted
 from rig.deployment import WELL, abandon, begin, deploy, forget, release

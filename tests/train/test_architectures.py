@@ -12,7 +12,7 @@ import tf_keras as keras
 from edgefer.errors import ConversionError, SettingsError
 from edgefer.preprocess import PIXEL
 from edgefer.runtime import tflite_tensors
-from edgefer_convert.tflite import input_affine, output_affine, to_int8
+from edgefer_convert.formats.tflite import input_affine, output_affine, to_int8
 from edgefer_train.architectures import (
     ARCHITECTURES,
     build,
@@ -25,8 +25,8 @@ from edgefer_train.architectures.blocks import layers
 from edgefer_train.quantization.quantize_layers import load_quantized, prepare_for_quantization
 from edgefer_train.quantization.ranges import set_ranges
 from edgefer_train.run import save_model
-from int8_answers import said_in_int8
-from slices import write_slice
+from support.int8_answers import said_in_int8
+from support.slices import write_slice
 
 HEADS = {"fer2013": 7, "ferplus": 8}
 TRANSFER = ("resnet50", "vgg16", "inceptionv3", "mobilenet_v2_transfer")

@@ -16,8 +16,8 @@ from edgefer_train.data import sources
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.evaluation.comparison_charts import spread
 from edgefer_train.run import Run
-from runs import write_run
-from slices import write_slice
+from support.runs import write_run
+from support.slices import write_slice
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
-from edgefer_train.data.datacheck import read_and_check
+from edgefer_train.data.check import read_and_check
 from edgefer_train.data.findings import Pair
-from slices import write_slice
+from support.slices import write_slice
 
 CLASSES = ("happy", "sad")
 

@@ -18,8 +18,8 @@ from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.evaluation.candidate import open_candidate, require_format
 from edgefer_train.evaluation.evaluate import evaluate
 from edgefer_train.run import Run
-from runs import write_run
-from slices import write_slice
+from support.runs import write_run
+from support.slices import write_slice
 
 PRIVATE = 120
 

@@ -8,7 +8,7 @@ import pytest
 from edgefer.errors import DatasetError, SettingsError
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.sources import load
-from slices import write_slice
+from support.slices import write_slice
 
 PARTS = ("Training", "Training", "PublicTest", "PrivateTest")
 

@@ -10,11 +10,11 @@ import pytest
 from edgefer.errors import DatasetError
 from edgefer.labels import FER2013
 from edgefer.notices import Fallback
-from edgefer_train.data.copies import digests
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.ferplus import COLUMNS
+from edgefer_train.data.near_duplicates import digests
 from edgefer_train.data.sources import load
-from slices import write_slice
+from support.slices import write_slice
 
 SLICE = (300, 80, 80)
 

@@ -19,10 +19,10 @@ from edgefer.errors import DatasetError, RunError
 from edgefer_train.architectures import build
 from edgefer_train.data import sources
 from edgefer_train.fitting.fit import computing_in, fit
-from edgefer_train.fitting.start import go_on
+from edgefer_train.fitting.initial_weights import go_on
 from edgefer_train.recipe import Fit, Recipe
 from edgefer_train.run import Run
-from slices import write_slice
+from support.slices import write_slice
 
 RECIPE = """
 architecture = "small"

@@ -18,7 +18,7 @@ from edgefer_train.fitting.fit import fit
 from edgefer_train.quantization.quantize_layers import load_quantized
 from edgefer_train.recipe import Distill, FineTune, Fit, Recipe
 from edgefer_train.run import Run
-from slices import write_slice
+from support.slices import write_slice
 
 RAW = Recipe(
     "tiny",

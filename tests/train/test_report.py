@@ -17,9 +17,9 @@ from edgefer_train.data.dataset import Dataset
 from edgefer_train.evaluation.evaluate import Evaluation
 from edgefer_train.evaluation.report import MARK, RECORD, room_for_report
 from edgefer_train.evaluation.report_folder import report_folder
-from runs import write_run
-from screenshot import CHROMEDRIVER, CHROMIUM, chromium
-from slices import write_slice
+from support.browser import CHROMEDRIVER, CHROMIUM, chromium
+from support.runs import write_run
+from support.slices import write_slice
 
 CHARTS = {"confusion.png", "calibration.png", "coverage.png", "classes.png"}
 

@@ -8,11 +8,11 @@ import pytest
 
 from edgefer.errors import DatasetError
 from edgefer.labels import FER2013
-from edgefer_train.data.copies import digests
 from edgefer_train.data.dataset import Usage
+from edgefer_train.data.near_duplicates import digests
 from edgefer_train.data.sources import load
 from edgefer_train.data.splits import drawn, held_out
-from slices import write_slice
+from support.slices import write_slice
 
 NAMES = ("happy", "sad")
 

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
-from slices import write_slice
+from support.slices import write_slice
 
 RECIPE = """
 architecture = "tiny"

@@ -129,7 +129,7 @@ def evaluate(
     format_ = require_format(candidate, format_)
     from edgefer.inspection import show_scores
     from edgefer.messages import to_json
-    from edgefer_device.mood.mood import MoodSettings
+    from edgefer_device.mood.filter import MoodSettings
     from edgefer_train.data.sources import load
     from edgefer_train.evaluation.evaluate import evaluate as measure
     from edgefer_train.evaluation.report import room_for_report, write_report
@@ -203,13 +203,13 @@ def check(
     The exit status is 1 only where a training would be refused.
     """
     from edgefer.messages import to_json
-    from edgefer_train.data.checktable import show
-    from edgefer_train.data.datacheck import read_and_check
+    from edgefer_train.data.check import read_and_check
+    from edgefer_train.data.check_table import show
 
     reading, found = read_and_check(where, labels, split)
     click.echo(to_json(found)) if as_json else show(found)
     if out:
-        from edgefer_train.data.checksheet import write_check
+        from edgefer_train.data.check_sheet import write_check
 
         write_check(found, reading.faces.images, out)
         click.echo(f"{out}: check.json and check.png", err=True)

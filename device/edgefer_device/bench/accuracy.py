@@ -10,9 +10,9 @@ from edgefer.bundle import Bundle
 from edgefer.errors import SettingsError
 from edgefer.labels import FER2013
 from edgefer.progress import shown
-from edgefer_device.bench.parts import Parts
+from edgefer_device.bench.components import Parts
+from edgefer_device.bench.detector_data import Labelled, read_fer2013
 from edgefer_device.bench.result import Accuracy
-from edgefer_device.faces.face_data import Labelled, read_fer2013
 
 PART = "PrivateTest"
 SHORT = 500

@@ -17,7 +17,7 @@ import numpy as np
 from edgefer.progress import shown
 from edgefer.runtime import litert
 from edgefer.tflite_file import IDENTIFIER, schema
-from edgefer_device.bench.parts import Parts
+from edgefer_device.bench.components import Parts
 from edgefer_device.bench.result import Peak
 
 SIDE, CHANNELS, KERNEL = 48, 256, 3

@@ -12,7 +12,7 @@ from edgefer.errors import MissingExtra, SettingsError
 from edgefer_device.bench.compare import Comparison
 from edgefer_device.bench.result import Bench, Sweep
 from edgefer_device.bench.stages import STAGE
-from edgefer_device.life.state import write_beside
+from edgefer_device.system.paths import write_beside
 
 if importlib.util.find_spec("matplotlib"):
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ import msgspec
 
 from edgefer.errors import SettingsError
 from edgefer.settings import read_toml
-from edgefer_device.life.state import write_beside
+from edgefer_device.system.paths import write_beside
 
 TABLE = re.compile(r"^\s*\[")
 AFTER = re.compile(r"^\s*model\s*=")

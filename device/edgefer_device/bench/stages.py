@@ -8,11 +8,11 @@ from contextlib import closing
 from edgefer.errors import CameraError
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
+from edgefer_device.bench.components import Parts
 from edgefer_device.bench.loops import Series, Thing, TurnClock
-from edgefer_device.bench.parts import Parts
 from edgefer_device.bench.source import Source
-from edgefer_device.faces.faces import FaceDetector
-from edgefer_device.reading import Probabilities, Reader
+from edgefer_device.faces.detector import FaceDetector
+from edgefer_device.pipeline.face_classifier import Probabilities, Reader
 
 STAGE = "stage: "
 """How the names of parts of a frame begin."""

@@ -15,12 +15,12 @@ from edgefer.errors import ImageError
 from edgefer.messages import Detection
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
-from edgefer_device.analysis import Analyst
+from edgefer_device.bench.components import Parts, noise
 from edgefer_device.bench.loops import Plan, calling, in_turns
-from edgefer_device.bench.parts import Parts, noise
 from edgefer_device.bench.result import Point, Sweep
-from edgefer_device.camera import Frame
-from edgefer_device.reading import Reader
+from edgefer_device.cameras.camera import Frame
+from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.face_classifier import Reader
 
 RATES = (5, 10, 15, 30, 60)
 """Frames a second."""

@@ -9,8 +9,8 @@ from edgefer import providers
 from edgefer.bundle import Bundle
 from edgefer.errors import MissingExtra, RuntimeMissing
 from edgefer.runtime import ACCELERATORS, Classifier, open_classifier
+from edgefer_device.bench.components import noise, time_classifier
 from edgefer_device.bench.loops import Plan
-from edgefer_device.bench.parts import noise, time_classifier
 from edgefer_device.bench.result import Tried
 from edgefer_device.bench.sweep import SHARE, thread_counts
 

@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgefer.machine import Machine
-from edgefer_device.bench.board import State
 from edgefer_device.bench.compare import LEVEL, Comparison
 from edgefer_device.bench.result import Bench, Sweep, Timing, Tried
+from edgefer_device.bench.telemetry import State
 
 APART = "apart: how far the loops' p50 lie from each other"
 SHORT = "a short run: a glance, not a figure to quote"

@@ -1,4 +1,4 @@
-"""The cameras behind the seam in `edgefer_device.camera`, one file a kind.
+"""The cameras behind the seam in `edgefer_device.cameras.camera`, one file a kind.
 
 OpenCV reads some of its settings from the environment, once, so they are made here,
 before any camera is.

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer.notices import Fallback
-from edgefer_device.camera import Camera, Clock
+from edgefer_device.cameras.camera import Camera, Clock
 from edgefer_device.cameras.gstreamer import GStreamerOptions, open_gstreamer
 from edgefer_device.cameras.options import VGA, Size, number
 from edgefer_device.cameras.pi import PiOptions, installed, open_pi, sensors

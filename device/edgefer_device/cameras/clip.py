@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound
-from edgefer_device.camera import Clock, Due, Frame, always
+from edgefer_device.cameras.camera import Clock, Due, Frame, always
 from edgefer_device.cameras.options import choice, flag
 
 MISSING_FRAMES = 3

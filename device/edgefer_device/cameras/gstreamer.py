@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from edgefer.errors import CameraError, CameraNotFound, SettingsError
-from edgefer_device.camera import Clock
 from edgefer_device.cameras import STALL_SECONDS
+from edgefer_device.cameras.camera import Clock
 from edgefer_device.cameras.capture import Captured
 from edgefer_device.cameras.options import Size, count
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer.preprocess import Pixels
-from edgefer_device.camera import Clock, Due, Frame, always
+from edgefer_device.cameras.camera import Clock, Due, Frame, always
 from edgefer_device.cameras.options import choice, flag, number
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})

@@ -19,8 +19,8 @@ from typing import Annotated, Any
 import cv2
 
 from edgefer.errors import CameraError, CameraNotFound
-from edgefer_device.camera import Clock
 from edgefer_device.cameras import STALL_SECONDS
+from edgefer_device.cameras.camera import Clock
 from edgefer_device.cameras.capture import Captured
 from edgefer_device.cameras.options import VGA, Size, flag, number
 from edgefer_device.cameras.view import View

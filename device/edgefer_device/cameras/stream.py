@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import cv2
 
 from edgefer.errors import CameraError, CameraNotFound, SettingsError
-from edgefer_device.camera import Clock
 from edgefer_device.cameras import STALL_SECONDS
+from edgefer_device.cameras.camera import Clock
 from edgefer_device.cameras.capture import Captured
 from edgefer_device.cameras.options import seconds
 

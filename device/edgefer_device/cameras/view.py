@@ -12,7 +12,7 @@ import numpy as np
 
 from edgefer.errors import CameraError
 from edgefer.preprocess import Pixels
-from edgefer_device.camera import Camera, Due, Frame, always
+from edgefer_device.cameras.camera import Camera, Due, Frame, always
 from edgefer_device.cameras.options import choice, flag
 
 TURNS = {

@@ -14,15 +14,16 @@ from typing import Any
 from edgefer.cache import cache_folder
 from edgefer.errors import SettingsError
 from edgefer.settings import read_toml
-from edgefer_device.deploy import carried, deploying
+from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy import deployment as deploying
 from edgefer_device.deploy.connection import Connection, Say
-from edgefer_device.deploy.deploying import Connect
+from edgefer_device.deploy.deploy_log import Log, Task, together
+from edgefer_device.deploy.deployment import Connect
 from edgefer_device.deploy.hosts import Access, parse_host
 from edgefer_device.deploy.inventory import Entry, Inventory, over, read_inventory
 from edgefer_device.deploy.model import Model, model_for
-from edgefer_device.deploy.order import Order, Result
+from edgefer_device.deploy.spec import Order, Result
 from edgefer_device.deploy.targets import TARGETS
-from edgefer_device.deploy.watching import Log, Task, together
 
 
 @dataclass(frozen=True, slots=True)

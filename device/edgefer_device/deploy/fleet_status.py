@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from edgefer.errors import EdgeferError, SinkError
-from edgefer_device.deploy import going_back
-from edgefer_device.deploy.apart import apart
+from edgefer_device.deploy import rollback as going_back
 from edgefer_device.deploy.connection import Remote, Say
-from edgefer_device.deploy.deploying import Connect
+from edgefer_device.deploy.deployment import Connect
+from edgefer_device.deploy.host_pool import apart
 
 ASK = """
 systemctl is-active edgefer
@@ -76,8 +76,8 @@ def over_mqtt(uri: str, seconds: float) -> list[DeviceStatus]:
 async def _heard(uri: str, seconds: float) -> list[DeviceStatus]:
     import aiomqtt
 
-    from edgefer_device.mqtt.broker import parse_broker
-    from edgefer_device.mqtt.connection import connection, refusal
+    from edgefer_device.sinks.mqtt.broker import parse_broker
+    from edgefer_device.sinks.mqtt.connection import connection, refusal
 
     everything = not uri.partition("://")[2].partition("/")[2]
     broker = parse_broker(f"{uri.rstrip('/')}/all" if everything else uri)

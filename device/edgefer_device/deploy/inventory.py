@@ -25,7 +25,7 @@ import msgspec
 from edgefer.errors import SettingsError
 from edgefer.settings import parse, read_toml, refuse_unknown_keys
 from edgefer_device.deploy.hosts import parse_host
-from edgefer_device.deploy.order import laid_over
+from edgefer_device.deploy.spec import laid_over
 from edgefer_device.deploy.targets import TARGETS
 
 

@@ -16,7 +16,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from edgefer.errors import SettingsError
-from edgefer_device.config import Config, load_config
+from edgefer_device.daemon.configuration import Config, load_config
 
 Keys = dict[tuple[str, ...], Any]
 """Settings by their path: `("mood", "threshold")`."""

@@ -11,17 +11,18 @@ import msgspec
 
 from edgefer import edgetpu
 from edgefer.errors import HostRefused
-from edgefer_device.config import Config
-from edgefer_device.deploy import carried, staging
+from edgefer_device.cameras.managed import is_eye
+from edgefer_device.daemon.configuration import Config
+from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy import staging
 from edgefer_device.deploy.connection import Remote
 from edgefer_device.deploy.merge import Merged, checked, deployed, merge
-from edgefer_device.deploy.order import HOME, Order
 from edgefer_device.deploy.preflight import Machine
+from edgefer_device.deploy.spec import HOME, Order
 from edgefer_device.deploy.staging import DEPLOYED, GUARD, SETTINGS, Files, Placed
 from edgefer_device.deploy.tuning import measured, place
 from edgefer_device.deploy.wheels import Pins, Python
-from edgefer_device.life.pausing import is_eye
-from edgefer_device.life.state import SYSTEM
+from edgefer_device.system.paths import SYSTEM
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,17 @@ from typing import Any
 from edgefer.bundle import zipped
 from edgefer.errors import CommandFailed
 from edgefer_device.deploy.connection import Remote, Say
-from edgefer_device.deploy.order import HOME
+from edgefer_device.deploy.spec import HOME
 
-SOURCE = Path(__file__).parent / "ontarget"
+SOURCE = Path(__file__).parent / "agent"
 PLACE = f"{HOME}/release.pyz"
 RUN = f"/usr/bin/python3 -I {PLACE}"
-ENTRY = "import sys\nfrom ontarget.main import main\nsys.exit(main())\n"
+ENTRY = "import sys\nfrom agent.main import main\nsys.exit(main())\n"
 
 
 def packed() -> bytes:
     """Return the program as one file (zipapp): the same bytes for the same sources."""
-    sources = {f"ontarget/{source.name}": source.read_bytes() for source in SOURCE.glob("*.py")}
+    sources = {f"agent/{source.name}": source.read_bytes() for source in SOURCE.glob("*.py")}
     return zipped({"__main__.py": ENTRY.encode(), **sources})
 
 

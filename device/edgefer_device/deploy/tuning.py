@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from edgefer_device.deploy import program
+from edgefer_device.deploy.agent.layout import CACHE
 from edgefer_device.deploy.connection import Remote, Say
 from edgefer_device.deploy.model import PLACE
-from edgefer_device.deploy.ontarget.layout import CACHE
-from edgefer_device.deploy.order import HOME
+from edgefer_device.deploy.spec import HOME
 from edgefer_device.deploy.staging import Files
 
 MEASURE = """

@@ -12,11 +12,13 @@ import msgspec
 
 from edgefer import edgetpu
 from edgefer.errors import EdgeferError
-from edgefer_device.doctor import machine, parts, services, sight
+from edgefer_device.doctor import camera_checks as sight
+from edgefer_device.doctor import installation as parts
+from edgefer_device.doctor import machine, services
 from edgefer_device.doctor.check import Check, Level, fail, first_line, looked_at, ok
 
 if TYPE_CHECKING:
-    from edgefer_device.config import Config
+    from edgefer_device.daemon.configuration import Config
 
 COLOURS = {Level.ok: "green", Level.warn: "yellow", Level.fail: "red"}
 
@@ -79,7 +81,7 @@ def _named(config: Config) -> Iterator[Look]:
 
 def _config(path: Path | None) -> Config | Check:
     try:
-        from edgefer_device.config import load_config
+        from edgefer_device.daemon.configuration import load_config
 
         return load_config(path)
     except EdgeferError as exc:

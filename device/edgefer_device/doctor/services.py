@@ -12,7 +12,7 @@ from edgefer.errors import SettingsError
 from edgefer_device.doctor.check import Check, fail, ok, user, warn
 
 if TYPE_CHECKING:
-    from edgefer_device.mqtt.settings import MqttSettings
+    from edgefer_device.sinks.mqtt.settings import MqttSettings
 
 SECONDS = 3.0
 """How long a broker may take to answer."""
@@ -25,8 +25,8 @@ def check_broker(uri: str, settings: MqttSettings | None = None) -> Check:
     try:
         import aiomqtt
 
-        from edgefer_device.mqtt.broker import parse_broker
-        from edgefer_device.mqtt.connection import connection, refusal
+        from edgefer_device.sinks.mqtt.broker import parse_broker
+        from edgefer_device.sinks.mqtt.connection import connection, refusal
 
         broker = parse_broker(uri, settings)
     except SettingsError as exc:
@@ -48,7 +48,7 @@ def check_broker(uri: str, settings: MqttSettings | None = None) -> Check:
 
 def check_state(chosen: str | None) -> Check:
     """The state folder can be written."""
-    from edgefer_device.life.state import state_folder
+    from edgefer_device.system.paths import state_folder
 
     return writable("state", state_folder(chosen))
 

@@ -11,12 +11,12 @@ from aiohttp import web
 from typing_extensions import Self
 
 from edgefer.messages import Report
-from edgefer_device.life.state import state_folder
-from edgefer_device.mirror.mirror_access import add_headers, guard, is_loopback
-from edgefer_device.mirror.mirror_token import FILE, Token
-from edgefer_device.sinks.health import Health
-from edgefer_device.sinks.listening import check_port, listen
+from edgefer_device.pipeline.health import Health
 from edgefer_device.sinks.prometheus import Figures, exposition
+from edgefer_device.system.paths import state_folder
+from edgefer_device.web.access import add_headers, guard, is_loopback
+from edgefer_device.web.server import check_port, listen
+from edgefer_device.web.token import FILE, Token
 
 
 def status_routes(health: Health, figures: Figures) -> list[web.RouteDef]:

@@ -18,7 +18,7 @@ from typing_extensions import Self
 from edgefer import __version__
 from edgefer.errors import SettingsError
 from edgefer.messages import Report
-from edgefer_device.ending import end
+from edgefer_device.system.tasks import end
 
 log = logging.getLogger(__name__)
 

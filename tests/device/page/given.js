@@ -1,4 +1,4 @@
-/** The vectors, and the pictures that both sides count out; see tests/page_vectors.py. */
+/** The vectors, and the pictures that both sides count out; see tests/support/page_vectors.py. */
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -9,12 +9,12 @@ import numpy as np
 
 from edgefer.bundle import open_bundle
 from edgefer.runtime import open_classifier
-from edgefer_device.analysis import Analyst
-from edgefer_device.camera import Frame
-from edgefer_device.config import Config
-from edgefer_device.faces.faces import open_detector
+from edgefer_device.cameras.camera import Frame
+from edgefer_device.daemon.configuration import Config
+from edgefer_device.faces.detector import open_detector
 from edgefer_device.faces.tracker import Tracker
-from edgefer_device.reading import Reader
+from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.face_classifier import Reader
 
 
 class Adapter:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgefer.errors import DatasetError
 from edgefer.labels import FERPLUS, label_set
-from edgefer_train.data.copies import likeness
+from edgefer_train.data.near_duplicates import likeness
 
 SIDE = 48
 """Side of FER2013's pictures, pixels."""

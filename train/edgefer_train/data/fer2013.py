@@ -19,9 +19,9 @@ from edgefer.labels import FER2013
 from edgefer.preprocess import Pixels
 from edgefer.progress import shown
 from edgefer_train.data import ferplus
-from edgefer_train.data.copies import digests
 from edgefer_train.data.dataset import SIDE, Faces, Usage
-from edgefer_train.data.pictures import brought_to
+from edgefer_train.data.images import brought_to
+from edgefer_train.data.near_duplicates import digests
 from edgefer_train.data.reading import Reading
 from edgefer_train.data.tables import read_table
 

@@ -18,9 +18,9 @@ from edgefer.labels import spelled
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer.progress import shown
 from edgefer_train.data import ferplus
-from edgefer_train.data.copies import digest
 from edgefer_train.data.dataset import Faces, Usage
-from edgefer_train.data.pictures import PICTURES, read_grey
+from edgefer_train.data.images import PICTURES, read_grey
+from edgefer_train.data.near_duplicates import digest
 from edgefer_train.data.reading import Reading
 
 PARTS = {

@@ -20,8 +20,8 @@ from edgefer_train.fitting.batches import Targets, batches, plain, steps_per_epo
 from edgefer_train.fitting.calibration import calibrate
 from edgefer_train.fitting.callbacks import Bar, Board, Keep, Rate
 from edgefer_train.fitting.dropout import steady
+from edgefer_train.fitting.initial_weights import begin
 from edgefer_train.fitting.schedule import optimizer_of
-from edgefer_train.fitting.start import begin
 from edgefer_train.fitting.strategy import Team, alone
 from edgefer_train.fitting.teachers import Teachers, hire
 from edgefer_train.recipe import Recipe

@@ -1,0 +1,1 @@
+"""Looking into a bundle: parity of its formats, quantization sensitivity."""

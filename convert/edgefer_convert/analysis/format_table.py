@@ -1,0 +1,153 @@
+"""What each format of a bundle costs and is worth, side by side: evidence, bytes and time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from edgefer.bundle import Bundle
+from edgefer.errors import MissingExtra
+from edgefer.machine import machine
+from edgefer.manifest import Evidence
+from edgefer.metrics import Scores
+from edgefer.progress import shown
+from edgefer.runtime import RUNTIMES, Classifier, open_classifier
+from edgefer_convert.formats.table import FORMATS
+
+NONE = "not measured"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One format. What was measured on PrivateTest is None where no runtime here opens it."""
+
+    format: str
+    bytes: int
+    accuracy: float | None
+    drop: float | None
+    """Of the accuracy against float, 0..1; below 0 where the format does better."""
+    worst_class: str
+    worst_drop: float | None
+    """Of the recall of the class that loses most."""
+    agreement: float | None
+    """Share of the pictures with the same label as float."""
+    calibration_error: float | None
+    milliseconds: float | None
+    """Of one face, one thread, the median; None where its runtime is not installed."""
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """All formats of one bundle."""
+
+    bundle: str
+    """Its name."""
+    machine: str
+    """On which the times were taken; the rest is the bundle's own evidence."""
+    pictures: int
+    """Of PrivateTest."""
+    rows: tuple[Row, ...]
+
+
+def compare(bundle: Bundle, milliseconds: Callable[[Classifier], float]) -> Comparison:
+    """Put a bundle's evidence together and time each format by `milliseconds`."""
+    manifest = bundle.manifest
+    kept = [format for format in FORMATS if format in manifest.files]
+    times = {format: _timed(bundle, format, milliseconds) for format in shown(kept, "formats")}
+    rows = tuple(
+        _row(format, manifest.files[format].bytes, manifest.evidence, times[format])
+        for format in kept
+    )
+    pictures = next(iter(manifest.evidence.scores.values())).n
+    return Comparison(manifest.name, machine(), pictures, rows)
+
+
+def _timed(
+    bundle: Bundle, format: str, milliseconds: Callable[[Classifier], float]
+) -> float | None:
+    if format not in RUNTIMES:
+        return None
+    try:
+        return milliseconds(open_classifier(bundle, format))
+    except MissingExtra:
+        return None
+
+
+def _row(format: str, size: int, evidence: Evidence, milliseconds: float | None) -> Row:
+    scores, reference = evidence.scores.get(format), evidence.scores["float"]
+    if scores is None:
+        return Row(format, size, None, None, "", None, None, None, milliseconds)
+    label, worst = _worst(reference, scores)
+    return Row(
+        format=format,
+        bytes=size,
+        accuracy=scores.accuracy,
+        drop=reference.accuracy - scores.accuracy,
+        worst_class=label,
+        worst_drop=worst,
+        agreement=scores.agreement_with_float,
+        calibration_error=scores.calibration_error,
+        milliseconds=milliseconds,
+    )
+
+
+def _worst(before: Scores, after: Scores) -> tuple[str, float]:
+    """The class whose recall loses most, and how much."""
+    drops = {
+        label: one.recall - after.per_class[label].recall for label, one in before.per_class.items()
+    }
+    return max(drops.items(), key=lambda drop: drop[1])
+
+
+HEADINGS = (
+    "format", "bytes", "accuracy", "drop, points", "worst class, points", "same label as float",
+    "calibration error", "one face, ms",
+)  # fmt: skip
+
+
+def cells(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    """Yield the rows in words, under `HEADINGS`."""
+    for row in comparison.rows:
+        worst = _points(row.worst_drop)
+        yield (
+            row.format,
+            f"{row.bytes:,}",
+            _figure(row.accuracy, "{:.2%}"),
+            _points(row.drop),
+            f"{worst} ({row.worst_class})" if row.worst_drop else worst,
+            _figure(row.agreement, "{:.2%}"),
+            _figure(row.calibration_error, "{:.3f}"),
+            _figure(row.milliseconds, "{:.2f}"),
+        )
+
+
+def _figure(value: float | None, form: str) -> str:
+    return NONE if value is None else form.format(value)
+
+
+def _points(share: float | None) -> str:
+    """A share that is lost in points; without a sign where nothing is."""
+    return NONE if share is None else f"{round(100 * share, 2) + 0.0:.2f}"
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print the table for a person at a terminal."""
+    table = Table(*HEADINGS, title=_title(comparison))
+    for row in cells(comparison):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """Return the table as Markdown, under the sentence that says what it was measured on."""
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *cells(comparison)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{_title(comparison)}\n\n{table}\n"
+
+
+def _title(comparison: Comparison) -> str:
+    return (
+        f"{comparison.bundle}: {comparison.pictures:,} pictures of PrivateTest; "
+        f"times on {comparison.machine}, one thread"
+    )

@@ -1,0 +1,127 @@
+"""An explanation shown to a person: a table, and a picture of costs and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from rich.console import Console
+from rich.table import Table
+
+from edgefer.errors import ConversionError
+from edgefer.theme import LIGHT, as_png
+from edgefer_convert.analysis.sensitivity import Cost, Explanation, Layer, Step
+from edgefer_train.run import write_beside
+
+SHOWN = 20
+"""Layers in the table and in the picture; the others cost less."""
+
+
+def show_explanation(explanation: Explanation) -> None:
+    """Print which steps and which layers cost most."""
+    console = Console()
+    console.print(f"[bold]{explanation.model}[/bold]: {_measured_on(explanation)}")
+    console.print(_steps(explanation.steps))
+    console.print(_layers(explanation.layers))
+    console.print(f"costs most: {', '.join(named(one) for one in explanation.layers[:3])}")
+
+
+def named(layer: Layer) -> str:
+    """Return a layer with what it would be read for: `stem (0.16 points)`."""
+    return f"{layer.name} ({_points(layer.cost)} points)"
+
+
+def _measured_on(explanation: Explanation) -> str:
+    return f"{explanation.n:,} faces, {explanation.faces}"
+
+
+def _steps(steps: Sequence[Step]) -> Table:
+    table = Table("step", "same label", "change, points", title="from float to int8")
+    for step in steps:
+        table.add_row(step.name, f"{step.agreement:.2%}", _points(step.change))
+    return table
+
+
+def _layers(layers: Sequence[Layer]) -> Table:
+    table = Table("layer", "output", "error", "adds up to", "clipped", "outputs", "weights")
+    table.title = "costs alone, in points; share of other labels below"
+    for layer in layers[:SHOWN]:
+        table.add_row(
+            f"{layer.name}\n[dim]{layer.op}[/dim]",
+            "x".join(map(str, layer.shape)),
+            f"{layer.rounding:.2%}",
+            f"{layer.accumulated:.2%}",
+            f"{layer.clipped:.2%}" if layer.clipped >= 0.0001 else "",
+            _cost(layer.activations),
+            _cost(layer.weights) if layer.weights else "",
+        )
+    if len(layers) > SHOWN:
+        rest = sum(layer.cost for layer in layers[SHOWN:])
+        table.caption = f"{len(layers) - SHOWN} more, together {_points(rest)} points; --json: all"
+    return table
+
+
+def _cost(cost: Cost) -> str:
+    return f"{_points(cost.change)}\n[dim]{cost.labels:.1%}[/dim]"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.3f}"
+
+
+def draw_explanation(explanation: Explanation) -> bytes:
+    """Return a PNG: what each layer costs, and how errors grow from the first layer on."""
+    costly = explanation.layers[:SHOWN]
+    with LIGHT.applied():
+        figure = LIGHT.figure(
+            2.4 + 0.3 * len(costly) + 3.6,
+            f"Where int8 costs: {explanation.model}",
+            _measured_on(explanation),
+        )
+        ratios = [1.0 + 0.3 * len(costly), 3.6]
+        costs, errors = figure.subplots(2, 1, height_ratios=ratios)
+        _draw_costs(costs, costly)
+        _draw_errors(errors, sorted(explanation.layers, key=lambda layer: layer.place))
+        return as_png(figure)
+
+
+def _draw_costs(panel: Axes, layers: Sequence[Layer]) -> None:
+    rows = np.arange(len(layers))
+    outputs = [100 * layer.activations.change for layer in layers]
+    weights = [100 * layer.weights.change if layer.weights else 0.0 for layer in layers]
+    panel.barh(rows, outputs, color=LIGHT.series[0], label="outputs, rounded to int8")
+    panel.barh(rows, weights, left=outputs, color=LIGHT.series[1], label="weights, estimated")
+    panel.set_yticks(rows, [layer.name for layer in layers])
+    panel.invert_yaxis()
+    panel.set_title("What each layer costs alone", loc="left")
+    panel.set_xlabel("mean change of a label's probability, points")
+    panel.legend(loc="lower right")
+    panel.grid(axis="x")
+    panel.set_axisbelow(True)
+
+
+def _draw_errors(panel: Axes, layers: Sequence[Layer]) -> None:
+    places = np.arange(len(layers))
+    grown = [100 * layer.accumulated for layer in layers]
+    alone = [100 * layer.rounding for layer in layers]
+    panel.plot(places, grown, "-o", color=LIGHT.series[2], label="with all before it")
+    panel.plot(places, alone, "--o", color=LIGHT.series[0], label="its own rounding")
+    panel.set_ylim(bottom=0)
+    every = max(1, len(layers) // SHOWN)
+    panel.set_xticks(places[::every], [layer.name for layer in layers][::every], rotation=90)
+    panel.set_title("How errors grow from the first layer on", loc="left")
+    panel.set_ylabel("error of the output, %")
+    panel.legend()
+    panel.grid(axis="y")
+
+
+def write_picture(explanation: Explanation, out: Path) -> None:
+    """Draw an explanation into a PNG file; raise `ConversionError` where it cannot be written."""
+    try:
+        write_beside(out, draw_explanation(explanation))
+    except OSError as exc:
+        raise ConversionError(
+            f"{out}: could not be written: {exc.strerror or exc}; name another file"
+        ) from exc

@@ -1,0 +1,1 @@
+"""What a conversion may cost, measured and judged."""

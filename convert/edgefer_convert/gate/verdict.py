@@ -1,0 +1,185 @@
+"""The gate: what a conversion may cost before it is refused.
+
+Each check is a function from what was measured to one figure beside its limit.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import msgspec
+
+from edgefer.errors import GateFailed, SettingsError
+from edgefer.manifest import Check, Gate
+from edgefer_convert.formats.table import FORMATS
+from edgefer_convert.gate.limits import Exemption, GateLimits
+from edgefer_convert.gate.measure import Measured
+
+SLACK = 1e-9
+"""Two of 55 pictures are not more than two of 55, whatever their difference's last digits."""
+
+Judge = Callable[[str, Measured], Check]
+"""From the check's name and what was measured to the check."""
+
+SAME = {"onnx-int8": "int8", "mobile": "int8"}
+"""Formats that hold the very integers of another one."""
+
+WITHOUT_FLOAT = ("int8", "mobile")
+"""TFLite files in which every tensor must be an integer."""
+
+
+def judge(
+    measured: Measured, limits: GateLimits | None = None, exemption: Exemption | None = None
+) -> Gate:
+    """Compare what was measured with the limits; return the verdict."""
+    checks = planned(tuple(measured.said), limits or GateLimits())
+    return Gate(tuple(_let_pass(check(name, measured), exemption) for name, check in checks))
+
+
+def planned(formats: Sequence[str], limits: GateLimits) -> Iterator[tuple[str, Judge]]:
+    """Yield the name and the function of each check that these formats and limits make."""
+    for format in formats:
+        yield from _of_format(format, limits)
+        if format in SAME and SAME[format] in formats and limits.parity > 0:
+            yield f"{format} = {SAME[format]}", partial(parity, format=format, limit=limits.parity)
+    if limits.mmac < math.inf:
+        yield "multiply-accumulates", partial(mmac, limit=limits.mmac)
+    if limits.label_order < math.inf:
+        yield "labels out of order", partial(label_order, limit=limits.label_order)
+    if limits.edgetpu_mapped > 0:
+        yield "mapped to the Edge TPU", partial(edgetpu_mapped, limit=limits.edgetpu_mapped)
+
+
+def _of_format(format: str, limits: GateLimits) -> Iterator[tuple[str, Judge]]:
+    integer, whole = FORMATS[format].integer, format in WITHOUT_FLOAT
+    in_class = partial(worst_class, pictures=limits.class_pictures)
+    for name, judged, limit, wanted in (
+        ("accuracy drop", accuracy_drop, limits.accuracy_drop, True),
+        ("worst class", in_class, limits.class_recall_drop, True),
+        ("calibration error", calibration_error, limits.calibration_error, integer),
+        ("float tensors", float_tensors, limits.float_tensors, whole),
+        ("size", size, limits.bytes, integer),
+    ):
+        if wanted and limit < math.inf:
+            yield f"{name} of {format}", partial(judged, format=format, limit=limit)
+    if limits.agreement > 0:
+        yield f"{format} = float", partial(agreement, format=format, limit=limits.agreement)
+
+
+def require_known(name: str, formats: Sequence[str], limits: GateLimits) -> None:
+    """Raise `SettingsError` unless these formats and limits make a check of this name."""
+    names = [known for known, _ in planned(formats, limits)]
+    if name not in names:
+        nearest = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+        raise SettingsError(
+            f"--allow: no check is called '{name}'; known: {', '.join(names)}{hint}"
+        )
+
+
+def require_passed(gate: Gate) -> None:
+    """Raise `GateFailed`, naming the worst of the checks that failed, unless all passed."""
+    failed = [check for check in gate.checks if not check.accepted]
+    if failed:
+        worst = max(failed, key=_excess)
+        others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise GateFailed(
+            f"{worst.name} is {worst.found}, {worst.wanted} is wanted{others}; no bundle was "
+            "written; mend the model (--explain tells where it loses), set other limits by --gate "
+            f'FILE, or answer for it: --allow "{worst.name}" --because TEXT',
+            gate,
+        )
+
+
+def _excess(check: Check) -> float:
+    """How far over its limit a check is, in limits; of one from below, in what is left to 1."""
+    room = 1 - check.limit if check.at_least else check.limit
+    over = check.limit - check.measured if check.at_least else check.measured - check.limit
+    return over / room if room > 0 else math.inf
+
+
+def _let_pass(check: Check, exemption: Exemption | None) -> Check:
+    if check.passed or exemption is None or check.name != exemption.name:
+        return check
+    return msgspec.structs.replace(check, allowed=exemption.allowed)
+
+
+def _at_most(name: str, measured: float, limit: float) -> Check:
+    return Check(name, measured, limit, passed=measured <= limit + SLACK)
+
+
+def _at_least(name: str, measured: float, limit: float) -> Check:
+    return Check(name, measured, limit, passed=measured >= limit - SLACK, at_least=True)
+
+
+def accuracy_drop(name: str, measured: Measured, format: str, limit: float) -> Check:
+    """Accuracy on PrivateTest that a format loses against float."""
+    scores = measured.scores
+    return _at_most(name, scores["float"].accuracy - scores[format].accuracy, limit)
+
+
+def worst_class(name: str, measured: Measured, format: str, limit: float, pictures: float) -> Check:
+    """Recall that the worst class loses; `pictures` of a class may go whatever their share."""
+    before, after = measured.scores["float"].per_class, measured.scores[format].per_class
+    worst = _at_most(name, 0.0, limit)
+    for label, one in before.items():
+        allowed = max(limit, pictures / max(one.n, 1))
+        check = _at_most(name, one.recall - after[label].recall, allowed)
+        if check.measured - check.limit > worst.measured - worst.limit or not worst.detail:
+            worst = msgspec.structs.replace(check, detail=f"{label}, {one.n} pictures")
+    return worst
+
+
+def agreement(name: str, measured: Measured, format: str, limit: float) -> Check:
+    """Share of PrivateTest on which a format says what float says."""
+    return _at_least(name, measured.scores[format].agreement_with_float, limit)
+
+
+def calibration_error(name: str, measured: Measured, format: str, limit: float) -> Check:
+    """Expected calibration error of a format at the bundle's temperature."""
+    return _at_most(name, measured.scores[format].calibration_error, limit)
+
+
+def float_tensors(name: str, measured: Measured, format: str, limit: float) -> Check:
+    """Tensors of an int8 TFLite file that are computed in float."""
+    left = measured.float_tensors[format]
+    check = _at_most(name, len(left), limit)
+    return msgspec.structs.replace(check, unit="tensors", detail=left[0] if left else "")
+
+
+def size(name: str, measured: Measured, format: str, limit: float) -> Check:
+    """Bytes of a format's file."""
+    return msgspec.structs.replace(_at_most(name, measured.bytes[format], limit), unit="bytes")
+
+
+def parity(name: str, measured: Measured, format: str, limit: float) -> Check:
+    """Share of PrivateTest on which two forms of one int8 model say the same."""
+    said = measured.said
+    return _at_least(name, float((said[format] == said[SAME[format]]).mean()), limit)
+
+
+def mmac(name: str, measured: Measured, limit: float) -> Check:
+    """Million multiply-accumulates of one inference."""
+    return msgspec.structs.replace(_at_most(name, measured.macs / 1e6, limit), unit="MMAC")
+
+
+def label_order(name: str, measured: Measured, limit: float) -> Check:
+    """Accuracy on PublicTest that exchanging the two labels most mixed up would gain.
+
+    Of a model whose labels are in order, none: an output says its own label most often.
+    """
+    table, labels = measured.confusion, tuple(measured.scores["float"].per_class)
+    right, total = table.diagonal(), max(table.sum(), 1)
+    gains = (table + table.T - right[:, None] - right[None, :]) / total
+    one, other = divmod(int(gains.argmax()), len(labels))
+    check = _at_most(name, max(0.0, float(gains.max())), limit)
+    detail = f"{labels[one]} and {labels[other]}" if check.measured > 0 else ""
+    return msgspec.structs.replace(check, detail=detail)
+
+
+def edgetpu_mapped(name: str, measured: Measured, limit: float) -> Check:
+    """Share of the int8 file's operations that an Edge TPU would run."""
+    return _at_least(name, measured.edgetpu_mapped or 0.0, limit)

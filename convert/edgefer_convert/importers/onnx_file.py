@@ -1,0 +1,219 @@
+"""Models made elsewhere and exported to ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper, shape_inference, version_converter
+
+from edgefer.errors import ConversionError
+from edgefer.metrics import Logits
+from edgefer.preprocess import Pixels, Preprocess
+from edgefer.runtime import onnx_session
+from edgefer_convert.formats import onnx_int8
+from edgefer_convert.formats.onnx_files import INPUT, OUTPUT, to_bytes
+from edgefer_convert.formats.onnx_names import canonical
+from edgefer_convert.formats.representative import Pictures
+from edgefer_convert.importers.external_model import PIXELS, side_of
+from edgefer_convert.importers.source import Made
+
+OLDEST = 13
+"""The opset from which a QuantizeLinear may have a scale for each channel."""
+
+FIX_BATCH = (
+    "python -m onnxruntime.tools.make_dynamic_shape_fixed --dim_param {name} --dim_value 1 IN OUT"
+)
+
+
+class OnnxFile:
+    """An ONNX model in our form."""
+
+    def __init__(self, path: Path, model: onnx.ModelProto) -> None:
+        self.path = path
+        self.architecture = model.graph.name or path.stem
+        self.side = int(_sides(model.graph.input[0])[1])
+        self.outputs = int(_sides(model.graph.output[0])[1])
+        self._model = model
+        self._content = to_bytes(canonical(model, INPUT, OUTPUT))
+        self._session = onnx_session(self._content, path, 1)
+
+    def in_order(self, order: Sequence[int]) -> OnnxFile:
+        """Return the model with its outputs in another order."""
+        if list(order) == list(range(self.outputs)):
+            return self
+        model = onnx.ModelProto()
+        model.CopyFrom(self._model)
+        graph = model.graph
+        indices = numpy_helper.from_array(np.array(order, np.int64), "label_order")
+        graph.initializer.append(indices)
+        node = helper.make_node("Gather", [graph.output[0].name, indices.name], ["ordered"], axis=1)
+        graph.node.append(node)
+        graph.output[0].name = "ordered"
+        return OnnxFile(self.path, model)
+
+    def onnx(self) -> bytes:
+        """Return the model as a float ONNX file."""
+        return self._content
+
+    def logits(self, images: Pixels) -> Logits:
+        """Return logits (N, outputs) of grey pictures uint8 (N, side, side)."""
+        pictures = Preprocess(size=self.side).to_float(images)
+        rows = [self._session.run(OUTPUT, {INPUT[0]: one[np.newaxis]})[0] for one in pictures]
+        return np.concatenate(rows)
+
+    def makers(self, pictures: Callable[[], Pictures]) -> dict[str, Callable[[Made], bytes]]:
+        """Return what makes each format: there is no way from ONNX to TFLite here."""
+        return {
+            "onnx": lambda _: self._content,
+            "onnx-int8": lambda made: onnx_int8.to_int8(made["onnx"], pictures()),
+            "onnx-symmetric": lambda made: onnx_int8.to_symmetric(made["onnx"], pictures()),
+        }
+
+
+def open_onnx(path: Path, pixels: str) -> OnnxFile:
+    """Open an ONNX model; `pixels` is how it saw black..white in training.
+
+    Its input may be (1, side, side, channels) or (1, channels, side, side), grey or RGB. A
+    softmax at its end is taken off: our temperature needs logits. Raises
+    `ConversionError` for what is no model of ours to convert.
+    """
+    model = _load(path)
+    graph = model.graph
+    _require_standard(path, graph)
+    constants = {item.name for item in graph.initializer}
+    inputs = [item for item in graph.input if item.name not in constants]
+    if len(inputs) != 1 or len(graph.output) != 1:
+        raise ConversionError(
+            f"{path}: has {len(inputs)} inputs and {len(graph.output)} outputs, wanted is one each"
+        )
+    graph.ClearField("input")
+    graph.input.extend(inputs)
+    _require_fixed(path, graph)
+    _remove_softmax(graph)
+    _begin_with_grey(path, graph, pixels)
+    return OnnxFile(path, shape_inference.infer_shapes(model))
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+        old = next((one for one in model.opset_import if one.domain in ("", "ai.onnx")), None)
+        if old is not None and old.version < OLDEST:
+            model = version_converter.convert_version(model, OLDEST)
+        return shape_inference.infer_shapes(model)
+    except Exception as exc:  # a file of anyone's may fail in any way
+        first = next(iter(str(exc).splitlines()), type(exc).__name__)[:160]
+        raise ConversionError(f"{path}: not an ONNX model that can be read: {first}") from exc
+
+
+def _require_standard(path: Path, graph: onnx.GraphProto) -> None:
+    """Refuse operations that are not ONNX's own, and graphs within the graph."""
+    foreign = sorted(
+        {f"{n.domain}.{n.op_type}" for n in graph.node if n.domain not in ("", "ai.onnx")}
+    )
+    if foreign:
+        raise ConversionError(
+            f"{path}: has the custom operation {foreign[0]}; export it with ONNX's own operations"
+        )
+    inner = next((n for n in graph.node for a in n.attribute if a.HasField("g")), None)
+    if inner is not None:
+        raise ConversionError(
+            f"{path}: has {inner.op_type}, a choice or a loop; export it as one straight graph"
+        )
+
+
+def _require_fixed(path: Path, graph: onnx.GraphProto) -> None:
+    """Refuse anything but one float picture in and one row of numbers out."""
+    picture, output = graph.input[0], graph.output[0]
+    if picture.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+        kind = onnx.TensorProto.DataType.Name(picture.type.tensor_type.elem_type).lower()
+        raise ConversionError(f"{path}: takes {kind}; wanted is the float32 model")
+    for end in (picture, output):
+        sides = _sides(end)
+        if sides and not isinstance(sides[0], int):
+            how = FIX_BATCH.format(name=sides[0])
+            raise ConversionError(
+                f"{path}: '{end.name}' has the dynamic batch '{sides[0]}'; fix it: {how}"
+            )
+        if not sides or sides[0] != 1:
+            raise ConversionError(
+                f"{path}: '{end.name}' has the shape {sides}, wanted is a batch of 1"
+            )
+    if len(_sides(output)) != 2 or not isinstance(_sides(output)[1], int):
+        raise ConversionError(
+            f"{path}: gives {_sides(output)}; wanted is one number for each label"
+        )
+
+
+def _sides(value: onnx.ValueInfoProto) -> list[int | str]:
+    """The sides of a tensor; the name, or `?`, of one that is not fixed."""
+    sides = value.type.tensor_type.shape.dim
+    return [one.dim_value if one.HasField("dim_value") else one.dim_param or "?" for one in sides]
+
+
+def _remove_softmax(graph: onnx.GraphProto) -> None:
+    """Let the graph end with its logits."""
+    output = graph.output[0]
+    last = next((node for node in graph.node if output.name in node.output), None)
+    if last is not None and last.op_type == "Softmax":
+        output.name = last.input[0]
+        graph.node.remove(last)
+
+
+def _begin_with_grey(path: Path, graph: onnx.GraphProto, pixels: str) -> None:
+    """Put before the graph what makes its input of one grey picture (1, side, side, 1) in 0..1."""
+    picture = graph.input[0]
+    sides = _sides(picture)[1:]
+    first = len(sides) == 3 and sides[0] in (1, 3)
+    shape = [*sides[1:], sides[0]] if first else sides
+    side, channels = side_of(path, shape), shape[-1]
+    scale, offset = PIXELS[pixels]
+    front = _Front(graph)
+    if first:
+        front.add("Reshape", np.array([1, 1, side, side], np.int64))
+    if channels == 3:
+        front.repeat(3, axis=1 if first else 3)
+    if scale != 1:
+        front.add("Mul", np.array([scale], np.float32))
+    if offset:
+        front.add("Add", np.array([offset], np.float32))
+    front.join(picture.name)
+    graph.ClearField("input")
+    graph.input.append(
+        helper.make_tensor_value_info("grey", onnx.TensorProto.FLOAT, (1, side, side, 1))
+    )
+
+
+class _Front:
+    """Nodes put before a graph, one after the other."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self._graph = graph
+        self._nodes: list[onnx.NodeProto] = []
+        self._name = "grey"
+
+    def add(self, kind: str, constant: np.ndarray) -> None:
+        """Add a node that takes what came before and a constant."""
+        name = f"grey_{kind}"
+        self._graph.initializer.append(numpy_helper.from_array(constant, f"{name}_by"))
+        self._nodes.append(helper.make_node(kind, [self._name, f"{name}_by"], [name]))
+        self._name = name
+
+    def repeat(self, times: int, axis: int) -> None:
+        """Add a node that repeats what came before along an axis."""
+        self._nodes.append(
+            helper.make_node("Concat", [self._name] * times, ["grey_rgb"], axis=axis)
+        )
+        self._name = "grey_rgb"
+
+    def join(self, name: str) -> None:
+        """Let the graph's readers of `name` read what the last node gives."""
+        for node in self._graph.node:
+            node.input[:] = [self._name if taken == name else taken for taken in node.input]
+        nodes = [*self._nodes, *self._graph.node]
+        self._graph.ClearField("node")
+        self._graph.node.extend(nodes)

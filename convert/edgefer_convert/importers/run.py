@@ -1,0 +1,82 @@
+"""A finished run of ours as a source: its float model and the quantization-aware one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from edgefer.errors import RunError
+from edgefer.manifest import Evidence
+from edgefer_convert.formats.representative import Pictures
+from edgefer_convert.importers import keras_source
+from edgefer_convert.importers.source import AFTER_TRAINING, Source
+from edgefer_train.architectures import one_head
+from edgefer_train.quantization.quantize_layers import load_quantized
+from edgefer_train.run import Record, Run, Stage
+
+LICENCES = {
+    "model": "Apache-2.0",
+    "training pictures": "FER2013: no licence; research use; no picture is in this bundle",
+    "FER+ votes": "MIT (microsoft/FERPlus)",
+}
+
+
+def head_of(run: Run, labels: str | None) -> str:
+    """Return the head asked for, the recipe's own unless named; raise `RunError` for another."""
+    record = run.record()
+    head = labels or record.recipe.labels
+    if head not in record.heads:
+        known = ", ".join(record.heads)
+        raise RunError(f"{run.folder}: has no labels '{head}'; it was trained for: {known}")
+    return head
+
+
+def source_of_run(run: Run, head: str, ptq: bool, pictures: Callable[[], Pictures]) -> Source:
+    """Return one head of a run; with `ptq`, int8 comes from the float model and `pictures`.
+
+    Raises `RunError` when a model that is needed is not finished.
+    """
+    record = run.record()
+    float_model = _model(run, run.float, head)
+    qat_model = None if ptq else _model(run, run.qat, head)
+    return Source(
+        name=f"{record.recipe_name}-{head}",
+        label_set=head,
+        labels=record.heads[head],
+        side=record.recipe.side,
+        evidence=_evidence(run, record, ptq),
+        licences=LICENCES,
+        logits=keras_source.logits_of(float_model),
+        makers=keras_source.makers(float_model, qat_model, pictures),
+    )
+
+
+def _model(run: Run, stage: Stage, head: str) -> Any:
+    path = run.model(stage)
+    try:
+        model = load_quantized(path)
+    except (OSError, ValueError, KeyError) as exc:
+        first = (str(exc).splitlines() or ["?"])[0]
+        raise RunError(f"{path}: not a model that Keras can read: {first}") from exc
+    names = {layer.name for layer in model.layers}
+    # Runs of before heads kept their names through quantization.
+    return one_head(model, head if head in names else f"quant_{head}")
+
+
+def _evidence(run: Run, record: Record, ptq: bool) -> Evidence:
+    return Evidence(
+        dataset=record.dataset,
+        fingerprint=record.fingerprint,
+        recipe_name=record.recipe_name,
+        recipe=msgspec.to_builtins(record.recipe),
+        seed=record.recipe.seed,
+        parameters=record.parameters,
+        macs=record.macs,
+        minutes=round(run.float.minutes() if ptq else run.minutes(), 1),
+        machine=record.machine,
+        versions=record.versions,
+        scores={},
+        **({"quantization": AFTER_TRAINING} if ptq else {}),
+    )

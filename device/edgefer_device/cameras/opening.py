@@ -1,0 +1,157 @@
+"""From an address to a camera: the driver, what heals it, what turns its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgefer.errors import CameraNotFound, SettingsError
+from edgefer_device.cameras.auto import AutoOptions, first_camera, warn_of_demo
+from edgefer_device.cameras.camera import FORMS, Camera, Clock
+from edgefer_device.cameras.clip import ClipOptions, open_clip
+from edgefer_device.cameras.faulty import Faults, with_faults
+from edgefer_device.cameras.gstreamer import GStreamerOptions, open_gstreamer
+from edgefer_device.cameras.images import ImagesOptions, open_images
+from edgefer_device.cameras.options import refuse_unknown, take
+from edgefer_device.cameras.pi import PiOptions, open_pi
+from edgefer_device.cameras.portrait import DemoOptions, open_portrait
+from edgefer_device.cameras.reconnecting import Reopening
+from edgefer_device.cameras.stream import StreamOptions, open_stream, server, shown
+from edgefer_device.cameras.v4l2 import V4l2Options, open_v4l2
+from edgefer_device.cameras.view import View, Viewed
+
+STREAMS = ("rtsp", "http", "https")
+FAULTY = "faulty"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A camera's address, taken apart and checked."""
+
+    scheme: str
+    place: str
+    """A path, a number, a whole URL; may be empty."""
+    options: Any
+    """Those of the scheme, a dataclass."""
+    view: View
+    faults: Faults | None
+    """None for a camera that is not `faulty:`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What stands behind one scheme."""
+
+    options: type[Any]
+    open: Callable[[Order, Clock], tuple[Camera, View]]
+    """Returns the camera and what is left to do of the view."""
+    hardware: bool
+    """Whether it can be lost and come back."""
+    placeless: bool = False
+    """Whether nothing stands between scheme and options."""
+
+
+def parse(uri: str) -> Order:
+    """Take an address apart; raise `SettingsError` for whatever it holds that cannot be."""
+    inner = uri.removeprefix(f"{FAULTY}:")
+    scheme, colon, rest = inner.partition(":")
+    # What may hold a password is never shown whole.
+    label = shown(inner) if "://" in inner else uri
+    if not colon or scheme not in KINDS:
+        raise SettingsError(f"unknown camera '{label}'; known: {', '.join(FORMS.values())}")
+    place, given = _split(scheme, inner, rest)
+    kind, faulty = KINDS[scheme], inner != uri
+    refuse_unknown(given, [kind.options, View, *([Faults] if faulty else [])], label)
+    if kind.placeless and place:
+        raise SettingsError(f"{uri}: '{scheme}:' takes no path; got '{place}'")
+    if scheme in STREAMS:
+        server(place)
+    options, view = take(given, kind.options, label), take(given, View, label)
+    return Order(scheme, place, options, view, take(given, Faults, label) if faulty else None)
+
+
+def choose(uri: str, clock: Clock) -> Camera:
+    """Open the camera at an address; see `camera.open_camera`."""
+    order, since = parse(uri), clock()
+
+    def running() -> float:
+        return clock() - since
+
+    camera, view = _opened(order, running)
+    if order.faults is not None:
+        camera = with_faults(camera, order.faults, running)
+    return camera if view.plain else Viewed(camera, view)
+
+
+def _split(scheme: str, uri: str, rest: str) -> tuple[str, Mapping[str, str]]:
+    """Return place and options: behind `?`, or behind `#` where the `?` is the server's."""
+    if scheme in STREAMS:
+        place, _, query = uri.partition("#")
+    else:
+        place, mark, query = rest.rpartition("?")
+        if not mark:
+            place, query = rest, ""
+    pairs = (item.partition("=") for item in query.split("&") if item)
+    return place, {name: value for name, _, value in pairs}
+
+
+def _opened(order: Order, clock: Clock) -> tuple[Camera, View]:
+    """Return the driver of an order, in what opens it again if it is hardware."""
+    kind = KINDS[order.scheme]
+    try:
+        camera, view = kind.open(order, clock)
+    except CameraNotFound as exc:
+        if order.scheme != "auto":
+            raise
+        warn_of_demo(exc)
+        return open_portrait(clock), order.view
+    if not kind.hardware:
+        return camera, view
+    return Reopening(camera, lambda: kind.open(order, clock)[0], clock), view
+
+
+def _file(order: Order, clock: Clock) -> tuple[Camera, View]:
+    return open_clip(Path(order.place), order.options, clock), order.view
+
+
+def _images(order: Order, clock: Clock) -> tuple[Camera, View]:
+    return open_images(Path(order.place), order.options, clock), order.view
+
+
+def _demo(order: Order, clock: Clock) -> tuple[Camera, View]:
+    return open_portrait(clock), order.view
+
+
+def _v4l2(order: Order, clock: Clock) -> tuple[Camera, View]:
+    return open_v4l2(order.place, order.options, clock), order.view
+
+
+def _gstreamer(order: Order, clock: Clock) -> tuple[Camera, View]:
+    return open_gstreamer(order.place, order.options, clock), order.view
+
+
+def _stream(order: Order, clock: Clock) -> tuple[Camera, View]:
+    return open_stream(order.place, order.options, clock), order.view
+
+
+def _pi(order: Order, clock: Clock) -> tuple[Camera, View]:
+    return open_pi(order.place, order.options, order.view, clock)
+
+
+def _auto(order: Order, clock: Clock) -> tuple[Camera, View]:
+    return first_camera(order.options, clock), order.view
+
+
+KINDS: dict[str, Kind] = {
+    "file": Kind(ClipOptions, _file, hardware=False),
+    "images": Kind(ImagesOptions, _images, hardware=False),
+    "demo": Kind(DemoOptions, _demo, hardware=False, placeless=True),
+    "v4l2": Kind(V4l2Options, _v4l2, hardware=True),
+    "picamera2": Kind(PiOptions, _pi, hardware=True),
+    "gstreamer": Kind(GStreamerOptions, _gstreamer, hardware=True),
+    **dict.fromkeys(STREAMS, Kind(StreamOptions, _stream, hardware=True)),
+    "auto": Kind(AutoOptions, _auto, hardware=True, placeless=True),
+}
+"""By scheme."""

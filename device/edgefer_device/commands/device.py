@@ -1,0 +1,180 @@
+"""The verbs of the device."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from edgefer.options import (
+    DETECTORS,
+    FOLDER,
+    data_option,
+    detector_option,
+    json_option,
+    model_option,
+)
+
+
+@click.command()
+@click.option("--config", type=FOLDER, help="TOML file; options below go before it.")
+@click.option("--camera", help="auto: v4l2: picamera2: rtsp://... file:PATH demo:")
+@detector_option
+@model_option
+@click.option("--sink", "sinks", multiple=True, help="console: jsonl:- mqtt://HOST mirror:")
+@click.option("--frames", type=click.IntRange(min=1), help="End after this many frames.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="End after this time.")
+def run(
+    config: Path | None,
+    camera: str | None,
+    detector: str | None,
+    model: str | None,
+    sinks: tuple[str, ...],
+    frames: int | None,
+    seconds: float | None,
+) -> None:
+    """Read the mood before a camera until stopped."""
+    from edgefer_device.daemon import build as daemon
+    from edgefer_device.daemon.configuration import Config, load_config
+    from edgefer_device.daemon.reexec import again
+
+    chosen = {"camera": camera, "detector": detector, "model": model, "sinks": sinks or None}
+    given = {key: value for key, value in chosen.items() if value is not None}
+
+    def read() -> Config:
+        return load_config(config, given)
+
+    if daemon.run(read(), frames, seconds, reread=read):
+        again()
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=FOLDER, metavar="IMAGE...")
+@detector_option
+@model_option
+@click.option(
+    "--annotate",
+    type=FOLDER,
+    help="Also write each picture with its faces framed and named: party.annotated.jpg.",
+)
+@json_option
+def predict(
+    images: tuple[Path, ...],
+    detector: str | None,
+    model: str | None,
+    annotate: Path | None,
+    as_json: bool,
+) -> None:
+    """Read the expressions in pictures."""
+    from edgefer.messages import to_json
+    from edgefer_device.predict.annotate import targets, write_annotated
+    from edgefer_device.predict.images import describe, predictions
+
+    written = targets(images, annotate) if annotate else {}
+    for prediction in predictions(images, detector, model):
+        click.echo(to_json(prediction) if as_json else describe(prediction))
+        if written:
+            write_annotated(prediction, written[Path(prediction.image)])
+
+
+@click.command()
+@json_option
+def cameras(as_json: bool) -> None:
+    """List the cameras of this machine."""
+    from edgefer.messages import to_json
+    from edgefer_device.cameras import discovery
+
+    found = discovery.find_cameras()
+    if as_json:
+        click.echo("\n".join(map(to_json, found)))
+    else:
+        discovery.show(found)
+    if not any(camera.hardware for camera in found):
+        click.echo(f"edgefer: {discovery.HELP}", err=True)
+
+
+@click.command()
+@click.option("--config", type=FOLDER, help="The daemon's TOML file; without, its defaults.")
+@json_option
+def doctor(config: Path | None, as_json: bool) -> None:
+    """Say what keeps the daemon from running here; exit status 1 if anything does."""
+    from edgefer.messages import to_json
+    from edgefer_device.doctor.diagnosis import describe, diagnose
+
+    done = diagnose(config)
+    click.echo(to_json(done) if as_json else describe(done.checks))
+    if not done.well:
+        sys.exit(1)
+
+
+@click.command()
+@click.option("--config", type=FOLDER, help="The daemon's TOML file, which names its state folder.")
+@click.option("--days", type=click.IntRange(min=1), help="Only the last so many days.")
+@click.option("--csv", "table", type=FOLDER, help="Write every minute to a CSV file.")
+@click.option("--plot", type=FOLDER, help="Draw it as an SVG file.")
+@click.option("--export", is_flag=True, help="Print every minute as a line of JSON.")
+@click.option("--delete", is_flag=True, help="Delete all of it for good.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
+def history(
+    config: Path | None,
+    days: int | None,
+    table: Path | None,
+    plot: Path | None,
+    export: bool,
+    delete: bool,
+    yes: bool,
+) -> None:
+    """Show, write out or delete the history of moods."""
+    from edgefer_device.sinks.history import files
+    from edgefer_device.sinks.history import report as reports
+
+    if delete and (days or table or plot or export):
+        raise click.UsageError("--delete deletes all of it: give it without the other options")
+    if plot is not None:
+        files.check_plot(plot)
+    store = files.find_store(config)
+    if delete:
+        if not yes:
+            click.confirm(f"Delete the history in {store.path} for good?", abort=True, err=True)
+        click.echo(f"{store.path}: entries deleted for good: {store.delete()}", err=True)
+        return
+    held = files.entries(store, days)
+    if table is not None:
+        files.write_csv(table, held)
+    if plot is not None:
+        files.write_plot(plot, held)
+    if export:
+        for line in reports.to_json_lines(held):
+            click.echo(line)
+    elif table is None and plot is None:
+        reports.show(held)
+
+
+@click.command()
+@data_option
+@click.option("--detector", "detectors", type=DETECTORS, multiple=True, help="Only this one.")
+@model_option
+@click.option("--part", type=click.Choice(["PublicTest", "PrivateTest"]), default="PublicTest")
+@click.option("--count", type=click.IntRange(min=1), help="Only so many pictures, drawn at random.")
+@click.option("--scene", help="Also put them into the first picture of a camera: file:room.mp4")
+@json_option
+def faces(
+    data: Path | None,
+    detectors: tuple[str, ...],
+    model: str | None,
+    part: str,
+    count: int | None,
+    scene: str | None,
+    as_json: bool,
+) -> None:
+    """Measure what finding a face costs the reading of it, by FER2013 and photographs."""
+    from edgefer.messages import to_json
+    from edgefer_device.bench import detector_accuracy as face_check
+    from edgefer_device.bench import detector_survey as face_survey
+
+    if data is None:
+        raise click.UsageError("name the folder with fer2013.npz or fer2013.csv: --data FOLDER")
+    survey = face_survey.Survey(data, detectors, model, part, count, scene)
+    done = face_survey.measure(survey)
+    click.echo(to_json(done) if as_json else "\n".join(face_check.describe(done)))

@@ -1,0 +1,1 @@
+"""The daemon: configuration, building, supervision, control socket, systemd."""

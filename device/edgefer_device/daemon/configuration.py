@@ -1,0 +1,91 @@
+"""The configuration file: TOML whose every key is known or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from edgefer.bundle import Bundle, open_bundle
+from edgefer.errors import BundleError
+from edgefer.labels import LABEL_SETS
+from edgefer.settings import parse, read_toml
+from edgefer_device.faces.quality import QualitySettings
+from edgefer_device.faces.tracker import TrackingSettings
+from edgefer_device.mood.filter import MoodSettings
+from edgefer_device.pipeline.frame_rate import DutySettings
+from edgefer_device.sinks.content.settings import (
+    ContentSettings,
+    check_broker,
+    check_keys,
+    check_moods,
+)
+from edgefer_device.sinks.history.settings import HistorySettings
+from edgefer_device.sinks.mirror.settings import MirrorSettings
+from edgefer_device.sinks.mqtt.settings import MqttSettings
+from edgefer_device.sinks.screen import ScreenSettings
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `edgefer run` does; a file holds only its differences from this."""
+
+    camera: str = "v4l2:/dev/video0"
+    """Address of the camera; see `camera.FORMS`."""
+    detector: str | None = None
+    """Name of the face detector; None takes the best that is installed."""
+    model: str = "small"
+    """Path of a model bundle, or the name of a shipped one."""
+    runtime: str | None = None
+    """What runs the model: `litert`, `onnxruntime`, `tensorrt`, `cuda`, `edgetpu`, or a format of
+    the bundle, which belongs to one of the first two; None takes what the bundle is best run by
+    on the processor."""
+    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """That the model is run with; `edgefer bench --tune` finds the best of both here."""
+    signed_by: str | None = None
+    """File of a public key (`edgefer keys`): a bundle that it has not signed is refused."""
+    sinks: tuple[str, ...] = ("console:",)
+    """Addresses of the sinks; see `sinks.FORMS`."""
+    state: str | None = None
+    """Folder for what must outlive the daemon; None takes systemd's, or the user's own."""
+    whose: Literal["nearest", "household"] = "nearest"
+    """Whose mood is told where several faces are in view."""
+    mood: MoodSettings = MoodSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    quality: QualitySettings = QualitySettings()
+    duty: DutySettings = DutySettings()
+    mirror: MirrorSettings = MirrorSettings()
+    screen: ScreenSettings = ScreenSettings()
+    history: HistorySettings = HistorySettings()
+    content: ContentSettings = ContentSettings()
+    mqtt: MqttSettings = MqttSettings()
+
+
+def load_config(path: Path | None, given: Mapping[str, object] | None = None) -> Config:
+    """Read a configuration file, if there is one; what was `given` beside it goes before it.
+
+    Raises `SettingsError`, or `UnknownKey` with the nearest name.
+    """
+    table = {} if path is None else read_toml(path)
+    source = str(path or "options")
+    check_keys(table, source)
+    config = parse({**table, **(given or {})}, Config, source)
+    if config.content.rule:
+        check_moods(config.content, _labels(config), source)
+        check_broker(config.content, config.sinks, source)
+    return config
+
+
+def model_of(config: Config) -> Bundle:
+    """Open the bundle that a configuration names, signed where it asks for that."""
+    return open_bundle(config.model, Path(config.signed_by) if config.signed_by else None)
+
+
+def _labels(config: Config) -> tuple[str, ...]:
+    """Return what a model can say; where it cannot be opened, what any of ours could."""
+    try:
+        return model_of(config).manifest.labels
+    except BundleError:
+        # Whoever opens the model says what is wrong with it.
+        return tuple(dict.fromkeys(label for labels in LABEL_SETS.values() for label in labels))

@@ -1,0 +1,161 @@
+"""`edgefer status`: how the running daemon is, as it says itself."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgefer import __version__
+from edgefer_device.pipeline.control_state import Controls
+from edgefer_device.pipeline.health import Part
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgefer_device.daemon.assembly import Assembly
+
+
+class Status(msgspec.Struct, frozen=True):
+    """One look at a running daemon; the JSON of `edgefer status --json`."""
+
+    version: str
+    pid: int
+    uptime: float
+    """Seconds since it started."""
+    ok: bool
+    """Whether every part does its work."""
+    paused: bool
+    camera: str
+    """The camera's address, without its password."""
+    camera_open: bool
+    mood: str | None
+    """None when there is no face, no picture or a pause."""
+    confidence: float | None
+    """Smoothed probability of `mood`, 0..1."""
+    faces: int
+    rate: float
+    """Frames a second that are looked at; 0 is every one."""
+    analysed: int
+    """Frames that were looked at since the start."""
+    memory_mb: float
+    """Resident memory, million bytes."""
+    cpu_seconds: float
+    """Processor time since the start, all threads."""
+    celsius: float | None
+    """The hottest part of the processor; None where nothing tells it."""
+    hot: bool
+    """Whether the rate is lowered because the machine is hot or throttled."""
+    threshold: float
+    page: str | None
+    """The address of the mirror page, with its token; None where none is served."""
+    parts: dict[str, Part]
+
+
+def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
+    """Return how a running assembly is, `uptime` seconds after the daemon's start."""
+    health, heat = now.shared.health, now.duty.heat
+    seen = None if controls.paused else now.shared.figures.present
+    state, threshold = health.state(), controls.threshold
+    return Status(
+        version=__version__,
+        pid=os.getpid(),
+        uptime=round(uptime, 1),
+        ok=state.ok,
+        paused=controls.paused,
+        camera=_shown(now.config.camera),
+        camera_open=now.camera.open,
+        mood=seen.mood if seen else None,
+        confidence=seen.confidence if seen else None,
+        faces=len(seen.faces) if seen else 0,
+        rate=0.0 if controls.paused else now.duty.wanted,
+        analysed=health.analysed,
+        memory_mb=round(resident_mb(), 1),
+        cpu_seconds=round(cpu_seconds(), 2),
+        celsius=heat.celsius if heat else None,
+        hot=now.duty.hot,
+        threshold=now.config.mood.threshold if threshold is None else threshold,
+        page=now.shared.page,
+        parts=state.parts,
+    )
+
+
+def resident_mb() -> float:
+    """Return this process's resident memory, million bytes; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+def cpu_seconds() -> float:
+    """Return this process's processor time, user and system, all threads."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def headline(status: Status) -> str:
+    """Return how it is in one line, which is also what systemd is told."""
+    if status.paused:
+        return "paused: the camera is closed"
+    ill = [f"{name}: {part.note}" for name, part in status.parts.items() if not part.ok]
+    if ill:
+        return "; ".join(ill)
+    return "watching, a face in view" if status.faces else "watching, nobody in view"
+
+
+def show(status: Status, console: Console | None = None) -> None:
+    """Print it for people."""
+    # The daemon says its status too, and has no use for what makes it pretty.
+    from rich.console import Console
+    from rich.table import Table
+
+    console = console or Console(highlight=False)
+    console.print(f"[bold]{headline(status)}[/bold]")
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in _rows(status):
+        table.add_row(name, value)
+    for name, part in status.parts.items():
+        age = "" if part.age is None else f"{part.age:.1f} s ago"
+        table.add_row(name, part.note or f"well {age}".strip())
+    console.print(table)
+
+
+def _rows(status: Status) -> list[tuple[str, str]]:
+    sure = "" if status.confidence is None else f" {100 * status.confidence:.0f} %"
+    heat = "" if status.celsius is None else f", {status.celsius:.0f} °C"
+    rate = f"{status.rate:g} frames a second" if status.rate else "every frame"
+    if status.paused:
+        rate = "nothing"
+    rows = [
+        ("edgefer", f"{status.version}, process {status.pid}, for {duration(status.uptime)}"),
+        ("camera address", status.camera + ("" if status.camera_open else " (closed)")),
+        ("mood", (status.mood or "none") + sure + f", faces: {status.faces}"),
+        ("looks at", rate + (", backing off: hot" if status.hot else "") + heat),
+        ("memory", f"{status.memory_mb:.0f} MB"),
+        ("processor", f"{100 * status.cpu_seconds / max(status.uptime, 0.001):.1f} % of one core"),
+    ]
+    return rows if status.page is None else [*rows, ("mirror page", status.page)]
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time in its two largest units: `3 h 05 min`."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min {int(seconds % 60):02d} s"
+    hours = minutes // 60
+    if hours < 48:
+        return f"{hours} h {minutes % 60:02d} min"
+    return f"{hours // 24} d {hours % 24:02d} h"
+
+
+def _shown(uri: str) -> str:
+    """Return a camera's address without user and password."""
+    scheme, mark, rest = uri.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if mark else uri

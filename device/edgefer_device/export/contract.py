@@ -1,0 +1,87 @@
+"""What the phone's page is told of its model and settings: contract.json.
+
+The values are those of the Python code, read from where they stand, so that the page's
+JavaScript and the device go by one description.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgefer.affine import Affine
+from edgefer.manifest import Manifest
+from edgefer.preprocess import Preprocess
+from edgefer_device.faces import motion
+from edgefer_device.faces.blazeface import FULL, LOWEST, SAME_FACE
+from edgefer_device.faces.quality import WHITE, QualitySettings
+from edgefer_device.faces.tracker import TrackingSettings
+from edgefer_device.mood.filter import FLOOR, MoodSettings
+from edgefer_device.pipeline.analyzer import GAP_SECONDS
+from edgefer_device.pipeline.frame_rate import DutySettings
+
+FILES = {"runtime": "runtime.bin", "classifier": "classifier.bin", "detector": "detector.bin"}
+"""The heavy files, packed by gzip. Not called .gz: servers then say that they are packed, the
+browser unpacks them, and the page would unpack them again."""
+
+
+class Motion(msgspec.Struct, frozen=True):
+    """How `motion.Motion` compares."""
+
+    width: int = motion.SIZE[0]
+    height: int = motion.SIZE[1]
+    enough: int = motion.ENOUGH
+    levels: float = motion.LEVELS
+
+
+class Framing(msgspec.Struct, frozen=True):
+    """The full-range model's `framing.Framing`."""
+
+    scale: float = FULL.framing.scale
+    across: float = FULL.framing.across
+    down: float = FULL.framing.down
+
+
+class Detector(msgspec.Struct, frozen=True):
+    """How the full-range model's answer is read."""
+
+    size: int = FULL.size
+    grids: tuple[tuple[int, int], ...] = FULL.grids
+    framing: Framing = Framing()
+    lowest: float = LOWEST
+    same_face: float = SAME_FACE
+
+
+class Contract(msgspec.Struct, frozen=True):
+    """All that the page knows; contract.js declares the same."""
+
+    model: str
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    input: Affine
+    output: Affine
+    temperature: float
+    languages: dict[str, str]
+    """Their own names, by code."""
+    mood: MoodSettings = MoodSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    quality: QualitySettings = QualitySettings()
+    duty: DutySettings = DutySettings()
+    floor: float = FLOOR
+    white: int = WHITE
+    motion: Motion = Motion()
+    gap: float = GAP_SECONDS
+    detector: Detector = Detector()
+    files: dict[str, str] = msgspec.field(default_factory=FILES.copy)
+
+
+def contract_of(manifest: Manifest, languages: dict[str, str]) -> Contract:
+    """Return the contract of a bundle's int8 model."""
+    return Contract(
+        model=manifest.name,
+        labels=manifest.labels,
+        preprocess=manifest.input.preprocess,
+        input=manifest.input.affine,
+        output=manifest.output.affine,
+        temperature=manifest.output.temperature,
+        languages=languages,
+    )

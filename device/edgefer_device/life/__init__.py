@@ -1,1 +1,0 @@
-"""How the daemon lives: started, watched, paused, reloaded, asked, kept cool."""

@@ -1,0 +1,1 @@
+"""From frames to reports: capture, analysis, sink queues, health."""

@@ -1,0 +1,151 @@
+"""How many frames a second are looked at: few until a face comes, fewer on a hot machine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgefer.messages import Report
+from edgefer_device.cameras.camera import Camera, Due, Frame, always
+from edgefer_device.system.thermal import Heat, HeatReader, read_heat
+
+if TYPE_CHECKING:
+    from edgefer_device.pipeline.analyzer import Analyst
+
+log = logging.getLogger(__name__)
+
+HEAT_SECONDS = 10.0
+"""Between two looks at the thermometer."""
+COOLER = 5.0
+"""Degrees below the limit at which the machine counts as cool again."""
+EARLY_SECONDS = 0.01
+"""By how much a frame may come early: cameras are not exact."""
+
+
+class DutySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[duty]` table."""
+
+    idle: float = 2.0
+    """Frames a second while nobody is in view."""
+    active: float = 15.0
+    """Frames a second while a face is in view; 0 is every frame that the camera gives."""
+    linger: float = 10.0
+    """Seconds after the last face for which it stays active."""
+    hot: float = 75.0
+    """Degrees Celsius from which it backs off; a Raspberry Pi throttles itself at 80 to 85."""
+    hot_rate: float = 5.0
+    """Frames a second, at most, on a machine that is hot or throttled."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.idle <= 1000 or not 1 <= self.hot_rate <= 1000:
+            raise ValueError("idle and hot_rate must be from 1 to 1000 frames a second")
+        if self.active != 0 and self.active < self.idle:
+            raise ValueError("active must be at least idle, or 0 for every frame")
+        if self.linger < 0:
+            raise ValueError("linger must not be negative")
+
+
+class Duty:
+    """Says which frames are due; times are those of the frames, seconds on the camera's clock."""
+
+    def __init__(self, settings: DutySettings) -> None:
+        self._settings = settings
+        self._due = -math.inf
+        self._seen: float | None = None
+        self.wanted = settings.idle
+        """Frames a second that were wanted last; 0 is all of them."""
+        self.heat: Heat | None = None
+        """The last look at the thermometer."""
+        self.hot = False
+        """Whether it backs off."""
+
+    def saw(self, time: float, somebody: bool) -> None:
+        """Take what the frame of a time showed: whether there was a face, or a hint of one."""
+        if somebody:
+            self._seen = time
+
+    def feel(self, heat: Heat) -> None:
+        """Take a look at the thermometer."""
+        self.heat = heat
+        limit = self._settings.hot - (COOLER if self.hot else 0)
+        hot = heat.throttled or (heat.celsius is not None and heat.celsius >= limit)
+        if hot != self.hot:
+            self.hot = hot
+            log.warning("%s", self._news(heat))
+
+    def rate(self, time: float) -> float:
+        """Return the frames a second that are wanted at a time; 0 is all of them."""
+        seen, settings = self._seen, self._settings
+        active = seen is not None and time - seen <= settings.linger
+        rate = settings.active if active else settings.idle
+        if not self.hot:
+            return rate
+        return min(rate, settings.hot_rate) if rate else settings.hot_rate
+
+    def due(self, time: float) -> bool:
+        """Whether to look at the frame of a time; frames come in order."""
+        rate = self.wanted = self.rate(time)
+        if not rate:
+            return True
+        step, ahead = 1 / rate, self._due - time
+        # Farther ahead than a step: the rate has risen since, and the wait is over.
+        if EARLY_SECONDS <= ahead <= step:
+            return False
+        on_time = -step < ahead < EARLY_SECONDS
+        # From when it was due: counted from when it came, every wait would add up.
+        self._due = (self._due if on_time else time) + step
+        return True
+
+    def _news(self, heat: Heat) -> str:
+        if not self.hot:
+            return "the machine has cooled down: full rate again"
+        how = "throttled" if heat.throttled else f"at {heat.celsius:.0f} degrees"
+        return f"the machine is {how}: at most {self._settings.hot_rate:g} frames a second"
+
+
+class Paced:
+    """A live camera of whose frames only those that are due are passed on."""
+
+    def __init__(self, camera: Camera, duty: Duty) -> None:
+        self._camera, self._duty = camera, duty
+
+    @property
+    def live(self) -> bool:
+        """As the camera's."""
+        return self._camera.live
+
+    def frames(self, due: Due = always) -> Iterator[Frame]:
+        """Yield the frames that are due; of a clip, which cannot be late, all."""
+        if not self._camera.live:
+            return self._camera.frames(due)
+        return self._camera.frames(lambda time: due(time) and self._duty.due(time))
+
+    def close(self) -> None:
+        """Close the camera."""
+        self._camera.close()
+
+
+async def keep_feeling(duty: Duty, read: HeatReader = read_heat) -> None:
+    """Look at the thermometer for ever."""
+    while True:
+        duty.feel(await asyncio.to_thread(read))
+        await asyncio.sleep(HEAT_SECONDS)
+
+
+class Attentive:
+    """An analyst that tells the duty cycle what it saw."""
+
+    def __init__(self, analyst: Analyst, duty: Duty) -> None:
+        self._analyst, self._duty = analyst, duty
+
+    def look(self, frame: Frame) -> Report:
+        """Return what the frame shows."""
+        report = self._analyst.look(frame)
+        # What may be a face is reason enough: it is confirmed by several frames.
+        self._duty.saw(frame.time, bool(report.faces) or self._analyst.doubt)
+        return report

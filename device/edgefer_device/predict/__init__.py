@@ -1,0 +1,1 @@
+"""`edgefer predict`: the expressions in image files."""

@@ -1,0 +1,171 @@
+"""A picture with its faces framed and named, in words that can be read on any ground."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+
+from edgefer.errors import ImageError, SettingsError
+from edgefer.messages import Box, Face, Prediction
+from edgefer.preprocess import Pixels
+from edgefer_device.predict.images import read_picture, said
+
+FONT = cv2.FONT_HERSHEY_DUPLEX
+"""The plainest that OpenCV carries; what draws font files is not in the builds on PyPI."""
+
+FINE = 4
+"""Words are drawn this much larger and then shrunk, which smooths Hershey's strokes."""
+
+SMALLEST = 640
+"""Pixels of the longer side below which a picture is enlarged, so that its words have room."""
+
+DARK, BRIGHT = (22, 20, 18), (255, 255, 255)
+"""BGR; every line and letter is one on the other, so that one of them always shows."""
+
+ROWS = 6
+"""How many plates' heights one may be from its face, where many stand close."""
+
+WRITTEN = (".jpg", ".jpeg", ".png", ".webp")
+"""Forms that are written as they came; all others become PNG."""
+
+
+def annotate(picture: Pixels, faces: Sequence[Face]) -> Pixels:
+    """Return a BGR picture (H, W, 3) with each face framed and named; a small one is enlarged."""
+    scale = max(1.0, SMALLEST / max(picture.shape[:2]))
+    canvas = np.array(picture, np.uint8)
+    if scale > 1:
+        larger = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        canvas = np.asarray(larger, np.uint8)
+    boxes = [Box(*(scale * side for side in msgspec.structs.astuple(face.box))) for face in faces]
+    line = max(2, round(max(canvas.shape[:2]) / 320))
+    for box in boxes:
+        _frame(canvas, box, line)
+    plates = [
+        _plate(said(face), _letters(box, canvas), canvas)
+        for face, box in zip(faces, boxes, strict=True)
+    ]
+    places: list[Box] = []
+    for plate, box in zip(plates, boxes, strict=True):
+        places.append(_place(plate, box, canvas, [*boxes, *places], line))
+        _lead(canvas, box, places[-1], line)
+    for plate, at in zip(plates, places, strict=True):
+        left, top = int(at.left), int(at.top)
+        canvas[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
+    return canvas
+
+
+def _frame(canvas: Pixels, box: Box, line: int) -> None:
+    """A bright line between two dark ones."""
+    first = round(box.left), round(box.top)
+    last = round(box.left + box.width), round(box.top + box.height)
+    cv2.rectangle(canvas, first, last, DARK, 3 * line, cv2.LINE_AA)
+    cv2.rectangle(canvas, first, last, BRIGHT, line, cv2.LINE_AA)
+
+
+def _letters(box: Box, canvas: Pixels) -> float:
+    """The height of capitals in pixels: by the face, within what reads well in the picture."""
+    side = max(canvas.shape[:2])
+    return float(min(max(0.14 * box.width, side / 45), side / 20))
+
+
+def _plate(text: str, height: float, canvas: Pixels) -> Pixels:
+    """Bright words on a dark ground, BGR, no larger than the picture."""
+    thick = max(1, round(FINE * height / 9))
+    scale = cv2.getFontScaleFromHeight(FONT, round(FINE * height), thick)
+    (width, high), below = cv2.getTextSize(text, FONT, scale, thick)
+    pad = round(0.45 * FINE * height)
+    plate = np.full((high + below + 2 * pad, width + 2 * pad, 3), DARK, np.uint8)
+    cv2.putText(plate, text, (pad, pad + high), FONT, scale, BRIGHT, thick, cv2.LINE_AA)
+    room = min(canvas.shape[0] / plate.shape[0], canvas.shape[1] / plate.shape[1])
+    shrunk = min(1 / FINE, room)
+    size = (max(1, int(plate.shape[1] * shrunk)), max(1, int(plate.shape[0] * shrunk)))
+    return np.asarray(cv2.resize(plate, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _place(plate: Pixels, box: Box, canvas: Pixels, taken: Sequence[Box], line: int) -> Box:
+    """Where a plate covers nothing that is taken, as near its face as can be; else the least."""
+    (height, width), (rows, columns) = plate.shape[:2], canvas.shape[:2]
+    above, below = box.top - height - 2 * line, box.top + box.height + 2 * line
+    steps = [half * height / 2 for half in range(2 * ROWS)]
+    tops = [top for away in steps for top in (above - away, below + away)]
+    lefts = (box.left, box.left + (box.width - width) / 2, box.left + box.width - width)
+    places = [
+        Box(min(max(0, round(left)), columns - width), round(top), width, height)
+        for top in [*tops, box.top + box.height - height]
+        for left in lefts
+        if 0 <= round(top) <= rows - height
+    ]
+    # A face that fills the picture leaves no place outside its box.
+    places = places or [Box(0, rows - height, width, height)]
+    return min(places, key=lambda place: sum(_shared(place, one) for one in taken))
+
+
+def _lead(canvas: Pixels, box: Box, plate: Box, line: int) -> None:
+    """Join a plate that had to go further away with its face."""
+    up = plate.top < box.top
+    x = round(min(max(plate.left + plate.width / 2, box.left), box.left + box.width))
+    start = x, round(box.top if up else box.top + box.height)
+    end = x, round(plate.top + plate.height if up else plate.top)
+    if abs(start[1] - end[1]) > 3 * line:
+        cv2.line(canvas, start, end, DARK, 3 * line, cv2.LINE_AA)
+        cv2.line(canvas, start, end, BRIGHT, line, cv2.LINE_AA)
+
+
+def _shared(one: Box, other: Box) -> float:
+    """The area that two boxes share, square pixels."""
+    across = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    down = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    return max(0.0, across) * max(0.0, down)
+
+
+def targets(images: Iterable[Path], folder: Path) -> dict[Path, Path]:
+    """Return where each image's annotated picture goes: `party.jpg` to `party.annotated.jpg`.
+
+    Raises `SettingsError` where two would go to one file or one would replace an image that
+    is read.
+    """
+    images = list(images)
+    chosen = {image: folder / f"{image.stem}.annotated{_suffix(image)}" for image in images}
+    sources = {image.resolve() for image in images}
+    seen: dict[Path, Path] = {}
+    for image, target in chosen.items():
+        if target.resolve() in sources:
+            raise SettingsError(f"{target}: is a picture to read; annotate into another folder")
+        if target in seen:
+            raise SettingsError(
+                f"{seen[target]} and {image} would both become {target}; annotate them one by one"
+            )
+        seen[target] = image
+    return chosen
+
+
+def _suffix(image: Path) -> str:
+    return image.suffix if image.suffix.lower() in WRITTEN else ".png"
+
+
+def write_annotated(prediction: Prediction, target: Path) -> None:
+    """Read a prediction's image again and write it annotated, whole or not at all.
+
+    Raises `ImageError` when it is no longer there and `SettingsError` when it cannot be written.
+    """
+    picture = annotate(read_picture(Path(prediction.image)), prediction.faces)
+    done, content = cv2.imencode(target.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    if not done:
+        raise ImageError(f"{target}: OpenCV cannot write this form")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.part")
+        try:
+            beside.write_bytes(content.tobytes())
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as exc:
+        why = exc.strerror or exc
+        raise SettingsError(
+            f"{target}: could not be written: {why}; choose another --annotate"
+        ) from exc

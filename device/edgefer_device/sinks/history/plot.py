@@ -1,0 +1,145 @@
+"""The history as a picture: SVG written by hand, so that a device needs nothing more for it.
+
+Above, a bar for each day, as high as the time with a face and divided by mood; below, the
+hours of the day in which each mood was seen.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta, tzinfo
+from html import escape
+
+from edgefer_device.sinks.history.local_time import local
+from edgefer_device.sinks.history.report import DayShares, by_day, duration, moods_of
+from edgefer_device.sinks.history.store import Held
+
+WIDTH = 960
+LEFT, RIGHT = 96, 24
+TOP, BARS, GAP, ROW = 84, 240, 74, 22
+"""Pixels: head, height of the bars, between the two parts, height of a mood's row."""
+HOURS = 24
+
+COLOURS = {
+    "neutral": "#8fb3c6",
+    "happy": "#f0a830",
+    "surprise": "#e070c8",
+    "sad": "#5a86f0",
+    "angry": "#e0503c",
+    "fear": "#9a78e8",
+    "disgust": "#6cb45c",
+    "contempt": "#b88c60",
+    "unknown": "#8a929c",
+}
+"""The mirror page's colours, dark enough for white paper too."""
+OTHERS = ("#4fa8a0", "#c0a030", "#7088a0", "#b06090")
+"""For labels of a model's own."""
+
+STYLE = """
+svg { font: 13px system-ui, sans-serif; background: #fff; color: #20262c }
+text { fill: currentColor } .soft { opacity: .65 } .title { font-size: 20px }
+line { stroke: currentColor; stroke-opacity: .15 } .end { text-anchor: end }
+.middle { text-anchor: middle } .cell { fill: currentColor; fill-opacity: .05 }
+@media (prefers-color-scheme: dark) { svg { background: #101418; color: #e4e8ec } }
+"""
+
+
+def to_svg(held: Sequence[Held], zone: tzinfo | None = None) -> bytes:
+    """Return the picture of some history, which must hold something."""
+    days, moods = by_day(held, zone), moods_of(by_day(held, zone))
+    height = TOP + BARS + GAP + ROW * len(moods) + 52
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
+        f"<title>{escape(_title(days))}</title><style>{STYLE}</style>",
+        _text(LEFT, 36, _title(days), "title"),
+        _text(LEFT, 58, "What faces showed, not what people felt", "soft"),
+        *_bars(days, moods),
+        *_clock(held, moods, zone),
+        "</svg>\n",
+    ]
+    return "\n".join(parts).encode()
+
+
+def colour(mood: str) -> str:
+    """Return a mood's colour; a label of a model's own gets a steady one by its name."""
+    return COLOURS.get(mood) or OTHERS[sum(mood.encode()) % len(OTHERS)]
+
+
+def _title(days: Sequence[DayShares]) -> str:
+    first, last = days[0].date, days[-1].date
+    if first == last:
+        return f"Expressions on {_words(first)}"
+    return f"Expressions from {_words(first)} to {_words(last)}"
+
+
+def _words(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+def _bars(days: Sequence[DayShares], moods: Sequence[str]) -> Iterator[str]:
+    """Yield a stacked bar for each day, days without anything included."""
+    first, seen = days[0].date, {day.date: day for day in days}
+    count = (days[-1].date - first).days + 1
+    step = (WIDTH - LEFT - RIGHT) / count
+    most = max(day.total for day in days)
+    for line in (0, 0.5, 1):
+        y = TOP + BARS * (1 - line)
+        yield f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield _text(LEFT - 10, y + 4, duration(line * most) if line else "0", "soft end")
+    each = max(1, -(-count // 14))
+    for place in range(count):
+        day, left = first + timedelta(days=place), LEFT + place * step
+        # Counted from the end, so that the last day always bears its name.
+        if (count - 1 - place) % each == 0:
+            yield _text(left + step / 2, TOP + BARS + 20, f"{day.day} {day:%b}", "soft middle")
+        if day in seen:
+            yield from _bar(seen[day], moods, left, min(step, 64), step, most)
+
+
+def _bar(
+    day: DayShares, moods: Sequence[str], left: float, width: float, step: float, most: float
+) -> Iterator[str]:
+    bottom, x = float(TOP + BARS), left + (step - 0.8 * width) / 2
+    for mood in moods:
+        if (seconds := day.seconds.get(mood, 0.0)) > 0:
+            tall = BARS * seconds / most
+            bottom -= tall
+            words = f"{_words(day.date)}: {mood} {duration(seconds)}, {day.share(mood):.0%}"
+            yield _box(x, bottom, 0.8 * width, tall, colour(mood), 1.0, words)
+
+
+def _clock(held: Iterable[Held], moods: Sequence[str], zone: tzinfo | None) -> Iterator[str]:
+    """Yield a row for each mood, with a cell for each hour of the day."""
+    sums: defaultdict[tuple[str, int], float] = defaultdict(float)
+    totals: defaultdict[int, float] = defaultdict(float)
+    for one in held:
+        hour = local(one.minute, zone).hour
+        sums[one.mood, hour] += one.seconds
+        totals[hour] += one.seconds
+    top, step = TOP + BARS + GAP, (WIDTH - LEFT - RIGHT) / HOURS
+    yield _text(LEFT, top - 12, "By the hour of the day: share of the time with a face", "soft")
+    for row, mood in enumerate(moods):
+        y = top + row * ROW
+        yield _text(LEFT - 10, y + 15, mood, "end")
+        for hour in range(HOURS):
+            x, share = LEFT + hour * step, sums[mood, hour] / (totals[hour] or 1)
+            size = f'x="{x + 1:.1f}" y="{y + 1}" width="{step - 2:.1f}" height="{ROW - 2}"'
+            yield f'<rect {size} rx="3" class="cell"/>'
+            if share:
+                words = f"{hour}:00 to {hour + 1}:00: {mood} {share:.0%}"
+                yield _box(x + 1, y + 1, step - 2, ROW - 2, colour(mood), share**0.6, words)
+    for hour in range(0, HOURS + 1, 3):
+        yield _text(LEFT + hour * step, top + len(moods) * ROW + 20, f"{hour}:00", "soft middle")
+
+
+def _box(
+    x: float, y: float, width: float, height: float, fill: str, opacity: float, words: str
+) -> str:
+    size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    look = f'rx="3" fill="{fill}" fill-opacity="{opacity:.2f}"'
+    return f"<rect {size} {look}><title>{escape(words)}</title></rect>"
+
+
+def _text(x: float, y: float, words: str, kind: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(words)}</text>'

@@ -1,0 +1,124 @@
+"""The history for people and other programs: a table, CSV, JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timezone, tzinfo
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from edgefer.messages import to_json
+from edgefer_device.sinks.history.local_time import local
+from edgefer_device.sinks.history.store import Held
+
+
+class DayShares(msgspec.Struct, frozen=True):
+    """One day of local time."""
+
+    date: date
+    seconds: dict[str, float]
+    """By mood, for how long it was seen."""
+
+    @property
+    def total(self) -> float:
+        """Seconds with a face."""
+        return sum(self.seconds.values())
+
+    def share(self, mood: str) -> float:
+        """The mood's share of the time with a face, 0..1."""
+        return self.seconds.get(mood, 0.0) / self.total if self.total else 0.0
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of the history as it is exported."""
+
+    minute: datetime
+    """When the minute began; ISO 8601, UTC."""
+    mood: str
+    seconds: float
+    """For how long the mood was seen in that minute."""
+
+    @classmethod
+    def of(cls, held: Held) -> Entry:
+        """Return an entry of the store."""
+        return cls(local(held.minute, timezone.utc), held.mood, held.seconds)
+
+
+def by_day(held: Iterable[Held], zone: tzinfo | None = None) -> list[DayShares]:
+    """Return the days on which anything was seen, oldest first."""
+    days: defaultdict[date, dict[str, float]] = defaultdict(dict)
+    for one in held:
+        moods = days[local(one.minute, zone).date()]
+        moods[one.mood] = moods.get(one.mood, 0.0) + one.seconds
+    return [DayShares(day, days[day]) for day in sorted(days)]
+
+
+def moods_of(days: Iterable[DayShares]) -> list[str]:
+    """Return all moods of some days, the one seen longest first."""
+    totals: defaultdict[str, float] = defaultdict(float)
+    for day in days:
+        for mood, seconds in day.seconds.items():
+            totals[mood] += seconds
+    return sorted(totals, key=lambda mood: (-totals[mood], mood))
+
+
+def show(held: Sequence[Held]) -> None:
+    """Print some history by day."""
+    if held:
+        Console().print(table(by_day(held)))
+    else:
+        Console(stderr=True).print("Nothing was seen in these days.")
+
+
+def table(days: Sequence[DayShares]) -> Table:
+    """Return the days as a table: time with a face, and each mood's share of it."""
+    moods = moods_of(days)
+    title = "Expressions by day: shares of the time with a face"
+    # Eight labels and `unknown` have to fit a terminal of 80 columns.
+    table = Table(
+        title=title,
+        title_justify="left",
+        min_width=len(title),
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("day", no_wrap=True)
+    for heading in ("time", *moods):
+        table.add_column(heading, justify="right")
+    for day in days:
+        shares = (f"{100 * day.share(mood):.0f} %" if day.share(mood) else "" for mood in moods)
+        table.add_row(f"{day.date} {day.date:%a}", duration(day.total), *shares)
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: `45 s`, `12 min`, `3 h 05`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02}" if hours else f"{minutes} min"
+
+
+def to_csv(held: Iterable[Held]) -> bytes:
+    """Return entries as CSV with a head line, times in UTC."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(Entry.__struct_fields__)
+    for entry in map(Entry.of, held):
+        rows.writerow([_stamp(entry.minute), entry.mood, entry.seconds])
+    return text.getvalue().encode()
+
+
+def to_json_lines(held: Iterable[Held]) -> list[str]:
+    """Return entries as JSON, one a line."""
+    return [to_json(Entry.of(one)) for one in held]
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

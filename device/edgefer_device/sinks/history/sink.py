@@ -1,0 +1,110 @@
+"""The sink that keeps the history: seconds of each mood, written once a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+
+from typing_extensions import Self
+
+from edgefer.errors import SinkError
+from edgefer.messages import Report
+from edgefer_device.cameras.camera import Clock
+from edgefer_device.sinks.history.store import MINUTES_A_DAY, Store
+from edgefer_device.system.stopwatch import Stopwatch
+
+log = logging.getLogger(__name__)
+
+PENDING = 120
+"""Minutes that are kept in memory while the disk refuses them; of more the oldest are lost."""
+TROUBLE = "the history cannot be written"
+
+
+class HistorySink:
+    """Adds up the seconds of each mood, and leaves whole minutes with the store.
+
+    A crash loses the minute that runs. A disk that is full ends nothing: what could not be
+    written waits for the next minute.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keep_days: int,
+        clock: Clock = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock` measures how long a mood was seen; `now` (seconds since 1970) says when."""
+        self._store, self._keep = store, keep_days * MINUTES_A_DAY
+        self._stopwatch, self._now = Stopwatch(clock), now
+        self._mood: str | None = None
+        self._minutes: dict[int, dict[str, float]] = {}
+        self._minute = 0
+        self._cleared_on: int | None = None
+        self.trouble: str | None = None
+        """Why the last minute could not be written; None once one was."""
+
+    async def __aenter__(self) -> Self:
+        """Open the store; raises `SinkError` when it is no history of ours.
+
+        A full disk is no reason for that: it is waited for, as later on.
+        """
+        try:
+            await asyncio.to_thread(self._clear)
+        except SinkError as exc:
+            if not _is_want_of_room(exc.__cause__):
+                raise
+            log.warning("%s; trying again each minute", exc)
+            self.trouble = TROUBLE
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._write()
+
+    async def publish(self, report: Report) -> None:
+        """Add the time since the last report to the mood that it had."""
+        if report.problem is not None:
+            self._stopwatch.stop()
+        passed, mood, self._mood = self._stopwatch.lap(), self._mood, report.mood
+        minute = int(self._now() // 60)
+        if minute != self._minute:
+            self._minute = minute
+            await self._write()
+        if mood is not None and passed:
+            moods = self._minutes.setdefault(minute, {})
+            moods[mood] = moods.get(mood, 0.0) + passed
+
+    async def _write(self) -> None:
+        """Leave what is added up with the store; keep it when the store refuses."""
+        try:
+            if self._minutes:
+                await asyncio.to_thread(self._store.add, self._minutes)
+                self._minutes = {}
+            if self._today() != self._cleared_on:
+                await asyncio.to_thread(self._clear)
+            self.trouble = None
+        except SinkError as exc:
+            if self.trouble is None:
+                log.warning("%s; trying again each minute", exc)
+            self.trouble = TROUBLE
+            while len(self._minutes) > PENDING:
+                del self._minutes[min(self._minutes)]
+
+    def _clear(self) -> None:
+        """Delete what is older than the days to keep."""
+        self._store.forget(int(self._now() // 60) - self._keep)
+        self._cleared_on = self._today()
+
+    def _today(self) -> int:
+        return int(self._now() // 60) // MINUTES_A_DAY
+
+
+def _is_want_of_room(cause: BaseException | None) -> bool:
+    """Whether the disk, and not the file, is at fault: SQLite calls that operational."""
+    if isinstance(cause, OSError):
+        return cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(cause, sqlite3.OperationalError)

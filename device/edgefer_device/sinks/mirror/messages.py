@@ -1,0 +1,145 @@
+"""What the mirror page is told: each message with its JSON form, and the minutes behind it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from edgefer.messages import Report, to_json
+from edgefer_device.sinks.message_board import Line
+from edgefer_device.sinks.mirror.settings import MirrorSettings
+
+MOMENTS = 600
+"""That the ribbon has room for; ribbon.js counts with the same."""
+
+
+class Moment(msgspec.Struct, frozen=True, array_like=True):
+    """One point of the ribbon; JSON: [at, mood, confidence]. No picture, no box, no identity."""
+
+    at: float
+    """Seconds on the sink's clock."""
+    mood: str | None
+    """None: a report came and there was no face."""
+    confidence: float | None
+    """0..1; None when there is no face."""
+
+
+class View(msgspec.Struct, frozen=True, tag="view", omit_defaults=True):
+    """What is in front of the mirror now; sent when it changes."""
+
+    mood: str | None
+    confidence: float | None
+    """Smoothed probability of `mood`, 0..1, in whole percents: what the page can show."""
+    faces: int
+    reason: str | None = None
+    """Why `mood` is `unknown`, one of `messages.REASONS`."""
+
+    @classmethod
+    def of(cls, report: Report) -> View:
+        """Return what the page shows of a report."""
+        confidence = None if report.confidence is None else round(report.confidence, 2)
+        return cls(report.mood, confidence, len(report.faces), report.reason)
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick"):
+    """The beat, once a second, by which the page knows that the server lives."""
+
+    now: float
+    """Seconds on the sink's clock."""
+    moment: Moment | None
+    """The ribbon's newest point; None when no report came in this second."""
+
+
+class Content(msgspec.Struct, frozen=True, tag="content"):
+    """The line that the rules have put up; sent when it changes."""
+
+    line: Line | None
+    """None while there is none."""
+
+
+class Rest(msgspec.Struct, frozen=True, tag="rest"):
+    """Whether everything is paused; sent when it changes."""
+
+    paused: bool
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What a page asks for: the one message that comes from it."""
+
+    wish: Literal["pause", "resume"]
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """The first message to a page: all that it missed."""
+
+    now: float
+    """Seconds on the sink's clock."""
+    span: float
+    """Seconds that the ribbon covers."""
+    view: View | None
+    """None until the first report, and when the reports have stopped."""
+    history: tuple[Moment, ...]
+    content: Content = Content(None)
+    kept_days: int = 0
+    """Days for which shares of moods are kept on disk; 0: none, and there is no weekly view."""
+    paused: bool = False
+    settings: MirrorSettings = MirrorSettings()
+
+
+Message = View | Tick | Content | Rest | Hello
+
+
+class History:
+    """The ribbon's moments, oldest first; they live in memory only.
+
+    The span begins at ten minutes and doubles whenever it is full, up to `longest`: a mirror
+    that was just started shows minutes, later hours. Its moments then lie as far apart as
+    there is room for, so that there are never many of them.
+    """
+
+    def __init__(self, longest: float, span: float = 600.0) -> None:
+        self.longest = longest
+        """Seconds."""
+        self.span = min(span, longest)
+        """Seconds covered now."""
+        self._moments: deque[Moment] = deque()
+
+    def add(self, moment: Moment) -> None:
+        """Take the newest moment, unless it is too near to the last; drop those too old."""
+        if not self._has_room(moment):
+            return
+        self._moments.append(moment)
+        while self.span < self.longest and self._moments[0].at < moment.at - self.span:
+            self._widen()
+        self.forget(before=moment.at - self.span)
+
+    def forget(self, before: float) -> None:
+        """Drop the moments older than `before`, in seconds on the sink's clock."""
+        while self._moments and self._moments[0].at < before:
+            self._moments.popleft()
+
+    def _has_room(self, moment: Moment) -> bool:
+        # Beats come a little early or late.
+        step = 0.75 * self.span / MOMENTS
+        return not self._moments or moment.at - self._moments[-1].at >= step
+
+    def _widen(self) -> None:
+        self.span = min(2 * self.span, self.longest)
+        held, self._moments = self._moments, deque()
+        for moment in held:
+            if self._has_room(moment):
+                self._moments.append(moment)
+
+    def __iter__(self) -> Iterator[Moment]:
+        return iter(self._moments)
+
+    def __len__(self) -> int:
+        return len(self._moments)
+
+
+def encode(message: Message) -> str:
+    """Return the message as the JSON text that goes over the WebSocket."""
+    return to_json(message)

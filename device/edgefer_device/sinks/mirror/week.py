@@ -1,0 +1,97 @@
+"""The last seven days by the hour: what the mirror's weekly view shows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta, tzinfo
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+
+from edgefer.errors import SinkError
+from edgefer.messages import to_json
+from edgefer_device.sinks.history.local_time import first_minute, local
+
+if TYPE_CHECKING:
+    from edgefer_device.sinks.history.store import Held, Store
+
+DAYS = 7
+HOURS = 24
+QUARTER = 15
+"""Minutes; no time zone's offset is finer."""
+
+
+class Hour(msgspec.Struct, frozen=True):
+    """What was seen in one hour of local time."""
+
+    mood: str
+    """The mood that was seen longest."""
+    share: float
+    """Its share of the time with a face, 0..1."""
+    minutes: float
+    """The time with a face."""
+
+
+class Day(msgspec.Struct, frozen=True):
+    """One day of local time."""
+
+    date: date
+    hours: tuple[Hour | None, ...]
+    """24, from midnight; None where no face was seen."""
+
+
+class Week(msgspec.Struct, frozen=True):
+    """The JSON of `/week.json`."""
+
+    days: tuple[Day, ...]
+    """Seven, the last is today."""
+    minutes: dict[str, float]
+    """For how long each mood was seen in them."""
+
+
+def week(held: Iterable[Held], now: float, zone: tzinfo | None = None) -> Week:
+    """Return the seven days up to `now` (seconds since 1970) out of quarters of an hour."""
+    cells: dict[tuple[date, int], dict[str, float]] = {}
+    minutes: defaultdict[str, float] = defaultdict(float)
+    for one in held:
+        minutes[one.mood] += one.seconds / 60
+        moment = local(one.minute, zone)
+        moods = cells.setdefault((moment.date(), moment.hour), {})
+        moods[one.mood] = moods.get(one.mood, 0.0) + one.seconds
+    today = local(int(now // 60), zone).date()
+    days = (today - timedelta(days=ago) for ago in reversed(range(DAYS)))
+    return Week(tuple(Day(day, _hours(cells, day)) for day in days), dict(minutes))
+
+
+def _hours(cells: dict[tuple[date, int], dict[str, float]], day: date) -> tuple[Hour | None, ...]:
+    return tuple(_hour(cells.get((day, hour))) for hour in range(HOURS))
+
+
+def _hour(moods: dict[str, float] | None) -> Hour | None:
+    if not moods or not (total := sum(moods.values())):
+        return None
+    longest = max(moods, key=lambda mood: moods[mood])
+    return Hour(longest, moods[longest] / total, total / 60)
+
+
+def week_routes(
+    store: Store | None, now: Callable[[], float] = time.time, zone: tzinfo | None = None
+) -> list[web.RouteDef]:
+    """Return the route of `/week.json`; without a store there is none."""
+    if store is None:
+        return []
+
+    async def serve(_: web.Request) -> web.Response:
+        moment = now()
+        try:
+            held = await asyncio.to_thread(store.spans, QUARTER, first_minute(moment, DAYS, zone))
+        except SinkError as exc:
+            raise web.HTTPServiceUnavailable(text=f"{exc}\n") from exc
+        text = to_json(week(held, moment, zone))
+        return web.Response(text=text, content_type="application/json")
+
+    return [web.get("/week.json", serve)]

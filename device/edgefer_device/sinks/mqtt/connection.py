@@ -1,0 +1,69 @@
+"""The one way to a broker, for all who publish there, and what its refusals mean."""
+
+from __future__ import annotations
+
+import ssl
+
+import aiomqtt
+from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edgefer_device.sinks.mqtt.broker import Broker
+
+TIMEOUT_SECONDS = 5.0
+"""How long the broker may take to answer."""
+KEEPALIVE_SECONDS = 15
+"""How often silence is broken; a broker that vanished is missed after one and a half of these."""
+FINAL = {132, 133, 134, 135, 138, 140}
+"""Reason codes of MQTT 5 that only people can change: protocol version, client identifier, user
+or password, authorization, a ban, authentication method. Those of 3.1.1 are told as these."""
+NOT_YET_VALID = 9
+"""OpenSSL's code for a certificate from the future: a board without a clock has just started."""
+
+
+def connection(
+    broker: Broker, will: aiomqtt.Will | None = None, timeout: float | None = None
+) -> aiomqtt.Client:
+    """Return a client for a broker; entering it connects, encrypts and logs in.
+
+    `timeout` is for each answer of the broker, seconds.
+
+    Entering raises `aiomqtt.MqttError`, of which `refusal` tells in words.
+    """
+    versions = {"3.1.1": aiomqtt.ProtocolVersion.V311, "5": aiomqtt.ProtocolVersion.V5}
+    return aiomqtt.Client(
+        broker.host,
+        broker.port,
+        username=broker.user,
+        password=broker.password,
+        protocol=versions[broker.version],
+        tls_context=broker.tls,
+        will=will,
+        timeout=TIMEOUT_SECONDS if timeout is None else timeout,
+        keepalive=KEEPALIVE_SECONDS,
+    )
+
+
+def refusal(error: aiomqtt.MqttError) -> str:
+    """Return in words why no connection came about."""
+    if isinstance(error, MqttConnectError):
+        # The text is `[code:135] Not authorized`.
+        return f"refuses: {str(error).partition('] ')[2]}"
+    cause = error.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"has a certificate that cannot be trusted: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError):
+        reason = (cause.reason or str(cause)).lower().replace("_", " ")
+        return f"cannot be reached by TLS: {reason}"
+    return f"cannot be reached: {error}"
+
+
+def is_final(error: aiomqtt.MqttError) -> bool:
+    """Whether waiting would change nothing: somebody has to set something right."""
+    if isinstance(error, MqttConnectError):
+        code = error.rc.value if isinstance(error.rc, ReasonCode) else error.rc
+        return code in FINAL
+    cause = error.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return cause.verify_code != NOT_YET_VALID
+    return False

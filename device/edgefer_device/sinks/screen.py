@@ -1,0 +1,127 @@
+"""The mirror's screen, on while somebody is there and off after a while without."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from typing import Literal
+
+import msgspec
+from typing_extensions import Self
+
+from edgefer.messages import Report
+from edgefer_device.cameras.camera import Clock
+
+log = logging.getLogger(__name__)
+
+COMMAND_SECONDS = 5.0
+"""How long switching may take."""
+RETRY_SECONDS = 30.0
+"""After which a switch that failed is tried again."""
+TOOLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    # labwc and wayfire, as on Raspberry Pi OS: `wlr-randr --off` would move the windows.
+    "wlopm": (("wlopm", "--on", "*"), ("wlopm", "--off", "*")),
+    "vcgencmd": (("vcgencmd", "display_power", "1"), ("vcgencmd", "display_power", "0")),
+}
+"""By tool: what switches the screen on, and off."""
+
+
+class ScreenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[screen]` table."""
+
+    tool: Literal["none", "wlopm", "vcgencmd", "command"] = "none"
+    """What switches the screen; none leaves it alone."""
+    off_after: float = 5.0
+    """Minutes without anybody after which it goes off."""
+    on: tuple[str, ...] = ()
+    """With `command`: the program that switches it on, and its arguments; no shell between."""
+    off: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.off_after <= 0:
+            raise ValueError("off_after must be over 0 minutes")
+        if (self.tool == "command") != bool(self.on and self.off):
+            raise ValueError('on and off are two commands that belong to tool = "command"')
+
+    @property
+    def commands(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What switches it on, and off."""
+        return TOOLS.get(self.tool, (self.on, self.off))
+
+
+class ScreenSink:
+    """Switches the screen by who is there.
+
+    Off needs a camera that sees, and sees nobody, for the whole time: without a picture, and
+    while paused, somebody may be there, so the screen is on. It is on again at the end.
+    """
+
+    def __init__(self, settings: ScreenSettings, clock: Clock = time.monotonic) -> None:
+        self._commands = settings.commands
+        self._wait, self._clock = 60 * settings.off_after, clock
+        self._empty_since: float | None = None
+        self._wanted, self._is_on = True, True
+        self._tried = -RETRY_SECONDS
+        self._switching: asyncio.Task[None] | None = None
+        self.trouble: str | None = None
+        """Why the screen does not obey; None while it does."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._switching is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._switching
+        if not self._is_on:
+            await self._switch(True)
+
+    async def publish(self, report: Report) -> None:
+        """Take what is seen now; never waits for the screen."""
+        now = self._clock()
+        self._wanted = not self._empty_for_long(report, now)
+        busy = self._switching is not None and not self._switching.done()
+        refused = self.trouble is not None and now - self._tried < RETRY_SECONDS
+        if self._wanted != self._is_on and not busy and not refused:
+            self._tried = now
+            self._switching = asyncio.create_task(self._switch(self._wanted), name="screen")
+
+    def _empty_for_long(self, report: Report, now: float) -> bool:
+        if report.problem is not None or report.mood is not None or report.faces:
+            self._empty_since = None
+            return False
+        if self._empty_since is None:
+            self._empty_since = now
+        return now - self._empty_since >= self._wait
+
+    async def _switch(self, on: bool) -> None:
+        command = self._commands[0 if on else 1]
+        before, self.trouble = self.trouble, await _run(command)
+        if self.trouble is None:
+            self._is_on = on
+        elif before is None:
+            log.warning("screen: %s; trying again every %g s", self.trouble, RETRY_SECONDS)
+
+
+async def _run(command: tuple[str, ...]) -> str | None:
+    """Run a program without a shell; return in words what went wrong, None if nothing did."""
+    silence = asyncio.subprocess.DEVNULL
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=silence, stdout=silence, stderr=silence, env=dict(os.environ)
+        )
+    except OSError as exc:
+        return f"{command[0]} cannot be started: {exc.strerror}"
+    try:
+        status = await asyncio.wait_for(process.wait(), COMMAND_SECONDS)
+    except asyncio.TimeoutError:
+        return f"{command[0]} did not end within {COMMAND_SECONDS:g} s and was killed"
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    return f"{command[0]} ended with status {status}" if status else None

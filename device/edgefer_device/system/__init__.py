@@ -1,0 +1,1 @@
+"""What the machine and its system offer: temperature, firmware, paths, threads."""

@@ -1,0 +1,1 @@
+"""Serving HTTP: listening, access, the token."""

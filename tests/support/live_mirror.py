@@ -1,0 +1,48 @@
+"""A mirror on an event loop of its own, so that a test may block on the browser."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from edgefer.messages import Report
+from edgefer_device.sinks.context import Shared
+from edgefer_device.sinks.mirror.sink import MirrorSink
+from support.browser import report
+
+T = TypeVar("T")
+PATIENCE = 15.0
+"""Seconds that a test waits for what should come within one: CI machines are busy."""
+
+
+class LiveMirror:
+    """Serves the page while it is entered; whatever is called runs on its loop."""
+
+    def __init__(self, shared: Shared | None = None, port: int = 0) -> None:
+        self.sink = MirrorSink(port=port, shared=shared)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="live mirror")
+
+    def __enter__(self) -> LiveMirror:
+        self._thread.start()
+        self._wait(self.sink.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wait(self.sink.__aexit__(None, None, None))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE)
+        self._loop.close()
+
+    def publish(self, mood: str | None, confidence: float | None = None) -> None:
+        """Hand the mirror a report of one face."""
+        self.tell(report(mood, confidence))
+
+    def tell(self, report: Report) -> None:
+        """Hand the mirror one report."""
+        self._wait(self.sink.publish(report))
+
+    def _wait(self, story: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(story, self._loop).result(PATIENCE)

@@ -1,0 +1,178 @@
+"""A day of a mirror in minutes: the real pipeline on real clips, on a clock that is not.
+
+    EDGEFER_DATA=DIR python tests/support/soak.py [--hours 24] [--every 60]
+
+In each simulated hour somebody comes for some minutes, and the rest is an empty room, at the
+rates of the duty cycle. Every sink that needs no other machine takes part. Printed is the
+memory, the handles and the threads for each simulated hour, and the drift after the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgefer.bundle import open_bundle
+from edgefer.preprocess import Pixels
+from edgefer.runtime import open_classifier
+from edgefer_device.cameras.camera import Due, Frame, always, open_camera
+from edgefer_device.daemon.configuration import Config
+from edgefer_device.daemon.status import resident_mb
+from edgefer_device.faces.detector import open_detector
+from edgefer_device.faces.tracker import Tracker, TrackingSettings
+from edgefer_device.mood.filter import MoodSettings
+from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.health import Health
+from edgefer_device.pipeline.runner import Pipeline
+from edgefer_device.sinks.content.settings import ContentSettings, Rule
+from edgefer_device.sinks.history.settings import HistorySettings
+from edgefer_device.sinks.opening import open_sinks, share
+
+PRESENT = 300.0
+"""Seconds of each hour in which somebody is there."""
+ACTIVE, IDLE = 5.0, 0.5
+"""Frames a second in both; fewer than the daemon's, for a day must pass in minutes."""
+HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the process held at one simulated time."""
+
+    hour: float
+    memory_mb: float
+    handles: int
+    threads: int
+    reports: int
+
+
+Tell = Callable[[Sample], None]
+
+
+class Day:
+    """A camera whose hours pass as fast as they are looked at; it samples as it goes."""
+
+    live = False
+
+    def __init__(self, data: Path, hours: float, every: float, health: Health, tell: Tell) -> None:
+        """Take the folder of clips; sample each `every` simulated seconds and tell of it."""
+        self._someone = _pictures(data / "clips/single_face.mp4")
+        self._nobody = _pictures(data / "clips/no_face.mp4")
+        self._end, self._every, self._health, self._tell = hours * HOUR, every, health, tell
+        self._closed = False
+        self.samples: list[Sample] = []
+
+    def frames(self, due: Due = always) -> Iterator[Frame]:
+        """Yield the day's frames."""
+        time, number, sampled = 0.0, 0, 0.0
+        someone, nobody = cycle(self._someone), cycle(self._nobody)
+        while time < self._end and not self._closed:
+            if time >= sampled:
+                self._take(time / HOUR)
+                sampled += self._every
+            there = time % HOUR < PRESENT
+            picture = next(someone if there else nobody)
+            if due(time):
+                yield Frame(picture, time, number)
+            time, number = time + 1 / (ACTIVE if there else IDLE), number + 1
+        self._take(time / HOUR)
+
+    def close(self) -> None:
+        """End the day."""
+        self._closed = True
+
+    def _take(self, hour: float) -> None:
+        sample = self._sample(hour)
+        self.samples.append(sample)
+        self._tell(sample)
+
+    def _sample(self, hour: float) -> Sample:
+        gc.collect()
+        handles = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # opens one in place of two
+        return Sample(
+            round(hour, 3),
+            resident_mb(),
+            handles,
+            threading.active_count(),
+            self._health.analysed,
+        )
+
+
+def simulate(
+    data: Path, state: Path, hours: float, every: float, tell: Tell = lambda sample: None
+) -> list[Sample]:
+    """Let so many hours pass; return what was held each `every` simulated seconds."""
+    health = Health()
+    day = Day(data, hours, every, health, tell)
+    rule = Rule(mood="happy", minutes=0.01, text="Good to see you")
+    config = Config(
+        sinks=("mirror:127.0.0.1:0", "metrics:127.0.0.1:0", f"jsonl:{state / 'm'}?max_mb=1&keep=1"),
+        state=str(state),
+        history=HistorySettings(keep_days=1),
+        content=ContentSettings(rule=(rule,)),
+    )
+    sinks = open_sinks(config, shared=share(config, health))
+    bundle = open_bundle(config.model)
+    reader = Reader(open_classifier(bundle), bundle.manifest)
+    tracker = Tracker(TrackingSettings())
+    analyst = Analyst(open_detector(None), reader, tracker, MoodSettings())
+    asyncio.run(Pipeline(health.watch(day), analyst, sinks).run())
+    return day.samples
+
+
+def drift(samples: list[Sample], warm: float) -> float:
+    """Return by which share the memory grew after the first `warm` hours."""
+    after = [sample.memory_mb for sample in samples if sample.hour >= warm]
+    return max(after) / after[0] - 1
+
+
+def _pictures(clip: Path) -> list[Pixels]:
+    camera = open_camera(f"file:{clip}")
+    try:
+        # Some are enough, and what they weigh would hide what the daemon does.
+        return [_small(frame.picture) for frame in camera.frames() if frame.number % 4 == 0]
+    finally:
+        camera.close()
+
+
+def _small(picture: Pixels) -> Pixels:
+    """Return a picture (480, 640, 3): what most cameras give."""
+    return np.asarray(cv2.resize(picture, (640, 480), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def show(one: Sample) -> None:
+    """Print a sample."""
+    print(
+        f"{one.hour:6.2f} h {one.memory_mb:7.1f} MB {one.handles:4d} handles"
+        f" {one.threads:3d} threads {one.reports:8d} reports",
+        flush=True,
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Read the command line, let the time pass, print what was held."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hours", type=float, default=24.0)
+    parser.add_argument("--every", type=float, default=60.0, help="simulated minutes a line")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as state:
+        data = Path(os.environ["EDGEFER_DATA"])
+        samples = simulate(data, Path(state), options.hours, 60 * options.every, show)
+    print(f"growth after the first hour: {100 * drift(samples, 1.0):+.2f} %")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
