@@ -1,7 +1,7 @@
 """`picamera2:` against a double of picamera2.
 
-What stands here in the place of picamera2 and libcamera (tests/support/pi) is written after the source
-of version 0.3.38. The real ones read libcamera's virtual camera in `make rig`
+The doubles of picamera2 and libcamera (tests/support/pi) are written after the source of
+version 0.3.38. The real ones read libcamera's virtual camera in `make rig`
 (tests/rig/rig_picamera2.py); a sensor on a ribbon cable was not seen.
 """
 

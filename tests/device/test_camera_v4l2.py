@@ -1,7 +1,8 @@
 """`v4l2:`, with OpenCV's own capture and our own questions to the kernel.
 
 Machines for tests have no camera, and many kernels no V4L2: a library that is loaded before
-the C library's answers in the kernel's place (tests/support/v4l2_kernel.c), in a process of its own.
+the C library's answers in the kernel's place (tests/support/v4l2_kernel.c), in a process of
+its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Take a picture of the mirror page: `python tests/support/browser.py URL OUT.png [--size 1920x1080]`.
+"""Take a screenshot of the mirror page.
+
+    python tests/support/browser.py URL OUT.png [--size 1920x1080]
 
 URL is that of any running daemon, or `rehearsal`: a page of its own, fed with ten
 made-up minutes, to look at while the page is being worked on.

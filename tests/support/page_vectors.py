@@ -1,4 +1,4 @@
-"""What the device's Python says, for the phone's page to say too: `python tests/support/page_vectors.py`.
+"""Vectors that the phone's page must reproduce: `python tests/support/page_vectors.py`.
 
 Writes tests/device/page/vectors.json, which test_page_arithmetic.py compares with the Python code
 and, through node, with the page's. Pictures are made of numbers that both sides count out.
