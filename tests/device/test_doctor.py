@@ -193,10 +193,10 @@ def test_a_clock_that_nothing_keeps_right_is_told() -> None:
 @pytest.mark.parametrize(
     ("bits", "level", "words"),
     [
-        (0x0, "ok", "none since the start"),
+        (0x0, "ok", "none since boot"),
         (0x50005, "warn", "now: under-voltage, throttled; use the power supply"),
-        (0x80000, "warn", "since the start: temperature limit; give it a heat sink"),
-        (0x10000, "warn", "since the start: under-voltage; use the power supply"),
+        (0x80000, "warn", "since boot: temperature limit; give it a heat sink"),
+        (0x10000, "warn", "since boot: under-voltage; use the power supply"),
     ],
 )
 def test_the_bits_of_throttling_are_told_in_words(bits: int, level: str, words: str) -> None:
@@ -208,9 +208,9 @@ def test_the_bits_of_throttling_are_told_in_words(bits: int, level: str, words: 
 @pytest.mark.parametrize(
     ("answer", "level", "found"),
     [
-        ("echo throttled=0x0", "ok", "none since the start"),
+        ("echo throttled=0x0", "ok", "none since boot"),
         ("echo throttled=0x4", "warn", "now: throttled"),
-        ("echo VCHI initialization failed; exit 1", "warn", "does not answer"),
+        ("echo VCHI initialization failed; exit 1", "warn", "does not respond"),
     ],
 )
 def test_a_raspberry_pis_firmware_is_asked(
@@ -220,28 +220,31 @@ def test_a_raspberry_pis_firmware_is_asked(
     program.write_text(f'#!/bin/sh\n[ "$1" = get_throttled ] || exit 2\n{answer}\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    check = machine.check_throttling()
+    check = machine.check_throttling(tmp_path)
     assert check.level == level
     assert found in check.found
 
 
-def test_without_vcgencmd_nothing_is_asked() -> None:
-    assert machine.check_throttling("no-such-program").level is Level.ok
+def test_without_vcgencmd_throttling_is_not_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine.check_throttling(tmp_path).level is Level.ok
 
 
 def test_the_hottest_zone_is_told(tmp_path: Path) -> None:
-    assert "tells no temperature" in machine.check_heat(tmp_path).found
+    assert "no temperature sensor" in machine.check_heat(tmp_path).found
     for number, (name, millidegrees) in enumerate([("cpu", "61200"), ("gpu", "74900")]):
-        zone = tmp_path / f"thermal_zone{number}"
-        zone.mkdir()
+        zone = tmp_path / f"class/thermal/thermal_zone{number}"
+        zone.mkdir(parents=True)
         (zone / "type").write_text(f"{name}\n")
         (zone / "temp").write_text(f"{millidegrees}\n")
-    asleep = tmp_path / "thermal_zone2"
+    asleep = tmp_path / "class/thermal/thermal_zone2"
     asleep.mkdir()
     (asleep / "type").write_text("modem\n")
     check = machine.check_heat(tmp_path)
     assert (check.level, check.found) == (Level.warn, "75 °C (gpu)")
-    assert str(check.advice).startswith("at 80 °C it is slowed down")
+    assert str(check.advice).startswith("throttled at 80 °C")
 
 
 # --- the parts -------------------------------------------------------------------------

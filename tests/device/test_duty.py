@@ -9,7 +9,7 @@ import pytest
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.pipeline.frame_rate import Duty, DutySettings, Paced
 from edgefer_device.pipeline.scripted import ScriptedCamera, blank_frames
-from edgefer_device.system.thermal import FLAGS, Heat, flags_of, read_heat
+from edgefer_device.system.thermal import FLAGS, Heat, read_heat, throttling_flags
 
 COOL = Heat(50.0, False)
 
@@ -139,8 +139,5 @@ def test_vcgencmd_is_asked_where_the_kernel_does_not_tell(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert read_heat(tmp_path).throttled
     command.write_text("#!/bin/sh\necho VCHI initialization failed; exit 255\n")
+    assert throttling_flags(tmp_path) is None
     assert not read_heat(tmp_path).throttled
-
-
-def test_flags() -> None:
-    assert [flags_of(text) for text in ("throttled=0x50005\n", "", "no")] == [0x50005, 0, 0]

@@ -23,10 +23,10 @@ from edgefer_device.bench.pipeline_bench import piped
 from edgefer_device.bench.result import SCHEMA, Bench, Timing
 from edgefer_device.bench.source import Source
 from edgefer_device.bench.stages import STAGE, staged
+from edgefer_device.bench.startup import Start, measure_startup
 from edgefer_device.bench.sweep import beyond, sweep
 from edgefer_device.bench.telemetry import Watch, not_sustained
 from edgefer_device.bench.tune import Say, try_all
-from edgefer_device.daemon.reexec import Start, measure_startup
 
 PICTURES = 30
 """Of the camera, that the detector alone is timed on."""

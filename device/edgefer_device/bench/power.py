@@ -14,8 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgefer_device.cameras.camera import Clock
-from edgefer_device.system.thermal import SYSFS
-from edgefer_device.system.vcgencmd import vcgencmd
+from edgefer_device.system.thermal import SYSFS, vcgencmd
 
 MONITORS = "class/hwmon/hwmon*"
 WHOLE = ("VDD_IN", "POM_5V_IN", "SYS_VIN")

@@ -14,8 +14,8 @@ from edgefer.errors import SettingsError
 from edgefer.machine import Machine
 from edgefer.messages import to_json
 from edgefer.metrics import wilson
+from edgefer_device.bench.startup import Startup
 from edgefer_device.bench.telemetry import Board
-from edgefer_device.daemon.reexec import Startup
 from edgefer_device.system.paths import write_beside
 
 SCHEMA = 1

@@ -37,7 +37,7 @@ def run(
     """Read the mood before a camera until stopped."""
     from edgefer_device.daemon import build as daemon
     from edgefer_device.daemon.configuration import Config, load_config
-    from edgefer_device.daemon.reexec import again
+    from edgefer_device.daemon.reexec import reexec
 
     chosen = {"camera": camera, "detector": detector, "model": model, "sinks": sinks or None}
     given = {key: value for key, value in chosen.items() if value is not None}
@@ -46,7 +46,7 @@ def run(
         return load_config(config, given)
 
     if daemon.run(read(), frames, seconds, reread=read):
-        again()
+        reexec()
 
 
 @click.command()

@@ -1,111 +1,15 @@
-"""The start of the daemon: what it costs, and how it is started again in place."""
+"""Restarting the daemon in place, under the same process number."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import IO, NoReturn
-
-import msgspec
-
-from edgefer.errors import CameraError
-from edgefer.messages import Report
+from typing import NoReturn
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A daemon to be started, and what it is to run with."""
-
-    model: str
-    camera: str
-    detector: str | None
-    runtime: str
-    threads: int
-    seconds: float
-    """After which it ends; a clip may end before."""
-
-
-class Startup(msgspec.Struct, frozen=True):
-    """One run of `edgefer run` from nothing."""
-
-    first_mood: float | None
-    """Seconds from starting the process to its first report with a mood; None without any."""
-    peak_mb: float
-    """Most memory that the process held at any time, million bytes."""
-    first_mood_cpu: float | None = None
-    """Processor seconds until then, which other work on the machine changes little."""
-
-
-def measure_startup(start: Start) -> Startup:
-    """Start the daemon on a camera and let it run; raise `CameraError` where it reports nothing."""
-    given = {"model": start.model, "camera": start.camera, "runtime": start.runtime}
-    if start.detector is not None:
-        given["detector"] = start.detector
-    lines = [f"threads = {start.threads}", *(f"{key} = {_quoted(given[key])}" for key in given)]
-    with TemporaryDirectory() as folder:
-        settings = Path(folder) / "edgefer.toml"
-        settings.write_text("\n".join(lines) + "\n")
-        command = [sys.executable, "-m", "edgefer.cli", "run", "--config", str(settings)]
-        command += ["--sink", "jsonl:-", "--seconds", f"{start.seconds:g}"]
-        with (Path(folder) / "said").open("w+") as said:
-            return _watched(command, said)
-
-
-def _watched(command: Sequence[str], said: IO[str]) -> Startup:
-    began = time.monotonic()
-    first, spent, peak, reports = None, None, 0.0, 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            reports += 1
-            if first is None and msgspec.json.decode(line, type=Report).mood is not None:
-                first = round(time.monotonic() - began, 3)
-                spent = processor_seconds(process.pid)
-            peak = max(peak, peak_memory(process.pid))
-    if not reports:
-        said.seek(0)
-        last = said.read().strip().rpartition("\n")[2]
-        raise CameraError(f"the daemon reported nothing: {last.removeprefix('edgefer: ')}")
-    return Startup(first, round(peak / 1e6, 1), spent)
-
-
-def _quoted(text: str) -> str:
-    """Return a TOML string: JSON's are valid ones."""
-    return msgspec.json.encode(text).decode()
-
-
-def again() -> NoReturn:
-    """Become a fresh process of the same command, under the same number: who keeps it alive
-    sees no end, and where nobody does it comes back all the same."""
+def reexec() -> NoReturn:
+    """Replace this process with a fresh one of the same command line; the PID stays, so that
+    a service manager sees no end and a daemon without one comes back too."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-
-
-def processor_seconds(pid: int) -> float | None:
-    """Return the processor time of a process so far, all threads; None when it is gone."""
-    try:
-        # Its name stands in brackets and may hold anything; times are counted from behind it.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_memory(pid: int) -> float:
-    """Return the most memory that a process has held so far, bytes; 0 when it is gone.
-
-    Not `getrusage`: its figure for a child begins with the size of the parent it forked from.
-    """
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    held = (line.split()[1] for line in lines if line.startswith("VmHWM"))
-    return 1024 * float(next(held, 0))

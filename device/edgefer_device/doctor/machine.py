@@ -6,12 +6,12 @@ import ctypes
 import platform
 import shutil
 import struct
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from edgefer_device.doctor.check import Check, fail, ok, warn
+from edgefer_device.system.thermal import NOW, SYSFS, VCGENCMD, hottest_zone, throttling_flags
 
 ARCHITECTURES = ("aarch64", "arm64", "x86_64")
 """Those that LiteRT has wheels for, all of 64 bits."""
@@ -23,22 +23,19 @@ GROUPS = Path("/sys/fs/cgroup")
 NEEDED_MB, SPARE_MB = 110, 250
 """What the daemon takes, and what should be free so that nothing else is pushed out."""
 
-ZONES = Path("/sys/class/thermal")
 WARM, HOT = 70.0, 80.0
 """Degrees Celsius; at 80 a Raspberry Pi slows down (raspberrypi.com, Frequency management)."""
 
 UNSYNCHRONISED = 5
 """TIME_ERROR, what adjtimex(2) returns for a clock that nothing corrects."""
 
-NOW, SINCE_START = 0xF, 0xF0000
-"""Bits of `vcgencmd get_throttled`: those of now, and the same ones since the start."""
 THROTTLING = {
     0x1: "under-voltage",
     0x2: "frequency capped",
     0x4: "throttled",
     0x8: "temperature limit",
 }
-"""By bit: what it means (raspberrypi.com, vcgencmd); 16 bits higher for what has been."""
+"""By flag: what it means (raspberrypi.com, vcgencmd); 16 bits higher: since boot."""
 
 
 def check_system() -> Check:
@@ -120,57 +117,39 @@ def _adjtimex() -> int:
     return state
 
 
-def check_throttling(command: str = "vcgencmd") -> Check:
-    """A Raspberry Pi's power and heat, as its firmware sees them."""
-    program = shutil.which(command)
-    if program is None:
+def check_throttling(sysfs: Path = SYSFS) -> Check:
+    """A Raspberry Pi's power and heat, as its firmware reports them."""
+    flags = throttling_flags(sysfs)
+    if flags is not None:
+        return throttling(flags)
+    if shutil.which(VCGENCMD) is None:
         return ok("throttling", "not a Raspberry Pi, or without vcgencmd")
-    try:
-        done = subprocess.run(
-            [program, "get_throttled"], capture_output=True, text=True, timeout=5, check=True
-        )
-        bits = int(done.stdout.strip().partition("=")[2], 16)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        advice = "add the user to the group video: sudo usermod -aG video $USER"
-        return warn("throttling", f"{command} does not answer", advice)
-    return throttling(bits)
+    advice = "add the user to the group video: sudo usermod -aG video $USER"
+    return warn("throttling", f"{VCGENCMD} does not respond", advice)
 
 
-def throttling(bits: int) -> Check:
-    """Return what the bits of `vcgencmd get_throttled` mean."""
-    now = [name for bit, name in THROTTLING.items() if bits & bit]
-    been = [name for bit, name in THROTTLING.items() if bits & bit << 16]
-    if now:
-        return warn("throttling", f"now: {', '.join(now)}", _cure(bits & NOW))
-    if been:
-        found = f"since the start: {', '.join(been)}"
-        return warn("throttling", found, _cure((bits & SINCE_START) >> 16))
-    return ok("throttling", "none since the start")
+def throttling(flags: int) -> Check:
+    """Return what the flags of `vcgencmd get_throttled` mean."""
+    for when, held in (("now", flags & NOW), ("since boot", flags >> 16 & NOW)):
+        if held:
+            names = ", ".join(name for flag, name in THROTTLING.items() if held & flag)
+            return warn("throttling", f"{when}: {names}", _remedy(held))
+    return ok("throttling", "none since boot")
 
 
-def _cure(bits: int) -> str:
-    if bits & 0x1:
+def _remedy(flags: int) -> str:
+    if flags & 0x1:
         return "use the power supply made for this board, and a short cable"
     return "give it a heat sink or a fan, and the mirror's frame some air"
 
 
-def check_heat(zones: Path = ZONES) -> Check:
+def check_heat(sysfs: Path = SYSFS) -> Check:
     """The hottest of the thermal zones."""
-    hottest = max(filter(None, map(_degrees, zones.glob("thermal_zone*"))), default=None)
-    if hottest is None:
-        return ok("heat", "this machine tells no temperature")
-    degrees, name = hottest
-    found = f"{degrees:.0f} °C ({name})"
-    if degrees >= WARM:
-        limit = "it is slowed down" if degrees >= HOT else f"at {HOT:.0f} °C it is slowed down"
+    zone = hottest_zone(sysfs)
+    if zone is None:
+        return ok("heat", "no temperature sensor")
+    found = f"{zone.celsius:.0f} °C ({zone.name})"
+    if zone.celsius >= WARM:
+        limit = "throttled" if zone.celsius >= HOT else f"throttled at {HOT:.0f} °C"
         return warn("heat", found, f"{limit}: give it a heat sink, a fan, or air")
     return ok("heat", found)
-
-
-def _degrees(zone: Path) -> tuple[float, str] | None:
-    try:
-        name = (zone / "type").read_text().strip()
-        return int((zone / "temp").read_text()) / 1000, name
-    except (OSError, ValueError):
-        # A zone may be there and refuse to be read while its sensor sleeps.
-        return None
