@@ -1,0 +1,141 @@
+"""Who may import whom, as docs/architecture.md draws it: `python tools/structure.py` counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from structure import Structure
+
+BREACHES = {
+    "edgefer.bundle edgefer.signature",
+    "edgefer_convert.commands -> edgefer_device.bench.components",
+    "edgefer_convert.commands -> edgefer_device.bench.demo_faces",
+    "edgefer_convert.commands -> edgefer_device.bench.loops",
+    "edgefer_convert.importers.external_model edgefer_convert.importers.keras_file "
+    "edgefer_convert.importers.onnx_file",
+    "edgefer_device.bench.pipeline_bench",
+    "edgefer_device.cameras <-> edgefer_device.pipeline",
+    "edgefer_device.cameras <-> edgefer_device.system",
+    "edgefer_device.cameras.auto edgefer_device.cameras.camera edgefer_device.cameras.capture "
+    "edgefer_device.cameras.clip edgefer_device.cameras.faulty edgefer_device.cameras.gstreamer "
+    "edgefer_device.cameras.images edgefer_device.cameras.opening edgefer_device.cameras.pi "
+    "edgefer_device.cameras.portrait edgefer_device.cameras.reconnecting "
+    "edgefer_device.cameras.stream edgefer_device.cameras.v4l2 edgefer_device.cameras.view",
+    "edgefer_device.cameras.managed -> edgefer_device.pipeline.control_state",
+    "edgefer_device.daemon <-> edgefer_device.sinks",
+    "edgefer_device.daemon <-> edgefer_device.sinks.history",
+    "edgefer_device.daemon <-> edgefer_device.sinks.mqtt",
+    "edgefer_device.deploy.deploy_log",
+    "edgefer_device.deploy.preflight -> edgefer_device.doctor.check",
+    "edgefer_device.deploy.preflight -> edgefer_device.doctor.machine",
+    "edgefer_device.faces.blazeface edgefer_device.faces.box_calibration "
+    "edgefer_device.faces.detector edgefer_device.faces.haar",
+    "edgefer_device.sinks.context -> edgefer_device.daemon.configuration",
+    "edgefer_device.sinks.history.files -> edgefer_device.daemon.configuration",
+    "edgefer_device.sinks.mqtt.discovery -> edgefer_device.daemon.configuration",
+    "edgefer_device.sinks.opening -> edgefer_device.daemon.configuration",
+    "edgefer_device.system.stopwatch -> edgefer_device.cameras.camera",
+    "edgefer_device.web.access edgefer_device.web.token",
+    "edgefer_train.architectures <-> edgefer_train.quantization",
+    "edgefer_train.commands -> edgefer_device.mood.filter",
+}
+"""What breaks a rule today. It only ever shrinks."""
+
+
+def not_excused(found: set[str]) -> set[str]:
+    return found - BREACHES
+
+
+@pytest.fixture(scope="module")
+def ours() -> Structure:
+    return Structure()
+
+
+def test_a_package_imports_only_the_packages_that_it_builds_on(ours: Structure) -> None:
+    assert not_excused({str(arrow) for arrow in ours.foreign()}) == set()
+
+
+def test_a_room_of_the_device_imports_only_the_floors_below_it(ours: Structure) -> None:
+    assert not_excused({str(arrow) for arrow in ours.upward()}) == set()
+
+
+def test_no_modules_import_each_other_in_a_circle(ours: Structure) -> None:
+    assert not_excused({" ".join(circle) for circle in ours.circles()}) == set()
+
+
+def test_no_folders_import_each_other_but_one_inside_the_other(ours: Structure) -> None:
+    assert not_excused(set(side_by_side(ours))) == set()
+
+
+def test_no_file_repeats_the_name_of_its_folder_or_lacks_a_noun(ours: Structure) -> None:
+    assert not_excused(set(ours.misnamed())) == set()
+
+
+def test_every_excused_breach_still_exists(ours: Structure) -> None:
+    arrows = {str(arrow) for arrow in [*ours.foreign(), *ours.upward()]}
+    circles = {" ".join(circle) for circle in ours.circles()}
+    found = arrows | circles | set(side_by_side(ours)) | set(ours.misnamed())
+    assert BREACHES - found == set()
+
+
+def side_by_side(structure: Structure) -> list[str]:
+    return [
+        f"{here} <-> {there}"
+        for here, there in structure.mutual()
+        if not there.startswith(f"{here}.")
+    ]
+
+
+def written(root: Path, files: dict[str, str]) -> Structure:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Structure(root)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from edgefer_device.daemon import status",
+        "import edgefer_device.daemon.status",
+        "from edgefer_device.daemon.status import Status",
+        "from ..daemon import status",
+        "from ..daemon.status import Status",
+        "def late():\n    from edgefer_device.daemon import status",
+        "if TYPE_CHECKING:\n    from edgefer_device.daemon.status import Status",
+        "importlib.import_module('edgefer_device.daemon.status')",
+    ],
+)
+def test_an_import_counts_however_it_is_written(tmp_path: Path, text: str) -> None:
+    device = {"sinks/console.py": text, "daemon/status.py": "Status = int"}
+    made = written(tmp_path, {f"device/edgefer_device/{name}": t for name, t in device.items()})
+    expected = "edgefer_device.sinks.console -> edgefer_device.daemon.status"
+    assert [str(arrow) for arrow in made.upward()] == [expected]
+
+
+def test_neighbours_on_a_floor_do_not_import_each_other(tmp_path: Path) -> None:
+    text = "from edgefer_device.doctor import check"
+    device = {
+        "device/edgefer_device/bench/view.py": text,
+        "device/edgefer_device/doctor/check.py": "",
+    }
+    assert len(written(tmp_path, device).upward()) == 1
+
+
+def test_a_circle_of_three_is_found_once(tmp_path: Path) -> None:
+    chain = {"a": "b", "b": "c", "c": "a", "d": "a"}
+    made = written(
+        tmp_path,
+        {f"edge/edgefer/{a}.py": f"import edgefer.{b}" for a, b in chain.items()},
+    )
+    assert made.circles() == [["edgefer.a", "edgefer.b", "edgefer.c"]]
+
+
+def test_a_room_that_is_on_no_floor_is_refused(tmp_path: Path) -> None:
+    device = {"attic/box.py": "import edgefer_device.web.token", "web/token.py": ""}
+    made = written(tmp_path, {f"device/edgefer_device/{name}": t for name, t in device.items()})
+    with pytest.raises(ValueError, match="attic is on no floor"):
+        made.upward()
