@@ -22,7 +22,7 @@ from edgefer.preprocess import Pixels
 from edgefer.runtime import litert, open_classifier
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.cameras.portrait import RATE, view
-from edgefer_device.faces.detector import open_detector
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings

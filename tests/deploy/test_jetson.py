@@ -173,7 +173,7 @@ def test_a_pipeline_that_gives_no_picture_is_told(
 
 def test_rows_that_end_in_padding_are_read(deployed: Laptop, measured: Done) -> None:
     script = (
-        "from edgefer_device.cameras.camera import open_camera\n"
+        "from edgefer_device.cameras.opening import open_camera\n"
         "camera = open_camera('gstreamer:videotestsrc pattern=red"
         " ! video/x-raw,width=321,height=240 ! videoconvert ! appsink')\n"
         "picture = next(camera.frames()).picture; camera.close()\n"

@@ -13,8 +13,10 @@ from edgefer.messages import Box, Detection, Report
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier
-from edgefer_device.cameras.camera import Frame, open_camera
-from edgefer_device.faces.detector import FaceDetector, open_detector
+from edgefer_device.cameras.camera import Frame
+from edgefer_device.cameras.opening import open_camera
+from edgefer_device.faces.detector import FaceDetector
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.analyzer import Analyst

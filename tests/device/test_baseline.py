@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
 from edgefer.runtime import open_classifier
-from edgefer_device.cameras.camera import open_camera
-from edgefer_device.faces.detector import open_detector
+from edgefer_device.cameras.opening import open_camera
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.mood.baseline import LEARNING_SECONDS, Baseline
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.pipeline.face_classifier import Reader

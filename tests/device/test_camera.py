@@ -17,10 +17,10 @@ from edgefer.errors import CameraError, CameraLost, CameraNotFound, SettingsErro
 from edgefer.notices import Fallback
 from edgefer_device.cameras import portrait
 from edgefer_device.cameras.auto import AutoOptions, first_camera
-from edgefer_device.cameras.camera import FORMS, Frame, camera_address, open_camera
+from edgefer_device.cameras.camera import Frame
 from edgefer_device.cameras.capture import TORN, Captured
 from edgefer_device.cameras.faulty import Faults
-from edgefer_device.cameras.opening import KINDS
+from edgefer_device.cameras.opening import FORMS, KINDS, camera_address, open_camera
 from edgefer_device.cameras.options import take
 from edgefer_device.cameras.portrait import view
 

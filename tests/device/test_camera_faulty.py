@@ -13,8 +13,9 @@ import pytest
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound, SettingsError
 from edgefer_device.cameras import reconnecting as reopening
-from edgefer_device.cameras.camera import Camera, Frame, camera_address, open_camera
+from edgefer_device.cameras.camera import Camera, Frame
 from edgefer_device.cameras.faulty import Faults, with_faults
+from edgefer_device.cameras.opening import camera_address, open_camera
 from edgefer_device.cameras.reconnecting import BACKOFF_SECONDS, Reopening
 from edgefer_device.pipeline.scripted import ScriptedCamera
 

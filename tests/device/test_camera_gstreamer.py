@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 from edgefer.errors import CameraError, SettingsError
-from edgefer_device.cameras.camera import camera_address, open_camera
 from edgefer_device.cameras.gstreamer import absent, pipeline
+from edgefer_device.cameras.opening import camera_address, open_camera
 
 
 def test_the_pipeline_for_a_jetson_says_what_the_options_say() -> None:

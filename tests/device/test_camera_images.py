@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from edgefer.errors import CameraError, CameraNotFound
-from edgefer_device.cameras.camera import Frame, open_camera
+from edgefer_device.cameras.camera import Frame
 from edgefer_device.cameras.images import ImagesOptions, open_images
+from edgefer_device.cameras.opening import open_camera
 
 
 @pytest.fixture

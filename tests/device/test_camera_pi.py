@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound
-from edgefer_device.cameras.camera import open_camera
 from edgefer_device.cameras.capture import Captured
 from edgefer_device.cameras.discovery import find_cameras
+from edgefer_device.cameras.opening import open_camera
 from edgefer_device.cameras.pi import PiCapture, PiOptions, flips, left, open_pi
 from edgefer_device.cameras.view import Crop, View
 

@@ -17,7 +17,8 @@ import pytest
 from aiohttp import web
 
 from edgefer.errors import CameraError, CameraNotFound
-from edgefer_device.cameras.camera import Camera, Frame, open_camera
+from edgefer_device.cameras.camera import Camera, Frame
+from edgefer_device.cameras.opening import open_camera
 from edgefer_device.cameras.stream import shown
 from support.mosquitto import free_port
 from support.rtsp import serving

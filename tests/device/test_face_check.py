@@ -13,10 +13,10 @@ from edgefer.errors import DatasetError
 from edgefer.messages import Box, Detection
 from edgefer.runtime import open_classifier
 from edgefer_device.bench import detector_accuracy as face_check
+from edgefer_device.bench.box_calibration import BLACK, EDGE, middle, scene
 from edgefer_device.bench.detector_data import Labelled, Photo, read_fer2013, read_photos
 from edgefer_device.bench.detector_survey import Survey, measure
-from edgefer_device.faces.box_calibration import BLACK, EDGE, middle, scene
-from edgefer_device.faces.detector import open_detector
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.pipeline.face_classifier import Reader
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
 from support.bundles import manifest

@@ -16,11 +16,12 @@ from edgefer.errors import DetectorError, SettingsError
 from edgefer.messages import Box, Detection
 from edgefer.notices import Fallback
 from edgefer.preprocess import Pixels
+from edgefer_device.bench.box_calibration import measure
 from edgefer_device.faces import blazeface
 from edgefer_device.faces.blazeface import BlazeFace
-from edgefer_device.faces.box_calibration import Framing, measure
-from edgefer_device.faces.detector import FaceDetector, open_detector
+from edgefer_device.faces.detector import FaceDetector, Framing
 from edgefer_device.faces.haar import Haar
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.pipeline.scripted import ScriptedDetector
 
 BLANK = np.full((240, 320, 3), 127, np.uint8)

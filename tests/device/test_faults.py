@@ -16,8 +16,9 @@ import pytest
 from edgefer.bundle import open_bundle
 from edgefer.messages import Box, Detection, Report
 from edgefer.runtime import open_classifier
-from edgefer_device.cameras.camera import Frame, open_camera
-from edgefer_device.faces.detector import open_detector
+from edgefer_device.cameras.camera import Frame
+from edgefer_device.cameras.opening import open_camera
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.analyzer import Analyst

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer_device.cameras.camera import open_camera
+from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.motion import Motion
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)

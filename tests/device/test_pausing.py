@@ -12,10 +12,11 @@ import pytest
 from edgefer.errors import CameraLost, CameraNotFound
 from edgefer_device.cameras import managed as pausing
 from edgefer_device.cameras.camera import Camera, Due, Frame, always
-from edgefer_device.cameras.managed import Pausable, PauseMemory, is_eye, is_hardware
+from edgefer_device.cameras.managed import Pausable
+from edgefer_device.cameras.opening import is_eye, is_hardware
 from edgefer_device.cameras.reconnecting import Reopening
 from edgefer_device.cameras.view import View, Viewed
-from edgefer_device.pipeline.control_state import Controls
+from edgefer_device.pipeline.control_state import Controls, PauseMemory
 from edgefer_device.pipeline.scripted import ScriptedCamera, blank_frames
 
 PATIENCE = 10.0

@@ -131,7 +131,7 @@ def held(pi: Device) -> int:
 def picture(pi: Device, camera: str) -> np.ndarray[Any, Any]:
     """Return one picture of a camera as the daemon has it, BGR."""
     script = (
-        "import cv2; from edgefer_device.cameras.camera import open_camera; "
+        "import cv2; from edgefer_device.cameras.opening import open_camera; "
         f"camera = open_camera('{camera}'); "
         "cv2.imwrite('/root/seen.png', next(camera.frames()).picture); camera.close()"
     )

@@ -27,10 +27,11 @@ import numpy as np
 from edgefer.bundle import open_bundle
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
-from edgefer_device.cameras.camera import Due, Frame, always, open_camera
+from edgefer_device.cameras.camera import Due, Frame, always
+from edgefer_device.cameras.opening import open_camera
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.status import resident_mb
-from edgefer_device.faces.detector import open_detector
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.analyzer import Analyst

@@ -17,7 +17,8 @@ from edgefer_device.bench.loops import Plan, Thing, calling, in_turns
 from edgefer_device.bench.result import Load, Timing
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.status import resident_mb
-from edgefer_device.faces.detector import FaceDetector, open_detector
+from edgefer_device.faces.detector import FaceDetector
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.pipeline.analyzer import Analyst
 from edgefer_device.pipeline.face_classifier import Reader

@@ -9,8 +9,8 @@ import numpy as np
 
 from edgefer.errors import ImageError
 from edgefer.preprocess import Pixels, Preprocess
-from edgefer_device.cameras.camera import open_camera
-from edgefer_device.faces.detector import open_detector
+from edgefer_device.cameras.opening import open_camera
+from edgefer_device.faces.opening import open_detector
 
 STEP = 0.35
 """Seconds that the camera's clock goes on each time it is read, so that nobody waits for it."""

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from edgefer.preprocess import Pixels
 from edgefer.progress import shown
+from edgefer_device.bench.box_calibration import median, middle, nearest, scene
 from edgefer_device.bench.detector_data import Labelled, Photo
-from edgefer_device.faces.box_calibration import median, middle, nearest, scene
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.pipeline.face_classifier import Reader
 

@@ -14,12 +14,12 @@ from edgefer.errors import CameraError
 from edgefer.machine import machine
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
+from edgefer_device.bench.box_calibration import BLACK, EDGE
 from edgefer_device.bench.detector_accuracy import FaceCheck, Scenes, check_photos, check_scenes
 from edgefer_device.bench.detector_data import MARKED, read_fer2013, read_photos
-from edgefer_device.cameras.camera import open_camera
+from edgefer_device.cameras.opening import open_camera
 from edgefer_device.daemon.configuration import Config
-from edgefer_device.faces.box_calibration import BLACK, EDGE
-from edgefer_device.faces.detector import DETECTORS, open_detector
+from edgefer_device.faces.opening import DETECTORS, open_detector
 from edgefer_device.pipeline.face_classifier import Reader
 
 SIDES = (144, 240)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edgefer_device.cameras.camera import Clock
+from edgefer_device.system.clock import Clock
 from edgefer_device.system.thermal import SYSFS, vcgencmd
 
 MONITORS = "class/hwmon/hwmon*"

@@ -12,7 +12,8 @@ import numpy as np
 
 from edgefer.errors import CameraError
 from edgefer.preprocess import Pixels
-from edgefer_device.cameras.camera import Camera, Due, Frame, always, camera_address, open_camera
+from edgefer_device.cameras.camera import Camera, Due, Frame, always
+from edgefer_device.cameras.opening import camera_address, open_camera
 from edgefer_device.cameras.portrait import RATE, find_portrait, view
 
 STAND_IN = "the demo portrait, not waited for"

@@ -11,7 +11,8 @@ import numpy as np
 
 from edgefer.errors import CameraLost
 from edgefer.preprocess import Pixels
-from edgefer_device.cameras.camera import Clock, Due, Frame, always
+from edgefer_device.cameras.camera import Due, Frame, always
+from edgefer_device.system.clock import Clock
 
 CLOSE_SECONDS = 1.0
 """How long `close` waits for a read in another thread, which a driver may hold longer."""

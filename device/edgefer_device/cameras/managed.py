@@ -1,4 +1,4 @@
-"""A camera that is closed while everything is paused, and the memory of that."""
+"""A camera that is closed while everything is paused."""
 
 from __future__ import annotations
 
@@ -7,19 +7,29 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from typing import Protocol
 
 from edgefer.errors import CameraError
-from edgefer_device.cameras.camera import Camera, Clock, Due, Frame, always, camera_address
-from edgefer_device.pipeline.control_state import Controls, Wishes
-from edgefer_device.system.paths import write_beside
+from edgefer_device.cameras.camera import Camera, Due, Frame, always
+from edgefer_device.system.clock import Clock
 
 log = logging.getLogger(__name__)
 
-FILE = "paused"
-"""The name in the state folder that says that a pause outlives the daemon."""
 RETRY_SECONDS = 2.0
 """Between two tries to open a camera that was there before the pause and is not after it."""
+
+
+class PauseSwitch(Protocol):
+    """What a camera needs of whoever may pause it."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether the camera is to be closed now."""
+        ...
+
+    def listen(self, listener: Callable[[object], None]) -> Callable[[], None]:
+        """Call `listener` after each later change, in any thread; return what ends that."""
+        ...
 
 
 class Pausable:
@@ -32,7 +42,7 @@ class Pausable:
     def __init__(
         self,
         open_camera: Callable[[], Camera],
-        controls: Controls,
+        controls: PauseSwitch,
         hardware: bool,
         clock: Clock = time.monotonic,
     ) -> None:
@@ -113,9 +123,9 @@ class Pausable:
             self._changed.wait_for(lambda: self._closed or not self._controls.paused)
         return not self._closed
 
-    def _obey(self, wishes: Wishes) -> None:
+    def _obey(self, _: object) -> None:
         """Close at once on a pause: a camera that stands still would be held for seconds more."""
-        if wishes.paused and self.live:
+        if self._controls.paused and self.live:
             # Whoever asked must not wait for a driver.
             threading.Thread(target=self._release, name="closing the camera", daemon=True).start()
         with self._changed:
@@ -126,38 +136,3 @@ class Pausable:
             camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()
-
-
-class PauseMemory:
-    """Keeps in a file whether the daemon is paused, so that no restart opens the camera."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
-
-    @property
-    def paused(self) -> bool:
-        """Whether a pause was kept."""
-        return self._path.exists()
-
-    def keep(self, wishes: Wishes) -> None:
-        """Write or remove the file: a `controls` listener; a disk that refuses is said, once."""
-        try:
-            if wishes.paused:
-                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                write_beside(self._path, b"The camera stays closed until: edgefer resume\n")
-            else:
-                self._path.unlink(missing_ok=True)
-        except OSError as exc:
-            log.warning("%s: the pause will not outlive a restart: %s", self._path, exc.strerror)
-
-
-def is_hardware(uri: str) -> bool:
-    """Whether a camera's address names a real eye, that must stay closed while paused."""
-    from edgefer_device.cameras.opening import KINDS
-
-    return KINDS[camera_address(uri).scheme].hardware
-
-
-def is_eye(uri: str) -> bool:
-    """Whether a pause of such a camera outlives the daemon: of clips and pictures it does not."""
-    return camera_address(uri).scheme not in ("file", "images")

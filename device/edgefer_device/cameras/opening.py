@@ -1,7 +1,8 @@
-"""From an address to a camera: the driver, what heals it, what turns its pictures."""
+"""Open the camera at an address: the driver, what reopens it, what turns its frames."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from edgefer.errors import CameraNotFound, SettingsError
 from edgefer_device.cameras.auto import AutoOptions, first_camera, warn_of_demo
-from edgefer_device.cameras.camera import FORMS, Camera, Clock
+from edgefer_device.cameras.camera import Camera
 from edgefer_device.cameras.clip import ClipOptions, open_clip
 from edgefer_device.cameras.faulty import Faults, with_faults
 from edgefer_device.cameras.gstreamer import GStreamerOptions, open_gstreamer
@@ -21,6 +22,23 @@ from edgefer_device.cameras.reconnecting import Reopening
 from edgefer_device.cameras.stream import StreamOptions, open_stream, server, shown
 from edgefer_device.cameras.v4l2 import V4l2Options, open_v4l2
 from edgefer_device.cameras.view import View, Viewed
+from edgefer_device.system.clock import Clock
+
+FORMS = {
+    "auto": "auto:",
+    "v4l2": "v4l2:[/dev/video0]",
+    "picamera2": "picamera2:[0]",
+    "gstreamer": "gstreamer:[PIPELINE]",
+    "rtsp": "rtsp://HOST/PATH",
+    "http": "http[s]://HOST/PATH",
+    "file": "file:PATH[?pace=real][&loop=1]",
+    "images": "images:PATH[?rate=10]",
+    "demo": "demo:",
+    "faulty": "faulty:CAMERA[?every=100][&stall=5s]",
+}
+"""By scheme: how a camera's address is written. Every camera has the options `rotate=90`,
+`mirror=1` and `crop=480x480+80+0`, and each kind its own; they stand behind `?`, for
+streams, where that is the server's, behind `#`."""
 
 STREAMS = ("rtsp", "http", "https")
 FAULTY = "faulty"
@@ -53,8 +71,8 @@ class Kind:
     """Whether nothing stands between scheme and options."""
 
 
-def parse(uri: str) -> Order:
-    """Take an address apart; raise `SettingsError` for whatever it holds that cannot be."""
+def camera_address(uri: str) -> Order:
+    """Parse an address without opening it; raise `SettingsError` for whatever is not accepted."""
     inner = uri.removeprefix(f"{FAULTY}:")
     scheme, colon, rest = inner.partition(":")
     # What may hold a password is never shown whole.
@@ -72,9 +90,23 @@ def parse(uri: str) -> Order:
     return Order(scheme, place, options, view, take(given, Faults, label) if faulty else None)
 
 
-def choose(uri: str, clock: Clock) -> Camera:
-    """Open the camera at an address; see `camera.open_camera`."""
-    order, since = parse(uri), clock()
+def is_hardware(uri: str) -> bool:
+    """Whether a camera's address names hardware that must stay closed while paused."""
+    return KINDS[camera_address(uri).scheme].hardware
+
+
+def is_eye(uri: str) -> bool:
+    """Whether a pause of such a camera outlives the daemon: of clips and images it does not."""
+    return camera_address(uri).scheme not in ("file", "images")
+
+
+def open_camera(uri: str, clock: Clock = time.monotonic) -> Camera:
+    """Open the camera at an address; hardware that is lost later is reopened until it is back.
+
+    Raises `SettingsError` for an address that is not one of `FORMS`, `CameraNotFound` where
+    nothing stands at it and `CameraError` where what stands there is no camera.
+    """
+    order, since = camera_address(uri), clock()
 
     def running() -> float:
         return clock() - since

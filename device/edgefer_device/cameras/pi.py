@@ -20,10 +20,10 @@ import cv2
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras import STALL_SECONDS
-from edgefer_device.cameras.camera import Clock
 from edgefer_device.cameras.capture import Captured
 from edgefer_device.cameras.options import VGA, Size, flag, number
 from edgefer_device.cameras.view import View
+from edgefer_device.system.clock import Clock
 
 INSTALL = (
     "picamera2 is not installed for this Python; on a Raspberry Pi: "

@@ -14,7 +14,8 @@ import numpy as np
 
 from edgefer.errors import CameraNotFound
 from edgefer.preprocess import Pixels
-from edgefer_device.cameras.camera import Clock, Due, Frame, always
+from edgefer_device.cameras.camera import Due, Frame, always
+from edgefer_device.system.clock import Clock
 
 PACKAGE = "scikit-image"
 """Its data folder is all that is used."""

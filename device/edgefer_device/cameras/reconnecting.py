@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 
 from edgefer.errors import CameraError, CameraLost
-from edgefer_device.cameras.camera import Camera, Clock, Due, Frame, always
+from edgefer_device.cameras.camera import Camera, Due, Frame, always
+from edgefer_device.system.clock import Clock
 
 log = logging.getLogger(__name__)
 

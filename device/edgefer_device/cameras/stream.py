@@ -11,9 +11,9 @@ import cv2
 
 from edgefer.errors import CameraError, CameraNotFound, SettingsError
 from edgefer_device.cameras import STALL_SECONDS
-from edgefer_device.cameras.camera import Clock
 from edgefer_device.cameras.capture import Captured
 from edgefer_device.cameras.options import seconds
+from edgefer_device.system.clock import Clock
 
 PORTS = {"rtsp": 554, "http": 80, "https": 443}
 """By scheme: the port where an address names none."""

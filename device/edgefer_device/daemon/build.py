@@ -9,12 +9,12 @@ import cv2
 
 from edgefer.runtime import open_classifier
 from edgefer.runtime_choice import chosen
-from edgefer_device.cameras.camera import camera_address, open_camera
-from edgefer_device.cameras.managed import Pausable, is_hardware
+from edgefer_device.cameras.managed import Pausable
+from edgefer_device.cameras.opening import camera_address, is_hardware, open_camera
 from edgefer_device.daemon.assembly import Assembly, Opener
 from edgefer_device.daemon.configuration import Config, model_of
 from edgefer_device.daemon.supervisor import Lifecycle
-from edgefer_device.faces.detector import open_detector
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.mood.household import Household
 from edgefer_device.pipeline.analyzer import Analyst

@@ -11,14 +11,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from edgefer.errors import EdgeferError, SinkError
-from edgefer_device.cameras.managed import PauseMemory, is_eye
+from edgefer_device.cameras.opening import is_eye
 from edgefer_device.daemon.assembly import Assembly, Opener
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.control_socket import Door
 from edgefer_device.daemon.status import Status, headline, status_of
 from edgefer_device.daemon.systemd import Notifier
 from edgefer_device.daemon.watchdog import Watchdog
-from edgefer_device.pipeline.control_state import Controls, Wishes
+from edgefer_device.pipeline.control_state import Controls, PauseMemory, Wishes
 from edgefer_device.pipeline.frame_rate import keep_feeling
 from edgefer_device.pipeline.runner import Limit
 from edgefer_device.system.paths import state_folder

@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Mapping
 
-from edgefer_device.cameras.camera import Clock
+from edgefer_device.system.clock import Clock
 
 
 class Notifier:

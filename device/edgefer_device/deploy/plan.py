@@ -11,7 +11,7 @@ import msgspec
 
 from edgefer import edgetpu
 from edgefer.errors import HostRefused
-from edgefer_device.cameras.managed import is_eye
+from edgefer_device.cameras.opening import is_eye
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.deploy import artifacts as carried
 from edgefer_device.deploy import staging

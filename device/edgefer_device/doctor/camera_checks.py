@@ -23,7 +23,7 @@ Seen = list[tuple[str, str | None]]
 
 def check_camera(uri: str, cameras: Seen | None = None) -> Check:
     """The camera stands where the configuration says; `cameras` are looked for where not given."""
-    from edgefer_device.cameras.camera import camera_address
+    from edgefer_device.cameras.opening import camera_address
 
     try:
         order = camera_address(uri)

@@ -58,7 +58,7 @@ def check_opencv(version: str | None = None) -> Check:
 def check_detector(name: str | None) -> Check:
     """The face detector that is configured."""
     try:
-        from edgefer_device.faces.detector import open_detector
+        from edgefer_device.faces.opening import open_detector
 
         if name is None:
             return _best_detector()
@@ -71,7 +71,7 @@ def check_detector(name: str | None) -> Check:
 
 
 def _best_detector() -> Check:
-    from edgefer_device.faces.detector import open_detector
+    from edgefer_device.faces.opening import open_detector
 
     try:
         open_detector("blazeface")

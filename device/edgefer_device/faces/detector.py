@@ -1,72 +1,41 @@
-"""Where faces are: the seam, its one convention for boxes, and the choice behind it."""
+"""The face detector protocol and its one convention for boxes."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from edgefer.errors import DetectorError, SettingsError
-from edgefer.messages import Detection
-from edgefer.notices import Fallback
+from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
 
 
 class FaceDetector(Protocol):
-    """Finds the faces of a picture.
+    """Finds the faces of a frame.
 
     Boxes follow one convention, whatever the detector: the square that FER2013
     would have cropped, since that is what the model learned to read.
     """
 
     def detect(self, picture: Pixels) -> list[Detection]:
-        """Return the faces of a BGR picture uint8 (H, W, 3), the surest first."""
+        """Return the faces of a BGR frame uint8 (H, W, 3), the surest first."""
         ...
 
 
-def _haar() -> FaceDetector:
-    from edgefer_device.faces.haar import Haar
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How a detector's own box lies to FER2013's square, in sides of the own box."""
 
-    return Haar()
+    scale: float
+    """Side of the square."""
+    across: float
+    """From the own box's centre to the square's, to the right."""
+    down: float
+    """The same, downwards."""
 
-
-def _blazeface() -> FaceDetector:
-    from edgefer_device.faces.blazeface import BlazeFace
-
-    return BlazeFace()
-
-
-def _blazeface_short() -> FaceDetector:
-    from edgefer_device.faces.blazeface import SHORT, BlazeFace
-
-    return BlazeFace(variant=SHORT)
-
-
-DETECTORS: dict[str, Callable[[], FaceDetector]] = {
-    "blazeface": _blazeface,
-    "blazeface-short": _blazeface_short,
-    "haar": _haar,
-}
-"""By name; each is imported when it is chosen."""
-
-
-def open_detector(name: str | None = None) -> FaceDetector:
-    """Open a face detector by its name.
-
-    Without a name that is BlazeFace, or Haar with a `Fallback` warning where
-    BlazeFace's model is not installed. Raises `SettingsError` for an unknown name
-    and `DetectorError` where a named one cannot be opened.
-    """
-    if name is None:
-        return _best()
-    if name not in DETECTORS:
-        raise SettingsError(f"unknown detector '{name}'; known: {', '.join(DETECTORS)}")
-    return DETECTORS[name]()
-
-
-def _best() -> FaceDetector:
-    try:
-        return _blazeface()
-    except DetectorError as exc:
-        warnings.warn(f"{exc}; finding faces with haar instead", Fallback, stacklevel=3)
-        return _haar()
+    def square(self, own: Box) -> Box:
+        """Return the square for a detector's own box, whose side is its mean side."""
+        side = (own.width + own.height) / 2
+        x = own.left + own.width / 2 + self.across * side
+        y = own.top + own.height / 2 + self.down * side
+        half = self.scale * side / 2
+        return Box(x - half, y - half, 2 * half, 2 * half)

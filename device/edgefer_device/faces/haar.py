@@ -10,7 +10,7 @@ import numpy as np
 from edgefer.errors import DetectorError
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels, to_grey
-from edgefer_device.faces.box_calibration import Framing
+from edgefer_device.faces.detector import Framing
 
 CASCADE = "haarcascade_frontalface_default.xml"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgefer.messages import Face, Report
-from edgefer_device.cameras.camera import Clock, Frame
+from edgefer_device.cameras.camera import Frame
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.motion import Motion
 from edgefer_device.faces.quality import QualitySettings, fault
@@ -16,6 +16,7 @@ from edgefer_device.faces.tracker import Track, Tracker
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.mood.household import Household
 from edgefer_device.pipeline.face_classifier import Probabilities, Reader
+from edgefer_device.system.clock import Clock
 
 GAP_SECONDS = 2.0
 """Between two frames: after a longer one, whoever stands there may be somebody else."""

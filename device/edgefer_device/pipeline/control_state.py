@@ -7,10 +7,18 @@ any thread, and knows nothing of the event loop.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from edgefer_device.system.paths import write_beside
+
+log = logging.getLogger(__name__)
+
+FILE = "paused"
+"""The file in the state folder by which a pause outlives the daemon."""
 THRESHOLDS = (0.05, 0.95)
 """Least and greatest threshold that can be set while the daemon runs."""
 
@@ -98,3 +106,26 @@ class Controls:
             self._wishes = wishes
             for listener in tuple(self._listeners):
                 listener(wishes)
+
+
+class PauseMemory:
+    """Keeps in a file whether the daemon is paused, so that no restart opens the camera."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+
+    @property
+    def paused(self) -> bool:
+        """Whether a pause was kept."""
+        return self._path.exists()
+
+    def keep(self, wishes: Wishes) -> None:
+        """Write or remove the file: a `controls` listener; a disk that refuses is said, once."""
+        try:
+            if wishes.paused:
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                write_beside(self._path, b"The camera stays closed until: edgefer resume\n")
+            else:
+                self._path.unlink(missing_ok=True)
+        except OSError as exc:
+            log.warning("%s: the pause will not outlive a restart: %s", self._path, exc.strerror)

@@ -15,8 +15,9 @@ import msgspec
 from typing_extensions import Self
 
 from edgefer.messages import Report
-from edgefer_device.cameras.camera import Camera, Clock, Due, Frame, always
+from edgefer_device.cameras.camera import Camera, Due, Frame, always
 from edgefer_device.pipeline.sink import Sink
+from edgefer_device.system.clock import Clock
 
 CAMERA_SECONDS = 5.0
 """How long a frame may take; a camera that reopens by itself needs a few of these."""

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edgefer.messages import Report
-from edgefer_device.cameras.camera import Camera, Clock, Frame
+from edgefer_device.cameras.camera import Camera, Frame
 from edgefer_device.pipeline.latest_slot import Handover
 from edgefer_device.pipeline.sink import Sink
 from edgefer_device.pipeline.sink_queue import Outbox
 from edgefer_device.pipeline.stall_detector import Silence
+from edgefer_device.system.clock import Clock
 from edgefer_device.system.worker import Worker
 
 log = logging.getLogger(__name__)

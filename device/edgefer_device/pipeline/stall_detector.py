@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgefer.messages import Report
-from edgefer_device.cameras.camera import Clock, Frame
+from edgefer_device.cameras.camera import Frame
+from edgefer_device.system.clock import Clock
 
 SILENCE_SECONDS = 2.0
 """How long no frame may come before that is told: longer than the slowest exposure by night."""

@@ -16,7 +16,8 @@ from edgefer.messages import Detection, Face, Prediction
 from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier, open_classifier
 from edgefer_device.daemon.configuration import Config
-from edgefer_device.faces.detector import FaceDetector, open_detector
+from edgefer_device.faces.detector import FaceDetector
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.quality import QualitySettings, fault
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.pipeline.face_classifier import Probabilities, Reader

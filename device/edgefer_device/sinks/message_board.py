@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from edgefer_device.cameras.camera import Clock
+from edgefer_device.system.clock import Clock
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -17,9 +17,8 @@ from typing_extensions import Self
 
 from edgefer import __version__
 from edgefer.messages import Report
-from edgefer_device.cameras.camera import Clock
 from edgefer_device.pipeline.health import Health
-from edgefer_device.system.stopwatch import LONGEST_SECONDS, Stopwatch
+from edgefer_device.system.clock import LONGEST_SECONDS, Clock, Stopwatch
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

@@ -13,7 +13,7 @@ import msgspec
 from typing_extensions import Self
 
 from edgefer.messages import Report
-from edgefer_device.cameras.camera import Clock
+from edgefer_device.system.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from edgefer.bundle import open_bundle
 from edgefer.runtime import open_classifier
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.daemon.configuration import Config
-from edgefer_device.faces.detector import open_detector
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.pipeline.analyzer import Analyst
 from edgefer_device.pipeline.face_classifier import Reader

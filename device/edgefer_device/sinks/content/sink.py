@@ -19,9 +19,9 @@ from typing import Protocol
 from typing_extensions import Self
 
 from edgefer.messages import Report
-from edgefer_device.cameras.camera import Clock
 from edgefer_device.sinks.content.settings import NOBODY, ContentSettings, Rule
 from edgefer_device.sinks.message_board import Board, Line
+from edgefer_device.system.clock import Clock
 
 SHOWN_SECONDS = 30.0
 """How long a line stands at least; it goes on standing while its mood holds."""

@@ -13,9 +13,8 @@ from typing_extensions import Self
 
 from edgefer.errors import SinkError
 from edgefer.messages import Report
-from edgefer_device.cameras.camera import Clock
 from edgefer_device.sinks.history.store import MINUTES_A_DAY, Store
-from edgefer_device.system.stopwatch import Stopwatch
+from edgefer_device.system.clock import Clock, Stopwatch
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,6 @@ from typing_extensions import Self
 from edgefer import __version__
 from edgefer.errors import SinkError
 from edgefer.messages import Report, to_json
-from edgefer_device.cameras.camera import Clock
 from edgefer_device.pipeline.control_state import Wishes
 from edgefer_device.sinks.context import Shared
 from edgefer_device.sinks.mqtt import discovery
@@ -26,6 +25,7 @@ from edgefer_device.sinks.mqtt.commands import OFF, ON, PRIVACY, THRESHOLD, Comm
 from edgefer_device.sinks.mqtt.connection import connection, is_final, refusal
 from edgefer_device.sinks.mqtt.retained_queue import Latest
 from edgefer_device.sinks.mqtt.state import Diagnostics, State
+from edgefer_device.system.clock import Clock
 from edgefer_device.system.tasks import end
 from edgefer_device.system.thermal import read_heat
 

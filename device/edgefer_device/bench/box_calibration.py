@@ -9,36 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from edgefer.messages import Box
 from edgefer.preprocess import Pixels
-
-if TYPE_CHECKING:
-    from edgefer_device.faces.detector import FaceDetector
-
-
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """How a detector's own box lies to FER2013's square, in sides of the own box."""
-
-    scale: float
-    """Side of the square."""
-    across: float
-    """From the own box's centre to the square's, to the right."""
-    down: float
-    """The same, downwards."""
-
-    def square(self, own: Box) -> Box:
-        """Return the square for a detector's own box, whose side is its mean side."""
-        side = (own.width + own.height) / 2
-        x = own.left + own.width / 2 + self.across * side
-        y = own.top + own.height / 2 + self.down * side
-        half = self.scale * side / 2
-        return Box(x - half, y - half, 2 * half, 2 * half)
+from edgefer_device.faces.detector import FaceDetector, Framing
 
 
 @dataclass(frozen=True, slots=True)
