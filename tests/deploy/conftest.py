@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy import artifacts
 from rig.container import Device, booted
 from rig.deployment import edgefer
 from rig.root import Root
@@ -37,7 +37,7 @@ class Laptop:
         return edgefer(self.home, *words, seconds=800, **variables)
 
     def deploy(self, *words: object, settings: str = GOOD, **variables: str) -> Done:
-        """Deploy to the device, from wheels of this machine, with a short time of watching."""
+        """Deploy to the device, from wheels of this machine, with a short watch time."""
         file = self.home / "settings.toml"
         file.write_text(settings)
         given = [] if "--host" in words else ["--host", self.address]
@@ -95,7 +95,7 @@ def covered(device: Device, program: str, script: str) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Edgefer's own wheel, built once."""
-    return carried.own_wheel(None, tmp_path_factory.mktemp("wheel"))
+    return artifacts.own_wheel(None, tmp_path_factory.mktemp("wheel"))
 
 
 @contextlib.contextmanager

@@ -171,7 +171,7 @@ def test_status_over_mqtt(laptop: Laptop, tmp_path: Path) -> None:
         one = laptop.edgefer("fleet", "status", "--broker", f"{address}/home/hall", "--seconds", 1)
         assert (one.status, one.out.split()) == (
             0,
-            ["home/hall", "well", "0.1.0", "happy", "online"],
+            ["home/hall", "ok", "0.1.0", "happy", "online"],
         )
 
 

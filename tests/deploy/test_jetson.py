@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy.conftest import Laptop
-from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.wheels import Pins, Wheelhouse
 from rig.card import PYTHONS, face
 from rig.container import Device
@@ -53,7 +53,7 @@ MOOD = "/opt/edgefer/current/bin/edgefer status | grep -q 'mood  *happy'"
 def onnxruntime(laptop: Laptop) -> Path:
     """Return its wheel, fetched where it is not kept."""
     python = PYTHONS["amd64"]
-    house, pins = Wheelhouse(laptop.wheelhouse / python.name), Pins(carried.pins(), python)
+    house, pins = Wheelhouse(laptop.wheelhouse / python.name), Pins(artifacts.pins(), python)
     wheels = house.closure(laptop.wheel, ["onnxruntime"], pins, python)
     return next(wheel for wheel in wheels if wheel.name.startswith("onnxruntime-"))
 

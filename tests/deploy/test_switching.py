@@ -13,7 +13,7 @@ from edgefer_device.deploy.agent import durable, switching, undo
 from edgefer_device.deploy.agent.files import File
 from edgefer_device.deploy.agent.health import Checks
 from edgefer_device.deploy.agent.layout import Layout, Refused
-from edgefer_device.deploy.agent.releases import going_back, listed, previous, prune
+from edgefer_device.deploy.agent.releases import listed, previous, prune, rollback_change
 from edgefer_device.deploy.agent.services import Unit
 from edgefer_device.deploy.agent.switching import Change, Switch
 
@@ -219,12 +219,12 @@ def test_a_rollback_brings_back_the_files_too(board: Board) -> None:
     board.switch()
     assert previous(board.layout) == "old"
     checks = Checks(deadline=0.01, watch=0.01, door=False)
-    back = going_back(board.layout, "old", checks)
+    back = rollback_change(board.layout, "old", checks)
     assert Switch(board.layout, board.machine).make(back, "t")["result"] == "committed"
     assert board.state == OLD
     # And forth again.
     assert previous(board.layout) == "new"
-    forth = going_back(board.layout, "new", checks)
+    forth = rollback_change(board.layout, "new", checks)
     assert Switch(board.layout, board.machine).make(forth, "t")["result"] == "committed"
     assert board.state == SWITCHED
 
@@ -268,4 +268,4 @@ def test_a_rollback_with_nowhere_to_go_says_so(board: Board) -> None:
     with pytest.raises(Refused, match="no earlier release"):
         previous(board.layout)
     with pytest.raises(Refused, match="there is no release gone here; there is: "):
-        going_back(board.layout, "gone", Checks())
+        rollback_change(board.layout, "gone", Checks())

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from deploy.conftest import GOOD, Laptop
 from edgefer.bundle import open_bundle
 from edgefer.cli import main
-from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.model import model_for
 from edgefer_device.deploy.targets import TARGETS
 from edgefer_device.deploy.wheels import Pins, Python
@@ -76,7 +76,7 @@ def test_a_jetsons_python_takes_nvidias_wheel_and_has_pins_for_all_that_it_needs
     assert jetson.takes(Path(GPU))
     assert not jetson.takes(Path(GPU.replace("cp310", "cp312")))
     assert not jetson.takes(Path(GPU.replace("aarch64", "x86_64")))
-    pins = Pins(carried.pins(), jetson)
+    pins = Pins(artifacts.pins(), jetson)
     for name in ("onnxruntime", "numpy", "flatbuffers", "protobuf", "sympy", "coloredlogs"):
         assert pins.of(name).startswith(f"{name}==")
 

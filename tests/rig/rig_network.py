@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy import artifacts
 from rig.container import Device
 from rig.deployment import STATE, WELL, deploy, release
 from rig.index import online
@@ -69,7 +69,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(carried.own_wheel(None, tmp_path_factory.mktemp("wheel")))
+    return str(artifacts.own_wheel(None, tmp_path_factory.mktemp("wheel")))
 
 
 def test_a_broker_that_apt_cannot_fetch_is_told(device: Device, wheel: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy import artifacts
 from rig.card import root
 from rig.container import Device, booted
 from rig.deployment import WELL, abandon, begin, deploy, forget, release
@@ -29,7 +29,7 @@ MODELS = ("small", "small-ferplus")
 def test_every_boot_has_a_release_that_works(tmp_path: Path) -> None:
     system = root("amd64")
     disk = make_disk(system, [], tmp_path)
-    wheel = ("--wheel", str(carried.own_wheel(None, tmp_path)))
+    wheel = ("--wheel", str(artifacts.own_wheel(None, tmp_path)))
     chance = random.Random(os.environ.get("RIG_SEED", "edgefer"))
     with booted(system, disk=disk) as device:
         first = deployed(device, *wheel, "--model", MODELS[0])

@@ -38,7 +38,7 @@ access_options = _adding(
     click.option("--ask-password", is_flag=True, help="Ask for the SSH password."),
     click.option("--ask-sudo-password", is_flag=True, help="Ask for sudo's password."),
     click.option(
-        "--accept-new-host-key", is_flag=True, help="Believe a host seen for the first time."
+        "--accept-new-host-key", is_flag=True, help="Trust unknown host keys on first use."
     ),
 )
 """What opens the door of a host."""
@@ -119,12 +119,11 @@ def deploy(**words: Any) -> None:
     _require_one_way(words)
     if words["hosts"] and not words["target"]:
         raise click.UsageError("say what they are: --target rpi, rpi-coral, jetson or debian")
-    from edgefer_device.deploy import deploy_log as watching
-    from edgefer_device.deploy import fleet
+    from edgefer_device.deploy import deploy_log, fleet
 
-    with watching.Log(words["log_file"]) as log:
-        results = fleet.deploy(fleet.Wishes.of(words, access(words)), log)
-        watching.show(results, log)
+    with deploy_log.Log(words["log_file"]) as log:
+        results = fleet.deploy(fleet.DeployRequest.of(words, access(words)), log)
+        deploy_log.show(results, log)
     _end(all(result.ok for result in results))
 
 
@@ -136,16 +135,15 @@ def deploy(**words: Any) -> None:
 @access_options
 def rollback(release: str | None, watch: float, **words: Any) -> None:
     """Go back to an earlier release, with the settings and units that it ran with."""
-    from edgefer_device.deploy import deploy_log as watching
-    from edgefer_device.deploy import fleet
+    from edgefer_device.deploy import deploy_log, fleet
     from edgefer_device.deploy.rollback import roll_back
 
     hosts = named_hosts(words)
-    with watching.Log(None) as log:
+    with deploy_log.Log(None) as log:
         door = access(words)
         back = partial(roll_back, release=release, watch=watch)
         results = fleet.on_each(hosts, door, log, back)
-        watching.show(results, log)
+        deploy_log.show(results, log)
     _end(all(result.ok for result in results))
 
 
@@ -156,13 +154,12 @@ def rollback(release: str | None, watch: float, **words: Any) -> None:
 @access_options
 def releases(as_json: bool, **words: Any) -> None:
     """List the releases of devices, and how the last deployment ended."""
-    from edgefer_device.deploy import fleet
-    from edgefer_device.deploy import rollback as going_back
+    from edgefer_device.deploy import fleet, rollback
 
     hosts, well = named_hosts(words), True
     for name, connect in fleet.connections(hosts, access(words)):
         try:
-            told = going_back.releases(name, connect)
+            told = rollback.releases(name, connect)
         except EdgeferError as exc:
             click.echo(f"edgefer: {exc}", err=True)
             well = False
@@ -170,7 +167,7 @@ def releases(as_json: bool, **words: Any) -> None:
         shown = (
             json.dumps({"host": name, **told})
             if as_json
-            else "\n".join(going_back.describe(name, told))
+            else "\n".join(rollback.describe(name, told))
         )
         click.echo(shown)
     _end(well)
@@ -195,7 +192,7 @@ def status(
     as_json: bool,
     **words: Any,
 ) -> None:
-    """Say how every device is; exit status 1 if one is not well."""
+    """Report how every device is; exit status 1 if one is not well."""
     from edgefer.messages import to_json
     from edgefer_device.deploy import fleet, fleet_status
     from edgefer_device.deploy.inventory import read_inventory

@@ -51,7 +51,7 @@ sync "$place.part"
 mv "$place.part" "$place"
 echo sent
 """
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 """Takes a line for whoever watches."""
 
 
@@ -73,8 +73,8 @@ class Said:
 class Remote(Protocol):
     """A host that can be told to do something, as root."""
 
-    def run(self, script: str, doing: str, say: Say | None = None) -> str:
-        """Run a shell script; return what it said, each line also told to `say`.
+    def run(self, script: str, doing: str, report: Report | None = None) -> str:
+        """Run a shell script; return what it said, each line also reported.
 
         Raises `CommandFailed`, with `doing` in its message, and `HostUnreachable`.
         """
@@ -124,9 +124,9 @@ class Connection:
         with contextlib.suppress(Exception):
             self._client.close()
 
-    def run(self, script: str, doing: str, say: Say | None = None) -> str:
+    def run(self, script: str, doing: str, report: Report | None = None) -> str:
         """Run a shell script as root; see `Remote`."""
-        said = self._run(script, doing, self._root, say)
+        said = self._run(script, doing, self._root, report)
         if said.status:
             raise CommandFailed(f"{self.host}: {doing}: {said.last}", said.status)
         return said.out
@@ -164,12 +164,14 @@ class Connection:
         found = self._run(script, f"looking at {place}", self._root)
         return found.status == 0 and found.out.split()[0] == sha256(content).hexdigest()
 
-    def _run(self, script: str, doing: str, rights: dict[str, Any], say: Say | None = None) -> Said:
+    def _run(
+        self, script: str, doing: str, rights: dict[str, Any], report: Report | None = None
+    ) -> Said:
         api: Any = importlib.import_module("pyinfra.api")
-        with self._translated(doing), _overheard(say):
+        with self._translated(doing), _overheard(report):
             _, out = self._peer.run_shell_command(
                 api.StringCommand(f'( {script}\n); echo "edgefer-status $?"'),
-                print_output=say is not None,
+                print_output=report is not None,
                 **rights,
             )
         lines = out.stdout_lines
@@ -269,7 +271,7 @@ def _patient(*args: Any, **options: Any) -> Any:
 
 
 def _refusal(host: Host, exc: Exception, access: Access) -> HostUnreachable:
-    """Say why there is no connection, and what to do."""
+    """Report why there is no connection, and what to do."""
     from paramiko import AuthenticationException, BadHostKeyException, SSHException
 
     cause = exc.__context__
@@ -309,19 +311,19 @@ _listening = threading.local()
 
 
 @contextlib.contextmanager
-def _overheard(say: Say | None) -> Iterator[None]:
+def _overheard(report: Report | None) -> Iterator[None]:
     """Have what a command prints told as it comes."""
     from pyinfra.api import output
 
     def heard(message: object = None, **_: object) -> None:
-        told = getattr(_listening, "say", None)
+        told = getattr(_listening, "report", None)
         line = str(message).strip()
         if told is not None and "edgefer-status" not in line:
             told(line.partition("] ")[2] or line)
 
     output.set_echo(heard)
-    _listening.say = say
+    _listening.report = report
     try:
         yield
     finally:
-        _listening.say = None
+        _listening.report = None

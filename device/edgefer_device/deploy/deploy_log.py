@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 from typing_extensions import Self
 
-from edgefer_device.deploy.host_pool import Work, apart
+from edgefer_device.deploy.host_pool import Work, run_on_hosts
 from edgefer_device.deploy.spec import Result
 from edgefer_device.system.paths import state_folder
 
@@ -37,7 +37,7 @@ class Log:
         if self._file is not None:
             self._file.close()
 
-    def say(self, host: str, line: str) -> None:
+    def write(self, host: str, line: str) -> None:
         """Keep and show one line."""
         with self._lock:
             if self._file is None:
@@ -50,9 +50,9 @@ class Log:
 
 def together(tasks: Sequence[tuple[str, Task]], log: Log) -> list[Result]:
     """Do the work of several hosts at once; return their results in order."""
-    results = apart(tasks, log.say)
+    results = run_on_hosts(tasks, log.write)
     for result in results:
-        log.say(result.host, f"{result.status}: {result.detail}")
+        log.write(result.host, f"{result.status}: {result.detail}")
     return results
 
 

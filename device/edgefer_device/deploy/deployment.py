@@ -14,10 +14,10 @@ from typing import Any
 
 from edgefer.errors import CommandFailed, EdgeferError, HostUnreachable
 from edgefer_device.deploy import preflight, program
-from edgefer_device.deploy.connection import Remote, Say
+from edgefer_device.deploy.connection import Remote, Report
 from edgefer_device.deploy.plan import Plan, change, plan
 from edgefer_device.deploy.release_builder import make_release
-from edgefer_device.deploy.spec import HOME, Order, Result
+from edgefer_device.deploy.spec import HOME, DeploySpec, Result
 from edgefer_device.deploy.staging import GUARD
 from edgefer_device.deploy.targets import BROKER, KIOSK
 from edgefer_device.deploy.tuning import tune
@@ -28,11 +28,11 @@ RETRIES, PAUSE = 12, 5.0
 """How often, and after how many seconds, a host is looked for that vanished while it switched."""
 
 
-def deploy(host: str, connect: Connect, order: Order, dry_run: bool, say: Say) -> Result:
+def deploy(host: str, connect: Connect, spec: DeploySpec, dry_run: bool, report: Report) -> Result:
     """Bring an order to a host; whatever goes wrong is told in the result."""
     began = time.monotonic()
     try:
-        done = _deploy(host, connect, order, dry_run, say)
+        done = _deploy(host, connect, spec, dry_run, report)
     except EdgeferError as exc:
         text = str(exc).removeprefix(f"{host}: ")
         done = Result(host, "failed", text)
@@ -40,40 +40,40 @@ def deploy(host: str, connect: Connect, order: Order, dry_run: bool, say: Say) -
     return Result(done.host, done.status, done.detail, done.changes, seconds)
 
 
-def _deploy(host: str, connect: Connect, order: Order, dry_run: bool, say: Say) -> Result:
+def _deploy(host: str, connect: Connect, spec: DeploySpec, dry_run: bool, report: Report) -> Result:
     token = uuid.uuid4().hex
     with connect() as remote:
-        say("looking at it")
-        packages = packages_of(order)
+        report("looking at it")
+        packages = packages_of(spec)
         machine = preflight.look(remote, packages)
-        preflight.require(machine, order.target, host, new=False)
-        found = plan(remote, order, machine, host)
-        preflight.require(machine, order.target, host, new=not found.made)
+        preflight.require(machine, spec.target, host, new=False)
+        found = plan(remote, spec, machine, host)
+        preflight.require(machine, spec.target, host, new=not found.made)
         for line in found.notes:
-            say(line)
+            report(line)
         if dry_run or not found.changes:
             detail, changes = f"{found.running or 'nothing'} runs", tuple(found.changes)
             return Result(host, "would change" if changes else "unchanged", detail, changes)
         with locked(remote):
             # Whoever deployed in between may have changed what was looked at.
-            found = plan(remote, order, preflight.look(remote, packages), host)
-            _prepare(remote, order, found, say)
-            _stage(remote, order, host, say)
+            found = plan(remote, spec, preflight.look(remote, packages), host)
+            _prepare(remote, spec, found, report)
+            _stage(remote, spec, host, report)
             program.tell(remote, ["start", token], "starting the switch")
             try:
-                done = followed(remote, token, say)
+                done = followed(remote, token, report)
             except HostUnreachable:
-                say("vanished during the switch, which goes on without us; looking for it again")
-                done = _found_again(connect, token, say)
+                report("vanished during the switch, which goes on without us; looking for it again")
+                done = _found_again(connect, token, report)
             else:
                 program.tell(remote, ["prune"], "letting old releases go")
     return _result(host, found, done)
 
 
-def packages_of(order: Order) -> tuple[str, ...]:
+def packages_of(spec: DeploySpec) -> tuple[str, ...]:
     """Return Debian's packages that an order needs."""
-    kiosk, broker = KIOSK if order.kiosk else (), BROKER if order.broker else ()
-    return (*order.target.packages, *kiosk, *broker)
+    kiosk, broker = KIOSK if spec.kiosk else (), BROKER if spec.broker else ()
+    return (*spec.target.packages, *kiosk, *broker)
 
 
 @contextmanager
@@ -89,41 +89,41 @@ def locked(remote: Remote) -> Iterator[None]:
             program.tell(remote, ["unlock"], "giving the lock back")
 
 
-def _prepare(remote: Remote, order: Order, found: Plan, say: Say) -> None:
+def _prepare(remote: Remote, spec: DeploySpec, found: Plan, report: Report) -> None:
     """Bring everything that is needed; nothing that runs is touched."""
     if found.missing:
-        _install(remote, order, found.missing, say)
+        _install(remote, spec, found.missing, report)
     if remote.send(found.guard.content, GUARD, found.guard.mode):
         script = "systemctl daemon-reload; systemctl enable --quiet edgefer-release"
         remote.run(script, "having a cut switch undone at boot")
     if not found.made:
-        make_release(remote, order, found, say)
+        make_release(remote, spec, found, report)
     if not found.tuned:
-        tune(remote, found.release, say)
-    if order.broker:
+        tune(remote, found.release, report)
+    if spec.broker:
         _open_broker(remote, found)
 
 
-def _stage(remote: Remote, order: Order, host: str, say: Say) -> None:
+def _stage(remote: Remote, spec: DeploySpec, host: str, report: Report) -> None:
     """Bring what the switch is to put in place, in the light of all that was prepared."""
-    found = plan(remote, order, preflight.look(remote, packages_of(order)), host)
-    say("staging settings and units")
+    found = plan(remote, spec, preflight.look(remote, packages_of(spec)), host)
+    report("staging settings and units")
     staged = f"{HOME}/staged"
     remote.run(f"rm -rf {staged}; mkdir -p -m 700 {staged}", "making room for settings")
     for path in found.differing:
         remote.send(found.files[path].content, f"{staged}/files{path}", 0o600)
-    listed = change(found, order)
+    listed = change(found, spec)
     # What is so already is not copied again, and need not be checked.
     listed["files"] = [file for file in listed["files"] if file["path"] in found.differing]
     remote.send(json.dumps(listed).encode(), f"{staged}/change.json", 0o600)
 
 
-def _install(remote: Remote, order: Order, missing: tuple[str, ...], say: Say) -> None:
+def _install(remote: Remote, spec: DeploySpec, missing: tuple[str, ...], report: Report) -> None:
     """Let apt install what is missing."""
     names = " ".join(missing)
-    if order.offline:
+    if spec.offline:
         raise CommandFailed(f"offline, and it lacks: {names}; run there: apt-get install", 1)
-    say(f"installing {names}")
+    report(f"installing {names}")
     apt = "DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120"
     script = f"{apt} update && {apt} install -y --no-install-recommends {names} >/dev/null"
     try:
@@ -141,18 +141,18 @@ def _open_broker(remote: Remote, found: Plan) -> None:
     remote.run(f"{install} && systemctl enable --quiet --now mosquitto", "preparing the broker")
 
 
-def followed(remote: Remote, token: str, say: Say) -> dict[str, Any]:
+def followed(remote: Remote, token: str, report: Report) -> dict[str, Any]:
     """Follow a switch to its end."""
-    heard = program.without_json(say)
+    heard = program.without_json(report)
     return program.outcome(program.tell(remote, ["wait", token], "following the switch", heard))
 
 
-def _found_again(connect: Connect, token: str, say: Say) -> dict[str, Any]:
+def _found_again(connect: Connect, token: str, report: Report) -> dict[str, Any]:
     for attempt in range(1, RETRIES + 1):
         time.sleep(PAUSE)
         try:
             with connect() as remote:
-                return followed(remote, token, say)
+                return followed(remote, token, report)
         except HostUnreachable:
             if attempt == RETRIES:
                 raise

@@ -14,20 +14,19 @@ from typing import Any
 from edgefer.cache import cache_folder
 from edgefer.errors import SettingsError
 from edgefer.settings import read_toml
-from edgefer_device.deploy import artifacts as carried
-from edgefer_device.deploy import deployment as deploying
-from edgefer_device.deploy.connection import Connection, Say
+from edgefer_device.deploy import artifacts, deployment
+from edgefer_device.deploy.connection import Connection, Report
 from edgefer_device.deploy.deploy_log import Log, Task, together
 from edgefer_device.deploy.deployment import Connect
 from edgefer_device.deploy.hosts import Access, parse_host
 from edgefer_device.deploy.inventory import Entry, Inventory, over, read_inventory
 from edgefer_device.deploy.model import Model, model_for
-from edgefer_device.deploy.spec import Order, Result
+from edgefer_device.deploy.spec import DeploySpec, Result
 from edgefer_device.deploy.targets import TARGETS
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class DeployRequest:
     """What the command line asks of `edgefer deploy`."""
 
     hosts: Mapping[str, Entry]
@@ -39,7 +38,7 @@ class Wishes:
     access: Access
 
     @staticmethod
-    def of(words: Mapping[str, Any], access: Access) -> Wishes:
+    def of(words: Mapping[str, Any], access: Access) -> DeployRequest:
         """Read what the options name; raise `SettingsError` before anything is connected."""
         given = Entry(
             target=words["target"],
@@ -57,7 +56,7 @@ class Wishes:
             parse_host(host)
         pause = inventory.pause if words["pause"] is None else words["pause"]
         secrets = dict(map(_secret, words["secrets"]))
-        return Wishes(hosts, words["wave"] or inventory.wave, pause, words, secrets, access)
+        return DeployRequest(hosts, words["wave"] or inventory.wave, pause, words, secrets, access)
 
 
 def _inventory(words: Mapping[str, Any]) -> Inventory:
@@ -77,24 +76,24 @@ def _secret(named: str) -> tuple[str, bytes]:
         raise SettingsError(f"--secret {named}: {exc.strerror}") from exc
 
 
-def deploy(wishes: Wishes, log: Log) -> list[Result]:
+def deploy(request: DeployRequest, log: Log) -> list[Result]:
     """Deploy wave by wave, with a pause after each that something was brought to; after a wave
     that failed, the rest is not tried."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgefer-")))
-        own, onnx = carried.named_wheels(wishes.words["named"])
-        orders = dict(_orders(wishes, carried.own_wheel(own, folder), onnx))
+        own, onnx = artifacts.named_wheels(request.words["named"])
+        specs = dict(_specs(request, artifacts.own_wheel(own, folder), onnx))
         results: list[Result] = []
         last: list[Result] = []
-        for number, wave in enumerate(waves(list(orders), wishes.wave)):
+        for number, wave in enumerate(waves(list(specs), request.wave)):
             if results and not all(result.ok for result in results):
                 results += [Result(host, "not tried", "a wave before failed") for host in wave]
                 continue
             # What brought nothing new need not be waited for.
             if any(result.status == "deployed" for result in last):
-                log.say("fleet", f"wave {number} is well; the next in {wishes.pause:g} s")
-                time.sleep(wishes.pause)
-            last = together([(host, _task(host, orders[host], wishes)) for host in wave], log)
+                log.write("fleet", f"wave {number} is well; the next in {request.pause:g} s")
+                time.sleep(request.pause)
+            last = together([(host, _task(host, specs[host], request)) for host in wave], log)
             results += last
     return results
 
@@ -106,29 +105,31 @@ def waves(hosts: Sequence[str], size: int | None) -> Iterator[Sequence[str]]:
         yield hosts[start : start + step]
 
 
-def _task(host: str, order: Order, wishes: Wishes) -> Task:
-    connect = partial(Connection, parse_host(host), wishes.access)
-    dry_run = wishes.words["dry_run"]
-    return partial(deploying.deploy, host, connect, order, dry_run)
+def _task(host: str, spec: DeploySpec, request: DeployRequest) -> Task:
+    connect = partial(Connection, parse_host(host), request.access)
+    dry_run = request.words["dry_run"]
+    return partial(deployment.deploy, host, connect, spec, dry_run)
 
 
-def _orders(wishes: Wishes, wheel: Path, onnx: Path | None) -> Iterator[tuple[str, Order]]:
+def _specs(
+    request: DeployRequest, wheel: Path, onnx: Path | None
+) -> Iterator[tuple[str, DeploySpec]]:
     """Yield every host's order; a bundle that several get is opened once."""
-    words, models = wishes.words, dict[tuple[str, str], Model]()
-    for host, entry in wishes.hosts.items():
+    words, models = request.words, dict[tuple[str, str], Model]()
+    for host, entry in request.hosts.items():
         target, name = TARGETS[entry.target or "debian"], entry.model or words["model"]
         if (target.name, name) not in models:
             models[target.name, name] = model_for(target, name)
         yield (
             host,
-            Order(
+            DeploySpec(
                 target=target,
                 model=models[target.name, name],
                 wheel=wheel,
                 onnx=onnx,
                 house=words["house"] or cache_folder() / "wheels",
                 settings=entry.settings,
-                secrets=wishes.secrets,
+                secrets=request.secrets,
                 kiosk=bool(entry.kiosk),
                 broker=bool(entry.broker),
                 offline=words["offline"],
@@ -149,7 +150,7 @@ def on_each(
     hosts: Sequence[str],
     access: Access,
     log: Log,
-    work: Callable[[str, Connect, Say], Result],
+    work: Callable[[str, Connect, Report], Result],
 ) -> list[Result]:
     """Do the same on several hosts at once; `work` is a function or a `partial` of one."""
     opened = connections(hosts, access)

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from edgefer.errors import EdgeferError, SinkError
-from edgefer_device.deploy import rollback as going_back
-from edgefer_device.deploy.connection import Remote, Say
+from edgefer_device.deploy import rollback
+from edgefer_device.deploy.connection import Remote, Report
 from edgefer_device.deploy.deployment import Connect
-from edgefer_device.deploy.host_pool import apart
+from edgefer_device.deploy.host_pool import run_on_hosts
 
 ASK = """
 systemctl is-active edgefer
@@ -40,13 +40,13 @@ class DeviceStatus(msgspec.Struct, frozen=True):
 def over_ssh(hosts: Sequence[tuple[str, Connect]]) -> list[DeviceStatus]:
     """Ask every device, several at a time."""
     works = [(host, partial(_asked, host, connect)) for host, connect in hosts]
-    return apart(works, lambda host, line: None)
+    return run_on_hosts(works, lambda host, line: None)
 
 
-def _asked(host: str, connect: Connect, _: Say) -> DeviceStatus:
+def _asked(host: str, connect: Connect, _: Report) -> DeviceStatus:
     try:
         with connect() as remote:
-            listed = going_back.asked(remote, host)
+            listed = rollback.asked(remote, host)
             active, told = _daemon(remote)
     except EdgeferError as exc:
         return DeviceStatus(host, False, None, None, None, str(exc).removeprefix(f"{host}: "))
@@ -131,4 +131,4 @@ def describe(found: Sequence[DeviceStatus]) -> list[str]:
 
 def _line(one: DeviceStatus) -> str:
     known = one.release or one.version or "-"
-    return f"{'well' if one.ok else 'ILL '}  {known}  {one.mood or '-'}  {one.note}"
+    return f"{'ok' if one.ok else 'degraded':<8}  {known}  {one.mood or '-'}  {one.note}"

@@ -12,10 +12,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.queues import Queue
 from typing import Any, TypeVar
 
-from edgefer_device.deploy.connection import Say
+from edgefer_device.deploy.connection import Report
 
 Out = TypeVar("Out")
-Work = Callable[[Say], Out]
+Work = Callable[[Report], Out]
 """One host's, which tells lines; a function or a `partial` of one, for it goes to a process."""
 Line = tuple[str, str]
 """A host and what it tells."""
@@ -27,7 +27,9 @@ _told: Any = None
 """In a child: where its lines go."""
 
 
-def apart(works: Sequence[tuple[str, Work[Out]]], tell: Callable[[str, str], None]) -> list[Out]:
+def run_on_hosts(
+    works: Sequence[tuple[str, Work[Out]]], tell: Callable[[str, str], None]
+) -> list[Out]:
     """Do the work of each host; return what came of them in order."""
     if len(works) < 2:
         return [work(lambda line, host=host: tell(host, line)) for host, work in works]  # type: ignore[misc]  # mypy takes no default for a lambda's argument

@@ -46,13 +46,13 @@ def merge(device: str, before: str, shipped: str, wanted: Mapping[str, Any], hos
     document = _parse(device, f"{host}: /etc/edgefer/edgefer.toml")
     given = _leaves(_parse(shipped, "the shipped edgefer.toml").unwrap())
     base = given | _leaves(_parse(before, f"{host}: /etc/edgefer/deployed.toml").unwrap())
-    there, wishes = _leaves(document.unwrap()), _leaves(dict(wanted))
+    there, desired = _leaves(document.unwrap()), _leaves(dict(wanted))
     # What is asked for no longer goes back to what edgefer ships with.
-    for path in base.keys() - wishes.keys():
+    for path in base.keys() - desired.keys():
         if base[path] != given.get(path):
-            wishes[path] = given.get(path)
+            desired[path] = given.get(path)
     changed, kept = [], []
-    for path, value in sorted(wishes.items()):
+    for path, value in sorted(desired.items()):
         has = there.get(path)
         if has == value:
             continue

@@ -1,4 +1,4 @@
-"""What one host lacks of an order, in words and as files: the whole of a dry run."""
+"""What one host lacks of a DeploySpec, in words and as files: the whole of a dry run."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from edgefer import edgetpu
 from edgefer.errors import HostRefused
 from edgefer_device.cameras.opening import is_eye
 from edgefer_device.daemon.configuration import Config
-from edgefer_device.deploy import artifacts as carried
-from edgefer_device.deploy import staging
+from edgefer_device.deploy import artifacts, staging
 from edgefer_device.deploy.connection import Remote
 from edgefer_device.deploy.merge import Merged, checked, deployed, merge
 from edgefer_device.deploy.preflight import Machine
-from edgefer_device.deploy.spec import HOME, Order
+from edgefer_device.deploy.spec import HOME, DeploySpec
 from edgefer_device.deploy.staging import DEPLOYED, GUARD, SETTINGS, Files, Placed
 from edgefer_device.deploy.tuning import measured, place
 from edgefer_device.deploy.wheels import Pins, Python
@@ -89,47 +88,47 @@ class Plan:
         return kept if self.note is None else [self.note, *kept]
 
 
-def plan(remote: Remote, order: Order, machine: Machine, host: str) -> Plan:
+def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
     """Compare a host with an order; raise `DeployError` or `SettingsError` for what cannot be."""
-    firmware = carried.firmware_config()
-    python = machine.python(order.target.system_numpy)
-    if order.onnx is not None and not python.takes(order.onnx):
+    firmware = artifacts.firmware_config()
+    python = machine.python(spec.target.system_numpy)
+    if spec.onnx is not None and not python.takes(spec.onnx):
         raise HostRefused(
-            f"{host}: {order.onnx.name} is not for its Python {python.dotted} on {python.machine}"
+            f"{host}: {spec.onnx.name} is not for its Python {python.dotted} on {python.machine}"
         )
-    pins = Pins(carried.pins(), python)
-    release = order.release(python, pins)
-    target, kiosk, broker = order.target.name, order.kiosk, order.broker
+    pins = Pins(artifacts.pins(), python)
+    release = spec.release(python, pins)
+    target, kiosk, broker = spec.target.name, spec.kiosk, spec.broker
     paths = staging.wanted_paths(firmware, target, kiosk, broker)
-    secrets = [posixpath.join("/etc/edgefer", name) for name in order.secrets]
+    secrets = [posixpath.join("/etc/edgefer", name) for name in spec.secrets]
     mark = f"{HOME}/releases/{release}/release.json"
     there = staging.read(remote, [*paths, *secrets, mark, place(release)])
     files = staging.wanted(firmware, target, kiosk, broker, there)
     guard = files.pop(GUARD)
-    note = _off_the_chip(order, machine)
+    note = _off_the_chip(spec, machine)
     best = measured(there, release)
-    if not best and edgetpu.NAME in order.target.formats and note is None:
+    if not best and edgetpu.NAME in spec.target.formats and note is None:
         best = {"runtime": edgetpu.NAME}
-    wanted = order.wanted(best)
+    wanted = spec.wanted(best)
     merged = _merged(wanted, there, (firmware / "common" / "edgefer.toml").read_text(), host)
     mode = there[SETTINGS].mode if SETTINGS in there else 0o644
     files[SETTINGS] = Placed(merged.text.encode(), mode)
     files[DEPLOYED] = Placed(deployed(wanted).encode(), 0o644)
-    secret = zip(secrets, order.secrets.values(), strict=True)
+    secret = zip(secrets, spec.secrets.values(), strict=True)
     files |= {path: Placed(content, 0o600) for path, content in secret}
     made = mark in there and _is_whole(there[mark].content)
-    tuned = not order.tune or place(release) in there
+    tuned = not spec.tune or place(release) in there
     config = checked(merged.text, host)
     return Plan(
-        release, order.bases(python, pins), python, pins, made, tuned, machine.running,
+        release, spec.bases(python, pins), python, pins, made, tuned, machine.running,
         there, files, guard, merged, config, machine.missing, note,
     )  # fmt: skip
 
 
-def change(plan: Plan, order: Order) -> dict[str, Any]:
+def change(plan: Plan, spec: DeploySpec) -> dict[str, Any]:
     """Return change.json, which the device's own program reads."""
-    units = ["edgefer-power"] if order.target.name == "jetson" else []
-    units += ["edgefer", *(["edgefer-kiosk"] if order.kiosk else [])]
+    units = ["edgefer-power"] if spec.target.name == "jetson" else []
+    units += ["edgefer", *(["edgefer-kiosk"] if spec.kiosk else [])]
     return {
         "release": plan.release,
         "files": [
@@ -138,11 +137,11 @@ def change(plan: Plan, order: Order) -> dict[str, Any]:
         ],
         "units": units,
         "checks": {
-            "deadline": order.deadline,
-            "watch": order.watch,
+            "deadline": spec.deadline,
+            "watch": spec.watch,
             "state": plan.config.state or str(SYSTEM),
             "door": is_eye(plan.config.camera),
-            "camera": order.camera,
+            "camera": spec.camera,
         },
     }
 
@@ -153,12 +152,12 @@ def _merged(wanted: dict[str, Any], there: Files, shipped: str, host: str) -> Me
     return merge(own, before, shipped, wanted, host)
 
 
-def _off_the_chip(order: Order, machine: Machine) -> str | None:
+def _off_the_chip(spec: DeploySpec, machine: Machine) -> str | None:
     """Return why a Coral's model runs on the processor all the same; None where it does not."""
-    if edgetpu.NAME not in order.target.formats:
+    if edgetpu.NAME not in spec.target.formats:
         return None
-    if edgetpu.NAME not in order.model.formats:
-        return f"{order.model.name} has no file for the Edge TPU, so it runs on the processor"
+    if edgetpu.NAME not in spec.model.formats:
+        return f"{spec.model.name} has no file for the Edge TPU, so it runs on the processor"
     if not machine.has_libedgetpu:
         missing = f"{edgetpu.LIBRARY} is missing there"
         return f"{missing}, so the model runs on the processor; {edgetpu.INSTALL}"

@@ -15,28 +15,28 @@ from edgefer_device.doctor.check import Check, Level, fail, ok
 from edgefer_device.doctor.machine import OLDEST, check_architecture, check_python
 
 LOOK = r"""
-say() { printf '%s=%s\n' "$1" "$2"; }
-say kernel "$(uname -s)"
-say machine "$(uname -m)"
-say bits "$(getconf LONG_BIT 2>/dev/null || echo 64)"
-say glibc "$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2)"
-say system "$(. /etc/os-release 2>/dev/null; echo "$PRETTY_NAME")"
-say name "$(hostname)"
-[ -d /run/systemd/system ] && say systemd yes
-say python "$(/usr/bin/python3 -I -c 'import struct, sys, venv
+field() { printf '%s=%s\n' "$1" "$2"; }
+field kernel "$(uname -s)"
+field machine "$(uname -m)"
+field bits "$(getconf LONG_BIT 2>/dev/null || echo 64)"
+field glibc "$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2)"
+field system "$(. /etc/os-release 2>/dev/null; echo "$PRETTY_NAME")"
+field name "$(hostname)"
+[ -d /run/systemd/system ] && field systemd yes
+field python "$(/usr/bin/python3 -I -c 'import struct, sys, venv
 print("%d.%d" % sys.version_info[:2], 8 * struct.calcsize("P"))' 2>/dev/null)"
 place=/opt/edgefer
 [ -d "$place" ] || place=/opt
 [ -d "$place" ] || place=/
-say free "$(df -Pk "$place" | awk 'NR == 2 { print $4 }')"
-say spool "$(df -Pk "${TMPDIR:-/tmp}" | awk 'NR == 2 { print $4 }')"
-say running "$(readlink /opt/edgefer/current)"
+field free "$(df -Pk "$place" | awk 'NR == 2 { print $4 }')"
+field spool "$(df -Pk "${TMPDIR:-/tmp}" | awk 'NR == 2 { print $4 }')"
+field running "$(readlink /opt/edgefer/current)"
 for package in PACKAGES; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=
-    [ "$state" = installed ] || say missing "$package"
+    [ "$state" = installed ] || field missing "$package"
 done
-say system_numpy "$(/usr/bin/python3 -c 'import numpy; print(numpy.__version__)' 2>/dev/null)"
-/sbin/ldconfig -p 2>/dev/null | grep -q 'LIBEDGETPU' && say edgetpu yes
+field system_numpy "$(/usr/bin/python3 -c 'import numpy; print(numpy.__version__)' 2>/dev/null)"
+/sbin/ldconfig -p 2>/dev/null | grep -q 'LIBEDGETPU' && field edgetpu yes
 true
 """
 """Prints `key=value` lines; a POSIX shell is all that it needs."""

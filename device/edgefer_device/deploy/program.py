@@ -9,7 +9,7 @@ from typing import Any
 
 from edgefer.bundle import zipped
 from edgefer.errors import CommandFailed
-from edgefer_device.deploy.connection import Remote, Say
+from edgefer_device.deploy.connection import Remote, Report
 from edgefer_device.deploy.spec import HOME
 
 SOURCE = Path(__file__).parent / "agent"
@@ -24,9 +24,9 @@ def packed() -> bytes:
     return zipped({"__main__.py": ENTRY.encode(), **sources})
 
 
-def tell(remote: Remote, words: list[str], doing: str, say: Say | None = None) -> str:
+def tell(remote: Remote, words: list[str], doing: str, report: Report | None = None) -> str:
     """Run one of the program's verbs on a device; raise `CommandFailed` with its refusal."""
-    return remote.run(f"{RUN} {shlex.join(words)}", doing, say)
+    return remote.run(f"{RUN} {shlex.join(words)}", doing, report)
 
 
 def installed(remote: Remote) -> bool:
@@ -38,9 +38,9 @@ def installed(remote: Remote) -> bool:
     return True
 
 
-def without_json(say: Say) -> Say:
+def without_json(report: Report) -> Report:
     """Return what tells a person all lines but the last, which is for `outcome`."""
-    return lambda line: None if line.startswith("{") else say(line)
+    return lambda line: None if line.startswith("{") else report(line)
 
 
 def outcome(told: str) -> dict[str, Any]:

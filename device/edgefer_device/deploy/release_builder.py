@@ -18,11 +18,11 @@ from packaging.utils import parse_wheel_filename
 
 from edgefer import __version__
 from edgefer.errors import CommandFailed
-from edgefer_device.deploy import artifacts as carried
-from edgefer_device.deploy.connection import Remote, Say
+from edgefer_device.deploy import artifacts
+from edgefer_device.deploy.connection import Remote, Report
 from edgefer_device.deploy.model import PLACE
 from edgefer_device.deploy.plan import Plan
-from edgefer_device.deploy.spec import HOME, Order
+from edgefer_device.deploy.spec import HOME, DeploySpec
 from edgefer_device.deploy.wheels import Wheelhouse, requirements
 
 WHEELS = f"{HOME}/wheels"
@@ -77,33 +77,33 @@ finish "$release" release.json "$manifest"
 """
 
 
-def make_release(remote: Remote, order: Order, plan: Plan, say: Say) -> None:
+def make_release(remote: Remote, spec: DeploySpec, plan: Plan, report: Report) -> None:
     """Make the release of a plan on a device; it is there whole, or not at all."""
-    house = Wheelhouse(order.house / plan.python.name)
-    say(f"fetching wheels for Python {plan.python.dotted} on {plan.python.machine}")
-    assets = house.data(carried.assets(), order.assets, plan.python)
-    named = [] if order.onnx is None else [order.onnx]
-    if order.offline:
-        needed = house.closure(order.wheel, order.extra, plan.pins, plan.python, named)
+    house = Wheelhouse(spec.house / plan.python.name)
+    report(f"fetching wheels for Python {plan.python.dotted} on {plan.python.machine}")
+    assets = house.data(artifacts.assets(), spec.assets, plan.python)
+    named = [] if spec.onnx is None else [spec.onnx]
+    if spec.offline:
+        needed = house.closure(spec.wheel, spec.extra, plan.pins, plan.python, named)
     else:
         needed = [house.pip(plan.python)]
-    wheels = [order.wheel, *named, *needed, *assets]
-    _send(remote, wheels, say)
+    wheels = [spec.wheel, *named, *needed, *assets]
+    _send(remote, wheels, report)
     remote.send(str(plan.pins).encode(), f"{HOME}/pins.txt", 0o644)
-    remote.send(order.model.content, f"{HOME}/incoming.zip", 0o644)
-    say(f"making release {plan.release}")
-    script = _script(order, plan, wheels, [_pinned(wheel) for wheel in assets])
-    _run(remote, script, f"making release {plan.release}", say)
+    remote.send(spec.model.content, f"{HOME}/incoming.zip", 0o644)
+    report(f"making release {plan.release}")
+    script = _script(spec, plan, wheels, [_pinned(wheel) for wheel in assets])
+    _run(remote, script, f"making release {plan.release}", report)
 
 
-def _run(remote: Remote, script: str, doing: str, say: Say) -> None:
+def _run(remote: Remote, script: str, doing: str, report: Report) -> None:
     """Run the script; where pip reached no index it says so, and not what it made of that."""
     given_up: list[str] = []
 
     def heard(line: str) -> None:
         if LAST_TRY in line:
             given_up.append(line)
-        say(line)
+        report(line)
 
     try:
         remote.run(script, doing, heard)
@@ -113,7 +113,7 @@ def _run(remote: Remote, script: str, doing: str, say: Say) -> None:
         raise CommandFailed(f"{doing}: {NO_INDEX}", exc.status) from exc
 
 
-def _send(remote: Remote, wheels: Iterable[Path], say: Say) -> None:
+def _send(remote: Remote, wheels: Iterable[Path], report: Report) -> None:
     """Send the wheels that are not there; one look at all of them tells which."""
     listing = f"cd {WHEELS} 2>/dev/null && sha256sum -- *.whl 2>/dev/null; true"
     known = set(remote.run(listing, "looking at its wheels").splitlines())
@@ -124,44 +124,44 @@ def _send(remote: Remote, wheels: Iterable[Path], say: Say) -> None:
         if f"{sha256(content).hexdigest()}  {wheel.name}" not in known
     }
     if missing:
-        say(f"sending {len(missing)} wheels, {sum(map(len, missing.values())) / 1e6:.0f} MB")
+        report(f"sending {len(missing)} wheels, {sum(map(len, missing.values())) / 1e6:.0f} MB")
     for wheel, content in missing.items():
         remote.send(content, f"{WHEELS}/{wheel.name}", 0o644)
 
 
-def _script(order: Order, plan: Plan, wheels: list[Path], assets: list[str]) -> str:
+def _script(spec: DeploySpec, plan: Plan, wheels: list[Path], assets: list[str]) -> str:
     """Return the shell script that makes it, what it is about in variables before."""
-    own = sent(order.wheel)
-    onnx = () if order.onnx is None else (sent(order.onnx),)
+    own = sent(spec.wheel)
+    onnx = () if spec.onnx is None else (sent(spec.onnx),)
     variables = {
         "home": HOME,
         "id": plan.release,
         "base": plan.bases[0],
         "data": plan.bases[1],
-        "site": "--system-site-packages" if order.target.system_site else "",
+        "site": "--system-site-packages" if spec.target.system_site else "",
         "packages": f"lib/python{plan.python.dotted}/site-packages",
         "pip": next(wheel.name for wheel in wheels if wheel.name.startswith("pip-")),
-        "index": "--no-index" if order.offline else "",
-        "requirements": shlex.join([*requirements(order.wheel), *order.extra, *onnx]),
+        "index": "--no-index" if spec.offline else "",
+        "requirements": shlex.join([*requirements(spec.wheel), *spec.extra, *onnx]),
         "own": shlex.quote(own),
         "assets": shlex.join(assets),
         "model": PLACE,
-        "manifest": json.dumps(_manifest(order, plan, wheels)),
+        "manifest": json.dumps(_manifest(spec, plan, wheels)),
     }
     head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
     return head + MAKE
 
 
-def _manifest(order: Order, plan: Plan, wheels: list[Path]) -> dict[str, Any]:
+def _manifest(spec: DeploySpec, plan: Plan, wheels: list[Path]) -> dict[str, Any]:
     """Return release.json."""
     return {
         "id": plan.release,
         "bases": list(plan.bases),
         "version": __version__,
-        "model": order.model.name,
-        "model_sha256": order.model.sha256,
-        "formats": list(order.model.formats),
-        "target": order.target.name,
+        "model": spec.model.name,
+        "model_sha256": spec.model.sha256,
+        "formats": list(spec.model.formats),
+        "target": spec.target.name,
         "python": plan.python.dotted,
         "made": int(time.time()),
         "wheels": [wheel.name for wheel in wheels],

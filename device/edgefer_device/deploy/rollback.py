@@ -9,19 +9,21 @@ from typing import Any
 
 from edgefer.errors import EdgeferError, HostRefused
 from edgefer_device.deploy import program
-from edgefer_device.deploy.connection import Remote, Say
+from edgefer_device.deploy.connection import Remote, Report
 from edgefer_device.deploy.deployment import Connect, followed, locked
 from edgefer_device.deploy.spec import Result
 
 
-def roll_back(host: str, connect: Connect, say: Say, release: str | None, watch: float) -> Result:
+def roll_back(
+    host: str, connect: Connect, report: Report, release: str | None, watch: float
+) -> Result:
     """Go back to a release, or to the last one; the same checks decide whether it counts."""
     began = time.monotonic()
     try:
         with connect() as remote:
             _require(remote, host)
             with locked(remote):
-                done = _gone_back(remote, release, watch, say)
+                done = _gone_back(remote, release, watch, report)
     except EdgeferError as exc:
         return Result(host, "failed", str(exc).removeprefix(f"{host}: "))
     seconds = round(time.monotonic() - began, 1)
@@ -31,13 +33,13 @@ def roll_back(host: str, connect: Connect, say: Say, release: str | None, watch:
     return Result(host, kind, done["reason"], (), seconds)  # type: ignore[arg-type]  # one of two
 
 
-def _gone_back(remote: Remote, release: str | None, watch: float, say: Say) -> dict[str, Any]:
+def _gone_back(remote: Remote, release: str | None, watch: float, report: Report) -> dict[str, Any]:
     token = uuid.uuid4().hex
     checks = json.dumps({"watch": watch})
     program.tell(
         remote, ["start", token, "--back", release or "-", "--checks", checks], "going back"
     )
-    return followed(remote, token, say)
+    return followed(remote, token, report)
 
 
 def releases(host: str, connect: Connect) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from edgefer import __version__
-from edgefer_device.deploy import artifacts as carried
+from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.model import PLACE, Model
 from edgefer_device.deploy.targets import Target
 from edgefer_device.deploy.wheels import Pins, Python, requirements
@@ -21,7 +21,7 @@ HOME = "/opt/edgefer"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class DeploySpec:
     """Everything that a deployment brings, the same for each host but for its settings."""
 
     target: Target
@@ -77,7 +77,7 @@ class Order:
         onnx = None if self.onnx is None else hashlib.sha256(self.onnx.read_bytes()).hexdigest()
         needed = (self.extra, onnx, requirements(self.wheel))
         parts = (str(pins), self.target.system_site, *needed)
-        data = (python.name, self.assets, carried.assets())
+        data = (python.name, self.assets, artifacts.assets())
         return f"{python.name}-{_short(repr(parts))}", f"data-{_short(repr(data))}"
 
     def release(self, python: Python, pins: Pins) -> str:

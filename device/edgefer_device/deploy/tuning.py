@@ -10,7 +10,7 @@ import msgspec
 
 from edgefer_device.deploy import program
 from edgefer_device.deploy.agent.layout import CACHE
-from edgefer_device.deploy.connection import Remote, Say
+from edgefer_device.deploy.connection import Remote, Report
 from edgefer_device.deploy.model import PLACE
 from edgefer_device.deploy.spec import HOME
 from edgefer_device.deploy.staging import Files
@@ -21,13 +21,13 @@ from edgefer.bundle import open_bundle
 from edgefer_device.bench.loops import Plan
 from edgefer_device.bench.tune import try_all
 
-def say(line):
+def report(line):
     print(line, flush=True)
 
-best, *others = try_all(open_bundle(sys.argv[1]), Plan(2.0, short=True), say)
+best, *others = try_all(open_bundle(sys.argv[1]), Plan(2.0, short=True), report)
 for one in (best, *others):
-    say(f"{one.runtime}, threads {one.threads}: {one.quiet:.2f} ms a face")
-say(json.dumps({"runtime": best.runtime, "threads": best.threads}))
+    report(f"{one.runtime}, threads {one.threads}: {one.quiet:.2f} ms a face")
+report(json.dumps({"runtime": best.runtime, "threads": best.threads}))
 """
 """Runs in the new release, beside the one that runs: its share of the processor counts too."""
 KEEP = f"[ ! -d {CACHE}/. ] || chown -R --reference={CACHE}/. {CACHE}/."
@@ -39,16 +39,16 @@ def place(release: str) -> str:
     return f"{HOME}/releases/{release}/tuned.json"
 
 
-def tune(remote: Remote, release: str, say: Say) -> None:
+def tune(remote: Remote, release: str, report: Report) -> None:
     """Measure on a device, and keep the fastest with the release."""
-    say("measuring which runtime is fastest there")
+    report("measuring which runtime is fastest there")
     folder = f"{HOME}/releases/{release}"
     command = shlex.join([f"{folder}/bin/python", "-I", "-c", MEASURE, f"{folder}/{PLACE}"])
     script = f"CACHE_DIRECTORY={CACHE} {command} && {{ {KEEP}; }}"
-    told = remote.run(script, "measuring which runtime is fastest", program.without_json(say))
+    told = remote.run(script, "measuring which runtime is fastest", program.without_json(report))
     best = program.outcome(told)
     remote.send(json.dumps(best).encode(), place(release), 0o644)
-    say(f"fastest: {', '.join(f'{key} = {value}' for key, value in best.items())}")
+    report(f"fastest: {', '.join(f'{key} = {value}' for key, value in best.items())}")
 
 
 def measured(there: Files, release: str) -> dict[str, Any]:

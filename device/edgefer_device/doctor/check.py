@@ -60,7 +60,7 @@ def looked_at(what: str, check: Callable[[], Check]) -> Check:
         return check()
     except Exception as exc:
         found = f"cannot be looked at: {first_line(exc)}"
-        return fail(what, found, "mend what failed before it")
+        return fail(what, found, "fix the failing checks above first")
 
 
 def first_line(error: Exception) -> str:

@@ -88,7 +88,9 @@ def _config(path: Path | None) -> Config | Check:
         return fail("settings", str(exc), "mend the file")
     # What it imports may be broken, which the checks of the parts tell.
     except Exception as exc:
-        return fail("settings", f"cannot be read: {first_line(exc)}", "mend what failed before it")
+        return fail(
+            "settings", f"cannot be read: {first_line(exc)}", "fix the failing checks above first"
+        )
 
 
 def describe(checks: Sequence[Check]) -> str:

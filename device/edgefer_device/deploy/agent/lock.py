@@ -19,7 +19,7 @@ SERVERS = ("sshd", "dropbear")
 """How the programs begin that serve a connection; OpenSSH 9.8's is `sshd-session`."""
 
 
-def take(layout: Layout, who: str) -> None:
+def acquire(layout: Layout, who: str) -> None:
     """Take the lock for this connection; raise `Refused` while another has it."""
     path = _path(layout)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def take(layout: Layout, who: str) -> None:
         beside.unlink()
 
 
-def give(layout: Layout) -> None:
+def release(layout: Layout) -> None:
     """Give the lock back, if it is this connection's."""
     held = read_json(_path(layout))
     if held is not None and held["pid"] == connection(layout.root / "proc", os.getpid()):

@@ -57,12 +57,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def do_lock(layout: Layout, words: argparse.Namespace) -> None:
     """Take the lock."""
-    lock.take(layout, words.who)
+    lock.acquire(layout, words.who)
 
 
 def do_unlock(layout: Layout, _: argparse.Namespace) -> None:
     """Give it back."""
-    lock.give(layout)
+    lock.release(layout)
 
 
 def do_start(layout: Layout, words: argparse.Namespace) -> None:
@@ -150,7 +150,7 @@ def _change(layout: Layout, words: argparse.Namespace) -> Change:
         return Change.read(layout.staged)
     name = releases.previous(layout) if words.back == "-" else words.back
     checks = releases.checks_of(layout, name, words.checks)
-    return releases.going_back(layout, name, checks)
+    return releases.rollback_change(layout, name, checks)
 
 
 def _is_switching() -> bool:

@@ -37,7 +37,7 @@ def previous(layout: Layout) -> str:
     raise Refused("there is no earlier release here to go back to; see: edgefer releases")
 
 
-def going_back(layout: Layout, name: str, checks: Checks) -> Change:
+def rollback_change(layout: Layout, name: str, checks: Checks) -> Change:
     """Return the change that brings a release back, with the files that it ran with."""
     if name == layout.running():
         raise Refused(f"release {name} runs already")
