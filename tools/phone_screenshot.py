@@ -1,4 +1,6 @@
-"""Take the pictures of docs/mobile.md: `python tools/phone_screenshot.py CLIP FOLDER`.
+"""Take the screenshots of docs/mobile.md.
+
+    PYTHONPATH=tests python tools/phone_screenshot.py CLIP FOLDER
 
 The clip is what the page's camera sees, in Chromium without a window at a phone's size.
 """

@@ -1,4 +1,6 @@
-"""How much the phone's page downloads and how fast it reads: `python tools/phone_speed.py CLIP`.
+"""Measure how much the phone's page downloads, and how fast it classifies.
+
+    PYTHONPATH=tests python tools/phone_speed.py CLIP
 
 Chromium without a window plays the clip to the page as its camera, for so many seconds; the page
 looks at every frame that it can, as `[duty] active = 0` would have it. Node then tells what a

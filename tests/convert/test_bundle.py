@@ -11,7 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from convert.compiler import (
+from convert.conftest import edgefer, last_line
+from edgefer.bundle import open_bundle
+from edgefer.manifest import Manifest, write_manifest
+from edgefer_convert.formats.table import FORMATS
+from edgefer_train.data.dataset import Dataset
+from edgefer_train.run import Run
+from support.edgetpu_compiler import (
     PARTIAL_TABLE,
     PARTLY,
     REFUSES,
@@ -19,12 +25,6 @@ from convert.compiler import (
     install,
     install_compiler,
 )
-from convert.conftest import edgefer, last_line
-from edgefer.bundle import open_bundle
-from edgefer.manifest import Manifest, write_manifest
-from edgefer_convert.formats.table import FORMATS
-from edgefer_train.data.dataset import Dataset
-from edgefer_train.run import Run
 from support.runs import write_run
 
 LIMITS = """

@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from convert.compiler import (
+from edgefer.bundle import open_bundle
+from edgefer.cli import main
+from edgefer.errors import ConversionError
+from edgefer_convert.formats.edgetpu.compiler import HOW, compile_for_edgetpu, parse
+from edgefer_convert.formats.edgetpu.support import Verdict, check
+from support.edgetpu_compiler import (
     DONE,
     PARTIAL_TABLE,
     PARTLY,
@@ -20,11 +25,6 @@ from convert.compiler import (
     install,
     install_compiler,
 )
-from edgefer.bundle import open_bundle
-from edgefer.cli import main
-from edgefer.errors import ConversionError
-from edgefer_convert.formats.edgetpu.compiler import HOW, compile_for_edgetpu, parse
-from edgefer_convert.formats.edgetpu.support import Verdict, check
 from support.tflite_files import Made, Step, constant, tflite
 
 PICTURE = Made((1, 6, 6, 8))

@@ -10,7 +10,6 @@ import flatbuffers.util
 import numpy as np
 import pytest
 
-from convert.phone import classified, mediapipe_python
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
 from edgefer.metrics import softmax
@@ -20,6 +19,7 @@ from edgefer_convert.formats.mobile import to_mobile
 from edgefer_device.bench.demo_faces import portrait_chips
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.sources import load
+from support.mediapipe import classified, mediapipe_python
 
 TEMPERATURE = 1.3
 

@@ -18,11 +18,11 @@ import tf_keras as keras2
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.conftest import edgefer, last_line
-from convert.strangers import fitted, reader
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
 from edgefer.runtime import tflite_tensors
 from edgefer_train.data.dataset import Dataset
+from support.external_model import fitted, reader
 
 ORDER = ("happy", "sad", "angry", "neutral", "surprise", "fear", "disgust")
 """Of the stranger's outputs: not ours."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.broken import altered, dying, no_model, unimportable
 from deploy.conftest import GOOD, Laptop
 from rig.container import cable
+from support.broken_wheels import altered, dying, no_model, unimportable
 from support.mosquitto import free_port
 
 STATUS = "STATE_DIRECTORY=/var/lib/edgefer /opt/edgefer/current/bin/edgefer status --json"

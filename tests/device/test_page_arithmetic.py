@@ -42,7 +42,7 @@ def assert_same(kept: Any, now: Any, where: str) -> None:
         for at, value in enumerate(now):
             assert_same(kept[at], value, f"{where}[{at}]")
     else:
-        assert kept == now, f"{where}: run python tests/support/page_vectors.py where that is meant"
+        assert kept == now, f"{where}: run tools/write_page_vectors.py where that is meant"
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 import edgefer
-from convert.phone import ROOT, classified, mediapipe_python
 from edgefer.bundle import open_bundle, write_bundle
 from edgefer.cli import main
 from edgefer.errors import FetchError
@@ -31,6 +30,7 @@ from edgefer_device.export.web import LITERT, PAGE, policy_of, web_files
 from edgefer_device.sinks.mirror.settings import languages
 from edgefer_device.sinks.mirror.texts import texts
 from support.live_page import LivePage
+from support.mediapipe import ROOT, classified, mediapipe_python
 from support.typescript import CACHE
 
 Files = dict[str, bytes]

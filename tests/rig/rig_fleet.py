@@ -23,7 +23,6 @@ from typing import Any
 
 import pytest
 
-from deploy.broken import unimportable
 from edgefer.settings import read_toml
 from edgefer_device.deploy import artifacts
 from rig.card import root
@@ -31,6 +30,7 @@ from rig.container import Device, booted, tied
 from rig.deployment import WELL, edgefer, release
 from rig.reach import Reach
 from rig.root import CACHE
+from support.broken_wheels import unimportable
 from support.firmware_files import Done
 from support.mosquitto import Mosquitto
 

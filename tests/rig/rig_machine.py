@@ -14,13 +14,13 @@ from typing import Any
 import cv2
 import pytest
 
-from deploy.broken import dying, no_model, unimportable
 from edgefer_device.deploy import artifacts
 from rig import deployment
 from rig.card import PYTHONS, face
 from rig.container import cable
 from rig.deployment import EDGEFER, STATE, WELL, abandon, begin, deploy, forget, release
 from rig.machine import Machine, powered
+from support.broken_wheels import dying, no_model, unimportable
 from support.firmware_files import Done, run
 from support.mosquitto import free_port
 

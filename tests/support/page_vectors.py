@@ -1,7 +1,8 @@
-"""Vectors that the phone's page must reproduce: `python tests/support/page_vectors.py`.
+"""Vectors that the phone's page must reproduce.
 
-Writes tests/device/page/vectors.json, which test_page_arithmetic.py compares with the Python code
-and, through node, with the page's. Pictures are made of numbers that both sides count out.
+`tools/write_page_vectors.py` writes them to FILE; test_page_arithmetic.py compares that with the
+Python code and, through node, with the page's. Images are made of numbers that both sides
+generate.
 """
 
 from __future__ import annotations
@@ -284,7 +285,3 @@ def _scripted_faces() -> list[list[Detection]]:
             faces = []
         script.append(faces)
     return script
-
-
-if __name__ == "__main__":
-    FILE.write_bytes(msgspec.json.format(msgspec.json.encode(vectors()), indent=1) + b"\n")

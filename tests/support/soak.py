@@ -1,20 +1,14 @@
-"""A day of a mirror in minutes: the real pipeline on real clips, on a clock that is not.
+"""A day of a mirror in minutes: the real pipeline on real clips, on a simulated clock.
 
-    EDGEFER_DATA=DIR python tests/support/soak.py [--hours 24] [--every 60]
-
-In each simulated hour somebody comes for some minutes, and the rest is an empty room, at the
-rates of the duty cycle. Every sink that needs no other machine takes part. Printed is the
-memory, the handles and the threads for each simulated hour, and the drift after the first.
+In each simulated hour somebody is present for some minutes, and the rest is an empty room, at the
+rates of the duty cycle. Every sink that needs no other machine takes part.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import os
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -152,28 +146,3 @@ def _pictures(clip: Path) -> list[Pixels]:
 def _small(picture: Pixels) -> Pixels:
     """Return a picture (480, 640, 3): what most cameras give."""
     return np.asarray(cv2.resize(picture, (640, 480), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def show(one: Sample) -> None:
-    """Print a sample."""
-    print(
-        f"{one.hour:6.2f} h {one.memory_mb:7.1f} MB {one.handles:4d} handles"
-        f" {one.threads:3d} threads {one.reports:8d} reports",
-        flush=True,
-    )
-
-
-def main(arguments: list[str]) -> None:
-    """Read the command line, let the time pass, print what was held."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hours", type=float, default=24.0)
-    parser.add_argument("--every", type=float, default=60.0, help="simulated minutes a line")
-    options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as state:
-        data = Path(os.environ["EDGEFER_DATA"])
-        samples = simulate(data, Path(state), options.hours, 60 * options.every, show)
-    print(f"growth after the first hour: {100 * drift(samples, 1.0):+.2f} %")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,6 +1,6 @@
-"""What the daemon costs while it runs: its share of a core, its memory, and its latency.
+"""Measure what the daemon costs while it runs: its share of a core, its memory, its latency.
 
-    python tests/support/daemon_cost.py file:DIR/clips/help.mkv?pace=real&loop=1 [--seconds 60]
+    PYTHONPATH=tests python tools/daemon_cost.py 'file:CLIP?pace=real&loop=1' [--seconds 60]
 
 Runs the daemon's own parts on a live camera, with the mirror page served and nobody looking
 at it. Latency is from a frame's capture to its report; the first tenth of the time is left out.
