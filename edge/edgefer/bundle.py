@@ -7,15 +7,14 @@ bytes, so that nothing unchecked reaches a runtime.
 from __future__ import annotations
 
 import hashlib
-import io
-import os
-import shutil
 import zipfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+from edgefer.archive import to_zip
 from edgefer.errors import BundleCorrupt, BundleError, BundleMissing, SettingsError
+from edgefer.files import atomic_folder, write_atomic
 from edgefer.manifest import File, Manifest, read_manifest, write_manifest
 
 MANIFEST = "manifest.json"
@@ -119,65 +118,16 @@ def write_bundle(out: Path, manifest: Manifest, contents: Mapping[str, bytes]) -
         raise BundleError(f"{out}: is a folder but not a model bundle; choose another --out")
     named = {manifest.files[format].path: content for format, content in contents.items()}
     named[MANIFEST] = write_manifest(manifest)
-    beside = out.with_name(f".{out.name}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _remove(beside)
         if out.suffix == ".zip":
-            _write_file(beside, zipped(named))
+            write_atomic(out, to_zip(named))
         else:
-            _write_folder(beside, named)
-        _replace(beside, out)
+            with atomic_folder(out) as folder:
+                for name, content in named.items():
+                    (folder / name).write_bytes(content)
     except OSError as exc:
         raise BundleError(
             f"{out}: could not be written: {exc.strerror or exc}; what was there before is unharmed"
         ) from exc
-    finally:
-        _remove(beside)
     return open_bundle(out)
-
-
-def _write_folder(folder: Path, named: Mapping[str, bytes]) -> None:
-    folder.mkdir()
-    for name, content in named.items():
-        _write_file(folder / name, content)
-
-
-def zipped(named: Mapping[str, bytes]) -> bytes:
-    """Return a .zip of files by name, in order and with a fixed date: equal contents give equal
-    bytes."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(named):
-            archive.writestr(zipfile.ZipInfo(name), named[name], zipfile.ZIP_DEFLATED)
-    return content.getvalue()
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    """Write a file through to the disk: some tell only then that they are full."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _replace(beside: Path, out: Path) -> None:
-    """Put the new bundle in place; an old folder, which no rename replaces, steps aside."""
-    aside = out.with_name(f".{out.name}.old")
-    _remove(aside)
-    if out.is_dir():
-        out.rename(aside)
-    try:
-        beside.replace(out)
-    except OSError:
-        if aside.is_dir():
-            aside.rename(out)
-        raise
-    _remove(aside)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

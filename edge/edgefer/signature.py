@@ -8,13 +8,14 @@ and the signature (RFC 8032) in base64, which OpenSSL can check as well.
 from __future__ import annotations
 
 import base64
-import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgefer.archive import from_zip, to_zip
 from edgefer.bundle import MANIFEST, Bundle, open_bundle
 from edgefer.errors import BundleCorrupt, BundleError
+from edgefer.files import write_atomic
 
 SIGNATURE = "manifest.sig"
 ALGORITHM = "ed25519"
@@ -133,20 +134,7 @@ def _entry(path: Path, name: str) -> bytes | None:
 
 def _put(path: Path, content: bytes) -> None:
     """Write the signature into a bundle, whole or not at all."""
-    target = path / SIGNATURE if path.is_dir() else path
-    beside = target.with_name(f".{target.name}.part")
-    beside.write_bytes(content if path.is_dir() else _zipped(path, content))
-    beside.replace(target)
-
-
-def _zipped(path: Path, signature: bytes) -> bytes:
-    """Return a zip bundle with this signature, its entries in order and with a fixed date,
-    so that equal contents give equal bytes."""
-    with zipfile.ZipFile(path) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-    entries[SIGNATURE] = signature
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(entries):
-            archive.writestr(zipfile.ZipInfo(name), entries[name], zipfile.ZIP_DEFLATED)
-    return content.getvalue()
+    if path.is_dir():
+        write_atomic(path / SIGNATURE, content)
+    else:
+        write_atomic(path, to_zip({**from_zip(path.read_bytes()), SIGNATURE: content}))

@@ -6,6 +6,7 @@ import csv
 import importlib.metadata
 import io
 import platform
+import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import msgspec
 import numpy as np
 
 from edgefer.errors import DatasetError, RunError
+from edgefer.files import write_atomic
 from edgefer_train.data.dataset import Dataset
 from edgefer_train.recipe import Recipe
 
@@ -74,7 +76,7 @@ class Stage:
 
     def end(self, outcome: Outcome) -> None:
         """Write how the fit ended."""
-        write_beside(self.outcome_file, msgspec.json.format(msgspec.json.encode(outcome)))
+        write_atomic(self.outcome_file, msgspec.json.format(msgspec.json.encode(outcome)))
 
     def rows(self) -> list[dict[str, str]]:
         """Return one dict of figures an epoch."""
@@ -91,7 +93,7 @@ class Stage:
         writer = csv.DictWriter(text, list(row))
         writer.writeheader()
         writer.writerows([*rows, row])
-        write_beside(self.history, text.getvalue().encode())
+        write_atomic(self.history, text.getvalue().encode())
 
 
 class Run:
@@ -107,7 +109,7 @@ class Run:
         """Claim the folder; raise `RunError` where that would lose or mix a training."""
         if not self.record_file.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_beside(self.record_file, msgspec.json.format(msgspec.json.encode(record)))
+            write_atomic(self.record_file, msgspec.json.format(msgspec.json.encode(record)))
             return
         if not resume:
             raise RunError(
@@ -157,23 +159,24 @@ def versions() -> dict[str, str]:
 
 def save_model(model: Any, path: Path) -> None:
     """Write a Keras model whole or not at all, as HDF5: the form that tfmot is tested with."""
-    beside = path.with_name(f"part.{path.name}")
-    with warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # Keras would rather have its newer form.
         warnings.simplefilter("ignore", UserWarning)
-        model.save(beside, include_optimizer=False, save_format="h5")
-    beside.replace(path)
+        saved = Path(folder) / path.name
+        model.save(saved, include_optimizer=False, save_format="h5")
+        write_atomic(path, saved.read_bytes())
+
+
+def save_weights(model: Any, path: Path) -> None:
+    """Write a Keras model's weights whole or not at all, as HDF5."""
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / path.name
+        model.save_weights(saved)
+        write_atomic(path, saved.read_bytes())
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write an .npz file whole or not at all."""
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # the stub knows one keyword
-    write_beside(path, content.getvalue())
-
-
-def write_beside(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(content)
-    beside.replace(path)
+    write_atomic(path, content.getvalue())

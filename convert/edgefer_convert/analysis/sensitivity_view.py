@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from edgefer.errors import ConversionError
+from edgefer.files import write_atomic
 from edgefer.theme import LIGHT, as_png
 from edgefer_convert.analysis.sensitivity import Cost, Explanation, Layer, Step
-from edgefer_train.run import write_beside
 
 SHOWN = 20
 """Layers in the table and in the picture; the others cost less."""
@@ -120,7 +120,7 @@ def _draw_errors(panel: Axes, layers: Sequence[Layer]) -> None:
 def write_picture(explanation: Explanation, out: Path) -> None:
     """Draw an explanation into a PNG file; raise `ConversionError` where it cannot be written."""
     try:
-        write_beside(out, draw_explanation(explanation))
+        write_atomic(out, draw_explanation(explanation))
     except OSError as exc:
         raise ConversionError(
             f"{out}: could not be written: {exc.strerror or exc}; name another file"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edgefer.archive import from_zip, to_zip
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer_convert.formats import onnx_int8
@@ -70,12 +69,7 @@ def to_keras(model: Any) -> bytes:
         warnings.simplefilter("ignore", UserWarning)
         path = Path(folder) / "model.keras"
         model.save(path)
-        with zipfile.ZipFile(path) as archive:
-            entries = {name: archive.read(name) for name in sorted(archive.namelist())}
+        entries = from_zip(path.read_bytes())
     said = msgspec.json.decode(entries["metadata.json"])
     entries["metadata.json"] = msgspec.json.encode({**said, "date_saved": ""})
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, entry in entries.items():
-            archive.writestr(zipfile.ZipInfo(name), entry, zipfile.ZIP_DEFLATED)
-    return content.getvalue()
+    return to_zip(entries)

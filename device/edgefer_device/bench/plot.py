@@ -9,10 +9,10 @@ from textwrap import fill
 import numpy as np
 
 from edgefer.errors import MissingExtra, SettingsError
+from edgefer.files import write_atomic
 from edgefer_device.bench.compare import Comparison
 from edgefer_device.bench.result import Bench, Sweep
 from edgefer_device.bench.stages import STAGE
-from edgefer_device.system.paths import write_beside
 
 if importlib.util.find_spec("matplotlib"):
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def check_folder(path: Path) -> None:
 def write_plot(path: Path, content: bytes) -> None:
     """Write a picture; raise `SettingsError` where it cannot be written."""
     try:
-        write_beside(path, content)
+        write_atomic(path, content)
     except OSError as exc:
         raise SettingsError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
 

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.errors import SettingsError
+from edgefer.files import write_atomic
 from edgefer.machine import Machine
 from edgefer.messages import to_json
 from edgefer.metrics import wilson
 from edgefer_device.bench.startup import Startup
 from edgefer_device.bench.telemetry import Board
-from edgefer_device.system.paths import write_beside
 
 SCHEMA = 1
 """Of the JSON file."""
@@ -221,7 +221,7 @@ def _loop(loop: Turn) -> Loop:
 def write_bench(path: Path, bench: Bench) -> None:
     """Write the JSON file; raise `SettingsError` where it cannot be written."""
     try:
-        write_beside(path, f"{to_json(bench)}\n".encode())
+        write_atomic(path, f"{to_json(bench)}\n".encode())
     except OSError as exc:
         raise SettingsError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from edgefer.errors import SettingsError
+from edgefer.files import write_atomic
 from edgefer.settings import read_toml
-from edgefer_device.system.paths import write_beside
 
 TABLE = re.compile(r"^\s*\[")
 AFTER = re.compile(r"^\s*model\s*=")
@@ -33,10 +33,7 @@ def change(path: Path, values: Mapping[str, str | int]) -> list[str]:
     if _decoded(text) != {**before, **wanted}:
         raise SettingsError(f"{path}: cannot be changed safely; write into it: {_words(wanted)}")
     try:
-        target = path.resolve()
-        mode = target.stat().st_mode
-        write_beside(target, text.encode())
-        target.chmod(mode)
+        write_atomic(path, text)
     except OSError as exc:
         raise SettingsError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
     return [f"{key} = {_said(before.get(key))} -> {_said(wanted[key])}" for key in wanted]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from edgefer.bundle import MANIFEST, Bundle, open_bundle, write_bundle, zipped
+from edgefer.archive import to_zip
+from edgefer.bundle import MANIFEST, Bundle, open_bundle, write_bundle
 from edgefer.errors import BundleError
 from edgefer.signature import SIGNATURE, signature_of
 from edgefer_device.deploy.targets import Target
@@ -66,4 +67,4 @@ def _whole(bundle: Bundle) -> bytes:
     if bundle.path.is_file():
         return bundle.path.read_bytes()
     names = (MANIFEST, SIGNATURE, *(file.path for file in bundle.manifest.files.values()))
-    return zipped({name: (bundle.path / name).read_bytes() for name in names})
+    return to_zip({name: (bundle.path / name).read_bytes() for name in names})

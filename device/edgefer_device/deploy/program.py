@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from edgefer.bundle import zipped
+from edgefer.archive import to_zip
 from edgefer.errors import CommandFailed
 from edgefer_device.deploy.connection import Remote, Report
 from edgefer_device.deploy.spec import HOME
@@ -21,7 +21,7 @@ ENTRY = "import sys\nfrom agent.main import main\nsys.exit(main())\n"
 def packed() -> bytes:
     """Return the program as one file (zipapp): the same bytes for the same sources."""
     sources = {f"agent/{source.name}": source.read_bytes() for source in SOURCE.glob("*.py")}
-    return zipped({"__main__.py": ENTRY.encode(), **sources})
+    return to_zip({"__main__.py": ENTRY.encode(), **sources})
 
 
 def tell(remote: Remote, words: list[str], doing: str, report: Report | None = None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import shutil
 import subprocess
 import tarfile
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from edgefer.cache import cache_folder
 from edgefer.errors import FetchError
+from edgefer.files import write_atomic
 
 SECONDS = 300
 """How long the npm client may take."""
@@ -105,11 +105,9 @@ def _reason(said: str) -> str:
 
 
 def _keep(path: Path, content: bytes) -> None:
-    """Write the cache beside and rename; a cache that cannot be written is none."""
+    """Write the cache; one that cannot be written is none."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        beside.write_bytes(content)
-        beside.replace(path)
+        write_atomic(path, content)
     except OSError:
         return

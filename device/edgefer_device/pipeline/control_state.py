@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgefer_device.system.paths import write_beside
+from edgefer.files import write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class PauseMemory:
         try:
             if wishes.paused:
                 self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                write_beside(self._path, b"The camera stays closed until: edgefer resume\n")
+                write_atomic(self._path, b"The camera stays closed until: edgefer resume\n")
             else:
                 self._path.unlink(missing_ok=True)
         except OSError as exc:

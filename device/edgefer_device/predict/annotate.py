@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from edgefer.errors import ImageError, SettingsError
+from edgefer.files import write_atomic
 from edgefer.messages import Box, Face, Prediction
 from edgefer.preprocess import Pixels
 from edgefer_device.predict.images import read_picture, said
@@ -158,12 +159,7 @@ def write_annotated(prediction: Prediction, target: Path) -> None:
         raise ImageError(f"{target}: OpenCV cannot write this form")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.part")
-        try:
-            beside.write_bytes(content.tobytes())
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_atomic(target, content.tobytes())
     except OSError as exc:
         why = exc.strerror or exc
         raise SettingsError(

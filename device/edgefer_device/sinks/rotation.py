@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgefer.files import write_atomic
+
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
@@ -35,10 +37,7 @@ def rotate(path: Path, keep: int) -> None:
     if keep:
         numbered(path, 1).unlink(missing_ok=True)
         _give_second_name(path, numbered(path, 1))
-    fresh = path.with_name(f".{path.name}.part")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    os.close(descriptor)
-    fresh.replace(path)
+    write_atomic(path, b"")
 
 
 def numbered(path: Path, number: int) -> Path:

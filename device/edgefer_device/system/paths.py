@@ -1,4 +1,4 @@
-"""Where the daemon keeps what must outlive it, and how a file gets there whole."""
+"""Where the daemon keeps what must outlive it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,3 @@ def state_folder(chosen: str | None, environment: Mapping[str, str] = os.environ
         return Path(given.partition(":")[0])
     home = environment.get("XDG_STATE_HOME")
     return Path(home or Path.home() / ".local" / "state") / "edgefer"
-
-
-def write_beside(path: Path, content: bytes) -> None:
-    """Write a file under another name and rename it, so that it is whole or as before."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from edgefer.errors import SettingsError
+from edgefer.files import write_atomic
 from edgefer.messages import to_json
 from edgefer.preprocess import Pixels
 from edgefer.theme import LIGHT, as_png
 from edgefer_train.data.findings import Check, Pair, Place
-from edgefer_train.run import write_beside
 
 WIDTH = 10.0
 """Of the picture, inches; so are all lengths here."""
@@ -55,8 +55,8 @@ def write_check(check: Check, images: Pixels, folder: Path) -> None:
     """Write check.json and check.png into a folder, which is made if need be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_beside(folder / "check.json", msgspec.json.format(to_json(check).encode()))
-        write_beside(folder / "check.png", draw_check(check, images))
+        write_atomic(folder / "check.json", msgspec.json.format(to_json(check).encode()))
+        write_atomic(folder / "check.png", draw_check(check, images))
     except OSError as exc:
         raise SettingsError(f"{folder}: cannot write the check there: {exc.strerror}") from exc
 

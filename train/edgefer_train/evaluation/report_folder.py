@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from edgefer.errors import SettingsError
+from edgefer.files import atomic_folder
 
 
 @contextmanager
@@ -21,22 +21,13 @@ def report_folder(out: Path, record: str, mark: str) -> Iterator[Path]:
     `SettingsError` at once, before anything is measured, when anything else lies there or
     the folder cannot be made.
     """
-    beside, aside = (out.with_name(f".{out.name}.{end}") for end in ("part", "old"))
-    with _plainly(out):
-        _require_free(out, record, mark)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _remove(beside)
-        beside.mkdir()
-    try:
-        yield beside
+    with ExitStack() as stack:
         with _plainly(out):
-            _remove(aside)
-            if out.is_dir():
-                out.rename(aside)
-            beside.rename(out)
-            _remove(aside)
-    finally:
-        _remove(beside)
+            _require_free(out, record, mark)
+            folder = stack.enter_context(atomic_folder(out))
+        yield folder
+        with _plainly(out):
+            stack.close()
 
 
 def write_folder(
@@ -82,8 +73,3 @@ def _files_of(record: Path, mark: str) -> list[str] | None:
         return msgspec.convert(table["files"], list[str]) if mark in table else None
     except (OSError, KeyError, msgspec.MsgspecError):
         return None
-
-
-def _remove(folder: Path) -> None:
-    if folder.is_dir():
-        shutil.rmtree(folder)

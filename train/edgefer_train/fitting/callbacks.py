@@ -13,7 +13,7 @@ from edgefer.progress import progress_bar
 from edgefer_train.fitting.curves import draw_curves
 from edgefer_train.fitting.schedule import has_ended, rate_after
 from edgefer_train.recipe import Fit
-from edgefer_train.run import Stage
+from edgefer_train.run import Stage, save_weights
 
 
 class Bar(keras.callbacks.Callback):
@@ -83,9 +83,7 @@ class Keep(keras.callbacks.Callback):
             seen = self.model.evaluate(self.validation, verbose=0, return_dict=True)
             if seen[self.metric] > float(self.best.numpy()):
                 self.best.assign(seen[self.metric])
-                beside = self.stage.weights.with_name("part.weights.h5")
-                self.model.save_weights(beside)
-                beside.replace(self.stage.weights)
+                save_weights(self.model, self.stage.weights)
         logs.update({f"val_{name}": value for name, value in seen.items()})
         self.epoch.assign(epoch + 1)
         seconds = round(time.monotonic() - self.began, 2)

@@ -8,7 +8,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from edgefer_train.run import Stage, write_beside
+from edgefer.files import write_atomic
+from edgefer_train.run import Stage
 
 COLOURS = ("#3b6fb6", "#d1843c", "#4f9a6b")
 """One a head; readable beside each other by the colour-blind too."""
@@ -29,7 +30,7 @@ def draw_curves(stage: Stage, title: str) -> Path:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)
     path = stage.history.with_suffix(".png")
-    write_beside(path, picture.getvalue())
+    write_atomic(path, picture.getvalue())
     return path
 
 

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from edgefer.bundle import open_bundle
 from edgefer.errors import ConversionError, GateFailed
+from edgefer.files import write_atomic
 from edgefer_convert.formats.edgetpu.compiler import HOW, Report, compile_for_edgetpu, report_table
 from edgefer_convert.formats.edgetpu.support import Verdict, check, verdict_table
-from edgefer_train.run import write_beside
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ def find_out(name: str, out: Path | None = None) -> Outcome:
         return Outcome(name, verdict, None, verdict.summary, to_do)
     if out:
         try:
-            write_beside(out, compiled.content)
+            write_atomic(out, compiled.content)
         except OSError as exc:
             raise ConversionError(
                 f"{out}: could not be written: {exc.strerror or exc}; name another file"

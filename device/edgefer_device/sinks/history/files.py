@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgefer.errors import SettingsError
+from edgefer.files import write_atomic
 from edgefer_device.daemon.configuration import Config, load_config
 from edgefer_device.sinks.history.local_time import first_minute
 from edgefer_device.sinks.history.plot import to_svg
@@ -14,7 +15,7 @@ from edgefer_device.sinks.history.report import to_csv
 from edgefer_device.sinks.history.settings import FILE, SEASON
 from edgefer_device.sinks.history.store import Held, Store
 from edgefer_device.sinks.opening import history_store
-from edgefer_device.system.paths import SYSTEM, write_beside
+from edgefer_device.system.paths import SYSTEM
 
 
 def find_store(config: Path | None) -> Store:
@@ -59,6 +60,6 @@ def write_plot(path: Path, held: Sequence[Held]) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        write_beside(path, content)
+        write_atomic(path, content)
     except OSError as exc:
         raise SettingsError(f"{path}: cannot be written: {exc.strerror}") from exc

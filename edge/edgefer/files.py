@@ -1,0 +1,94 @@
+"""Files and folders that are written whole or stay as they were, a power cut included."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write a file through to the disk under another name, then rename it over `path`.
+
+    A link is followed, and the mode and the owner of an older file are kept. What is no
+    regular file (a pipe, /dev/null) is written into, never replaced. Raises OSError.
+    """
+    if isinstance(content, str):
+        content = content.encode()
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    path = path.resolve()
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _keep_access(path, descriptor)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `path` when the block ends well.
+
+    A link is followed and folders above are made. What lay at `path` stays where the block
+    or the renaming fails. Raises OSError.
+    """
+    path = path.resolve()
+    beside, aside = (path.with_name(f".{path.name}.{end}") for end in ("part", "old"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove(beside)
+    beside.mkdir()
+    try:
+        yield beside
+        _sync(beside)
+        _remove(aside)
+        if path.is_dir():
+            # No rename replaces a folder that holds something.
+            path.rename(aside)
+        try:
+            beside.rename(path)
+        except OSError:
+            if aside.is_dir():
+                aside.rename(path)
+            raise
+        _remove(aside)
+    finally:
+        _remove(beside)
+
+
+def _keep_access(path: Path, descriptor: int) -> None:
+    """Give an open file the owner, where that is allowed, and the mode of the one at `path`."""
+    try:
+        before = path.stat()
+    except FileNotFoundError:
+        return
+    if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+        with suppress(PermissionError):
+            os.fchown(descriptor, before.st_uid, before.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+
+
+def _sync(folder: Path) -> None:
+    """Wait until every file of a folder is on the disk: some report only then that it is full."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
