@@ -16,27 +16,16 @@ BREACHES = {
     "edgefer_convert.importers.external_model edgefer_convert.importers.keras_file "
     "edgefer_convert.importers.onnx_file",
     "edgefer_device.bench.pipeline_bench",
-    "edgefer_device.cameras <-> edgefer_device.pipeline",
-    "edgefer_device.cameras <-> edgefer_device.system",
-    "edgefer_device.cameras.auto edgefer_device.cameras.camera edgefer_device.cameras.capture "
-    "edgefer_device.cameras.clip edgefer_device.cameras.faulty edgefer_device.cameras.gstreamer "
-    "edgefer_device.cameras.images edgefer_device.cameras.opening edgefer_device.cameras.pi "
-    "edgefer_device.cameras.portrait edgefer_device.cameras.reconnecting "
-    "edgefer_device.cameras.stream edgefer_device.cameras.v4l2 edgefer_device.cameras.view",
-    "edgefer_device.cameras.managed -> edgefer_device.pipeline.control_state",
     "edgefer_device.daemon <-> edgefer_device.sinks",
     "edgefer_device.daemon <-> edgefer_device.sinks.history",
     "edgefer_device.daemon <-> edgefer_device.sinks.mqtt",
     "edgefer_device.deploy.deploy_log",
     "edgefer_device.deploy.preflight -> edgefer_device.doctor.check",
     "edgefer_device.deploy.preflight -> edgefer_device.doctor.machine",
-    "edgefer_device.faces.blazeface edgefer_device.faces.box_calibration "
-    "edgefer_device.faces.detector edgefer_device.faces.haar",
     "edgefer_device.sinks.context -> edgefer_device.daemon.configuration",
     "edgefer_device.sinks.history.files -> edgefer_device.daemon.configuration",
     "edgefer_device.sinks.mqtt.discovery -> edgefer_device.daemon.configuration",
     "edgefer_device.sinks.opening -> edgefer_device.daemon.configuration",
-    "edgefer_device.system.stopwatch -> edgefer_device.cameras.camera",
     "edgefer_device.web.access edgefer_device.web.token",
     "edgefer_train.architectures <-> edgefer_train.quantization",
     "edgefer_train.commands -> edgefer_device.mood.filter",

@@ -21,8 +21,8 @@ from edgefer_device.cameras.camera import Frame
 from edgefer_device.cameras.capture import TORN, Captured
 from edgefer_device.cameras.faulty import Faults
 from edgefer_device.cameras.opening import FORMS, KINDS, camera_address, open_camera
-from edgefer_device.cameras.options import take
 from edgefer_device.cameras.portrait import view
+from edgefer_device.system.address import Address
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "device.md"
 CLIPS = {
@@ -58,7 +58,7 @@ def test_an_unknown_camera_is_refused_with_the_list(uri: str) -> None:
 
 
 def test_every_kind_of_camera_is_in_the_list() -> None:
-    assert set(FORMS) == {*KINDS, "faulty"} - {"https"}
+    assert set(FORMS) == {*KINDS, "faulty"}
 
 
 def documented() -> dict[str, dict[str, str]]:
@@ -79,7 +79,7 @@ def test_every_option_stands_in_the_document_with_its_default() -> None:
         kind = Faults if scheme == "faulty" else KINDS[scheme].options
         assert options.keys() == {field.name for field in fields(kind)}, scheme
         given = {name: value for name, value in options.items() if value}
-        assert take(given, kind, scheme) == take({}, kind, scheme)
+        assert Address(scheme, "", given).read(kind) == kind()
 
 
 def test_an_unknown_option_is_refused_with_the_list() -> None:

@@ -19,7 +19,7 @@ from aiohttp import web
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras.camera import Camera, Frame
 from edgefer_device.cameras.opening import open_camera
-from edgefer_device.cameras.stream import shown
+from edgefer_device.system.address import redacted
 from support.mosquitto import free_port
 from support.rtsp import serving
 
@@ -238,4 +238,4 @@ def test_one_that_accepts_and_says_nothing_is_given_up_in_time() -> None:
     ],
 )
 def test_an_address_is_shown_without_what_is_secret(url: str, name: str) -> None:
-    assert shown(url) == name
+    assert redacted(url) == name

@@ -21,9 +21,9 @@ import pytest
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer.messages import Report
 from edgefer_device.cameras import kernel
+from edgefer_device.cameras.camera import Size
 from edgefer_device.cameras.kernel import Mode, query
 from edgefer_device.cameras.opening import open_camera
-from edgefer_device.cameras.options import Size
 from edgefer_device.cameras.v4l2 import V4l2Options, nodes, ranked
 from support.webcam import USUAL, Webcam, build_kernel
 

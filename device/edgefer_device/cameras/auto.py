@@ -11,12 +11,12 @@ from typing import Annotated
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer.notices import Fallback
-from edgefer_device.cameras.camera import Camera
+from edgefer_device.cameras.camera import VGA, Camera, Size
 from edgefer_device.cameras.gstreamer import GStreamerOptions, open_gstreamer
-from edgefer_device.cameras.options import VGA, Size, number
 from edgefer_device.cameras.pi import PiOptions, installed, open_pi, sensors
 from edgefer_device.cameras.v4l2 import DEVICES, V4l2Options, nodes, open_v4l2
 from edgefer_device.cameras.view import View
+from edgefer_device.system.address import number
 from edgefer_device.system.clock import Clock
 
 JETSON = Path("/etc/nv_tegra_release")

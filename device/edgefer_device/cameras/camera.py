@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,38 @@ class Frame:
     """Seconds on the camera's clock: a clip's own time, or since a live camera opened."""
     number: int
     """Count of frames since the camera opened, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and height, pixels."""
+
+    width: int
+    height: int
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """Parse `640x480`."""
+        match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+        if match is None:
+            raise ValueError("a width and a height such as 640x480")
+        return cls(*map(int, match.groups()))
+
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return self.width * self.height
+
+    def holds(self, other: Size) -> bool:
+        """Whether another size fits into this one."""
+        return self.width >= other.width and self.height >= other.height
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+VGA = Size(640, 480)
+"""Supported by every camera, and enough for faces at arm's length."""
 
 
 def always(_: float) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound
 from edgefer_device.cameras.camera import Due, Frame, always
-from edgefer_device.cameras.options import choice, flag
+from edgefer_device.system.address import choice, flag
 from edgefer_device.system.clock import Clock
 
 MISSING_FRAMES = 3

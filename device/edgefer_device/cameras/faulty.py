@@ -13,8 +13,8 @@ import numpy as np
 from edgefer.errors import CameraLost, CameraNotFound
 from edgefer.preprocess import Pixels
 from edgefer_device.cameras.camera import Camera, Due, Frame, always
-from edgefer_device.cameras.options import count, seconds
 from edgefer_device.cameras.reconnecting import Reopening
+from edgefer_device.system.address import count, seconds
 from edgefer_device.system.clock import Clock
 
 TEAR = 1 / 3

@@ -15,8 +15,9 @@ import numpy as np
 
 from edgefer.errors import CameraError, CameraNotFound, SettingsError
 from edgefer_device.cameras import STALL_SECONDS
+from edgefer_device.cameras.camera import Size
 from edgefer_device.cameras.capture import Captured
-from edgefer_device.cameras.options import Size, count
+from edgefer_device.system.address import count
 from edgefer_device.system.clock import Clock
 
 SENSOR, WIDE = Size(1280, 720), Size(640, 360)

@@ -15,7 +15,7 @@ import numpy as np
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer.preprocess import Pixels
 from edgefer_device.cameras.camera import Due, Frame, always
-from edgefer_device.cameras.options import choice, flag, number
+from edgefer_device.system.address import choice, flag, number
 from edgefer_device.system.clock import Clock
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgefer_device.cameras.options import Size
+from edgefer_device.cameras.camera import Size
 
 CAPTURE = 1  # V4L2_BUF_TYPE_VIDEO_CAPTURE
 CAN_CAPTURE = 0x00000001  # V4L2_CAP_VIDEO_CAPTURE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,37 +15,21 @@ from edgefer_device.cameras.clip import ClipOptions, open_clip
 from edgefer_device.cameras.faulty import Faults, with_faults
 from edgefer_device.cameras.gstreamer import GStreamerOptions, open_gstreamer
 from edgefer_device.cameras.images import ImagesOptions, open_images
-from edgefer_device.cameras.options import refuse_unknown, take
 from edgefer_device.cameras.pi import PiOptions, open_pi
 from edgefer_device.cameras.portrait import DemoOptions, open_portrait
 from edgefer_device.cameras.reconnecting import Reopening
-from edgefer_device.cameras.stream import StreamOptions, open_stream, server, shown
+from edgefer_device.cameras.stream import StreamOptions, open_stream, server
 from edgefer_device.cameras.v4l2 import V4l2Options, open_v4l2
 from edgefer_device.cameras.view import View, Viewed
+from edgefer_device.system.address import parse_address
 from edgefer_device.system.clock import Clock
-
-FORMS = {
-    "auto": "auto:",
-    "v4l2": "v4l2:[/dev/video0]",
-    "picamera2": "picamera2:[0]",
-    "gstreamer": "gstreamer:[PIPELINE]",
-    "rtsp": "rtsp://HOST/PATH",
-    "http": "http[s]://HOST/PATH",
-    "file": "file:PATH[?pace=real][&loop=1]",
-    "images": "images:PATH[?rate=10]",
-    "demo": "demo:",
-    "faulty": "faulty:CAMERA[?every=100][&stall=5s]",
-}
-"""By scheme: how a camera's address is written. Every camera has the options `rotate=90`,
-`mirror=1` and `crop=480x480+80+0`, and each kind its own; they stand behind `?`, for
-streams, where that is the server's, behind `#`."""
 
 STREAMS = ("rtsp", "http", "https")
 FAULTY = "faulty"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CameraSpec:
     """A camera's address, taken apart and checked."""
 
     scheme: str
@@ -60,10 +44,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What stands behind one scheme."""
+    """One kind of camera."""
 
+    form: str
+    """How its address is written."""
     options: type[Any]
-    open: Callable[[Order, Clock], tuple[Camera, View]]
+    open: Callable[[CameraSpec, Clock], tuple[Camera, View]]
     """Returns the camera and what is left to do of the view."""
     hardware: bool
     """Whether it can be lost and come back."""
@@ -71,23 +57,22 @@ class Kind:
     """Whether nothing stands between scheme and options."""
 
 
-def camera_address(uri: str) -> Order:
+def camera_address(uri: str) -> CameraSpec:
     """Parse an address without opening it; raise `SettingsError` for whatever is not accepted."""
     inner = uri.removeprefix(f"{FAULTY}:")
-    scheme, colon, rest = inner.partition(":")
-    # What may hold a password is never shown whole.
-    label = shown(inner) if "://" in inner else uri
-    if not colon or scheme not in KINDS:
-        raise SettingsError(f"unknown camera '{label}'; known: {', '.join(FORMS.values())}")
-    place, given = _split(scheme, inner, rest)
-    kind, faulty = KINDS[scheme], inner != uri
-    refuse_unknown(given, [kind.options, View, *([Faults] if faulty else [])], label)
-    if kind.placeless and place:
-        raise SettingsError(f"{uri}: '{scheme}:' takes no path; got '{place}'")
-    if scheme in STREAMS:
-        server(place)
-    options, view = take(given, kind.options, label), take(given, View, label)
-    return Order(scheme, place, options, view, take(given, Faults, label) if faulty else None)
+    address = parse_address(inner, "camera", FORMS, STREAMS)
+    if address.scheme == FAULTY:
+        raise SettingsError(f"{uri}: '{FAULTY}:' stands once, before another camera's address")
+    kind = KINDS[address.scheme]
+    faults = [Faults] if inner != uri else []
+    options = address.read(kind.options, View, *faults)
+    if kind.placeless:
+        address.refuse_place()
+    if address.scheme in STREAMS:
+        server(address.place)
+    view = address.read(View, kind.options, *faults)
+    struck = address.read(Faults, kind.options, View) if faults else None
+    return CameraSpec(address.scheme, address.place, options, view, struck)
 
 
 def is_hardware(uri: str) -> bool:
@@ -117,19 +102,7 @@ def open_camera(uri: str, clock: Clock = time.monotonic) -> Camera:
     return camera if view.plain else Viewed(camera, view)
 
 
-def _split(scheme: str, uri: str, rest: str) -> tuple[str, Mapping[str, str]]:
-    """Return place and options: behind `?`, or behind `#` where the `?` is the server's."""
-    if scheme in STREAMS:
-        place, _, query = uri.partition("#")
-    else:
-        place, mark, query = rest.rpartition("?")
-        if not mark:
-            place, query = rest, ""
-    pairs = (item.partition("=") for item in query.split("&") if item)
-    return place, {name: value for name, _, value in pairs}
-
-
-def _opened(order: Order, clock: Clock) -> tuple[Camera, View]:
+def _opened(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
     """Return the driver of an order, in what opens it again if it is hardware."""
     kind = KINDS[order.scheme]
     try:
@@ -144,46 +117,57 @@ def _opened(order: Order, clock: Clock) -> tuple[Camera, View]:
     return Reopening(camera, lambda: kind.open(order, clock)[0], clock), view
 
 
-def _file(order: Order, clock: Clock) -> tuple[Camera, View]:
+def _file(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
     return open_clip(Path(order.place), order.options, clock), order.view
 
 
-def _images(order: Order, clock: Clock) -> tuple[Camera, View]:
+def _images(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
     return open_images(Path(order.place), order.options, clock), order.view
 
 
-def _demo(order: Order, clock: Clock) -> tuple[Camera, View]:
+def _demo(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
     return open_portrait(clock), order.view
 
 
-def _v4l2(order: Order, clock: Clock) -> tuple[Camera, View]:
+def _v4l2(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
     return open_v4l2(order.place, order.options, clock), order.view
 
 
-def _gstreamer(order: Order, clock: Clock) -> tuple[Camera, View]:
+def _gstreamer(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
     return open_gstreamer(order.place, order.options, clock), order.view
 
 
-def _stream(order: Order, clock: Clock) -> tuple[Camera, View]:
+def _stream(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
     return open_stream(order.place, order.options, clock), order.view
 
 
-def _pi(order: Order, clock: Clock) -> tuple[Camera, View]:
+def _pi(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
     return open_pi(order.place, order.options, order.view, clock)
 
 
-def _auto(order: Order, clock: Clock) -> tuple[Camera, View]:
+def _auto(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
     return first_camera(order.options, clock), order.view
 
 
+STREAM = Kind("http[s]://HOST/PATH", StreamOptions, _stream, hardware=True)
 KINDS: dict[str, Kind] = {
-    "file": Kind(ClipOptions, _file, hardware=False),
-    "images": Kind(ImagesOptions, _images, hardware=False),
-    "demo": Kind(DemoOptions, _demo, hardware=False, placeless=True),
-    "v4l2": Kind(V4l2Options, _v4l2, hardware=True),
-    "picamera2": Kind(PiOptions, _pi, hardware=True),
-    "gstreamer": Kind(GStreamerOptions, _gstreamer, hardware=True),
-    **dict.fromkeys(STREAMS, Kind(StreamOptions, _stream, hardware=True)),
-    "auto": Kind(AutoOptions, _auto, hardware=True, placeless=True),
+    "auto": Kind("auto:", AutoOptions, _auto, hardware=True, placeless=True),
+    "v4l2": Kind("v4l2:[/dev/video0]", V4l2Options, _v4l2, hardware=True),
+    "picamera2": Kind("picamera2:[0]", PiOptions, _pi, hardware=True),
+    "gstreamer": Kind("gstreamer:[PIPELINE]", GStreamerOptions, _gstreamer, hardware=True),
+    "rtsp": Kind("rtsp://HOST/PATH", StreamOptions, _stream, hardware=True),
+    "http": STREAM,
+    "https": STREAM,
+    "file": Kind("file:PATH[?pace=real][&loop=1]", ClipOptions, _file, hardware=False),
+    "images": Kind("images:PATH[?rate=10]", ImagesOptions, _images, hardware=False),
+    "demo": Kind("demo:", DemoOptions, _demo, hardware=False, placeless=True),
 }
-"""By scheme."""
+"""By scheme, in the order in which errors list them."""
+
+FORMS = {
+    **{scheme: kind.form for scheme, kind in KINDS.items()},
+    FAULTY: "faulty:CAMERA[?every=100][&stall=5s]",
+}
+"""By scheme: how a camera's address is written. Every camera has the options `rotate=90`,
+`mirror=1` and `crop=480x480+80+0`, and each kind its own; they stand behind `?`, for
+streams, where that is the server's, behind `#`."""

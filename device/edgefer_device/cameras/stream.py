@@ -12,7 +12,7 @@ import cv2
 from edgefer.errors import CameraError, CameraNotFound, SettingsError
 from edgefer_device.cameras import STALL_SECONDS
 from edgefer_device.cameras.capture import Captured
-from edgefer_device.cameras.options import seconds
+from edgefer_device.system.address import redacted, seconds
 from edgefer_device.system.clock import Clock
 
 PORTS = {"rtsp": 554, "http": 80, "https": 443}
@@ -29,14 +29,6 @@ class StreamOptions:
     """Seconds to connect, and between two pictures, after which the stream counts as lost."""
 
 
-def shown(url: str) -> str:
-    """Return an address for people: without user, password and query."""
-    scheme, _, rest = url.partition("://")
-    place, _, _ = rest.partition("?")
-    server, slash, path = place.partition("/")
-    return f"{scheme}://{server.rpartition('@')[2]}{slash}{path}"
-
-
 def open_stream(url: str, options: StreamOptions, clock: Clock) -> Captured:
     """Connect to a stream.
 
@@ -51,18 +43,18 @@ def open_stream(url: str, options: StreamOptions, clock: Clock) -> Captured:
     settings += [cv2.CAP_PROP_N_THREADS, 1]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
     if capture.isOpened():
-        return Captured(shown(url), capture, clock, "is it switched on and in the network?")
+        return Captured(redacted(url), capture, clock, "is it switched on and in the network?")
     capture.release()
     try:
         socket.create_connection((host, port), PROBE_SECONDS).close()
     except OSError as exc:
         why = exc.strerror or str(exc)
         raise CameraNotFound(
-            f"{shown(url)}: {host} port {port} does not answer ({why}); "
+            f"{redacted(url)}: {host} port {port} does not answer ({why}); "
             "check the address and that the camera is on"
         ) from exc
     raise CameraError(
-        f"{shown(url)}: answers, but gave no video within {options.timeout:g} s; "
+        f"{redacted(url)}: answers, but gave no video within {options.timeout:g} s; "
         "check path, user and password"
     )
 
@@ -73,7 +65,7 @@ def server(url: str) -> tuple[str, int]:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or PORTS[parts.scheme]
     except ValueError as exc:
-        raise SettingsError(f"{shown(url)}: {exc}") from None
+        raise SettingsError(f"{redacted(url)}: {exc}") from None
     if not host:
-        raise SettingsError(f"{shown(url)}: names no host; write {parts.scheme}://HOST/PATH")
+        raise SettingsError(f"{redacted(url)}: names no host; write {parts.scheme}://HOST/PATH")
     return host, port

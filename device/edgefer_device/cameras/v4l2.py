@@ -14,9 +14,10 @@ import cv2
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras import STALL_SECONDS
+from edgefer_device.cameras.camera import VGA, Size
 from edgefer_device.cameras.capture import Captured
 from edgefer_device.cameras.kernel import Device, Mode, query
-from edgefer_device.cameras.options import VGA, Size, choice, number
+from edgefer_device.system.address import choice, number
 from edgefer_device.system.clock import Clock
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import numpy as np
 from edgefer.errors import CameraError
 from edgefer.preprocess import Pixels
 from edgefer_device.cameras.camera import Camera, Due, Frame, always
-from edgefer_device.cameras.options import choice, flag
+from edgefer_device.system.address import choice, flag
 
 TURNS = {
     "90": cv2.ROTATE_90_CLOCKWISE,

@@ -91,15 +91,16 @@ def _stand_in(scheme: str, place: str) -> Check:
 
 
 def _stream(url: str) -> Check:
-    from edgefer_device.cameras.stream import server, shown
+    from edgefer_device.cameras.stream import server
+    from edgefer_device.system.address import redacted
 
     host, port = server(url)
     try:
         socket.create_connection((host, port), SECONDS).close()
     except OSError as exc:
-        found = f"{shown(url)}: {host} port {port} does not answer: {exc.strerror or exc}"
+        found = f"{redacted(url)}: {host} port {port} does not answer: {exc.strerror or exc}"
         return fail("camera", found, "check the address, and that the camera is on")
-    return ok("camera", f"{shown(url)}: {host} port {port} answers")
+    return ok("camera", f"{redacted(url)}: {host} port {port} answers")
 
 
 def _pipeline() -> Check:
