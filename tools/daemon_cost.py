@@ -17,7 +17,7 @@ import numpy as np
 
 from edgefer.machine import machine
 from edgefer.messages import Report
-from edgefer_device.daemon.build import prepare
+from edgefer_device.daemon.assembly import prepare
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.status import cpu_seconds, resident_mb
 from edgefer_device.pipeline.control_state import Controls

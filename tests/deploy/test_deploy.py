@@ -182,7 +182,7 @@ def test_a_secret_is_for_the_service_alone(deployed: Laptop, tmp_path: Path) -> 
 
 def test_a_switch_that_is_killed_is_undone_by_the_device(deployed: Laptop, tmp_path: Path) -> None:
     runs = deployed.running()
-    file = "edgefer_device/daemon/build.py"
+    file = "edgefer_device/daemon/supervisor.py"
     wheel = altered(deployed.wheel, tmp_path, file, "\ndef run(", "# another\n\n\ndef run(")
     killed = threading.Event()
 

@@ -14,8 +14,8 @@ import aiomqtt
 import pytest
 
 from edgefer.errors import SettingsError
-from edgefer_device.daemon.build import run
 from edgefer_device.daemon.configuration import Config
+from edgefer_device.daemon.supervisor import run
 from support.mosquitto import Mosquitto
 
 PROGRAM = Path(__file__).parents[1] / "support" / "scripted_run.py"

@@ -8,23 +8,22 @@ An error is one line on stderr and exit status 1, as with `edgefer run`.
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
+from functools import partial
 
 from edgefer.errors import EdgeferError
-from edgefer_device.daemon import build as daemon
+from edgefer_device.daemon.assembly import prepare
 from edgefer_device.daemon.configuration import Config
+from edgefer_device.daemon.supervisor import run
 from edgefer_device.pipeline.scripted import ScriptedClassifier
-from support.bundles import manifest
 
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 
 
 def main() -> int:
     camera, detector, *sinks = sys.argv[1:]
-    vars(daemon)["open_bundle"] = lambda name: SimpleNamespace(manifest=manifest())
-    vars(daemon)["open_classifier"] = lambda *_: ScriptedClassifier([HAPPY])
+    config = Config(camera=camera, detector=detector, sinks=tuple(sinks))
     try:
-        daemon.run(Config(camera=camera, detector=detector, sinks=tuple(sinks)))
+        run(config, prepare=partial(prepare, load=lambda *_: ScriptedClassifier([HAPPY])))
     except EdgeferError as exc:
         print(f"edgefer: {exc}", file=sys.stderr)
         return 1

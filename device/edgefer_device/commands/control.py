@@ -1,4 +1,4 @@
-"""The verbs for a daemon that runs: they ask it at its door."""
+"""The verbs that control a running daemon, through its control socket."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ config_option = click.option(
 @config_option
 @json_option
 def status(config: Path | None, as_json: bool) -> None:
-    """Say how the running daemon is; exit status 1 if none runs or a part of it is not well."""
+    """Show the running daemon's status.
+
+    Exit status 1 if none runs or a part of it fails."""
     from edgefer.messages import to_json
     from edgefer_device.daemon.status import show
 
-    told = _ask(config, "status")
+    status_now = _request(config, "status")
     if as_json:
-        click.echo(to_json(told))
+        click.echo(to_json(status_now))
     else:
-        show(told)
-    if not told.ok:
+        show(status_now)
+    if not status_now.ok:
         raise SystemExit(1)
 
 
@@ -38,7 +40,7 @@ def status(config: Path | None, as_json: bool) -> None:
 @config_option
 def pause(config: Path | None) -> None:
     """Close the camera until `edgefer resume`, over restarts too."""
-    _ask(config, "pause")
+    _request(config, "pause")
     click.echo("paused: the camera is closed", err=True)
 
 
@@ -46,7 +48,7 @@ def pause(config: Path | None) -> None:
 @config_option
 def resume(config: Path | None) -> None:
     """Open the camera again after `edgefer pause`."""
-    _ask(config, "resume")
+    _request(config, "resume")
     click.echo("resumed", err=True)
 
 
@@ -58,7 +60,7 @@ def reload(config: Path | None) -> None:
 
     if config is not None:
         load_config(config)  # what can be refused here is said here
-    _ask(config, "reload")
+    _request(config, "reload")
     click.echo("reloading", err=True)
 
 
@@ -66,18 +68,18 @@ def reload(config: Path | None) -> None:
 @config_option
 def restart(config: Path | None) -> None:
     """Start the daemon anew."""
-    _ask(config, "restart")
+    _request(config, "restart")
     click.echo("restarting", err=True)
 
 
-def _ask(config: Path | None, question: str) -> Status:
-    """Ask the daemon that a configuration means, else the user's own or the service's."""
+def _request(config: Path | None, command: str) -> Status:
+    """Send a command to the daemon of a configuration, else the user's own or the service's."""
     import msgspec
 
     from edgefer_device.daemon.configuration import Config, load_config
-    from edgefer_device.daemon.control_socket import ask, find_folder
+    from edgefer_device.daemon.control_socket import find_folder, request
     from edgefer_device.daemon.status import Status
 
     chosen = load_config(config) if config else Config()
-    folder = find_folder(chosen.state, named=config is not None)
-    return msgspec.convert(ask(folder, question), Status)
+    folder = find_folder(chosen.state, explicit=config is not None)
+    return msgspec.convert(request(folder, command), Status)

@@ -35,9 +35,9 @@ def run(
     seconds: float | None,
 ) -> None:
     """Read the mood before a camera until stopped."""
-    from edgefer_device.daemon import build as daemon
+    from edgefer_device.daemon import supervisor
     from edgefer_device.daemon.configuration import Config, load_config
-    from edgefer_device.daemon.reexec import reexec
+    from edgefer_device.pipeline.runner import Limit
 
     chosen = {"camera": camera, "detector": detector, "model": model, "sinks": sinks or None}
     given = {key: value for key, value in chosen.items() if value is not None}
@@ -45,8 +45,8 @@ def run(
     def read() -> Config:
         return load_config(config, given)
 
-    if daemon.run(read(), frames, seconds, reread=read):
-        reexec()
+    if supervisor.run(read(), Limit(frames, seconds), reread=read):
+        supervisor.reexec()
 
 
 @click.command()

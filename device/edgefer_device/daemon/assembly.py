@@ -1,20 +1,34 @@
-"""One configuration, built: what is taken down and built anew when that is reloaded."""
+"""The parts of a running daemon, built from one configuration and rebuilt when it is reloaded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
+
+from edgefer.bundle import Bundle
+from edgefer.runtime import Classifier, open_classifier
+from edgefer.runtime_choice import chosen
 from edgefer_device.cameras.managed import Pausable
-from edgefer_device.daemon.configuration import Config
-from edgefer_device.pipeline.frame_rate import Duty
+from edgefer_device.cameras.opening import camera_address, is_hardware, open_camera
+from edgefer_device.daemon.configuration import Config, model_of
+from edgefer_device.faces.opening import open_detector
+from edgefer_device.faces.tracker import Tracker
+from edgefer_device.mood.household import Household
+from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.control_state import Controls
+from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.frame_rate import Attentive, Duty, Paced
+from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.sinks.context import Shared
+from edgefer_device.sinks.opening import open_sinks, share
 
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """The parts of a daemon that others ask something."""
+    """The running parts of one configuration."""
 
     config: Config
     pipeline: Pipeline
@@ -23,10 +37,47 @@ class Assembly:
     duty: Duty
 
     @property
-    def work(self) -> int:
-        """What was done so far: frames analysed, and tries to open a lost camera again."""
+    def progress(self) -> int:
+        """Work done so far: frames analysed, and tries to reopen a lost camera."""
         return self.shared.health.analysed + self.camera.tries
 
 
+ClassifierLoader = Callable[[Bundle, str, int], Classifier]
+"""Opens a bundle in a runtime with so many threads."""
 Opener = Callable[[], Assembly]
 """Opens the camera, and with it the rest is complete; raises `CameraError`."""
+
+
+def prepare(config: Config, controls: Controls, load: ClassifierLoader = open_classifier) -> Opener:
+    """Open everything but the camera, what fails fastest first; raises an `EdgeferError`.
+
+    The function returned opens the camera: on a reload the old one is closed before.
+    """
+    # One face at a time leaves OpenCV nothing to share out but its threads' overhead.
+    cv2.setNumThreads(1)
+    camera_address(config.camera)
+    shared = share(config, Health(), controls)
+    sinks = open_sinks(config, shared=shared)
+    detector = open_detector(config.detector)
+    bundle = model_of(config)
+    runtime = chosen(bundle, config.runtime)
+    analyst = Analyst(
+        detector,
+        Reader(load(bundle, runtime, config.threads), bundle.manifest),
+        Tracker(config.tracking),
+        config.mood,
+        Household() if config.whose == "household" else None,
+        quality=config.quality,
+        threshold=lambda: controls.threshold,
+        took=shared.health.inference_took,
+    )
+
+    def finish() -> Assembly:
+        hardware = is_hardware(config.camera)
+        camera = Pausable(lambda: open_camera(config.camera), controls, hardware)
+        duty = Duty(config.duty)
+        eye = shared.health.watch(Paced(camera, duty))
+        pipeline = Pipeline(eye, Attentive(analyst, duty), sinks, paused=lambda: controls.paused)
+        return Assembly(config, pipeline, camera, shared, duty)
+
+    return finish

@@ -1,7 +1,7 @@
-"""The daemon's own door: a socket in its state folder, for `edgefer status`, `pause`, `resume`.
+"""The control socket in the daemon's state folder: `edgefer status`, `pause`, `resume`...
 
-One question and one answer a connection, each a line of JSON. Only who may write to the
-folder may knock: that is the whole of its access control (unix(7)).
+One request and one response a connection, each a line of JSON. Only who may write to the
+folder may connect: that is the whole of its access control (unix(7)).
 """
 
 from __future__ import annotations
@@ -23,43 +23,42 @@ from edgefer_device.system.paths import SYSTEM, state_folder
 
 log = logging.getLogger(__name__)
 
-FILE = "control.sock"
-LONGEST = 4096
-"""Bytes of a question."""
+SOCKET = "control.sock"
+MAX_REQUEST_BYTES = 4096
 TIMEOUT_SECONDS = 5.0
 """How long either side waits for the other."""
-HARMLESS = OSError, asyncio.TimeoutError, ValueError, asyncio.CancelledError
-"""What ends one conversation and nothing else; the end of the daemon is among it, because
-asyncio (3.11) prints a traceback for a conversation that was cancelled."""
+EXPECTED = OSError, asyncio.TimeoutError, ValueError, asyncio.CancelledError
+"""What ends one connection and nothing else; the end of the daemon is among it, because
+asyncio (3.11) prints a traceback for a connection that was cancelled."""
 
 
-class Question(msgspec.Struct, frozen=True):
-    """What is asked for."""
+class Request(msgspec.Struct, frozen=True):
+    """A command to the daemon."""
 
-    ask: str
+    command: str
     value: float | None = None
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What was said to it: a result, or an error in one line."""
+class Response(msgspec.Struct, frozen=True):
+    """A result, or an error in one line."""
 
     result: Any = None
     error: str | None = None
 
 
 Handler = Callable[[float | None], object]
-"""Does what was asked for and returns the result; an `EdgeferError` or `ValueError` is an error."""
+"""Executes a command and returns its result; an `EdgeferError` or `ValueError` is an error."""
 
 
-class Door:
-    """Answers at the socket while it is entered; who cannot have one does without, aloud."""
+class ControlServer:
+    """Serves the control socket while it is entered; where that fails it warns and goes on."""
 
     def __init__(self, folder: Path, handlers: Mapping[str, Handler]) -> None:
-        self.path = folder / FILE
+        self.path = folder / SOCKET
         self._handlers = handlers
         self._server: asyncio.Server | None = None
-        self._callers: set[asyncio.Task[object]] = set()
-        # asyncio wants the name again at the end, so that it must hold for all that time.
+        self._connections: set[asyncio.Task[object]] = set()
+        # asyncio needs the short name again at the end, so that it must hold for all that time.
         self._name = contextlib.ExitStack()
 
     async def __aenter__(self) -> Self:
@@ -67,17 +66,17 @@ class Door:
             await self._open()
         except OSError as exc:
             why = exc.strerror or exc
-            log.warning("%s: no socket (%s): edgefer status cannot reach this one", self.path, why)
+            log.warning("%s: no control socket (%s): edgefer status cannot connect", self.path, why)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
-            # Whoever still stands at the door is let out; asyncio would do it with a traceback.
-            for caller in self._callers:
-                caller.cancel()
-            if self._callers:
-                await asyncio.wait(self._callers)
+            # Left to asyncio, an open connection would end with a traceback.
+            for connection in self._connections:
+                connection.cancel()
+            if self._connections:
+                await asyncio.wait(self._connections)
             await self._server.wait_closed()
             self._server = None
             with contextlib.suppress(OSError):
@@ -86,72 +85,76 @@ class Door:
 
     async def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        near = self._name.enter_context(short(self.path))
-        if _is_answered(near):
-            log.warning("%s: another edgefer answers there: this one does not", self.path)
+        name = self._name.enter_context(short_path(self.path))
+        if _is_served(name):
+            log.warning("%s: served by another edgefer: no control socket here", self.path)
             return
         self.path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._attend, near, limit=LONGEST)
+        self._server = await asyncio.start_unix_server(self._serve, name, limit=MAX_REQUEST_BYTES)
         self.path.chmod(0o600)
 
-    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         own = asyncio.current_task()
         assert own is not None
-        self._callers.add(own)
+        self._connections.add(own)
         try:
-            with contextlib.suppress(*HARMLESS):
+            with contextlib.suppress(*EXPECTED):
                 line = await asyncio.wait_for(reader.readline(), TIMEOUT_SECONDS)
-                writer.write(msgspec.json.encode(self._answer(line)) + b"\n")
+                writer.write(msgspec.json.encode(self._handle(line)) + b"\n")
                 await asyncio.wait_for(writer.drain(), TIMEOUT_SECONDS)
         finally:
             writer.close()
-            self._callers.discard(own)
+            self._connections.discard(own)
 
-    def _answer(self, line: bytes) -> Answer:
+    def _handle(self, line: bytes) -> Response:
         try:
-            question = msgspec.json.decode(line, type=Question)
-            handler = self._handlers.get(question.ask)
+            request = msgspec.json.decode(line, type=Request)
+            handler = self._handlers.get(request.command)
             if handler is None:
                 known = ", ".join(self._handlers)
-                return Answer(error=f"unknown question '{question.ask}'; known: {known}")
-            return Answer(handler(question.value))
+                return Response(error=f"unknown command '{request.command}'; known: {known}")
+            return Response(handler(request.value))
         except (EdgeferError, ValueError) as exc:
-            return Answer(error=str(exc))
+            return Response(error=str(exc))
 
 
-def ask(folder: Path, question: str, value: float | None = None) -> Any:
-    """Ask the daemon of a state folder; raise `SinkError` where none answers, or it refuses."""
-    path = folder / FILE
+def request(folder: Path, command: str, value: float | None = None) -> Any:
+    """Send a command to the daemon of a state folder and return the result.
+
+    Raises `SinkError` where no daemon responds, or it refuses.
+    """
+    path = folder / SOCKET
     try:
-        with short(path) as near, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
-            caller.settimeout(TIMEOUT_SECONDS)
-            caller.connect(near)
-            caller.sendall(msgspec.json.encode(Question(question, value)) + b"\n")
-            with caller.makefile("rb") as file:
+        with _connected(path) as connection:
+            connection.sendall(msgspec.json.encode(Request(command, value)) + b"\n")
+            with connection.makefile("rb") as file:
                 line = file.readline()
     except OSError as exc:
         why = "not running" if isinstance(exc, (FileNotFoundError, ConnectionRefusedError)) else exc
         raise SinkError(
-            f"{path}: no daemon answers ({why}); start edgefer run, or name its "
+            f"{path}: no daemon responds ({why}); start edgefer run, or name its "
             "configuration with --config (a service's needs sudo)"
         ) from exc
-    answer = msgspec.json.decode(line, type=Answer) if line else Answer(error="it said nothing")
-    if answer.error is not None:
-        raise SinkError(f"{path}: {answer.error}")
-    return answer.result
+    response = msgspec.json.decode(line, type=Response) if line else Response(error="no response")
+    if response.error is not None:
+        raise SinkError(f"{path}: {response.error}")
+    return response.result
 
 
-def find_folder(chosen: str | None, named: bool) -> Path:
-    """Return the folder of the daemon that is meant: without a `named` configuration the user's
-    own where one answers there, else the system service's."""
-    own = state_folder(chosen)
-    if not named and not (own / FILE).exists() and (SYSTEM / FILE).exists():
-        return SYSTEM
+def find_folder(configured: str | None, explicit: bool, system: Path = SYSTEM) -> Path:
+    """Return the state folder of the daemon that is meant.
+
+    Without an `explicit` configuration that is the user's own where one is served, else the
+    system service's.
+    """
+    own = state_folder(configured)
+    if not explicit and not (own / SOCKET).exists() and (system / SOCKET).exists():
+        return system
     return own
 
 
 @contextlib.contextmanager
-def short(path: Path) -> Iterator[str]:
+def short_path(path: Path) -> Iterator[str]:
     """Yield a name of a socket's path that fits the 108 bytes that unix(7) allows."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -160,12 +163,19 @@ def short(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def _is_answered(path: str) -> bool:
+@contextlib.contextmanager
+def _connected(path: Path) -> Iterator[socket.socket]:
+    with (
+        short_path(path) as name,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection,
+    ):
+        connection.settimeout(TIMEOUT_SECONDS)
+        connection.connect(name)
+        yield connection
+
+
+def _is_served(name: str) -> bool:
     """Whether a living process holds the socket; what a killed one left behind refuses."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
-        caller.settimeout(TIMEOUT_SECONDS)
-        try:
-            caller.connect(path)
-        except OSError:
-            return False
-    return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(TIMEOUT_SECONDS)
+        return connection.connect_ex(name) == 0

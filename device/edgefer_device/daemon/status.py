@@ -1,4 +1,4 @@
-"""`edgefer status`: how the running daemon is, as it says itself."""
+"""The status of a running daemon, as `edgefer status` and systemd show it."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 
 
 class Status(msgspec.Struct, frozen=True):
-    """One look at a running daemon; the JSON of `edgefer status --json`."""
+    """The JSON of `edgefer status --json`."""
 
     version: str
     pid: int
     uptime: float
-    """Seconds since it started."""
+    """Seconds since the start."""
     ok: bool
-    """Whether every part does its work."""
+    """Whether every part works."""
     paused: bool
     camera: str
     """The camera's address, without its password."""
     camera_open: bool
     mood: str | None
-    """None when there is no face, no picture or a pause."""
+    """None when there is no face, no frame or a pause."""
     confidence: float | None
     """Smoothed probability of `mood`, 0..1."""
     faces: int
     rate: float
-    """Frames a second that are looked at; 0 is every one."""
+    """Frames analysed a second; 0 is every one."""
     analysed: int
-    """Frames that were looked at since the start."""
+    """Frames analysed since the start."""
     memory_mb: float
     """Resident memory, million bytes."""
     cpu_seconds: float
     """Processor time since the start, all threads."""
     celsius: float | None
-    """The hottest part of the processor; None where nothing tells it."""
+    """The hottest sensor of the processor; None without one."""
     hot: bool
     """Whether the rate is lowered because the machine is hot or throttled."""
     threshold: float
@@ -56,7 +56,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
-    """Return how a running assembly is, `uptime` seconds after the daemon's start."""
+    """Return the status of a running assembly, `uptime` seconds after the daemon's start."""
     health, heat = now.shared.health, now.duty.heat
     seen = None if controls.paused else now.shared.figures.present
     state, threshold = health.state(), controls.threshold
@@ -66,7 +66,7 @@ def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
         uptime=round(uptime, 1),
         ok=state.ok,
         paused=controls.paused,
-        camera=_shown(now.config.camera),
+        camera=_without_password(now.config.camera),
         camera_open=now.camera.open,
         mood=seen.mood if seen else None,
         confidence=seen.confidence if seen else None,
@@ -84,7 +84,7 @@ def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
 
 
 def resident_mb() -> float:
-    """Return this process's resident memory, million bytes; 0 where the system does not tell."""
+    """Return this process's resident memory, million bytes; 0 where the system has no /proc."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, IndexError, ValueError):
@@ -99,46 +99,46 @@ def cpu_seconds() -> float:
 
 
 def headline(status: Status) -> str:
-    """Return how it is in one line, which is also what systemd is told."""
+    """Return the status in one line, as systemd shows it."""
     if status.paused:
         return "paused: the camera is closed"
-    ill = [f"{name}: {part.note}" for name, part in status.parts.items() if not part.ok]
-    if ill:
-        return "; ".join(ill)
-    return "watching, a face in view" if status.faces else "watching, nobody in view"
+    failed = [f"{name}: {part.note}" for name, part in status.parts.items() if not part.ok]
+    if failed:
+        return f"degraded: {'; '.join(failed)}"
+    return "running, a face in view" if status.faces else "running, no face in view"
 
 
 def show(status: Status, console: Console | None = None) -> None:
-    """Print it for people."""
-    # The daemon says its status too, and has no use for what makes it pretty.
+    """Print the status as a table."""
+    # The daemon itself uses this module too, and has no use for rich.
     from rich.console import Console
     from rich.table import Table
 
     console = console or Console(highlight=False)
     console.print(f"[bold]{headline(status)}[/bold]")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in _rows(status):
-        table.add_row(name, value)
+    for row in _rows(status):
+        table.add_row(*row)
     for name, part in status.parts.items():
-        age = "" if part.age is None else f"{part.age:.1f} s ago"
-        table.add_row(name, part.note or f"well {age}".strip())
+        age = "" if part.age is None else f", {part.age:.1f} s ago"
+        table.add_row(name, f"ok{age}" if part.ok and not part.note else str(part.note))
     console.print(table)
 
 
 def _rows(status: Status) -> list[tuple[str, str]]:
-    sure = "" if status.confidence is None else f" {100 * status.confidence:.0f} %"
-    heat = "" if status.celsius is None else f", {status.celsius:.0f} °C"
-    rate = f"{status.rate:g} frames a second" if status.rate else "every frame"
-    if status.paused:
-        rate = "nothing"
+    confidence = "" if status.confidence is None else f" {100 * status.confidence:.0f} %"
+    rate = f"{status.rate:g} a second" if status.rate else "every one"
+    share = 100 * status.cpu_seconds / max(status.uptime, 0.001)
     rows = [
-        ("edgefer", f"{status.version}, process {status.pid}, for {duration(status.uptime)}"),
+        ("edgefer", f"{status.version}, PID {status.pid}, up {duration(status.uptime)}"),
         ("camera address", status.camera + ("" if status.camera_open else " (closed)")),
-        ("mood", (status.mood or "none") + sure + f", faces: {status.faces}"),
-        ("looks at", rate + (", backing off: hot" if status.hot else "") + heat),
+        ("mood", f"{status.mood or 'none'}{confidence}, faces: {status.faces}"),
+        ("frames", ("none" if status.paused else rate) + (", lowered: hot" if status.hot else "")),
         ("memory", f"{status.memory_mb:.0f} MB"),
-        ("processor", f"{100 * status.cpu_seconds / max(status.uptime, 0.001):.1f} % of one core"),
+        ("processor", f"{share:.1f} % of one core"),
     ]
+    if status.celsius is not None:
+        rows.append(("temperature", f"{status.celsius:.0f} °C"))
     return rows if status.page is None else [*rows, ("mirror page", status.page)]
 
 
@@ -155,7 +155,7 @@ def duration(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24:02d} h"
 
 
-def _shown(uri: str) -> str:
+def _without_password(uri: str) -> str:
     """Return a camera's address without user and password."""
     scheme, mark, rest = uri.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}" if mark else uri

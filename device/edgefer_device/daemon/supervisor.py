@@ -1,23 +1,25 @@
-"""The daemon's life: start, pause, reload, restart and end, told to whoever keeps it alive."""
+"""`edgefer run`: the daemon's start, pause, reload, restart and end, under a service manager."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import NoReturn
 
 from edgefer.errors import EdgeferError, SinkError
 from edgefer_device.cameras.opening import is_eye
-from edgefer_device.daemon.assembly import Assembly, Opener
+from edgefer_device.daemon.assembly import Assembly, Opener, prepare
 from edgefer_device.daemon.configuration import Config
-from edgefer_device.daemon.control_socket import Door
+from edgefer_device.daemon.control_socket import ControlServer, Handler
 from edgefer_device.daemon.status import Status, headline, status_of
-from edgefer_device.daemon.systemd import Notifier
-from edgefer_device.daemon.watchdog import Watchdog
+from edgefer_device.daemon.systemd import Notifier, Watchdog
 from edgefer_device.pipeline.control_state import Controls, PauseMemory, Wishes
 from edgefer_device.pipeline.frame_rate import keep_feeling
 from edgefer_device.pipeline.runner import Limit
@@ -27,42 +29,61 @@ from edgefer_device.system.tasks import end
 log = logging.getLogger(__name__)
 
 Prepare = Callable[[Config, Controls], Opener]
-"""Opens all of a configuration but its camera; raises an `EdgeferError` for what cannot be."""
+"""Opens all of a configuration but its camera, as `assembly.prepare` does."""
 
 
-class Lifecycle:
-    """Runs one assembly after the other, until the end or a wish for a restart."""
+def run(
+    config: Config,
+    limit: Limit | None = None,
+    reread: Callable[[], Config] | None = None,
+    prepare: Prepare = prepare,
+) -> bool:
+    """Run until the camera ends, SIGTERM, Ctrl-C, or a limit; return whether to restart.
 
-    def __init__(
-        self,
-        config: Config,
-        prepare: Prepare,
-        reread: Callable[[], Config],
-        notifier: Notifier | None = None,
-    ) -> None:
+    `reread` loads the configuration anew on SIGHUP. Raises an `EdgeferError` for whatever
+    cannot be opened, or is lost.
+    """
+    supervisor = Supervisor(config, prepare, reread or (lambda: config))
+    return asyncio.run(supervisor.run(limit or Limit()))
+
+
+def reexec() -> NoReturn:
+    """Replace this process with a fresh one of the same command line.
+
+    The PID stays: a service manager sees no end, and a daemon without one restarts too.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+class Supervisor:
+    """Runs one assembly after the other, until the end or a request to restart."""
+
+    def __init__(self, config: Config, prepare: Prepare, reread: Callable[[], Config]) -> None:
         self._config, self._prepare, self._reread = config, prepare, reread
-        self._notifier = notifier or Notifier()
+        self._notifier = Notifier()
         self.controls = Controls()
         self._began = time.monotonic()
         self._current: Assembly | None = None
         self._next: tuple[Config, Opener] | None = None
         self._reloading: asyncio.Task[None] | None = None
-        self._ending = False
+        self._stopping = False
 
     async def run(self, limit: Limit) -> bool:
-        """Run to the end; return whether the daemon is to be started again.
+        """Run to the end; return whether the daemon is to be restarted.
 
         Raises what the first configuration raises, and what ends a running one.
         """
         self._loop = asyncio.get_running_loop()
         with self._signals():
-            opener = self._recall()
-            async with self._served():
+            opener = self._restore()
+            async with self._services():
                 try:
-                    await self._generations(opener, limit)
+                    await self._run_assemblies(opener, limit)
                 finally:
-                    # Of a process that says so systemd expects the end, and kills it after
-                    # TimeoutStopSec: a restart goes on under the same number.
+                    # After STOPPING=1 systemd kills the process at TimeoutStopSec: a restart
+                    # goes on under the same PID.
                     if not self.controls.restart:
                         self._notifier.stopping()
                     if self._reloading is not None:
@@ -70,52 +91,51 @@ class Lifecycle:
         return self.controls.restart
 
     def reload(self) -> None:
-        """Read the configuration again, and run it if it is a good one; on the loop's thread."""
+        """Reload the configuration, and run it if it is valid; on the loop's thread."""
         if self._reloading is None or self._reloading.done():
             self._reloading = asyncio.create_task(self._reload(), name="reload")
 
-    def end(self) -> None:
-        """End soon and clean; on the loop's thread."""
-        self._ending = True
+    def stop(self) -> None:
+        """Stop soon and cleanly; on the loop's thread."""
+        self._stopping = True
         if self._current is not None:
             self._current.pipeline.stop()
 
     def status(self) -> Status:
-        """Return how it is now; raise `SinkError` before there is anything to tell."""
-        now = self._current
-        if now is None:
-            raise SinkError("it is starting; ask again in a second")
-        return status_of(now, self.controls, time.monotonic() - self._began)
+        """Return the current status; raise `SinkError` during the start."""
+        if self._current is None:
+            raise SinkError("the daemon is starting; try again in a second")
+        return status_of(self._current, self.controls, time.monotonic() - self._began)
 
-    def _recall(self) -> Opener:
-        """Take up a pause from before, and build what is configured; the camera comes later."""
+    def _restore(self) -> Opener:
+        """Restore a pause from before, and build what is configured; the camera comes later."""
         opener = self._prepare(self._config, self.controls)
         if is_eye(self._config.camera):
             memory = PauseMemory(state_folder(self._config.state))
             if memory.paused:
-                log.warning("paused since before: the camera stays closed until: edgefer resume")
+                log.warning("still paused: the camera stays closed until: edgefer resume")
                 self.controls.pause()
             self.controls.listen(memory.keep)
-        self.controls.listen(self._hear)
+        self.controls.listen(self._on_control)
         return opener
 
-    def _hear(self, wishes: Wishes) -> None:
-        """Listen to wishes, in any thread."""
-        if wishes.restart:
-            self._loop.call_soon_threadsafe(self.end)
-        # What systemd shows is renewed when it changes, not a watchdog's share later.
-        self._loop.call_soon_threadsafe(self._tell_status)
+    def _on_control(self, state: Wishes) -> None:
+        """Obey a changed control state, in any thread."""
+        if state.restart:
+            self._loop.call_soon_threadsafe(self.stop)
+        # systemd shows the change at once, not at the watchdog's next check.
+        self._loop.call_soon_threadsafe(self._notify_status)
 
-    async def _generations(self, opener: Opener, limit: Limit) -> None:
+    async def _run_assemblies(self, opener: Opener, limit: Limit) -> None:
         """Run assemblies; one that fails before it has begun gives way to the one before."""
         config, before = self._config, None
-        while not self._ending:
+        while not self._stopping:
             try:
                 await self._run(opener, limit)
             except EdgeferError as exc:
                 if before is None or self._has_begun:
                     raise
-                log.warning("%s; the configuration before stays", exc)
+                log.warning("%s; the previous configuration stays", exc)
                 config, before = before, None
                 opener = self._prepare(config, self.controls)
                 continue
@@ -134,20 +154,20 @@ class Lifecycle:
         health = now.shared.health
         health.paused = self.controls.paused
 
-        def rest(wishes: Wishes) -> None:
-            if wishes.paused != health.paused:
-                health.paused = wishes.paused
+        def on_pause(state: Wishes) -> None:
+            if state.paused != health.paused:
+                health.paused = state.paused
 
-        unheard = self.controls.listen(rest)
-        beside = [
-            asyncio.create_task(self._tell_ready(now), name="ready"),
+        unsubscribe = self.controls.listen(on_pause)
+        tasks = [
+            asyncio.create_task(self._notify_ready(now), name="ready"),
             asyncio.create_task(keep_feeling(now.duty), name="thermometer"),
         ]
         try:
             await now.pipeline.run(limit)
         finally:
-            unheard()
-            await end(*beside)
+            unsubscribe()
+            await end(*tasks)
 
     async def _reload(self) -> None:
         """Build the new configuration while the old one runs, then let that one end."""
@@ -156,77 +176,74 @@ class Lifecycle:
             config = await asyncio.to_thread(self._reread)
             self._next = config, self._prepare(config, self.controls)
         except EdgeferError as exc:
-            log.warning("%s; the configuration before stays", exc)
+            log.warning("%s; the previous configuration stays", exc)
             self._notifier.ready()
             return
-        log.warning("the configuration was read again")
+        log.warning("configuration reloaded")
         if self._current is not None:
             self._current.pipeline.stop()
 
-    async def _tell_ready(self, now: Assembly) -> None:
+    async def _notify_ready(self, now: Assembly) -> None:
         await now.pipeline.started.wait()
         self._notifier.ready()
-        self._tell_status()
+        self._notify_status()
 
-    def _tell_status(self) -> None:
+    def _notify_status(self) -> None:
         self._notifier.status(self._headline())
 
     def _headline(self) -> str:
         return "starting" if self._current is None else headline(self.status())
 
     @contextlib.asynccontextmanager
-    async def _served(self) -> AsyncIterator[None]:
-        """Feed the watchdog, and answer at the door where there is an eye to speak of."""
+    async def _services(self) -> AsyncIterator[None]:
+        """Ping the watchdog, and serve the control socket for a camera that can be paused."""
         watchdog = Watchdog(
             self._notifier,
-            work=lambda: self._current.work if self._current else 0,
-            resting=lambda: self.controls.paused,
+            progress=lambda: self._current.progress if self._current else 0,
+            paused=lambda: self.controls.paused,
             status=self._headline,
         )
         async with contextlib.AsyncExitStack() as entered:
             if is_eye(self._config.camera):
-                door = Door(state_folder(self._config.state), self._handlers())
-                await entered.enter_async_context(door)
-            feeding = []
-            if self._notifier.spoken_to:
-                feeding.append(asyncio.create_task(watchdog.keep(), name="watchdog"))
-            try:
-                yield
-            finally:
-                await end(*feeding)
+                folder = state_folder(self._config.state)
+                await entered.enter_async_context(ControlServer(folder, self._handlers()))
+            if self._notifier.enabled:
+                pings = asyncio.create_task(watchdog.run(), name="watchdog")
+                entered.push_async_callback(end, pings)
+            yield
 
-    def _handlers(self) -> dict[str, Callable[[float | None], object]]:
+    def _handlers(self) -> dict[str, Handler]:
         def threshold(value: float | None) -> Status:
             if value is None:
                 raise ValueError("threshold: a value is missing")
             self.controls.set_threshold(value)
             return self.status()
 
-        def doing(work: Callable[[], None]) -> Callable[[float | None], Status]:
-            def do(_: float | None) -> Status:
-                work()
+        def then_status(action: Callable[[], None]) -> Handler:
+            def handle(_: float | None) -> Status:
+                action()
                 return self.status()
 
-            return do
+            return handle
 
         return {
             "status": lambda _: self.status(),
-            "pause": doing(self.controls.pause),
-            "resume": doing(self.controls.resume),
-            "reload": doing(self.reload),
-            "restart": doing(self.controls.request_restart),
+            "pause": then_status(self.controls.pause),
+            "resume": then_status(self.controls.resume),
+            "reload": then_status(self.reload),
+            "restart": then_status(self.controls.request_restart),
             "threshold": threshold,
         }
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """End on SIGTERM and Ctrl-C, reload on SIGHUP; signals reach the main thread only."""
+        """Stop on SIGTERM and Ctrl-C, reload on SIGHUP; signals reach the main thread only."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         handlers = {
-            signal.SIGTERM: self.end,
-            signal.SIGINT: self.end,
+            signal.SIGTERM: self.stop,
+            signal.SIGINT: self.stop,
             signal.SIGHUP: self.reload,
         }
         for number, handler in handlers.items():

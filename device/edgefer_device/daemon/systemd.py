@@ -1,22 +1,28 @@
-"""What a service tells systemd: that it runs, how it is, and that it still lives.
+"""The service protocol of systemd: readiness, status and watchdog.
 
-One datagram for each message to the socket that `NOTIFY_SOCKET` names, as described in
-sd_notify(3). Where nothing is named, nothing is sent.
+Each message is one datagram to the socket in `NOTIFY_SOCKET` (sd_notify(3)). Without that
+variable nothing is sent.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from edgefer_device.system.clock import Clock
 
+WATCHDOG_SHARE = 1 / 4
+"""Of the watchdog's time, after which the progress is checked again."""
+STATUS_SECONDS = 5.0
+"""How often the status line is renewed without a watchdog."""
+
 
 class Notifier:
-    """Speaks to the service manager, if there is one; it never raises and never waits."""
+    """Notifies the service manager, if there is one; it never raises and never blocks."""
 
     def __init__(
         self, environment: Mapping[str, str] = os.environ, clock: Clock = time.monotonic
@@ -25,33 +31,33 @@ class Notifier:
         self._address = _address(environment.get("NOTIFY_SOCKET", ""))
         self._clock = clock
         self._status: str | None = None
-        self.watchdog = _watchdog(environment)
-        """Seconds after which systemd takes a silent service for hung; None: it does not watch."""
+        self.watchdog_seconds = _watchdog_seconds(environment)
+        """Seconds after which systemd takes a silent service for hung; None: no watchdog."""
 
     @property
-    def spoken_to(self) -> bool:
-        """Whether anyone listens."""
+    def enabled(self) -> bool:
+        """Whether a service manager listens."""
         return self._address is not None
 
     def ready(self) -> None:
-        """Say that the start, or a reload, is done."""
+        """Report that the start, or a reload, is done."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """Say that the configuration is being read again; `ready` ends it."""
+        """Report that the configuration is being reloaded, until `ready`."""
         # systemd compares this with when it sent the signal (Type=notify-reload).
         self._send("RELOADING=1", f"MONOTONIC_USEC={int(self._clock() * 1e6)}")
 
     def stopping(self) -> None:
-        """Say that the end has begun."""
+        """Report that shutdown has begun."""
         self._send("STOPPING=1")
 
-    def alive(self) -> None:
-        """Feed the watchdog."""
+    def keep_alive(self) -> None:
+        """Send the watchdog's keep-alive ping."""
         self._send("WATCHDOG=1")
 
     def status(self, text: str) -> None:
-        """Say in one line how it is; the same line is not said twice."""
+        """Send the status line; an unchanged one is not sent again."""
         line = " ".join(text.split())
         if line != self._status:
             self._status = line
@@ -62,20 +68,61 @@ class Notifier:
             return
         kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         # A manager that is gone or busy is no reason for the mirror to end.
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, kind) as door:
-            door.sendto("\n".join(lines).encode(), self._address)
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, kind) as connection:
+            connection.sendto("\n".join(lines).encode(), self._address)
 
 
-def _address(named: str) -> str | None:
+class Watchdog:
+    """Pings systemd's watchdog while work is done, or paused; never for time that has passed.
+
+    `progress` counts frames analysed and tries to reopen a lost camera. A thread that hangs
+    does neither, however healthy the event loop is.
+    """
+
+    def __init__(
+        self,
+        notifier: Notifier,
+        progress: Callable[[], int],
+        paused: Callable[[], bool],
+        status: Callable[[], str],
+    ) -> None:
+        self._notifier, self._progress, self._paused = notifier, progress, paused
+        self._status = status
+        self._last = -1
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two checks."""
+        limit = self._notifier.watchdog_seconds
+        return STATUS_SECONDS if limit is None else limit * WATCHDOG_SHARE
+
+    async def run(self) -> None:
+        """Check at every interval, for ever."""
+        while True:
+            self.check()
+            await asyncio.sleep(self.interval)
+
+    def check(self) -> bool:
+        """Ping if anything was done since the last check; return whether it was."""
+        progress = self._progress()
+        alive = progress != self._last or self._paused()
+        self._last = progress
+        if alive:
+            self._notifier.keep_alive()
+        self._notifier.status(self._status())
+        return alive
+
+
+def _address(name: str) -> str | None:
     """Return the socket's address; one that begins with @ has no file (unix(7))."""
-    if named.startswith("@"):
-        return "\0" + named[1:]
-    return named if named.startswith("/") else None
+    if name.startswith("@"):
+        return "\0" + name[1:]
+    return name if name.startswith("/") else None
 
 
-def _watchdog(environment: Mapping[str, str]) -> float | None:
+def _watchdog_seconds(environment: Mapping[str, str]) -> float | None:
     microseconds = environment.get("WATCHDOG_USEC", "")
-    meant = environment.get("WATCHDOG_PID", str(os.getpid()))
-    if not microseconds.isdecimal() or int(microseconds) == 0 or meant != str(os.getpid()):
+    pid = environment.get("WATCHDOG_PID", str(os.getpid()))
+    if not microseconds.isdecimal() or int(microseconds) == 0 or pid != str(os.getpid()):
         return None
     return int(microseconds) / 1e6

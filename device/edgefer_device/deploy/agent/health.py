@@ -94,11 +94,11 @@ def ask(state: Path) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.settimeout(SECONDS)
         caller.connect(str(state / "control.sock"))
-        caller.sendall(b'{"ask": "status"}\n')
+        caller.sendall(b'{"command": "status"}\n')
         with caller.makefile("rb") as answers:
             answer = json.loads(answers.readline() or b"{}")
     if not isinstance(answer.get("result"), dict):
-        raise ValueError(answer.get("error") or "it said nothing")
+        raise ValueError(answer.get("error") or "no response")
     result: dict[str, Any] = answer["result"]
     return result
 

@@ -1,4 +1,4 @@
-"""The daemon's own door: who is answered, and what is said."""
+"""The control socket: who may connect, what it responds, and the status it reports."""
 
 from __future__ import annotations
 
@@ -15,34 +15,41 @@ import pytest
 from rich.console import Console
 
 from edgefer.errors import SinkError
-from edgefer_device.daemon.control_socket import FILE, Door, ask, find_folder, short
+from edgefer_device.daemon.control_socket import (
+    SOCKET,
+    ControlServer,
+    find_folder,
+    request,
+    short_path,
+)
 from edgefer_device.daemon.status import Status, duration, headline, resident_mb, show
 from edgefer_device.pipeline.health import Part
 
 
-async def asked(folder: Path, question: str, value: float | None = None) -> Any:
-    return await asyncio.to_thread(ask, folder, question, value)
+async def send(folder: Path, command: str, value: float | None = None) -> Any:
+    return await asyncio.to_thread(request, folder, command, value)
 
 
-def test_a_question_is_answered_and_only_its_owner_may_ask(tmp_path: Path) -> None:
+def test_a_request_gets_a_response_and_only_the_owner_may_connect(tmp_path: Path) -> None:
     async def whole() -> None:
-        heard: list[float | None] = []
-        async with Door(tmp_path / "state", {"pause": heard.append, "status": lambda _: "well"}):
-            assert await asked(tmp_path / "state", "status") == "well"
-            assert await asked(tmp_path / "state", "pause", 0.5) is None
-            mode = (tmp_path / "state" / FILE).stat().st_mode
-            assert (stat.S_IMODE(mode), heard) == (0o600, [0.5])
+        paused: list[float | None] = []
+        handlers = {"pause": paused.append, "status": lambda _: "fine"}
+        async with ControlServer(tmp_path / "state", handlers):
+            assert await send(tmp_path / "state", "status") == "fine"
+            assert await send(tmp_path / "state", "pause", 0.5) is None
+            mode = (tmp_path / "state" / SOCKET).stat().st_mode
+            assert (stat.S_IMODE(mode), paused) == (0o600, [0.5])
         assert list((tmp_path / "state").iterdir()) == []
 
     asyncio.run(whole())
 
 
-def test_a_path_longer_than_a_sockets_works(tmp_path: Path) -> None:
+def test_a_path_longer_than_unix_allows_works(tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 100) / ("y" * 100)
 
     async def whole() -> None:
-        async with Door(deep, {"status": lambda _: 7}):
-            assert await asked(deep, "status") == 7
+        async with ControlServer(deep, {"status": lambda _: 7}):
+            assert await send(deep, "status") == 7
 
     asyncio.run(whole())
 
@@ -52,32 +59,32 @@ def test_what_is_unknown_or_refused_is_one_line(tmp_path: Path) -> None:
         raise ValueError("threshold must be 0.05 to 0.95, got 7")
 
     async def whole() -> None:
-        async with Door(tmp_path, {"threshold": refuse}):
-            with pytest.raises(SinkError, match="unknown question 'sing'; known: threshold"):
-                await asked(tmp_path, "sing")
+        async with ControlServer(tmp_path, {"threshold": refuse}):
+            with pytest.raises(SinkError, match="unknown command 'sing'; known: threshold"):
+                await send(tmp_path, "sing")
             with pytest.raises(SinkError, match=r"threshold must be 0\.05 to 0\.95, got 7"):
-                await asked(tmp_path, "threshold", 7)
+                await send(tmp_path, "threshold", 7)
 
     asyncio.run(whole())
 
 
-def test_nobody_there_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+def test_without_a_daemon_one_line_says_what_to_do(tmp_path: Path) -> None:
     for _ in range(2):
-        with pytest.raises(SinkError, match=r"no daemon answers \(not running\); start edgefer"):
-            ask(tmp_path, "status")
+        with pytest.raises(SinkError, match=r"no daemon responds \(not running\); start edgefer"):
+            request(tmp_path, "status")
         # What a killed daemon left behind.
-        with short(tmp_path / FILE) as near, socket.socket(socket.AF_UNIX) as dead:
-            if not (tmp_path / FILE).exists():
+        with short_path(tmp_path / SOCKET) as near, socket.socket(socket.AF_UNIX) as dead:
+            if not (tmp_path / SOCKET).exists():
                 dead.bind(near)
 
 
 def test_what_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> None:
-    with short(tmp_path / FILE) as near, socket.socket(socket.AF_UNIX) as dead:
+    with short_path(tmp_path / SOCKET) as near, socket.socket(socket.AF_UNIX) as dead:
         dead.bind(near)
 
     async def whole() -> None:
-        async with Door(tmp_path, {"status": lambda _: "well"}):
-            assert await asked(tmp_path, "status") == "well"
+        async with ControlServer(tmp_path, {"status": lambda _: "fine"}):
+            assert await send(tmp_path, "status") == "fine"
 
     asyncio.run(whole())
 
@@ -86,13 +93,13 @@ def test_the_second_of_two_daemons_goes_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def whole() -> None:
-        async with Door(tmp_path, {"status": lambda _: 1}):
-            async with Door(tmp_path, {"status": lambda _: 2}):
-                assert await asked(tmp_path, "status") == 1
-            assert await asked(tmp_path, "status") == 1
+        async with ControlServer(tmp_path, {"status": lambda _: 1}):
+            async with ControlServer(tmp_path, {"status": lambda _: 2}):
+                assert await send(tmp_path, "status") == 1
+            assert await send(tmp_path, "status") == 1
 
     asyncio.run(whole())
-    assert "another edgefer answers there" in caplog.text
+    assert "served by another edgefer" in caplog.text
 
 
 def test_a_folder_that_cannot_be_ends_nothing(
@@ -101,17 +108,17 @@ def test_a_folder_that_cannot_be_ends_nothing(
     (tmp_path / "file").touch()
 
     async def whole() -> None:
-        async with Door(tmp_path / "file", {}):
+        async with ControlServer(tmp_path / "file", {}):
             pass
 
     asyncio.run(whole())
-    assert "no socket (File exists)" in caplog.text
+    assert "no control socket (File exists)" in caplog.text
 
 
 @pytest.mark.parametrize("noise", [b"", b"\n", b"{", b"[1]\n", b"x" * 100_000 + b"\n"])
 def test_noise_harms_nobody(tmp_path: Path, noise: bytes) -> None:
     def shout() -> bytes:
-        with short(tmp_path / FILE) as near, socket.socket(socket.AF_UNIX) as caller:
+        with short_path(tmp_path / SOCKET) as near, socket.socket(socket.AF_UNIX) as caller:
             caller.settimeout(5)
             caller.connect(near)
             try:
@@ -122,22 +129,22 @@ def test_noise_harms_nobody(tmp_path: Path, noise: bytes) -> None:
                 return b""
 
     async def whole() -> None:
-        async with Door(tmp_path, {"status": lambda _: "well"}):
+        async with ControlServer(tmp_path, {"status": lambda _: "fine"}):
             assert b'"error":null' not in await asyncio.to_thread(shout)
-            assert await asked(tmp_path, "status") == "well"
+            assert await send(tmp_path, "status") == "fine"
 
     asyncio.run(whole())
 
 
-def test_a_caller_who_says_nothing_does_not_keep_the_door_open(
+def test_a_silent_client_does_not_delay_the_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def whole() -> float:
         loop = asyncio.get_running_loop()
-        async with Door(tmp_path, {"status": lambda _: "well"}) as door:
-            with short(door.path) as near:
+        async with ControlServer(tmp_path, {"status": lambda _: "fine"}) as server:
+            with short_path(server.path) as near:
                 _, writer = await asyncio.open_unix_connection(near)
-            await asked(tmp_path, "status")
+            await send(tmp_path, "status")
             began = loop.time()
         writer.close()
         return loop.time() - began
@@ -146,34 +153,33 @@ def test_a_caller_who_says_nothing_does_not_keep_the_door_open(
     assert caplog.records == []  # asyncio logs what it finds undone
 
 
-def test_handles_are_given_back(tmp_path: Path) -> None:
+def test_descriptors_are_released(tmp_path: Path) -> None:
     async def whole() -> int:
-        async with Door(tmp_path, {"status": lambda _: 1}):
+        async with ControlServer(tmp_path, {"status": lambda _: 1}):
             for _ in range(20):
-                await asked(tmp_path, "status")
+                await send(tmp_path, "status")
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # Path.iterdir opens one itself
 
     assert asyncio.run(whole()) == asyncio.run(whole())
 
 
-def test_the_users_own_daemon_comes_before_the_services(
+def test_the_users_daemon_is_preferred_to_the_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own, service = tmp_path / "own" / "edgefer", tmp_path / "service"
     monkeypatch.setenv("XDG_STATE_HOME", str(own.parent))
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-    monkeypatch.setattr("edgefer_device.daemon.control_socket.SYSTEM", service)
-    assert find_folder(None, named=False) == own
+    assert find_folder(None, explicit=False, system=service) == own
     service.mkdir()
-    (service / FILE).touch()
-    assert find_folder(None, named=False) == service
-    assert find_folder(None, named=True) == own
-    assert find_folder(str(tmp_path), named=True) == tmp_path
+    (service / SOCKET).touch()
+    assert find_folder(None, explicit=False, system=service) == service
+    assert find_folder(None, explicit=True, system=service) == own
+    assert find_folder(str(tmp_path), explicit=True) == tmp_path
 
 
-# --- what is said --------------------------------------------------------------
+# --- the status --------------------------------------------------------------
 
-WELL = Status(
+OK = Status(
     version="1.0",
     pid=7,
     uptime=4000,
@@ -203,29 +209,30 @@ def printed(status: Status) -> str:
 
 
 def test_a_status_for_people() -> None:
-    lines = [" ".join(line.split()) for line in printed(WELL).splitlines()]
+    lines = [" ".join(line.split()) for line in printed(OK).splitlines()]
     assert lines == [
-        "watching, a face in view",
-        "edgefer 1.0, process 7, for 1 h 06 min",
+        "running, a face in view",
+        "edgefer 1.0, PID 7, up 1 h 06 min",
         "camera address v4l2:/dev/video0",
         "mood happy 90 %, faces: 1",
-        "looks at 15 frames a second, 51 °C",
+        "frames 15 a second",
         "memory 100 MB",
         "processor 10.0 % of one core",
+        "temperature 51 °C",
         "mirror page http://127.0.0.1:8137/",
-        "camera well 0.1 s ago",
-        "mqtt well 2.0 s ago",
+        "camera ok, 0.1 s ago",
+        "mqtt ok, 2.0 s ago",
     ]
 
 
 def test_the_headline_names_what_is_wrong_and_a_pause() -> None:
     replace = msgspec.structs.replace
-    ill = replace(WELL, ok=False, parts={"camera": Part(False, 9.0, "silent for 9 s")})
-    assert headline(ill) == "camera: silent for 9 s"
-    paused = replace(WELL, paused=True, camera_open=False, rate=0, hot=True, celsius=80)
+    failed = replace(OK, ok=False, parts={"camera": Part(False, 9.0, "silent for 9 s")})
+    assert headline(failed) == "degraded: camera: silent for 9 s"
+    paused = replace(OK, paused=True, camera_open=False, rate=0, hot=True, celsius=80)
     assert headline(paused) == "paused: the camera is closed"
     assert "v4l2:/dev/video0 (closed)" in printed(paused)
-    assert headline(replace(WELL, faces=0)) == "watching, nobody in view"
+    assert headline(replace(OK, faces=0)) == "running, no face in view"
 
 
 def test_durations() -> None:

@@ -1,4 +1,4 @@
-"""What systemd is told, over a real socket, and what the watchdog is fed with."""
+"""Notifications to systemd over a real socket, and when the watchdog is pinged."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.daemon.systemd import Notifier
-from edgefer_device.daemon.watchdog import USUAL_SECONDS, Watchdog
+from edgefer_device.daemon.systemd import STATUS_SECONDS, Notifier, Watchdog
 
 
 class Manager:
@@ -49,11 +48,11 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
     manager.close()
 
 
-def test_each_word_is_one_datagram(manager: Manager) -> None:
+def test_each_notification_is_one_datagram(manager: Manager) -> None:
     notifier = Notifier({"NOTIFY_SOCKET": manager.address}, clock=lambda: 12.5)
     notifier.ready()
     notifier.reloading()
-    notifier.alive()
+    notifier.keep_alive()
     notifier.stopping()
     heard = [manager.heard() for _ in range(4)]
     assert heard == [
@@ -64,7 +63,7 @@ def test_each_word_is_one_datagram(manager: Manager) -> None:
     ]
 
 
-def test_a_status_is_one_line_and_is_said_once(manager: Manager) -> None:
+def test_a_status_is_one_line_and_sent_once(manager: Manager) -> None:
     notifier = Notifier({"NOTIFY_SOCKET": manager.address})
     notifier.status("paused:\nthe camera is closed")
     notifier.status("paused: the camera is closed")
@@ -73,10 +72,10 @@ def test_a_status_is_one_line_and_is_said_once(manager: Manager) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "relative", "/nowhere/at/all"])
-def test_without_a_manager_nothing_is_said_and_nothing_raised(address: str) -> None:
+def test_without_a_manager_nothing_is_sent_or_raised(address: str) -> None:
     notifier = Notifier({"NOTIFY_SOCKET": address} if address else {})
     notifier.ready()
-    assert notifier.spoken_to == address.startswith("/")
+    assert notifier.enabled == address.startswith("/")
 
 
 @pytest.mark.parametrize(
@@ -91,39 +90,39 @@ def test_without_a_manager_nothing_is_said_and_nothing_raised(address: str) -> N
     ],
 )
 def test_the_watchdogs_time_is_read(environment: dict[str, str], seconds: float | None) -> None:
-    assert Notifier(environment).watchdog == seconds
+    assert Notifier(environment).watchdog_seconds == seconds
 
 
-def test_the_watchdog_is_fed_by_work_and_by_rest_alone(tmp_path: Path) -> None:
+def test_the_watchdog_is_pinged_for_progress_and_while_paused_alone(tmp_path: Path) -> None:
     manager = Manager(str(tmp_path / "n"))
-    work, resting = [0], [False]
+    progress, paused = [0], [False]
     notifier = Notifier({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "8000000"})
-    watchdog = Watchdog(notifier, lambda: work[0], lambda: resting[0], lambda: "watching")
+    watchdog = Watchdog(notifier, lambda: progress[0], lambda: paused[0], lambda: "running")
     assert watchdog.interval == 2.0
-    assert watchdog.look()  # the first look cannot know
-    assert (manager.heard(), manager.heard()) == ("WATCHDOG=1", "STATUS=watching")
-    assert not watchdog.look()
+    assert watchdog.check()  # the first look cannot know
+    assert (manager.heard(), manager.heard()) == ("WATCHDOG=1", "STATUS=running")
+    assert not watchdog.check()
     assert manager.is_silent
-    work[0] += 1
-    assert watchdog.look()
+    progress[0] += 1
+    assert watchdog.check()
     assert manager.heard() == "WATCHDOG=1"
-    resting[0] = True
-    assert watchdog.look()
-    assert watchdog.look()
+    paused[0] = True
+    assert watchdog.check()
+    assert watchdog.check()
     manager.close()
 
 
-def test_it_is_kept_until_it_is_cancelled(tmp_path: Path) -> None:
+def test_the_watchdog_runs_until_it_is_cancelled(tmp_path: Path) -> None:
     manager = Manager(str(tmp_path / "n"))
     notifier = Notifier({"NOTIFY_SOCKET": manager.address})
-    watchdog = Watchdog(notifier, lambda: 0, lambda: True, lambda: "watching")
-    assert watchdog.interval == USUAL_SECONDS
+    watchdog = Watchdog(notifier, lambda: 0, lambda: True, lambda: "running")
+    assert watchdog.interval == STATUS_SECONDS
 
     async def whole() -> None:
-        keeping = asyncio.create_task(watchdog.keep())
+        running = asyncio.create_task(watchdog.run())
         await asyncio.sleep(0)
-        keeping.cancel()
-        await asyncio.wait([keeping])
+        running.cancel()
+        await asyncio.wait([running])
 
     asyncio.run(whole())
     assert manager.heard() == "WATCHDOG=1"

@@ -1,4 +1,4 @@
-"""The daemon's life as its keeper sees it: ready, paused, reloaded, restarted, ended."""
+"""The daemon as its service manager sees it: ready, paused, reloaded, restarted, ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from edgefer.errors import SinkError
-from edgefer_device.daemon.control_socket import ask
+from edgefer_device.daemon.control_socket import request
 
 PATIENCE = 60.0
 """Seconds that a test waits for what should come within two: CI machines are busy."""
@@ -70,8 +70,8 @@ class Daemon:
         words = (one["problem"] or one["mood"] for one in told)
         return [word for word in words if word]
 
-    def ask(self, question: str) -> dict[str, Any]:
-        return dict(ask(self.state, question))
+    def request(self, command: str) -> dict[str, Any]:
+        return dict(request(self.state, command))
 
     def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Ask until it says what is wanted; return that."""
@@ -79,7 +79,7 @@ class Daemon:
         while True:
             said: dict[str, Any] = {}
             with contextlib.suppress(SinkError):
-                said = self.ask("status")
+                said = self.request("status")
                 if holds(said):
                     return said
             assert time.monotonic() < end, said
@@ -127,9 +127,9 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     daemon.close()
 
 
-def test_a_service_says_that_it_is_ready_alive_and_ending(daemon: Daemon) -> None:
+def test_a_service_notifies_ready_keep_alive_and_stopping(daemon: Daemon) -> None:
     assert daemon.heard("READY=1")[-1] == "READY=1"
-    assert daemon.heard("STATUS=watching, a face in view")
+    assert daemon.heard("STATUS=running, a face in view")
     assert daemon.heard("WATCHDOG=1")
     assert daemon.heard("WATCHDOG=1")
     assert daemon.end() == (0, "")
@@ -139,7 +139,7 @@ def test_a_service_says_that_it_is_ready_alive_and_ending(daemon: Daemon) -> Non
 
 def test_a_pause_closes_the_camera_and_outlives_a_restart(daemon: Daemon) -> None:
     daemon.until(lambda said: said["mood"] is not None)
-    daemon.ask("pause")
+    daemon.request("pause")
     said = daemon.until(lambda said: not said["camera_open"])
     assert (said["paused"], said["ok"], said["mood"]) == (True, True, None)
     assert daemon.heard("STATUS=paused: the camera is closed")
@@ -153,14 +153,14 @@ def test_a_pause_closes_the_camera_and_outlives_a_restart(daemon: Daemon) -> Non
     daemon.start_again()
     said = daemon.until(lambda said: said["paused"])
     assert not said["camera_open"]
-    daemon.ask("resume")
+    daemon.request("resume")
     daemon.until(lambda said: said["mood"] is not None)
     status, errors = daemon.end()
     assert status == 0
-    assert errors == "paused since before: the camera stays closed until: edgefer resume\n"
+    assert errors == "still paused: the camera stays closed until: edgefer resume\n"
 
 
-def test_sighup_reads_the_configuration_again_and_a_bad_one_changes_nothing(
+def test_sighup_reloads_the_configuration_and_a_bad_one_changes_nothing(
     daemon: Daemon,
 ) -> None:
     daemon.heard("READY=1")
@@ -182,18 +182,18 @@ def test_sighup_reads_the_configuration_again_and_a_bad_one_changes_nothing(
         0,
         [
             f"{daemon.config}: unknown key 'camra'; did you mean 'camera'?; "
-            "the configuration before stays",
-            "the configuration was read again",
+            "the previous configuration stays",
+            "configuration reloaded",
         ],
     )
 
 
-def test_a_configuration_whose_camera_is_not_there_gives_way_to_the_one_before(
+def test_a_configuration_without_its_camera_gives_way_to_the_previous(
     daemon: Daemon,
 ) -> None:
     daemon.until(lambda said: said["analysed"] > 0)
     daemon.configure('camera = "v4l2:/dev/video99"')
-    daemon.ask("reload")
+    daemon.request("reload")
     daemon.heard("RELOADING=1")
     daemon.heard("READY=1")
     said = daemon.until(lambda said: said["analysed"] > 0)
@@ -201,12 +201,12 @@ def test_a_configuration_whose_camera_is_not_there_gives_way_to_the_one_before(
     status, errors = daemon.end()
     assert status == 0
     assert "/dev/video99: no such camera" in errors.splitlines()[1]
-    assert errors.splitlines()[1].endswith("the configuration before stays")
+    assert errors.splitlines()[1].endswith("the previous configuration stays")
 
 
-def test_a_restart_is_a_fresh_process_under_the_same_number(daemon: Daemon) -> None:
+def test_a_restart_is_a_fresh_process_of_the_same_pid(daemon: Daemon) -> None:
     before = daemon.until(lambda said: said["analysed"] > 20)
-    daemon.ask("restart")
+    daemon.request("restart")
     after = daemon.until(lambda said: said["analysed"] > 0 and said["uptime"] < before["uptime"])
     assert after["pid"] == before["pid"]
     # Whoever says STOPPING=1 is killed by systemd 90 s later, if it is still there.
@@ -215,7 +215,7 @@ def test_a_restart_is_a_fresh_process_under_the_same_number(daemon: Daemon) -> N
     assert daemon.end() == (0, "")
 
 
-def test_reloading_over_and_over_leaves_no_handle_and_no_thread(daemon: Daemon) -> None:
+def test_repeated_reloads_leak_no_descriptor_and_no_thread(daemon: Daemon) -> None:
     def held() -> tuple[int, int]:
         own = Path(f"/proc/{daemon.process.pid}")
         return len(list((own / "fd").iterdir())), len(list((own / "task").iterdir()))
@@ -224,7 +224,7 @@ def test_reloading_over_and_over_leaves_no_handle_and_no_thread(daemon: Daemon) 
     daemon.heard("READY=1")
     before = held()
     for _ in range(4):
-        daemon.ask("reload")
+        daemon.request("reload")
         daemon.heard("READY=1")
         daemon.until(lambda said: said["analysed"] > 3)
     handles, threads = held()
@@ -239,9 +239,9 @@ def test_a_full_disk_under_the_state_folder_ends_nothing(tmp_path: Path) -> None
         daemon.until(lambda said: said["mood"] is not None)
         # No file may be longer than nothing: what a full disk does to whoever writes.
         resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (0, 0))
-        daemon.ask("pause")
+        daemon.request("pause")
         daemon.until(lambda said: not said["camera_open"])
-        daemon.ask("resume")
+        daemon.request("resume")
         before = daemon.until(lambda said: said["mood"] is not None)["analysed"]
         daemon.until(lambda said: said["analysed"] > before + 20)
         status, errors = daemon.end()
@@ -253,7 +253,7 @@ def test_a_full_disk_under_the_state_folder_ends_nothing(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("verb", ["status", "pause", "resume", "reload", "restart"])
-def test_without_a_daemon_a_verb_is_one_clear_line(verb: str, tmp_path: Path) -> None:
+def test_without_a_daemon_a_command_is_one_clear_line(verb: str, tmp_path: Path) -> None:
     from click.testing import CliRunner
 
     from edgefer.cli import main
@@ -262,11 +262,11 @@ def test_without_a_daemon_a_verb_is_one_clear_line(verb: str, tmp_path: Path) ->
     config.write_text(f'state = "{tmp_path}"\n')
     done = CliRunner().invoke(main, [verb, "--config", str(config)])
     assert done.exit_code == 1
-    assert done.stderr.startswith(f"edgefer: {tmp_path}/control.sock: no daemon answers")
+    assert done.stderr.startswith(f"edgefer: {tmp_path}/control.sock: no daemon responds")
     assert done.stderr.count("\n") == 1
 
 
-def test_the_verbs_speak_to_the_daemon(daemon: Daemon) -> None:
+def test_the_commands_control_the_daemon(daemon: Daemon) -> None:
     from click.testing import CliRunner
 
     from edgefer.cli import main
