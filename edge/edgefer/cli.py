@@ -31,6 +31,7 @@ VERBS = {
     "edgefer_device.commands.control": ("pause", "reload", "restart", "resume", "status"),
     "edgefer_device.commands.bench": ("bench",),
     "edgefer_device.commands.deploy": ("deploy", "fleet", "releases", "rollback"),
+    "edgefer_device.commands.export": ("export",),
     "edgefer_device.commands.device": (
         "cameras",
         "doctor",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from click.testing import CliRunner
@@ -125,17 +123,6 @@ def test_a_model_is_cut_to_what_a_target_runs(name: str, tmp_path: Path) -> None
     assert bundle.contents["int8"] == open_bundle("small").contents["int8"]
     assert model_for(TARGETS[name], "small").sha256 == model.sha256
     assert len(model.content) < 6e6
-
-
-def test_phones_are_somebody_elses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked: list[tuple[object, ...]] = []
-    module = ModuleType("edgefer_device.export.exporting")
-    module.deploy_phone = lambda *words: asked.append(words)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "edgefer_device.export", ModuleType("edgefer_device.export"))
-    monkeypatch.setitem(sys.modules, "edgefer_device.export.exporting", module)
-    words = ["deploy", "--target", "web", "--out", str(tmp_path), "--serve"]
-    assert CliRunner().invoke(main, words).exit_code == 0
-    assert asked == [("web", "small", tmp_path, True)]
 
 
 @pytest.mark.parametrize(

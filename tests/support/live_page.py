@@ -11,7 +11,7 @@ import cv2
 from aiohttp import web
 from selenium.webdriver import Chrome
 
-from edgefer_device.export.serving import application
+from edgefer_device.export.web import application
 from edgefer_device.web.server import listen
 
 PATIENCE = 15.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from edgefer.options import FOLDER, json_option
 if TYPE_CHECKING:
     from edgefer_device.deploy.hosts import Access
 
-TARGETS = click.Choice(["rpi", "rpi-coral", "jetson", "debian", "web", "android", "ios"])
+TARGETS = click.Choice(["rpi", "rpi-coral", "jetson", "debian"])
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
@@ -102,20 +101,12 @@ def _require_one_way(words: dict[str, Any]) -> None:
 @click.option("--watch", default=90.0, help="Seconds for which it must stay so.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option("--log", "log_file", type=FOLDER, help="Where to keep what was done.")
-@click.option("--out", type=FOLDER, help="web, android, ios: the folder to write.")
-@click.option("--serve", is_flag=True, help="web: serve it on this machine.")
 @access_options
 def deploy(**words: Any) -> None:
-    """Bring the daemon to devices over SSH, or make a page or a project for phones.
+    """Deploy daemon, model and settings to devices over SSH.
 
-    What does not work there is undone by the device itself.
+    A device rolls back by itself what does not work there.
     """
-    from edgefer_device.deploy.targets import PHONES
-
-    if words["target"] in PHONES:
-        phone = importlib.import_module("edgefer_device.export.exporting")
-        phone.deploy_phone(words["target"], words["model"], words["out"], words["serve"])
-        return
     _require_one_way(words)
     if words["hosts"] and not words["target"]:
         raise click.UsageError("say what they are: --target rpi, rpi-coral, jetson or debian")

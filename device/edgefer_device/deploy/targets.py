@@ -56,5 +56,3 @@ TARGETS = {
     )
 }
 """By name, those that are reached over SSH."""
-PHONES = ("web", "android", "ios")
-"""Those that are not: a folder is made for them."""

@@ -1,12 +1,36 @@
-"""A folder of files, written whole or not at all."""
+"""A model exported for phones as one folder: the web page, or the files of a native app."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
+from edgefer.bundle import open_bundle
 from edgefer.errors import SettingsError
 from edgefer.files import atomic_folder
+from edgefer_device.export import native, web
+
+
+def export_web(model: str, out: Path) -> dict[str, bytes]:
+    """Write the phone page to a folder; return its files by name.
+
+    `model` is a bundle's path or a shipped one's name. Raises what `web_files` raises, and
+    `SettingsError` for a folder that cannot be replaced.
+    """
+    files = web.web_files(open_bundle(model))
+    write_folder(out, files, web.SERVICE)
+    return files
+
+
+def export_app(platform: Literal["android", "ios"], model: str, out: Path) -> dict[str, bytes]:
+    """Write the files of a native app to a folder; return them by name.
+
+    Raises `BundleError` without a mobile file, and `SettingsError` as `export_web` does.
+    """
+    files = native.native_files(open_bundle(model), platform)
+    write_folder(out, files, native.MARK)
+    return files
 
 
 def write_folder(out: Path, files: Mapping[str, bytes], mark: str) -> None:
@@ -16,7 +40,9 @@ def write_folder(out: Path, files: Mapping[str, bytes], mark: str) -> None:
     else lies at `out`, or it cannot be written.
     """
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / mark).is_file())):
-        raise SettingsError(f"{out}: is there already and not ours; choose another --out")
+        raise SettingsError(
+            f"{out}: exists and is no earlier export; choose another --out, or remove it"
+        )
     try:
         with atomic_folder(out) as folder:
             for name, content in files.items():
@@ -25,5 +51,5 @@ def write_folder(out: Path, files: Mapping[str, bytes], mark: str) -> None:
                 path.write_bytes(content)
     except OSError as exc:
         raise SettingsError(
-            f"{out}: could not be written: {exc.strerror or exc}; what was there before is unharmed"
+            f"{out}: cannot be written: {exc.strerror or exc}; what was there before is unharmed"
         ) from exc

@@ -1,17 +1,22 @@
-"""The page as files: its own, those that the mirror's shares, runtime, models and texts."""
+"""The phone page: its files, ready for any web server, and a server for this machine alone."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hashlib
 import html
+import mimetypes
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from edgefer.bundle import Bundle
 from edgefer.errors import BundleError
@@ -21,6 +26,8 @@ from edgefer_device.faces.blazeface import find_model
 from edgefer_device.page.assets import SHARED, page_files
 from edgefer_device.sinks.mirror.settings import languages
 from edgefer_device.sinks.mirror.texts import texts
+from edgefer_device.web.access import guard
+from edgefer_device.web.server import listen
 
 PAGE = Path(__file__).parent / "page"
 LITERT = Package(
@@ -32,10 +39,16 @@ LITERT = Package(
 so no headers that few hosts can send; measured bit-equal with LiteRT in Python."""
 GLUE, WASM = (f"wasm/litert_wasm_compat_internal.{kind}" for kind in ("js", "wasm"))
 UNREAD = re.compile(rb"^[ \t]*//.*\n|^[ \t]+|^\n", re.MULTILINE)
-"""A quarter of the glue: lines that only comment, indentation, empty lines. None of its strings
-goes over a line's end."""
+"""A quarter of the glue: comments, indentation, empty lines; none of its strings spans lines."""
 SERVICE = "service.js"
 POLICY = re.compile(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"')
+HOST, PORT = "127.0.0.1", 8138
+"""Browsers trust localhost with a camera."""
+TYPES = {
+    ".js": "text/javascript",
+    ".webmanifest": "application/manifest+json",
+    ".bin": "application/octet-stream",
+}
 
 Files = dict[str, bytes]
 
@@ -46,11 +59,19 @@ def web_files(bundle: Bundle, cache: Path | None = None) -> Files:
     Raises `BundleError` where the bundle has none, `DetectorError` where BlazeFace's model is not
     installed, and `FetchError` where the runtime cannot be fetched.
     """
-    model = _int8(bundle)
+    if "int8" not in bundle.contents:
+        raise BundleError(
+            f"{bundle.path}: the page runs an int8 file, which this bundle lacks; "
+            "convert it again with --formats int8"
+        )
     files = {name: path.read_bytes() for name, path in page_files(SHARED, PAGE).items()}
-    files |= _spoken()
-    files["contract.json"] = msgspec.json.encode(contract_of(bundle.manifest, _names()))
-    files[FILES["classifier"]] = _packed(model)
+    own = _own_texts()
+    # The mirror's texts, and the phone's own over them.
+    for code, table in own.items():
+        files[f"texts.{code}.json"] = msgspec.json.encode(texts(code) | table)
+    names = {code: str(table["language"]) for code, table in own.items()}
+    files["contract.json"] = msgspec.json.encode(contract_of(bundle.manifest, names))
+    files[FILES["classifier"]] = _packed(bundle.read("int8"))
     files[FILES["detector"]] = _packed(find_model().read_bytes())
     files |= _runtime(cache)
     # Last, since it names all others with their hashes.
@@ -65,13 +86,54 @@ def policy_of(files: Mapping[str, bytes]) -> str:
     return html.unescape(found[1])
 
 
-def _int8(bundle: Bundle) -> bytes:
-    if "int8" not in bundle.contents:
-        raise BundleError(
-            f"{bundle.path}: the page runs an int8 file, which this bundle lacks; "
-            "convert it again with --formats int8"
-        )
-    return bundle.read("int8")
+def headers_of(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the headers that a host should send with every file."""
+    return {
+        # The page's own policy; what it must not be framed by cannot stand in HTML.
+        "Content-Security-Policy": f"{policy_of(files)}; frame-ancestors 'none'",
+        "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        # The service worker keeps the files by their hashes; the rest is revalidated each time.
+        "Cache-Control": "no-cache",
+    }
+
+
+def application(files: Mapping[str, bytes]) -> web.Application:
+    """Return the application that serves the page's files from memory."""
+    app = web.Application(middlewares=[guard(HOST)])
+    headers = headers_of(files)
+    for name, content in {**files, "": files["index.html"]}.items():
+        app.router.add_get(f"/{name}", _handler(name or "index.html", content, headers))
+    return app
+
+
+def serve(files: Mapping[str, bytes], port: int = PORT) -> None:
+    """Serve the page on loopback until Ctrl-C; raise `SinkError` where the port is taken."""
+    try:
+        asyncio.run(_serve(files, port))
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+
+
+async def _serve(files: Mapping[str, bytes], port: int) -> None:
+    runner = await listen(application(files), HOST, port, "phone page")
+    address = f"http://localhost:{runner.addresses[0][1]}/"
+    try:
+        print(f"phone page: {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+
+
+def _handler(name: str, content: bytes, headers: Mapping[str, str]) -> Handler:
+    suffix = f".{name.rpartition('.')[2]}"
+    kind = TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+    async def respond(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=content, content_type=kind, headers=headers)
+
+    return respond
 
 
 def _runtime(cache: Path | None) -> Files:
@@ -96,21 +158,11 @@ def _entry(content: bytes) -> dict[str, object]:
     return {"hash": digest, "bytes": len(content)}
 
 
-def _spoken() -> Files:
-    """Return each language's texts: the mirror's, and the phone's own over them."""
+def _own_texts() -> dict[str, dict[str, Any]]:
+    """Return the phone's own texts by language."""
+    paths = {code: PAGE / "languages" / f"{code}.json" for code in languages()}
     return {
-        f"texts.{code}.json": msgspec.json.encode(texts(code) | _own(code)) for code in _own_codes()
+        code: msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        for code, path in paths.items()
+        if path.is_file()
     }
-
-
-def _names() -> dict[str, str]:
-    return {code: str(_own(code)["language"]) for code in _own_codes()}
-
-
-def _own(code: str) -> dict[str, Any]:
-    path = PAGE / "languages" / f"{code}.json"
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-
-
-def _own_codes() -> list[str]:
-    return [code for code in languages() if (PAGE / "languages" / f"{code}.json").is_file()]
