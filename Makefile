@@ -19,6 +19,9 @@ FORMATS ?=
 PYTEST ?=
 CUTS   ?= 20
 UV     := uv==0.13.9
+# As many workers as cores, up to four: each takes up to 3 GB where it trains. What shares a
+# browser, a device or a trained run shares a worker; the longest go first, see tests/conftest.py.
+PARALLEL := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 PINS    := pyproject.toml constraints.txt device/assets.txt
 SOURCES := edge train convert device tests
@@ -35,11 +38,18 @@ demo: .venv-device/installed ## the mirror, with a camera or without (SECONDS=20
 	.venv-device/bin/edgefer run --camera auto: --sink console: --sink mirror: $(seconds)
 
 .PHONY: test
-test: .venv/installed debian-for-tests ## all tests (EDGEFER_DATA=DIR runs those on real faces too)
-	.venv/bin/python -m pytest $(PYTEST)
+test: .venv/installed debian-for-tests ## the tests but slow and system ones (EDGEFER_DATA=DIR: on real faces too)
+	.venv/bin/python -m pytest $(PARALLEL) -m "not slow and not system" $(PYTEST)
+
+.PHONY: test-all
+test-all: .venv/installed debian-for-tests ## every test, as CI does
+	.venv/bin/python -m pytest $(PARALLEL) $(PYTEST)
 
 .PHONY: check
 check: lint types test ## ruff, mypy strict, then the tests
+
+.PHONY: check-all
+check-all: lint types test-all ## the same with every test
 
 .PHONY: rig
 rig: .venv/installed debian-for-tests debian-for-rig ## a device without hardware: containers, machines, Arm, CUTS=20 power cuts
@@ -79,6 +89,10 @@ bench-peers: .venv/installed ## other packages beside ours, in one run (FACES=50
 	.venv/bin/python -m pip install --quiet $(UV)
 	PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH=tests .venv/bin/python -m peers.bench $(data) $(FACES:%=--faces %) $(PEERS)
 
+.PHONY: docs
+docs: .venv/installed ## the documentation as a site, in build/site
+	.venv/bin/mkdocs build --strict --site-dir build/site
+
 .PHONY: constraints
 constraints: .venv/installed ## pin again what still fits (UPGRADE=--upgrade: the newest)
 	.venv/bin/python -m pip install --quiet $(UV)
@@ -110,6 +124,9 @@ clean: ## remove environments, caches and builds; runs/ stays
 
 # --- Debian packages ---------------------------------------------------------
 
+# Where Debian keeps mosquitto, udevadm and mke2fs; not everybody's PATH has it.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 # $(call debian,PACKAGES) installs them as root or through a sudo that asks nothing;
 # otherwise it says what to type and fails.
 sudo   := $(if $(filter 0,$(shell id -u)),,$(if $(shell command -v sudo),sudo -n,false) )
@@ -129,8 +146,7 @@ tests-programs := mosquitto=mosquitto chromium=chromium chromedriver=chromium-dr
     systemd-nspawn=systemd-container slirp4netns=slirp4netns ssh=openssh-client \
     qemu-aarch64=qemu-user
 # $(call missing,PROGRAM=PACKAGE...) is a shell's list of the packages whose program is not there.
-missing = $$(PATH="$$PATH:/usr/sbin:/sbin"; \
-    for one in $(1); do type "$${one%%=*}" >/dev/null 2>&1 || echo "$${one\#*=}"; done)
+missing = $$(for one in $(1); do type "$${one%%=*}" >/dev/null 2>&1 || echo "$${one\#*=}"; done)
 .PHONY: debian-for-tests
 debian-for-tests:
 	@wanted=$(call missing,$(tests-programs)); [ -z "$$wanted" ] \

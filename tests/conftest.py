@@ -1,4 +1,10 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests; the tier and the worker of each.
+
+Tiers: `make test` runs what is in none, `make test-all` everything.
+
+- slow: takes minutes, and proves once more on much what other tests prove on little
+- system: boots containers, deploys over SSH, or installs an environment of its own
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,25 @@ import os
 from pathlib import Path
 
 import pytest
+
+from support.mediapipe import mediapipe_python
+
+HERE = Path(__file__).parent
+TIERS = {"arm": "slow", "peers": "system", "rig": "system"}
+"""Folders whose tests all belong to one."""
+SYSTEM = {"laptop", "deployed", "fresh", "device", "mediapipe"}
+"""Fixtures that only tests of that tier ask for."""
+GROUPS = {
+    "laptop": "deploy",
+    "deployed": "deploy",
+    "fresh": "deploy",
+    "mediapipe": "mediapipe",
+    "browser": "browser",
+}
+"""What a worker has once: who asks for one of these fixtures goes where it is.
+
+All other tests of a file share a worker, as what the file makes once is made once.
+"""
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +42,24 @@ def data() -> Path:
     if not Path(named).is_dir():
         pytest.skip(f"EDGEFER_DATA={named} is not a folder")
     return Path(named)
+
+
+@pytest.fixture(scope="session")
+def mediapipe() -> list[str]:
+    """The command of a Python that has MediaPipe."""
+    return mediapipe_python()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test its tier and its worker; pytest-xdist and `-m` look at them afterwards."""
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0]
+        asked = set(getattr(item, "fixturenames", ()))
+        if folder in TIERS:
+            item.add_marker(TIERS[folder])
+        elif asked & SYSTEM:
+            item.add_marker("system")
+        if item.get_closest_marker("xdist_group") is None:
+            groups = [GROUPS[name] for name in sorted(asked & GROUPS.keys())]
+            item.add_marker(pytest.mark.xdist_group([*groups, item.path.stem][0]))

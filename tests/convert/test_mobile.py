@@ -19,7 +19,7 @@ from edgefer_convert.formats.mobile import to_mobile
 from edgefer_device.bench.demo_faces import portrait_chips
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.sources import load
-from support.mediapipe import classified, mediapipe_python
+from support.mediapipe import classified
 
 TEMPERATURE = 1.3
 
@@ -107,9 +107,9 @@ def faces(data: Path) -> Pixels:
 
 
 def test_mediapipe_says_of_the_same_faces_what_our_runtime_says(
-    mobile: bytes, faces: Pixels, tmp_path: Path
+    mobile: bytes, faces: Pixels, mediapipe: list[str], tmp_path: Path
 ) -> None:
-    said = classified(mediapipe_python(), mobile, list(faces), tmp_path)
+    said = classified(mediapipe, mobile, list(faces), tmp_path)
     assert {label for answer in said for label in answer} == set(FER2013)
     found = np.array([[answer[label] for label in FER2013] for answer in said])
     own = np.stack([counts(mobile, face) for face in faces]) / 256
@@ -119,12 +119,10 @@ def test_mediapipe_says_of_the_same_faces_what_our_runtime_says(
 
 
 def test_mediapipe_says_of_grey_faces_what_the_device_says(
-    mobile: bytes, faces: Pixels, tmp_path: Path
+    mobile: bytes, faces: Pixels, mediapipe: list[str], tmp_path: Path
 ) -> None:
     grey = [face for face in faces if (face[..., :1] == face).all()]
-    likeliest = [
-        next(iter(answer)) for answer in classified(mediapipe_python(), mobile, grey, tmp_path)
-    ]
+    likeliest = [next(iter(answer)) for answer in classified(mediapipe, mobile, grey, tmp_path)]
     logits = open_classifier(open_bundle("small"), "int8").logits(np.stack(grey)[..., 0])
     same = [FER2013[at] == said for at, said in zip(logits.argmax(-1), likeliest, strict=True)]
     assert np.mean(same) >= 0.97

@@ -28,8 +28,9 @@ from edgefer_device.export.npm import Package, fetch, member
 from edgefer_device.export.web import LITERT, PAGE, headers_of, policy_of, web_files
 from edgefer_device.sinks.mirror.settings import languages
 from edgefer_device.sinks.mirror.texts import texts
+from support.cache import ROOT
 from support.live_page import LivePage
-from support.mediapipe import ROOT, classified, mediapipe_python
+from support.mediapipe import classified
 from support.typescript import CACHE
 
 Files = dict[str, bytes]
@@ -307,12 +308,12 @@ def test_an_apps_folder_has_the_file_its_labels_and_the_lines(
     assert told["mood"]["threshold"] == 0.4
 
 
-def test_mediapipe_loads_what_is_written_for_phones(tmp_path: Path) -> None:
+def test_mediapipe_loads_what_is_written_for_phones(mediapipe: list[str], tmp_path: Path) -> None:
     assert export("android", "--out", tmp_path / "app").exit_code == 0
     model = (tmp_path / "app" / "small-fer2013.tflite").read_bytes()
     chips = portrait_chips(4, open_bundle("small").manifest.input.preprocess)
     faces = [chip[..., None].repeat(3, axis=-1) for chip in chips]
-    said = classified(mediapipe_python(), model, faces, tmp_path)
+    said = classified(mediapipe, model, faces, tmp_path)
     assert all(set(answer) == set(FER2013) for answer in said)
     assert all(next(iter(answer)) == "happy" for answer in said)  # she smiles
     assert edgefer.__version__

@@ -7,21 +7,20 @@ but has to give her password, `guest` may not. All have the password `PASSWORD`.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from edgefer_device.deploy.targets import GSTREAMER
+from support.cache import ROOT, locked
 
-CACHE = Path(__file__).parents[2] / ".cache" / "rig"
+CACHE = ROOT / ".cache" / "rig"
 PASSWORD = "rig-password"
 WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -142,22 +141,13 @@ def installed(root: Path) -> tuple[str, ...]:
 def kept(place: Path, build: Callable[[Path], None]) -> Path:
     """Return a folder of the cache; where it is missing, let it be built beside and renamed."""
     if not place.exists():
-        with alone():
+        with locked("rig"):
             if not place.exists():
                 beside = place.with_name(f"{place.name}.part")
                 shutil.rmtree(beside, ignore_errors=True)
                 build(beside)
                 beside.rename(place)
     return place
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """Keep other processes from building at the same time."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def mirror() -> str:

@@ -13,11 +13,9 @@ import cv2
 import pytest
 
 from edgefer.preprocess import Pixels
+from support.cache import ROOT, locked
 
-ROOT = Path(__file__).parents[2]
 WANTED = ROOT / "tests" / "support" / "mediapipe.txt"
-FOLDER = ROOT / ".cache" / "mediapipe"
-"""Made once, and again when other packages are wanted: 2 minutes and 540 MB."""
 
 CLASSIFY = """
 import json, sys
@@ -57,15 +55,17 @@ def mediapipe_python() -> list[str]:
     It is cut off from the network where the kernel lets us: MediaPipe's licence speaks of
     usage figures that it sends. Skips where no package index can be reached.
     """
-    python, done = FOLDER / "bin" / "python", FOLDER / "installed.txt"
-    if not done.is_file() or done.read_text() != WANTED.read_text():
-        _install(python)
-        done.write_text(WANTED.read_text())
-    return [*_without_network(), str(python)]
+    with locked("mediapipe") as folder:
+        python, done = folder / "bin" / "python", folder / "installed.txt"
+        if not done.is_file() or done.read_text() != WANTED.read_text():
+            _install(folder, python)
+            done.write_text(WANTED.read_text())
+        return [*_without_network(), str(python)]
 
 
-def _install(python: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(FOLDER)], check=True)
+def _install(folder: Path, python: Path) -> None:
+    """Install it: 2 minutes and 540 MB."""
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
     words = [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(WANTED)]
     # Two retries, not five: without a network each of the packages would wait for its own.
     quick = {**os.environ, "PIP_RETRIES": "2", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -11,8 +11,8 @@ import pytest
 
 from edgefer.errors import FetchError
 from edgefer_device.export.npm import Package, fetch
+from support.cache import ROOT, locked
 
-ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "npm"
 TYPESCRIPT = Package(
     "typescript",
@@ -36,15 +36,16 @@ def checked(config: Path) -> str:
 
 
 def _tsc() -> Path:
-    folder = CACHE / f"typescript-{TYPESCRIPT.version}"
-    compiler = folder / "package" / "lib" / "_tsc.js"
-    if not compiler.is_file():
-        try:
-            fetch(TYPESCRIPT, CACHE)
-        except FetchError as exc:
-            if "sha512" in str(exc):
-                raise
-            pytest.skip(str(exc))
-        with tarfile.open(CACHE / TYPESCRIPT.file) as archive:
-            archive.extractall(folder, filter="data")
-    return compiler
+    with locked("npm") as cache:
+        folder = cache / f"typescript-{TYPESCRIPT.version}"
+        compiler = folder / "package" / "lib" / "_tsc.js"
+        if not compiler.is_file():
+            try:
+                fetch(TYPESCRIPT, cache)
+            except FetchError as exc:
+                if "sha512" in str(exc):
+                    raise
+                pytest.skip(str(exc))
+            with tarfile.open(cache / TYPESCRIPT.file) as archive:
+                archive.extractall(folder, filter="data")
+        return compiler
