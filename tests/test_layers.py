@@ -20,8 +20,6 @@ BREACHES = {
     "edgefer_device.daemon <-> edgefer_device.sinks.history",
     "edgefer_device.daemon <-> edgefer_device.sinks.mqtt",
     "edgefer_device.deploy.deploy_log",
-    "edgefer_device.deploy.preflight -> edgefer_device.doctor.check",
-    "edgefer_device.deploy.preflight -> edgefer_device.doctor.machine",
     "edgefer_device.sinks.context -> edgefer_device.daemon.configuration",
     "edgefer_device.sinks.history.files -> edgefer_device.daemon.configuration",
     "edgefer_device.sinks.mqtt.discovery -> edgefer_device.daemon.configuration",

@@ -78,7 +78,7 @@ def test_a_system_of_32_bits(laptop: Laptop) -> None:
     python = "case $* in *struct*) echo 3.13 32 ;; esac"
     with covered(laptop.device, "/usr/bin/python3", python):
         assert reason(laptop).startswith(
-            "architecture: x86_64, Python of 32 bits; LiteRT is for 64 bits only"
+            "architecture: x86_64, 32-bit Python; LiteRT needs 64 bits"
         )
     with covered(laptop.device, "/usr/bin/uname", "[ $1 = -s ] && echo Linux || echo armv7l"):
         assert reason(laptop).startswith("architecture: armv7l")

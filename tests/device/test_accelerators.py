@@ -25,7 +25,7 @@ from edgefer.runtime_choice import FORMATS, chosen, runtime_of
 from edgefer_device.bench.loops import Plan
 from edgefer_device.bench.tune import CANDIDATES, try_all
 from edgefer_device.doctor import installation as parts
-from edgefer_device.doctor.check import Level
+from edgefer_device.system.check import Level
 from support.edgetpu_library import build_library, bundle_for_chip
 
 SMALL = open_bundle("small")

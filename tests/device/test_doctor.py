@@ -17,8 +17,8 @@ from edgefer.cli import main
 from edgefer_device.doctor import camera_checks as sight
 from edgefer_device.doctor import installation as parts
 from edgefer_device.doctor import machine, services
-from edgefer_device.doctor.check import Check, Level
 from edgefer_device.doctor.diagnosis import describe
+from edgefer_device.system.check import Check, Level, check_architecture, check_python
 from support.mosquitto import Mosquitto, free_port
 
 
@@ -133,9 +133,9 @@ def test_a_broken_part_is_told_and_hides_nothing_else(
 
 
 def test_32_bits_are_too_few() -> None:
-    assert machine.check_architecture("aarch64", 64).level is Level.ok
+    assert check_architecture("aarch64", 64).level is Level.ok
     for name, bits in (("armv7l", 32), ("aarch64", 32), ("riscv64", 64)):
-        check = machine.check_architecture(name, bits)
+        check = check_architecture(name, bits)
         assert check.level is Level.fail
         assert "install a 64-bit system" in str(check.advice)
 
@@ -144,7 +144,7 @@ def test_32_bits_are_too_few() -> None:
     ("version", "level"), [((3, 9), Level.fail), ((3, 11), Level.ok), ((3, 15), Level.warn)]
 )
 def test_a_python_is_too_old_tested_or_new(version: tuple[int, int], level: Level) -> None:
-    assert machine.check_python(version).level is level
+    assert check_python(version).level is level
 
 
 @pytest.mark.parametrize(("free", "level"), [(90, "fail"), (200, "warn"), (3000, "ok")])

@@ -11,8 +11,15 @@ from edgefer.errors import HostRefused
 from edgefer_device.deploy.connection import Remote
 from edgefer_device.deploy.targets import Target
 from edgefer_device.deploy.wheels import Python
-from edgefer_device.doctor.check import Check, Level, fail, ok
-from edgefer_device.doctor.machine import OLDEST, check_architecture, check_python
+from edgefer_device.system.check import (
+    OLDEST,
+    Check,
+    Level,
+    check_architecture,
+    check_python,
+    fail,
+    ok,
+)
 
 LOOK = r"""
 field() { printf '%s=%s\n' "$1" "$2"; }

@@ -9,7 +9,8 @@ import socket
 from pathlib import Path
 
 from edgefer.errors import CameraError, SettingsError
-from edgefer_device.doctor.check import Check, fail, ok, user, warn
+from edgefer_device.doctor.check import user
+from edgefer_device.system.check import Check, fail, ok, warn
 
 SECONDS = 3.0
 """How long a camera in the network may take to answer."""

@@ -5,45 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable
-from enum import Enum
 
-import msgspec
-
-
-class Level(str, Enum):
-    """How a check came out."""
-
-    ok = "ok"
-    warn = "warn"
-    """The daemon runs, but not as well as it could."""
-    fail = "fail"
-    """It does not run, or not as it was configured."""
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One line of the doctor's."""
-
-    level: Level
-    what: str
-    """What was looked at."""
-    found: str
-    advice: str | None = None
-    """What to do; None where all is well."""
-
-
-def ok(what: str, found: str) -> Check:
-    """Return a check that came out well."""
-    return Check(Level.ok, what, found)
-
-
-def warn(what: str, found: str, advice: str) -> Check:
-    """Return a check with a reservation."""
-    return Check(Level.warn, what, found, advice)
-
-
-def fail(what: str, found: str, advice: str) -> Check:
-    """Return a check that failed."""
-    return Check(Level.fail, what, found, advice)
+from edgefer_device.system.check import Check, fail
 
 
 def user() -> str:

@@ -15,7 +15,8 @@ from edgefer.errors import EdgeferError
 from edgefer_device.doctor import camera_checks as sight
 from edgefer_device.doctor import installation as parts
 from edgefer_device.doctor import machine, services
-from edgefer_device.doctor.check import Check, Level, fail, first_line, looked_at, ok
+from edgefer_device.doctor.check import first_line, looked_at
+from edgefer_device.system.check import Check, Level, check_architecture, check_python, fail, ok
 
 if TYPE_CHECKING:
     from edgefer_device.daemon.configuration import Config
@@ -48,8 +49,8 @@ def diagnose(path: Path | None) -> Diagnosis:
 def _machine() -> list[Look]:
     return [
         ("system", machine.check_system),
-        ("architecture", machine.check_architecture),
-        ("python", machine.check_python),
+        ("architecture", check_architecture),
+        ("python", check_python),
         ("memory", machine.check_memory),
         ("limits", machine.check_limits),
         ("clock", machine.check_clock),

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from edgefer import edgetpu
 from edgefer.errors import EdgeferError, RuntimeMissing
-from edgefer_device.doctor.check import Check, fail, first_line, ok, warn
+from edgefer_device.doctor.check import first_line
+from edgefer_device.system.check import Check, fail, ok, warn
 
 OPENCV = 4
 """OpenCV 5 has neither CascadeClassifier nor the Haar files."""

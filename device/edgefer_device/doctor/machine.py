@@ -5,18 +5,11 @@ from __future__ import annotations
 import ctypes
 import platform
 import shutil
-import struct
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from edgefer_device.doctor.check import Check, fail, ok, warn
+from edgefer_device.system.check import Check, fail, ok, warn
 from edgefer_device.system.thermal import NOW, SYSFS, VCGENCMD, hottest_zone, throttling_flags
-
-ARCHITECTURES = ("aarch64", "arm64", "x86_64")
-"""Those that LiteRT has wheels for, all of 64 bits."""
-OLDEST, NEWEST = (3, 10), (3, 13)
-"""The versions of Python that edgefer is tested with."""
 
 MEMINFO = Path("/proc/meminfo")
 GROUPS = Path("/sys/fs/cgroup")
@@ -48,28 +41,6 @@ def check_system() -> Check:
     except OSError:
         name = system
     return ok("system", f"{name}, Linux {platform.release()}")
-
-
-def check_architecture(machine: str = "", bits: int = 0) -> Check:
-    """64 bits, in the kernel and in Python."""
-    machine = machine or platform.machine()
-    bits = bits or 8 * struct.calcsize("P")
-    found = f"{machine}, Python of {bits} bits"
-    if machine in ARCHITECTURES and bits == 64:
-        return ok("architecture", found)
-    return fail("architecture", found, "LiteRT is for 64 bits only: install a 64-bit system")
-
-
-def check_python(version: tuple[int, int] | None = None) -> Check:
-    """A version of Python that was tested."""
-    version = version or sys.version_info[:2]
-    found = f"{version[0]}.{version[1]} at {sys.executable}"
-    between = f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
-    if version < OLDEST:
-        return fail("python", found, f"edgefer needs {between}: make its venv with one of these")
-    if version > NEWEST:
-        return warn("python", found, f"tested with {between}: take one of these if a part fails")
-    return ok("python", found)
 
 
 def check_memory(meminfo: Path = MEMINFO) -> Check:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgefer.errors import SettingsError
-from edgefer_device.doctor.check import Check, fail, ok, user, warn
+from edgefer_device.doctor.check import user
+from edgefer_device.system.check import Check, fail, ok, warn
 
 if TYPE_CHECKING:
     from edgefer_device.sinks.mqtt.settings import MqttSettings
