@@ -24,7 +24,7 @@ from edgefer_device.cameras.opening import FORMS, KINDS, camera_address, open_ca
 from edgefer_device.cameras.portrait import view
 from edgefer_device.system.address import Address
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "device.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "cameras.md"
 CLIPS = {
     "help.mkv": 58,
     "hungry.mkv": 49,

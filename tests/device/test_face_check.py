@@ -100,7 +100,7 @@ def test_a_real_survey(data: Path) -> None:
 
 
 def test_reading_a_found_face_costs_little(data: Path) -> None:
-    """The figures at n = 1,000 are in docs/device.md; here the difference is bounded."""
+    """The figures at n = 1,000 are in docs/results.md; here the difference is bounded."""
     faces = read_fer2013(data, "PublicTest", 60)
     bundle = open_bundle("small")
     reader = Reader(open_classifier(bundle), bundle.manifest)

@@ -19,7 +19,7 @@ from edgefer_device.pipeline.face_classifier import Reader
 from support import soak
 
 SHORT_HOURS = 0.15
-"""In CI; the whole day is `tools/soak.py`, its figures stand in docs/device.md."""
+"""In CI; the whole day is `tools/soak.py`, its figures stand in docs/results.md."""
 
 
 def test_nothing_grows_over_the_hours(

@@ -3,7 +3,7 @@
 Int8 kernels multiply 4 to 64 channels at a time, and a grey picture has one: a 5x5 kernel with
 stride 2 calls them 25 times a pixel, each nearly empty. With each 2x2 square of pixels folded
 into 4 channels (SPACE_TO_DEPTH) the same is a 3x3 kernel, whose weights are 0 where the old one
-had none. The counts that come out are the same to the last; docs/benchmarks.md tells the gain.
+had none. The counts that come out are the same to the last; docs/development.md tells the gain.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ Framing: medians over 600 Training pictures of FER2013 by `framing.measure`: 1.1
 at 144 pixels (542 found), 1.126, -0.001, -0.035 at 240 (562 found) and 1.104, 0.001, -0.029 at
 320 (547 found). Beside Haar's squares the scale is 1.13 on the photographs and 1.02 to 1.12 on
 the clips, smaller for larger faces. From 1.05 to 1.15 the accuracy does not depend on it, and
-neither setting the square by the eyes nor turning the face upright gained any; see docs/device.md.
+neither setting the square by the eyes nor turning the face upright gained any; see docs/results.md.
 """
 SHORT = Variant(
     "face_detection_short_range.tflite",

@@ -2,7 +2,7 @@
 
 The limits stand where the shipped `small` model's accuracy on 1,000 PublicTest pictures
 (65 %) has fallen by five to twenty points, and beyond all but a few of FER2013's own pictures
-and every frame of the test clips; the table is in docs/device.md.
+and every frame of the test clips; the table is in docs/daemon.md.
 """
 
 from __future__ import annotations
