@@ -1,7 +1,7 @@
 """Write the tables of docs/configuration.md from the code: keys, defaults and their docstrings.
 
-    python tools/configuration_reference.py          # writes the document
-    python tools/configuration_reference.py --check  # exit status 1 where it is out of date
+python tools/configuration_reference.py          # writes the document
+python tools/configuration_reference.py --check  # exit status 1 where it is out of date
 """
 
 from __future__ import annotations
