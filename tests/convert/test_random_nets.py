@@ -16,11 +16,9 @@ from hypothesis import strategies as st
 
 from edgefer.runtime import tflite_tensors
 from edgefer_convert.formats.tflite import output_affine, to_int8
-from edgefer_train.architectures import mobile, plain, residual, xception
-from edgefer_train.architectures.blocks import Tensor, convolution, layers, pooled
-from edgefer_train.architectures.heads import dense_head
-from edgefer_train.quantization.quantize_layers import prepare_for_quantization
-from edgefer_train.quantization.ranges import set_ranges
+from edgefer_train.architectures import classic, mobile, residual
+from edgefer_train.architectures.blocks import Tensor, convolution, dense_head, layers, pooled
+from edgefer_train.quantization.fake_quant import prepare_for_quantization, set_ranges
 from support.int8_answers import said_in_int8
 from support.slices import write_slice
 
@@ -39,7 +37,7 @@ def separable_residual(x: Tensor, filters: int, stride: int, name: str) -> Tenso
 
 
 def separable(x: Tensor, filters: int, _stride: int, name: str) -> Tensor:
-    return xception._block(x, filters, name)
+    return classic._xception_block(x, filters, name)
 
 
 def inverted(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
@@ -57,13 +55,13 @@ def swished(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
 
 
 def elu(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
-    x = plain._elu(plain._same(x, filters, 3, name), name)
-    return plain._pool(x, 0.2, name) if stride == 2 else x
+    x = classic._elu(classic._same(x, filters, 3, name), name)
+    return classic._pool(x, 0.2, name) if stride == 2 else x
 
 
 def normalized(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
-    x = plain._normalized_relu(plain._same(x, filters, 3, name, use_bias=False), name)
-    return plain._pool(x, 0.0, name) if stride == 2 else x
+    x = classic._normalized_relu(classic._same(x, filters, 3, name, use_bias=False), name)
+    return classic._pool(x, 0.0, name) if stride == 2 else x
 
 
 BLOCKS: dict[str, Block] = {
@@ -89,7 +87,7 @@ def pooled_head(x: Tensor, size: int, name: str) -> Tensor:
 HEADS: dict[str, Callable[[Tensor, int, str], Tensor]] = {
     "flat": flat_head,
     "pooled": pooled_head,
-    "map": xception.map_head,
+    "map": classic.map_head,
 }
 
 

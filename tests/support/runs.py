@@ -16,9 +16,9 @@ from edgefer_train.run import Record, Run, save_model
 def write_run(out: Path, dataset: Dataset, labels: str = "fer2013", seed: int = 1) -> Run:
     """Write a finished run, float and qat, that was trained on `dataset` for no time at all."""
     keras.utils.set_random_seed(seed)
-    picture = keras.layers.Input((48, 48, 1), name="picture")
-    flat = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(picture))
-    model = keras.Model(picture, keras.layers.Dense(len(label_set(labels)), name=labels)(flat))
+    image = keras.layers.Input((48, 48, 1), name="image")
+    flat = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(image))
+    model = keras.Model(image, keras.layers.Dense(len(label_set(labels)), name=labels)(flat))
     run = Run(out)
     run.start(_record(dataset, labels), resume=False)
     save_model(model, run.float.model)

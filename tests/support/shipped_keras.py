@@ -15,8 +15,8 @@ from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
 from edgefer.preprocess import Preprocess
 from edgefer_train.data.dataset import Dataset, Usage
+from edgefer_train.quantization.fake_quant import set_ranges
 from edgefer_train.quantization.quantize import with_fake_quantization
-from edgefer_train.quantization.ranges import set_ranges
 from edgefer_train.recipe import Recipe
 from edgefer_train.run import Record, Run, save_model
 
@@ -27,8 +27,8 @@ def shipped_keras(library: Any = keras) -> Any:
     """Return the shipped `small` as layers of a Keras, from its float ONNX file."""
     graph = onnx.load_model_from_string(open_bundle("small").read("onnx")).graph
     weights = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    picture = library.layers.Input((48, 48, 1), name="picture")
-    tensors = {graph.input[0].name: picture}
+    image = library.layers.Input((48, 48, 1), name="image")
+    tensors = {graph.input[0].name: image}
     filled = []
     for at, node in enumerate(graph.node):
         taken = [tensors[name] for name in node.input if name in tensors]
@@ -39,7 +39,7 @@ def shipped_keras(library: Any = keras) -> Any:
         )
         if node.op_type in ("Conv", "Gemm"):
             filled.append((layer, own))
-    model = library.Model(picture, tensors[graph.output[0].name], name="small")
+    model = library.Model(image, tensors[graph.output[0].name], name="small")
     for layer, (kernel, bias) in filled:
         # ONNX: filters first; Keras: filters last.
         layer.set_weights([kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel, bias])
@@ -67,10 +67,10 @@ def shipped_run(out: Path, dataset: Dataset) -> Run:
     """Write a finished run of the shipped model, its int8 ranges measured on the dataset."""
     model, run = shipped_keras(), Run(out)
     quantized = with_fake_quantization(model, [HEAD])
-    pictures = Preprocess().to_float(dataset.part(Usage.Training).images[:512])
+    images = Preprocess().to_float(dataset.part(Usage.Training).images[:512])
     # What weights range over, tfmot takes down in a step of training.
-    quantized(pictures[:1], training=True)
-    set_ranges(quantized, model, pictures)
+    quantized(images[:1], training=True)
+    set_ranges(quantized, model, images)
     run.start(_record(dataset), resume=False)
     save_model(model, run.float.model)
     save_model(quantized, run.qat.model)

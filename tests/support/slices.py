@@ -8,7 +8,7 @@ import numpy as np
 
 
 def write_slice(data: Path, out: Path, training: int, public: int, private: int) -> Path:
-    """Write the first pictures of each part as an .npz of the same form; return its path."""
+    """Write the first images of each part as an .npz of the same form; return its path."""
     with (data / "fer2013.npz").open("rb") as file, np.load(file) as arrays:
         usage = arrays["usage"]
         sizes = enumerate((training, public, private))

@@ -22,8 +22,11 @@ from edgefer_train.architectures import (
     parameters,
 )
 from edgefer_train.architectures.blocks import layers
-from edgefer_train.quantization.quantize_layers import load_quantized, prepare_for_quantization
-from edgefer_train.quantization.ranges import set_ranges
+from edgefer_train.quantization.fake_quant import (
+    load_quantized,
+    prepare_for_quantization,
+    set_ranges,
+)
 from edgefer_train.run import save_model
 from support.int8_answers import said_in_int8
 from support.slices import write_slice
@@ -46,9 +49,9 @@ class Faces:
     labels: np.ndarray
     votes: np.ndarray
 
-    def pictures(self, side: int) -> np.ndarray:
-        resized = [cv2.resize(image, (side, side)) for image in self.images]
-        return np.stack(resized)[..., np.newaxis].astype(np.float32) / 255
+    def resized(self, side: int) -> np.ndarray:
+        scaled = [cv2.resize(image, (side, side)) for image in self.images]
+        return np.stack(scaled)[..., np.newaxis].astype(np.float32) / 255
 
     def targets(self) -> dict[str, np.ndarray]:
         return {"fer2013": self.labels, "ferplus": self.votes[:, :8].argmax(1)}
@@ -63,7 +66,7 @@ class Cycle:
     said: dict[str, np.ndarray]
     """Logits (N, labels) of the float net, with fake quantization, and fine-tuned so."""
     int8: bytes
-    pictures: np.ndarray
+    images: np.ndarray
 
 
 @pytest.fixture(scope="module")
@@ -77,31 +80,31 @@ def faces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Faces:
 def cycle(request: pytest.FixtureRequest, faces: Faces) -> Cycle:
     keras.utils.set_random_seed(1)
     side = ARCHITECTURES[request.param].side
-    model, pictures = build(request.param, HEADS, side), faces.pictures(side)
+    model, images = build(request.param, HEADS, side), faces.resized(side)
     large = model.count_params() > LARGE
     batch = 4 if large else 8
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             # A few steps must do for means that take thousands else; see also `settle`.
             layer.momentum = 0.0 if large else 0.1
-    losses = fit(model, pictures[: 4 * batch], faces.targets(), 0.01, batch)
+    losses = fit(model, images[: 4 * batch], faces.targets(), 0.01, batch)
     if large:
-        settle(model, pictures)
+        settle(model, images)
     single = one_head(model, "fer2013")
     qat = prepare_for_quantization(single)
-    set_ranges(qat, single, pictures)
-    see_weights(qat, pictures[:1])
-    said = {"float": logits(single, pictures), "rounded": logits(qat, pictures)}
+    set_ranges(qat, single, images)
+    see_weights(qat, images[:1])
+    said = {"float": logits(single, images), "rounded": logits(qat, images)}
     # At a higher rate InceptionV3, which has learnt nothing yet, runs away.
-    losses += fit(qat, pictures[: 2 * batch], {"fer2013": faces.labels}, 1e-6, batch)
+    losses += fit(qat, images[: 2 * batch], {"fer2013": faces.labels}, 1e-6, batch)
     if large:
-        settle(qat, pictures)
-    said["tuned"] = logits(qat, pictures)
-    return Cycle(request.param, losses, said, to_int8(qat), pictures)
+        settle(qat, images)
+    said["tuned"] = logits(qat, images)
+    return Cycle(request.param, losses, said, to_int8(qat), images)
 
 
-def settle(model: Any, pictures: np.ndarray) -> None:
-    """Let normalizations without momentum take their means from all pictures, by one look.
+def settle(model: Any, images: np.ndarray) -> None:
+    """Let normalizations without momentum take their means from all images, by one look.
 
     Those of a batch of four leave channels of a deep net with next to no variance: fifty layers
     make logits in the hundreds of that, and which faces they befall is chance. Nothing is dropped
@@ -111,36 +114,36 @@ def settle(model: Any, pictures: np.ndarray) -> None:
     rates = [one.rate for one in dropouts]
     for one in dropouts:
         one.rate = 0.0
-    model(pictures, training=True)
+    model(images, training=True)
     for one, rate in zip(dropouts, rates, strict=True):
         one.rate = rate
 
 
-def see_weights(qat: Any, pictures: np.ndarray) -> None:
+def see_weights(qat: Any, images: np.ndarray) -> None:
     """Let tfmot take down what weights range over, as a step of training does, and no more."""
     inner = [wrapper.layer for wrapper in qat.layers if hasattr(wrapper, "layer")]
     normalizations = [one for one in inner if isinstance(one, layers.BatchNormalization)]
     for layer in normalizations:
         layer.trainable = False
-    qat(pictures, training=True)
+    qat(images, training=True)
     for layer in normalizations:
         layer.trainable = True
 
 
-def logits(model: Any, pictures: np.ndarray) -> np.ndarray:
-    return np.asarray(model.predict(pictures, verbose=0))
+def logits(model: Any, images: np.ndarray) -> np.ndarray:
+    return np.asarray(model.predict(images, verbose=0))
 
 
 def fit(
-    model: Any, pictures: np.ndarray, targets: dict[str, np.ndarray], rate: float, batch: int
+    model: Any, images: np.ndarray, targets: dict[str, np.ndarray], rate: float, batch: int
 ) -> list[float]:
     """Train for one epoch, step by step: tracing a net takes longer than these few steps."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(rate), loss, run_eagerly=True)
-    count = len(pictures)
+    count = len(images)
     given = {head: values[:count] for head, values in targets.items()}
     whole = given if len(given) > 1 else next(iter(given.values()))
-    return list(model.fit(pictures, whole, batch, verbose=0).history["loss"])
+    return list(model.fit(images, whole, batch, verbose=0).history["loss"])
 
 
 def test_every_net_learns_two_label_sets_and_goes_on_with_fake_quantization(cycle: Cycle) -> None:
@@ -156,7 +159,7 @@ def test_every_net_becomes_int8_without_a_float_tensor(cycle: Cycle) -> None:
 
 
 def test_int8_says_what_fake_quantization_says(cycle: Cycle) -> None:
-    said, wanted = said_in_int8(cycle.int8, cycle.pictures), cycle.said["tuned"]
+    said, wanted = said_in_int8(cycle.int8, cycle.images), cycle.said["tuned"]
     moved = np.abs(said - wanted).mean()
     if cycle.name in DEEP:
         assert moved <= 0.1 * np.ptp(wanted)
@@ -172,10 +175,10 @@ def test_fake_quantization_says_nearly_what_float_says(cycle: Cycle) -> None:
 
 def test_a_quantized_net_with_layers_of_ours_is_saved_and_read_back(tmp_path: Path) -> None:
     model = prepare_for_quantization(build("elu_cnn", {"fer2013": 7}))
-    picture = np.random.default_rng(1).random((2, 48, 48, 1), np.float32)
+    image = np.random.default_rng(1).random((2, 48, 48, 1), np.float32)
     save_model(model, tmp_path / "qat.h5")
     again = load_quantized(tmp_path / "qat.h5")
-    np.testing.assert_array_equal(again(picture), model(picture))
+    np.testing.assert_array_equal(again(image), model(image))
 
 
 def test_both_heads_are_quantized_together() -> None:
@@ -185,17 +188,17 @@ def test_both_heads_are_quantized_together() -> None:
 
 
 def test_a_layer_without_an_int8_form_is_named() -> None:
-    picture = layers.Input((8, 8, 1))
-    x = layers.PReLU(name="strange")(layers.Conv2D(2, 3)(picture))
-    model = keras.Model(picture, layers.Flatten()(x))
+    image = layers.Input((8, 8, 1))
+    x = layers.PReLU(name="strange")(layers.Conv2D(2, 3)(image))
+    model = keras.Model(image, layers.Flatten()(x))
     with pytest.raises(ConversionError, match=r"'strange' \(PReLU\) has no int8 form"):
         prepare_for_quantization(model)
 
 
 def test_an_activation_inside_a_convolution_that_int8_lacks_is_named() -> None:
-    picture = layers.Input((8, 8, 1))
-    x = layers.Conv2D(2, 3, activation="elu", name="conv")(picture)
-    model = keras.Model(picture, layers.Flatten()(x))
+    image = layers.Input((8, 8, 1))
+    x = layers.Conv2D(2, 3, activation="elu", name="conv")(image)
+    model = keras.Model(image, layers.Flatten()(x))
     with pytest.raises(ConversionError, match=r"'conv' .* activation elu"):
         prepare_for_quantization(model)
 
@@ -221,8 +224,8 @@ def test_a_net_with_a_free_side_says_the_same_as_with_a_fixed_one(name: str) -> 
     fixed, free = build(name, {"fer2013": 7}), build(name, {"fer2013": 7}, None)
     free.set_weights(fixed.get_weights())
     rng = np.random.default_rng(1)
-    picture = rng.random((1, 48, 48, 1), np.float32)
-    np.testing.assert_allclose(free(picture), fixed(picture), rtol=1e-4, atol=1e-6)
+    image = rng.random((1, 48, 48, 1), np.float32)
+    np.testing.assert_allclose(free(image), fixed(image), rtol=1e-4, atol=1e-6)
     assert free(rng.random((1, 40, 40, 1), np.float32)).shape == (1, 7)
 
 
@@ -257,15 +260,15 @@ def test_sizes_are_those_of_the_known_nets() -> None:
 
 
 def test_a_separable_convolution_counts_both_of_its_parts() -> None:
-    picture = layers.Input((8, 8, 4))
-    x = layers.SeparableConv2D(6, 3, 2, "same", use_bias=False)(picture)
-    assert macs(keras.Model(picture, x)) == 4 * 4 * (9 * 4 + 4 * 6)
+    image = layers.Input((8, 8, 4))
+    x = layers.SeparableConv2D(6, 3, 2, "same", use_bias=False)(image)
+    assert macs(keras.Model(image, x)) == 4 * 4 * (9 * 4 + 4 * 6)
 
 
 def test_a_normalization_after_an_activation_counts() -> None:
-    picture = layers.Input((8, 8, 1))
-    x = layers.BatchNormalization()(layers.ReLU()(layers.Conv2D(5, 3, use_bias=False)(picture)))
-    assert parameters(keras.Model(picture, x)) == 9 * 5 + 2 * 5
+    image = layers.Input((8, 8, 1))
+    x = layers.BatchNormalization()(layers.ReLU()(layers.Conv2D(5, 3, use_bias=False)(image)))
+    assert parameters(keras.Model(image, x)) == 9 * 5 + 2 * 5
 
 
 def test_the_table_tells_every_net_apart() -> None:
@@ -303,19 +306,19 @@ def test_a_frozen_base_stays_as_it_is(weights: Path) -> None:
     names = [weight.name for weight in model.trainable_weights]
     assert sorted(name.split("/")[0] for name in names) == ["fer2013", "fer2013", "top", "top"]
     before = model.get_layer("bn_Conv1").get_weights()
-    pictures = np.random.default_rng(1).random((4, 96, 96, 1), np.float32)
-    fit(model, pictures, {"fer2013": np.zeros(4)}, 0.1, 4)
+    images = np.random.default_rng(1).random((4, 96, 96, 1), np.float32)
+    fit(model, images, {"fer2013": np.zeros(4)}, 0.1, 4)
     for old, new in zip(before, model.get_layer("bn_Conv1").get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
 def test_grey_becomes_what_the_weights_expect() -> None:
     grey = np.array([0.0, 0.5, 1.0], np.float32).reshape(3, 1, 1, 1)
-    picture = np.tile(grey, (1, 48, 48, 1))
+    image = np.tile(grey, (1, 48, 48, 1))
     for name, application in (("vgg16", "vgg16"), ("resnet50", "resnet50")):
         model = build(name, {"fer2013": 7})
-        seen = keras.Model(model.input, model.get_layer("rgb").output)(picture)
-        three = np.repeat(picture * 255, 3, axis=-1)
+        seen = keras.Model(model.input, model.get_layer("rgb").output)(image)
+        three = np.repeat(image * 255, 3, axis=-1)
         expected = getattr(keras.applications, application).preprocess_input(three)
         np.testing.assert_allclose(seen, expected, atol=1e-3)
 

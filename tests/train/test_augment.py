@@ -69,15 +69,15 @@ def test_flips_mirror_about_half_of_the_pictures() -> None:
 
 
 def test_mixup_blends_neighbours_and_all_that_belongs_to_them_by_one_share() -> None:
-    pictures, targets = noise(6), np.eye(6, dtype=np.float32)
+    images, targets = noise(6), np.eye(6, dtype=np.float32)
     weights = np.arange(6, dtype=np.float32)
     mixed, said, weight = (
-        value.numpy() for value in mixup([pictures, targets, weights], 0.4, draw(6))
+        value.numpy() for value in mixup([images, targets, weights], 0.4, draw(6))
     )
     for row, other in enumerate([1, 0, 3, 2, 5, 4]):
         share = said[row, row]
         assert said[row, other] == pytest.approx(1 - share)
-        expected = share * pictures[row] + (1 - share) * pictures[other]
+        expected = share * images[row] + (1 - share) * images[other]
         assert mixed[row] == pytest.approx(expected, abs=1e-6)
         assert weight[row] == pytest.approx(share * row + (1 - share) * other, abs=1e-5)
 

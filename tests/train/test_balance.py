@@ -10,8 +10,8 @@ from edgefer.errors import DatasetError
 from edgefer_train.fitting.balance import (
     Balance,
     faces_per_epoch,
-    order_of,
     require_every_label,
+    sample_order,
     shuffled,
     weights_of,
 )
@@ -22,7 +22,7 @@ NAMES = ("happy", "fear", "disgust")
 
 def rows_of(balance: Balance, size: int, steps: range, seed: int = 1) -> list[list[int]]:
     """The rows of each step's batch."""
-    order = order_of(LABELS, balance, size, seed)
+    order = sample_order(LABELS, balance, size, seed)
     at = tf.range(size, dtype=tf.int64)
     return [order.rows(tf.constant(step, tf.int64), at).numpy().tolist() for step in steps]
 
@@ -70,7 +70,7 @@ def test_each_balanced_batch_holds_the_labels_equally_often_and_all_faces_come_b
 
 @pytest.mark.parametrize("balance", ["none", "oversample", "undersample", "batches"])
 def test_a_part_of_a_batch_is_drawn_as_within_the_whole(balance: Balance) -> None:
-    order, step = order_of(LABELS, balance, 8, seed=3), tf.constant(17, tf.int64)
+    order, step = sample_order(LABELS, balance, 8, seed=3), tf.constant(17, tf.int64)
     whole = order.rows(step, tf.range(8, dtype=tf.int64)).numpy()
     part = order.rows(step, tf.range(4, 8, dtype=tf.int64)).numpy()
     assert part.tolist() == whole[4:].tolist()
@@ -89,7 +89,7 @@ def test_class_weights_make_every_label_count_the_same() -> None:
 
 
 def test_a_label_without_faces_is_refused_by_name() -> None:
-    with pytest.raises(DatasetError, match="no picture of fear, contempt, and balance = 'batches'"):
+    with pytest.raises(DatasetError, match="no image of fear, contempt, and balance = 'batches'"):
         require_every_label(np.array([0, 2]), ("happy", "fear", "sad", "contempt"), "batches")
     require_every_label(np.array([0, 2]), ("happy", "fear", "sad"), "none")
 

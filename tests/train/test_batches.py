@@ -29,10 +29,10 @@ def targets(count: int) -> dict[str, np.ndarray]:
 def test_an_epoch_shows_every_face_once_with_its_own_target() -> None:
     some = faces(12)
     seen = []
-    for pictures, target in islice(batches(some, targets(12), STILL, 4, seed=1), 3):
+    for images, target in islice(batches(some, targets(12), STILL, 4, seed=1), 3):
         rows = target.numpy().argmax(1)
         seen += rows.tolist()
-        shown = np.round(pictures.numpy()[..., 0] * 255)
+        shown = np.round(images.numpy()[..., 0] * 255)
         assert (shown == some.images[rows]).all()
     assert sorted(seen) == list(range(12))
 
@@ -53,24 +53,24 @@ def test_two_epochs_differ_in_order_and_in_augmentation() -> None:
 
 def test_augmented_pictures_stay_in_range_and_near_their_source() -> None:
     some = Faces(np.full((8, 48, 48), 200, np.uint8), np.zeros(8, np.int8), None)
-    (pictures, _), *_ = islice(batches(some, targets(8), Augment(), 8, seed=1), 1)
-    assert pictures.shape == (8, 48, 48, 1)
-    assert 0 <= pictures.numpy().min() <= pictures.numpy().max() <= 1
-    assert np.abs(pictures.numpy() - 200 / 255).max() < 0.11
+    (images, _), *_ = islice(batches(some, targets(8), Augment(), 8, seed=1), 1)
+    assert images.shape == (8, 48, 48, 1)
+    assert 0 <= images.numpy().min() <= images.numpy().max() <= 1
+    assert np.abs(images.numpy() - 200 / 255).max() < 0.11
 
 
 def test_erasing_puts_a_grey_square_on_its_share_of_pictures() -> None:
     some = Faces(np.full((64, 48, 48), 255, np.uint8), np.zeros(64, np.int8), None)
     still = Augment(flip=False, rotation=0, zoom=0, shift=0, brightness=0, contrast=0, erasing=0.5)
-    (pictures, _), *_ = islice(batches(some, targets(64), still, 64, seed=1), 1)
-    holed = (pictures.numpy() == 0.5).any((1, 2, 3)).mean()
+    (images, _), *_ = islice(batches(some, targets(64), still, 64, seed=1), 1)
+    holed = (images.numpy() == 0.5).any((1, 2, 3)).mean()
     assert 0.3 < holed < 0.7
 
 
 def test_fewer_faces_than_a_batch_make_one_smaller_batch() -> None:
     assert steps_per_epoch(faces(3), 8) == 1
-    (pictures, _), *_ = islice(batches(faces(3), targets(3), STILL, 8, seed=1), 1)
-    assert len(pictures) == 3
+    (images, _), *_ = islice(batches(faces(3), targets(3), STILL, 8, seed=1), 1)
+    assert len(images) == 3
 
 
 MIXED = Augment(erasing=0.5, shear=0.1, mixup=0.3)
@@ -98,7 +98,7 @@ def test_an_epoch_is_as_long_as_balancing_makes_it() -> None:
 def test_a_label_without_faces_cannot_be_balanced() -> None:
     heads = {"one": np.eye(3, dtype=np.float32)[np.arange(12) % 2]}
     names = ("happy", "sad", "disgust")
-    with pytest.raises(DatasetError, match="no picture of disgust"):
+    with pytest.raises(DatasetError, match="no image of disgust"):
         batches(faces(12, labels=2), heads, STILL, 4, 1, balance="oversample", labels=names)
 
 
@@ -109,9 +109,9 @@ def test_the_shares_of_two_workers_make_up_the_whole_batch(replicas: int) -> Non
     for worker in range(2):
         share = Share(worker * replicas, replicas, of)
         mine = batches(some, heads, MIXED, 16, 3, first_step=5, share=share)
-        for at, (pictures, said) in enumerate(islice(mine, 2 * replicas)):
+        for at, (images, said) in enumerate(islice(mine, 2 * replicas)):
             start = (worker * replicas + at % replicas) * 16 // of
-            for mine_of, whole_of in zip((pictures, said), whole[at // replicas], strict=True):
+            for mine_of, whole_of in zip((images, said), whole[at // replicas], strict=True):
                 expected = whole_of.numpy()[start : start + 16 // of]
                 assert mine_of.numpy() == pytest.approx(expected, abs=1e-4)
 
@@ -123,23 +123,23 @@ def test_a_batch_that_cannot_be_shared_is_refused(size: int, how: Augment, unit:
 
 
 def test_a_teacher_sees_the_pictures_as_they_are_learnt_and_sets_the_targets() -> None:
-    def teach(pictures: Any, said: dict[str, Any]) -> dict[str, Any]:
-        assert pictures.shape == (4, 40, 40, 1)
-        return {name: values * 0 + pictures[0, 0, 0, 0] for name, values in said.items()}
+    def teach(images: Any, said: dict[str, Any]) -> dict[str, Any]:
+        assert images.shape == (4, 40, 40, 1)
+        return {name: values * 0 + images[0, 0, 0, 0] for name, values in said.items()}
 
     taught = batches(faces(12), targets(12), MIXED, 4, 1, side=40, teach=teach)
-    (pictures, said), *_ = islice(taught, 1)
-    assert (said.numpy() == pictures.numpy()[0, 0, 0, 0]).all()
+    (images, said), *_ = islice(taught, 1)
+    assert (said.numpy() == images.numpy()[0, 0, 0, 0]).all()
 
 
 def test_class_weights_reach_the_loss_of_the_first_head_alone() -> None:
     some = Faces(faces(16).images, np.repeat([0, 1], [12, 4]).astype(np.int8), None)
     heads = {name: np.eye(2, dtype=np.float32)[some.labels] for name in ("first", "second")}
-    picture = keras.layers.Input((48, 48, 1))
-    flat = keras.layers.Flatten()(picture)
+    image = keras.layers.Input((48, 48, 1))
+    flat = keras.layers.Flatten()(image)
     # Zeros, so that each face's loss is ln 2.
     outputs = {n: keras.layers.Dense(2, kernel_initializer="zeros", name=n)(flat) for n in heads}
-    model = keras.Model(picture, outputs)
+    model = keras.Model(image, outputs)
     model.compile(
         keras.optimizers.SGD(0.0), keras.losses.CategoricalCrossentropy(True), run_eagerly=True
     )
@@ -154,8 +154,8 @@ def test_class_weights_reach_the_loss_of_the_first_head_alone() -> None:
 
 def test_faces_of_another_side_are_validated_as_a_device_resizes_them() -> None:
     some = faces(3, side=96)
-    (pictures, _), *_ = plain(some, targets(3), side=48)
+    (images, _), *_ = plain(some, targets(3), side=48)
     expected = np.stack([Preprocess(size=48).resize(image) for image in some.images])
-    assert (pictures.numpy() == Preprocess(size=48).to_float(expected)).all()
+    assert (images.numpy() == Preprocess(size=48).to_float(expected)).all()
     (as_they_are, _), *_ = plain(some, targets(3))
     assert as_they_are.shape == (3, 96, 96, 1)

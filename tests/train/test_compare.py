@@ -113,9 +113,9 @@ def test_the_folder_holds_the_figures_and_the_charts(run: Run, tmp_path: Path) -
     lies = {path.name for path in (tmp_path / "out").iterdir()}
     assert lies == {"comparison.json", "curves.png", "cost.png"}
     for name in ("curves.png", "cost.png"):
-        picture = cv2.imread(str(tmp_path / "out" / name))
-        assert picture is not None
-        assert picture.std() > 5
+        image = cv2.imread(str(tmp_path / "out" / name))
+        assert image is not None
+        assert image.std() > 5
 
 
 def test_the_words_beside_two_marks_do_not_lie_on_each_other() -> None:

@@ -21,7 +21,7 @@ def edgefer(*words: object) -> Result:
     return CliRunner(env={"EDGEFER_DATA": ""}).invoke(main, [str(word) for word in words])
 
 
-def pictures(count: int) -> list[np.ndarray]:
+def random_images(count: int) -> list[np.ndarray]:
     random = np.random.default_rng(1)
     rough = random.integers(0, 200, (count, 6, 6), np.uint8)
     return [np.asarray(cv2.resize(one, (48, 48)), np.uint8) for one in rough]
@@ -29,8 +29,8 @@ def pictures(count: int) -> list[np.ndarray]:
 
 @pytest.fixture
 def faulty(tmp_path: Path) -> Path:
-    """Twenty different pictures in parts and classes, and one of each fault."""
-    root, images = tmp_path / "faulty", pictures(20)
+    """Twenty different images in parts and classes, and one of each fault."""
+    root, images = tmp_path / "faulty", random_images(20)
     for at, image in enumerate(images):
         part = ("train", "train", "train", "val", "test")[at % 5]
         write(root / part / CLASSES[at // 5 % 2] / f"{at}.png", image)
@@ -48,13 +48,13 @@ def write(path: Path, image: np.ndarray) -> None:
 
 
 def names(pairs: tuple[Pair, ...] | None) -> list[tuple[str, str]]:
-    return [(pair.picture.where, pair.other.where) for pair in pairs or ()]
+    return [(pair.image.where, pair.other.where) for pair in pairs or ()]
 
 
 def test_each_fault_is_found_and_its_files_are_named(faulty: Path) -> None:
     _, check = read_and_check(faulty)
     training, public, private = check.parts.values()
-    assert (check.label_set, check.split, check.pictures) == ("folders", "official", 25)
+    assert (check.label_set, check.split, check.images) == ("folders", "official", 25)
     assert training.labels == {"happy": 7, "sad": 8}
     assert training.imbalance == pytest.approx(8 / 7, abs=0.01)
     assert [place.where for place in training.constant] == ["train/sad/black.png"]
@@ -69,11 +69,11 @@ def test_each_fault_is_found_and_its_files_are_named(faulty: Path) -> None:
 
 def test_a_check_goes_on_after_damaged_files_and_then_fails(faulty: Path, tmp_path: Path) -> None:
     for name in ("x.png", "y.png"):
-        (faulty / "train" / "sad" / name).write_text("no picture")
+        (faulty / "train" / "sad" / name).write_text("no image")
     done = edgefer("data", "check", faulty, "--out", tmp_path / "out")
     assert done.exit_code == 1
     for name in ("x.png", "y.png"):
-        assert f"cannot be read  {faulty}/train/sad/{name}: not a picture" in done.stdout
+        assert f"cannot be read  {faulty}/train/sad/{name}: not a image" in done.stdout
     assert done.stderr.endswith(
         f"edgefer: {faulty}: 2 files cannot be read; mend or remove what is listed above\n"
     )
@@ -83,8 +83,8 @@ def test_a_check_goes_on_after_damaged_files_and_then_fails(faulty: Path, tmp_pa
 def test_findings_alone_are_no_failure(faulty: Path) -> None:
     done = edgefer("data", "check", faulty)
     assert done.exit_code == 0
-    assert "Groups of identical pictures with different labels: 1." in done.stdout
-    assert "Copies in Training: 1 of PrivateTest's 5 pictures" in done.stdout
+    assert "Groups of identical images with different labels: 1." in done.stdout
+    assert "Copies in Training: 1 of PrivateTest's 5 images" in done.stdout
     assert "FER+" not in done.stdout, "there are no votes to speak of"
 
 
@@ -93,16 +93,16 @@ def test_the_report_is_a_file_for_programs_and_a_picture(faulty: Path, tmp_path:
     done = edgefer("data", "check", faulty, "--out", out, "--json")
     assert done.exit_code == 0
     assert json.loads(done.stdout) == json.loads((out / "check.json").read_bytes())
-    picture = cv2.imread(str(out / "check.png"), cv2.IMREAD_GRAYSCALE)
-    assert picture is not None
-    assert picture.shape[1] == 1600
-    assert picture.std() > 20, "something is drawn"
+    image = cv2.imread(str(out / "check.png"), cv2.IMREAD_GRAYSCALE)
+    assert image is not None
+    assert image.shape[1] == 1600
+    assert image.std() > 20, "something is drawn"
     assert sorted(path.name for path in out.iterdir()) == ["check.json", "check.png"]
 
 
 def test_names_that_a_font_or_a_formula_would_stumble_over_are_drawn(tmp_path: Path) -> None:
     root = tmp_path / "a $x_$"
-    for at, image in enumerate(pictures(6)):
+    for at, image in enumerate(random_images(6)):
         for name in ("$happy$", "目"):
             write(root / name / f"$a_{at}$.png", image + len(name))
     shutil.copy(root / "$happy$" / "$a_1$.png", root / "目" / "$b_$.png")
@@ -126,7 +126,7 @@ def test_out_that_is_a_file_is_one_line(faulty: Path, tmp_path: Path) -> None:
         ((), "no dataset was named: get FER2013 from Kaggle"),
         (("nowhere",), "nowhere: no faces here"),
         (("one",), "one: holds one class, 'happy'; expected a folder for each of two or more"),
-        (("empty",), "empty/sad: holds no pictures (.png"),
+        (("empty",), "empty/sad: holds no images (.png"),
         (("good", "--labels", "ferplus"), "good/angry: no such folder"),
         (("good", "--split", "90/10"), "unknown split '90/10'; known: official, 72/8/20"),
         (("good", "--split", "official"), "good: has no parts of its own"),
@@ -138,7 +138,7 @@ def test_data_that_cannot_be_used_is_one_line(
     monkeypatch.chdir(tmp_path)
     for root, classes in (("one", CLASSES[:1]), ("empty", CLASSES[:1]), ("good", CLASSES)):
         for name in classes:
-            for at, image in enumerate(pictures(3)):
+            for at, image in enumerate(random_images(3)):
                 write(Path(root, name, f"{at}.png"), image)
     Path("empty", "sad").mkdir()
     done = edgefer("data", "check", *words)
@@ -155,7 +155,7 @@ def test_votes_are_checked_under_either_label_set(data: Path, tmp_path: Path) ->
     for name in stored.parts:
         rows = [[place.row for place in one.parts[name].no_face or ()] for one in (view, stored)]
         assert rows[0] == rows[1]
-        assert view.parts[name].left_out == stored.parts[name].pictures - view.parts[name].pictures
+        assert view.parts[name].left_out == stored.parts[name].images - view.parts[name].images
     assert sum(len(part.no_face or ()) for part in stored.parts.values()) == 5
     assert view.fingerprint == stored.fingerprint
 
@@ -185,5 +185,5 @@ def test_a_copy_without_a_majority_has_no_label_of_the_other_set(
     np.savez(tmp_path / "fer2013.npz", **changed)
     _, check = read_and_check(tmp_path, "ferplus")
     (pair,) = check.parts["PrivateTest"].copies or ()
-    assert (pair.picture.row, pair.picture.label) == (45, "neutral")
+    assert (pair.image.row, pair.image.label) == (45, "neutral")
     assert (pair.other.row, pair.other.label) == (2, None)

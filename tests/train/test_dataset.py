@@ -8,7 +8,7 @@ import pytest
 from edgefer.errors import DatasetError, SettingsError
 from edgefer.labels import FER2013, FERPLUS
 from edgefer.preprocess import Preprocess
-from edgefer_train.data.dataset import Dataset, Faces, Usage, decided, majority, soft_labels
+from edgefer_train.data.dataset import Dataset, Faces, Usage, majority, majority_column, soft_labels
 
 VOTES = [
     [5, 0, 0, 5, 0, 0, 0, 0, 0, 0],  # tied
@@ -72,7 +72,7 @@ def test_votes_become_distributions_over_the_eight_labels() -> None:
 
 def test_a_majority_is_more_than_half_of_the_votes_that_are_not_single() -> None:
     votes = np.array(VOTES, np.uint8)
-    assert decided(votes).tolist() == [-1, 1, -1, 0, 8, 9, 7, -1]
+    assert majority_column(votes).tolist() == [-1, 1, -1, 0, 8, 9, 7, -1]
     assert majority(votes).tolist() == [-1, 1, -1, 0, -1, -1, 7, -1]
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
-from edgefer_train.fitting.dropout import steady
+from edgefer_train.fitting.dropout import make_deterministic
 
 ONES = np.ones((64, 16), np.float32)
 
@@ -19,7 +19,7 @@ def net(seed: int = 1) -> Any:
     outputs = [keras.layers.Dropout(0.25, name=name)(inputs) for name in ("one", "two")]
     model = keras.Model(inputs, outputs)
     model.compile(keras.optimizers.SGD(0.0))
-    steady(model, seed)
+    make_deterministic(model, seed)
     return model
 
 
@@ -65,7 +65,7 @@ def test_dropouts_that_are_wrapped_for_fake_quantization_are_steady_too() -> Non
     )
     quantized = tfmot.quantization.keras.quantize_model(model)
     quantized.compile(keras.optimizers.SGD(0.0))
-    steady(quantized, 1)
+    make_deterministic(quantized, 1)
     # Only which are dropped: the ranges of fake quantization move with each call.
     one, two = (quantized(ONES, training=True).numpy() == 0 for _ in range(2))
     assert (one == two).all()

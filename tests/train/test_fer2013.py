@@ -62,7 +62,7 @@ def test_a_csv_without_its_columns_says_where_to_get_the_right_one(tmp_path: Pat
 
 
 def test_a_csv_without_rows_and_one_that_is_none_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="holds no pictures"):
+    with pytest.raises(DatasetError, match="holds no images"):
         load(write_csv(tmp_path, []))
     (tmp_path / "fer2013.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff")
     with pytest.raises(DatasetError, match="not a CSV file that can be read"):
@@ -71,7 +71,7 @@ def test_a_csv_without_rows_and_one_that_is_none_are_refused(tmp_path: Path) -> 
 
 def test_a_dataset_without_privatetest_is_refused(tmp_path: Path) -> None:
     rows = [row for row in good_rows() if "PrivateTest" not in row]
-    with pytest.raises(DatasetError, match=r"fer2013\.csv: has no PrivateTest pictures"):
+    with pytest.raises(DatasetError, match=r"fer2013\.csv: has no PrivateTest images"):
         load(write_csv(tmp_path, rows))
 
 

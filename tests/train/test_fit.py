@@ -19,7 +19,7 @@ from edgefer.errors import DatasetError, RunError
 from edgefer_train.architectures import build
 from edgefer_train.data import sources
 from edgefer_train.fitting.fit import computing_in, fit
-from edgefer_train.fitting.initial_weights import go_on
+from edgefer_train.fitting.initial_weights import load_weights_from
 from edgefer_train.recipe import Fit, Recipe
 from edgefer_train.run import Run
 from support.slices import write_slice
@@ -92,9 +92,9 @@ def test_a_run_tells_what_decided_it(trained: Run, faces: Path) -> None:
 
 
 def test_a_run_shows_its_curves(trained: Run) -> None:
-    picture = cv2.imread(str(trained.folder / "float.png"))
-    assert picture is not None
-    assert picture.std() > 5, "something is drawn"
+    image = cv2.imread(str(trained.folder / "float.png"))
+    assert image is not None
+    assert image.std() > 5, "something is drawn"
 
 
 def test_a_run_tells_how_it_ended(trained: Run) -> None:
@@ -181,7 +181,7 @@ def test_a_head_for_other_labels_keeps_its_own_weights(trained: Run) -> None:
     learnt = keras.models.load_model(trained.float.model, compile=False)
     model = build("small", {"fer2013": 7, "ferplus": 3})
     fresh = model.get_layer("ferplus").get_weights()[0]
-    go_on(model, trained)
+    load_weights_from(model, trained)
     for name in ("stem", "fer2013"):
         kernel = learnt.get_layer(name).get_weights()[0]
         np.testing.assert_array_equal(model.get_layer(name).get_weights()[0], kernel)

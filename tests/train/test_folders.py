@@ -16,7 +16,7 @@ from edgefer_train.data.sources import labels_in, load
 RANDOM = np.random.default_rng(1)
 
 
-def picture(height: int = 60, width: int = 60) -> np.ndarray:
+def image(height: int = 60, width: int = 60) -> np.ndarray:
     """A colour photo of nothing, smooth enough for JPEG."""
     rough = RANDOM.integers(0, 255, (6, 6, 3), np.uint8)
     return np.asarray(cv2.resize(rough, (width, height)), np.uint8)
@@ -40,7 +40,7 @@ def write_kaggle(root: Path, names: list[str]) -> Path:
 def write_own(root: Path, classes: Iterable[str] = ("smiling", "other"), count: int = 4) -> Path:
     for name in classes:
         for at in range(count):
-            write(root / name / f"{at}.jpg", picture())
+            write(root / name / f"{at}.jpg", image())
     return root
 
 
@@ -73,7 +73,7 @@ def test_an_empty_class_is_named(tmp_path: Path) -> None:
     root = write_own(tmp_path)
     (root / "third").mkdir()
     (root / "third" / "notes.txt").write_text("to do")
-    with pytest.raises(DatasetError, match=r"third: holds no pictures \(\.png"):
+    with pytest.raises(DatasetError, match=r"third: holds no images \(\.png"):
         load_own(root)
 
 
@@ -84,7 +84,7 @@ def test_one_class_is_no_dataset(tmp_path: Path) -> None:
 
 def test_a_class_that_the_label_set_lacks_is_not_left_out_in_silence(tmp_path: Path) -> None:
     root = write_kaggle(tmp_path, ["a.png"])
-    write(root / "train" / "contempt" / "a.png", picture())
+    write(root / "train" / "contempt" / "a.png", image())
     with pytest.raises(DatasetError, match="train/contempt: not one of the classes angry, "):
         load(root)
 
@@ -138,7 +138,7 @@ def test_usual_spellings_of_a_label_sets_classes_are_understood(tmp_path: Path) 
     dataset = load(write_own(tmp_path, names), split="72/8/20")
     assert dataset.labels == FER2013
     assert np.bincount(dataset.faces.labels).tolist() == [4] * 7
-    write(tmp_path / "angry" / "a.png", picture())
+    write(tmp_path / "angry" / "a.png", image())
     with pytest.raises(DatasetError, match="angry: the same class as Anger/"):
         load(tmp_path, split="72/8/20")
 
@@ -160,7 +160,7 @@ def test_the_label_set_is_known_by_the_folders(
 
 
 def test_a_large_picture_comes_straight_to_the_side_that_is_asked_for(tmp_path: Path) -> None:
-    root, photo = write_own(tmp_path), picture(300, 260)
+    root, photo = write_own(tmp_path), image(300, 260)
     write(root / "other" / "0.png", photo)
     (root / "other" / "0.jpg").unlink()
     expected = Preprocess(size=96).resize(to_grey(photo))
@@ -168,18 +168,18 @@ def test_a_large_picture_comes_straight_to_the_side_that_is_asked_for(tmp_path: 
 
 
 def test_colour_becomes_grey_as_on_the_device_and_alpha_is_left_out(tmp_path: Path) -> None:
-    root, photo = write_own(tmp_path), picture(48, 48)
+    root, photo = write_own(tmp_path), image(48, 48)
     clear = np.dstack([photo, RANDOM.integers(0, 255, (48, 48), np.uint8)])
     write(root / "a" / "1.png", photo)
     write(root / "a" / "2.png", clear)
     write(root / "a" / "3.bmp", to_grey(photo))
-    write(root / "a" / "4.png", picture())
-    write(root / "a" / "5.png", picture())
+    write(root / "a" / "4.png", image())
+    write(root / "a" / "5.png", image())
     assert (load_own(root)[:3] == to_grey(photo)).all()
 
 
 def test_a_picture_of_16_bits_is_refused(tmp_path: Path) -> None:
-    deep = write(write_own(tmp_path) / "other" / "a.png", picture().astype(np.uint16) * 16)
+    deep = write(write_own(tmp_path) / "other" / "a.png", image().astype(np.uint16) * 16)
     with pytest.raises(DatasetError, match=f"^{deep}: has 16 bits a channel, expected 8; scale"):
         load_own(tmp_path)
 
@@ -189,11 +189,11 @@ def test_a_picture_of_16_bits_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named_in_one_line_only(
     tmp_path: Path, ending: str, damage: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = write(write_own(tmp_path) / "other" / f"a{ending}", to_grey(picture()))
+    path = write(write_own(tmp_path) / "other" / f"a{ending}", to_grey(image()))
     content = path.read_bytes()
-    damaged = {"cut": content[: len(content) // 2], "text": b"not a picture", "empty": b""}
+    damaged = {"cut": content[: len(content) // 2], "text": b"not a image", "empty": b""}
     path.write_bytes(damaged[damage])
-    with pytest.raises(DatasetError, match=f"^{path}: not a picture that can be read") as error:
+    with pytest.raises(DatasetError, match=f"^{path}: not a image that can be read") as error:
         load_own(tmp_path)
     assert "\n" not in str(error.value)
     assert capfd.readouterr().err.strip() == "", "the decoders print nothing of their own"
@@ -202,16 +202,16 @@ def test_a_damaged_file_is_named_in_one_line_only(
 def test_a_png_with_a_flipped_bit_is_damaged(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = write(write_own(tmp_path) / "other" / "a.png", picture())
+    path = write(write_own(tmp_path) / "other" / "a.png", image())
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match=f"^{path}: not a picture that can be read"):
+    with pytest.raises(DatasetError, match=f"^{path}: not a image that can be read"):
         load_own(tmp_path)
     assert capfd.readouterr().err.strip() == ""
 
 
 def test_pictures_without_a_class_are_no_dataset(tmp_path: Path) -> None:
-    write(tmp_path / "a.png", picture())
-    with pytest.raises(DatasetError, match="neither FER2013 nor one folder of pictures a class"):
+    write(tmp_path / "a.png", image())
+    with pytest.raises(DatasetError, match="neither FER2013 nor one folder of images a class"):
         load(tmp_path, "folders")

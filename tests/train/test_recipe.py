@@ -35,9 +35,9 @@ def test_an_unknown_architecture_names_the_registry() -> None:
 
 def test_a_recipe_can_be_made_shorter() -> None:
     recipe = load_recipe("small")
-    assert recipe.lasting(3).fit.epochs == 3
-    assert recipe.lasting(3).augment == recipe.augment
-    assert recipe.lasting(None) == recipe
-    assert (recipe.lasting(0.1).fit.epochs, recipe.lasting(0.1).fit.epoch_share) == (1, 0.1)
+    assert recipe.with_epochs(3).fit.epochs == 3
+    assert recipe.with_epochs(3).augment == recipe.augment
+    assert recipe.with_epochs(None) == recipe
+    assert (recipe.with_epochs(0.1).fit.epochs, recipe.with_epochs(0.1).fit.epoch_share) == (1, 0.1)
     with pytest.raises(SettingsError, match=r"--epochs must be whole, or less than 1, got 2\.5"):
-        recipe.lasting(2.5)
+        recipe.with_epochs(2.5)

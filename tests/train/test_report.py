@@ -15,7 +15,7 @@ from edgefer.errors import SettingsError
 from edgefer_train.data import sources
 from edgefer_train.data.dataset import Dataset
 from edgefer_train.evaluation.evaluate import Evaluation
-from edgefer_train.evaluation.report import MARK, RECORD, room_for_report
+from edgefer_train.evaluation.report import MARK, RECORD, report_dir
 from edgefer_train.evaluation.report_folder import report_folder
 from support.browser import CHROMEDRIVER, CHROMIUM, chromium
 from support.runs import write_run
@@ -57,10 +57,10 @@ def test_a_report_names_all_that_lies_in_its_folder(report: Path) -> None:
 
 def test_every_chart_shows_something(report: Path) -> None:
     for path in report.glob("*.png"):
-        picture = cv2.imread(str(path))
-        assert picture is not None
-        assert picture.shape[1] == 1024
-        assert picture.std() > 5
+        image = cv2.imread(str(path))
+        assert image is not None
+        assert image.shape[1] == 1024
+        assert image.std() > 5
 
 
 def test_the_page_needs_nothing_beside_it(report: Path) -> None:
@@ -76,16 +76,16 @@ def test_the_page_says_its_figures_and_what_they_are_of(report: Path) -> None:
     page, done = (report / "report.html").read_text(), read(report)
     assert f"{100 * done.accuracy:.1f} %" in page
     assert f"{100 * done.accuracy_leak_free:.1f} %" in page
-    assert "120 PrivateTest pictures of fer2013" in page
+    assert "120 PrivateTest images of fer2013" in page
     low, high = done.accuracy_interval
-    assert f"{100 * low:.1f} to {100 * high:.1f} % on 120 pictures" in page
+    assert f"{100 * low:.1f} to {100 * high:.1f} % on 120 images" in page
     assert "is not the dataset that small-fer2013 was trained on" in page
 
 
 def test_the_page_warns_of_what_it_reads_and_of_whom_it_shows(report: Path) -> None:
     page = (report / "report.html").read_text()
     assert "Expressions, not feelings." in page
-    assert "This page contains pictures of people" in page
+    assert "This page contains images of people" in page
     assert "do not publish this page" in page
 
 
@@ -94,7 +94,7 @@ def test_a_report_can_be_written_without_faces(faces: Path, tmp_path: Path) -> N
     assert edgefer("evaluate", "small", "--data", faces, "--out", out, "--no-faces").exit_code == 0
     assert not (out / "mistakes.png").exists()
     page = (out / "report.html").read_text()
-    assert "pictures of people" not in page
+    assert "images of people" not in page
     assert page.count("<img") == 3, "the charts alone"
 
 
@@ -112,7 +112,7 @@ def test_the_report_of_a_run_shows_how_it_learned(
 
 def room(out: Path) -> None:
     """Make a report of one file at `out`."""
-    with room_for_report(out) as folder:
+    with report_dir(out) as folder:
         assert folder is not None
         (folder / RECORD).write_text(f'{{"{MARK}": 1, "files": ["new.png"]}}')
         (folder / "new.png").touch()
@@ -197,7 +197,7 @@ def test_the_page_fits_a_phone_and_turns_dark_with_it(report: Path) -> None:
 
 
 GROUND = """
-const chart = document.querySelector("picture img");
-const dark = document.querySelector("picture source").srcset;
+const chart = document.querySelector("image img");
+const dark = document.querySelector("image source").srcset;
 return [getComputedStyle(document.body).backgroundColor, chart.currentSrc === dark];
 """

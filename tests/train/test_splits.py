@@ -11,20 +11,20 @@ from edgefer.labels import FER2013
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.near_duplicates import digests
 from edgefer_train.data.sources import load
-from edgefer_train.data.splits import drawn, held_out
+from edgefer_train.data.splits import held_out, stratified_split
 from support.slices import write_slice
 
 NAMES = ("happy", "sad")
 
 
 def faces(count: int) -> tuple[list[bytes], np.ndarray]:
-    """Digests of different pictures, two thirds of them of the first label."""
+    """Digests of different images, two thirds of them of the first label."""
     return [number.to_bytes(16, "big") for number in range(count)], np.arange(count) % 3 // 2
 
 
 def test_each_label_is_shared_out_72_8_20() -> None:
     keys, labels = faces(3000)
-    usage = drawn(keys, labels, NAMES)
+    usage = stratified_split(keys, labels, NAMES)
     for label in (0, 1):
         shares = np.bincount(usage[labels == label]) / (labels == label).sum()
         assert shares.tolist() == pytest.approx([0.72, 0.08, 0.20])
@@ -32,17 +32,17 @@ def test_each_label_is_shared_out_72_8_20() -> None:
 
 def test_the_draw_never_changes_and_does_not_depend_on_the_order() -> None:
     keys, labels = faces(12)
-    usage = drawn(keys, labels, NAMES)
+    usage = stratified_split(keys, labels, NAMES)
     # Another draw would void all that was measured on this one.
     assert usage.tolist() == [0, 0, 0, 2, 2, 2, 1, 0, 1, 0, 0, 0]
-    back = drawn(keys[::-1], labels[::-1], NAMES)[::-1]
+    back = stratified_split(keys[::-1], labels[::-1], NAMES)[::-1]
     assert back.tolist() == usage.tolist()
 
 
 def test_identical_pictures_come_into_one_part_whatever_their_labels() -> None:
     keys, labels = faces(900)
     twice, both = keys + keys[::2], np.concatenate([labels, 1 - labels[::2]])
-    usage = drawn(twice, both, NAMES)
+    usage = stratified_split(twice, both, NAMES)
     assert (usage[:900:2] == usage[900:]).all()
     assert set(usage) == set(Usage)
 
@@ -50,13 +50,13 @@ def test_identical_pictures_come_into_one_part_whatever_their_labels() -> None:
 @pytest.mark.parametrize("copies", [1, 40])
 def test_three_different_pictures_of_a_label_are_one_for_each_part(copies: int) -> None:
     keys = [b"a", b"b", b"c"] * copies
-    usage = drawn(keys, np.zeros(len(keys), int), NAMES)
+    usage = stratified_split(keys, np.zeros(len(keys), int), NAMES)
     assert sorted(set(usage)) == [0, 1, 2]
 
 
 def test_fewer_than_three_different_pictures_are_refused() -> None:
-    with pytest.raises(DatasetError, match="sad has only 2 different pictures"):
-        drawn([b"a", b"b", b"c", b"d", b"e", b"e"], np.array([0, 0, 0, 1, 1, 1]), NAMES)
+    with pytest.raises(DatasetError, match="sad has only 2 different images"):
+        stratified_split([b"a", b"b", b"c", b"d", b"e", b"e"], np.array([0, 0, 0, 1, 1, 1]), NAMES)
 
 
 def test_a_tenth_of_training_is_held_out_only_where_publictest_is_missing() -> None:

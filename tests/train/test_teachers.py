@@ -13,22 +13,22 @@ from edgefer.errors import RunError
 from edgefer.metrics import softmax
 from edgefer.runtime import open_classifier
 from edgefer_train.data.dataset import Faces
-from edgefer_train.fitting.teachers import Teachers, hire
+from edgefer_train.fitting.teachers import Teachers, load_teachers
 from edgefer_train.recipe import Distill
 
 OWN = np.array([[1, 0], [0, 1]], np.float32)
 
 
 def says(logits: list[float], head: str = "fer2013", side: int = 4) -> Any:
-    """A net that gives the same logits to every picture."""
-    picture = keras.layers.Input((side, side, 1))
+    """A net that gives the same logits to every image."""
+    image = keras.layers.Input((side, side, 1))
     answer = keras.layers.Dense(
         len(logits),
         kernel_initializer="zeros",
         bias_initializer=keras.initializers.Constant(logits),
         name=head,
-    )(keras.layers.Flatten()(picture))
-    return keras.Model(picture, answer)
+    )(keras.layers.Flatten()(image))
+    return keras.Model(image, answer)
 
 
 def test_a_net_is_asked_about_the_picture_and_gets_its_share() -> None:
@@ -68,36 +68,36 @@ def test_a_temperature_softens_the_answers() -> None:
 def test_logits_of_other_pictures_are_refused(tmp_path: Path) -> None:
     faces = Faces(np.zeros((3, 48, 48), np.uint8), np.zeros(3, np.int8), None)
     np.savez(tmp_path / "logits.npz", fer2013=np.zeros((2, 7), np.float32))
-    with pytest.raises(RunError, match=r"'fer2013' must be logits of the 3 Training pictures"):
-        hire(Distill(teachers=(str(tmp_path / "logits.npz"),)), faces)
+    with pytest.raises(RunError, match=r"'fer2013' must be logits of the 3 Training images"):
+        load_teachers(Distill(teachers=(str(tmp_path / "logits.npz"),)), faces)
 
 
 def test_what_is_no_npz_or_no_run_is_refused(tmp_path: Path) -> None:
     faces = Faces(np.zeros((3, 48, 48), np.uint8), np.zeros(3, np.int8), None)
     (tmp_path / "no.npz").write_bytes(b"not a zip")
     with pytest.raises(RunError, match=r"no\.npz: no teacher's logits"):
-        hire(Distill(teachers=(str(tmp_path / "no.npz"),)), faces)
+        load_teachers(Distill(teachers=(str(tmp_path / "no.npz"),)), faces)
     with pytest.raises(RunError, match="no teacher here"):
-        hire(Distill(teachers=(str(tmp_path),)), faces)
+        load_teachers(Distill(teachers=(str(tmp_path),)), faces)
 
 
 def test_a_bundle_teaches_by_the_file_that_a_device_runs() -> None:
     faces = Faces(np.zeros((1, 48, 48), np.uint8), np.zeros(1, np.int8), None)
-    teachers = hire(Distill(teachers=("small",), weight=1.0), faces)
+    teachers = load_teachers(Distill(teachers=("small",), weight=1.0), faces)
     assert teachers is not None
     chips = np.random.default_rng(1).integers(0, 256, (3, 48, 48), np.uint8)
     said = softmax(open_classifier(open_bundle("small")).logits(chips))
-    pictures = tf.data.Dataset.from_tensors(tf.constant(chips[..., np.newaxis] / np.float32(255)))
-    (learnt,) = pictures.map(lambda seen: teachers(seen, {"fer2013": tf.zeros((3, 7))}))
+    images = tf.data.Dataset.from_tensors(tf.constant(chips[..., np.newaxis] / np.float32(255)))
+    (learnt,) = images.map(lambda seen: teachers(seen, {"fer2013": tf.zeros((3, 7))}))
     assert learnt["fer2013"].numpy() == pytest.approx(said, abs=1e-6)
 
 
 def test_what_is_no_teacher_is_refused_in_a_line() -> None:
     faces = Faces(np.zeros((1, 48, 48), np.uint8), np.zeros(1, np.int8), None)
     with pytest.raises(RunError, match="no teacher here; name a run's folder, a model bundle"):
-        hire(Distill(teachers=("runs/nowhere",)), faces)
+        load_teachers(Distill(teachers=("runs/nowhere",)), faces)
 
 
 def test_without_teachers_there_are_none() -> None:
     faces = Faces(np.zeros((1, 48, 48), np.uint8), np.zeros(1, np.int8), None)
-    assert hire(Distill(), faces) is None
+    assert load_teachers(Distill(), faces) is None

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from edgefer.cli import main
 from edgefer_train.fitting.throughput import (
-    Fed,
+    FeedTimes,
     Throughput,
     describe,
     noise,
@@ -76,7 +76,7 @@ def test_a_net_is_timed_at_every_side_that_its_pictures_have() -> None:
 
 
 def test_the_benchmark_names_its_machine_and_its_spread() -> None:
-    fed = Fed(48, 7, 390.0, 380.0, 0.974, (0.96, 0.98), 0.987, 610.0, 8.2)
+    fed = FeedTimes(48, 7, 390.0, 380.0, 0.974, (0.96, 0.98), 0.987, 610.0, 8.2)
     text = describe(Throughput("AMD EPYC, 2 cores", "small", 128, (fed,)))
     assert text.startswith("small, batches of 128, on AMD EPYC, 2 cores\n")
     assert "0.974 (0.960 to 0.980)" in text

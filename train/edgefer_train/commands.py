@@ -44,12 +44,12 @@ def train(
     from edgefer_train.data.sources import load
     from edgefer_train.recipe import load_recipe
 
-    recipe = load_recipe(name).lasting(epochs)
+    recipe = load_recipe(name).with_epochs(epochs)
     dataset = load(data, recipe.labels, recipe.split, recipe.side)
     from edgefer_train.fitting.fit import fit
-    from edgefer_train.fitting.strategy import join
+    from edgefer_train.fitting.strategy import from_name
 
-    done = fit(recipe, Path(name).stem, dataset, out, resume, join(strategy))
+    done = fit(recipe, Path(name).stem, dataset, out, resume, from_name(strategy))
     click.echo(f"{done.folder}: trained; next: edgefer quantize --run {done.folder}", err=True)
 
 
@@ -132,9 +132,9 @@ def evaluate(
     from edgefer_device.mood.filter import MoodSettings
     from edgefer_train.data.sources import load
     from edgefer_train.evaluation.evaluate import evaluate as measure
-    from edgefer_train.evaluation.report import room_for_report, write_report
+    from edgefer_train.evaluation.report import report_dir, write_report
 
-    with room_for_report(out) as folder:
+    with report_dir(out) as folder:
         facts = candidate.facts
         dataset = load(data, facts.label_set, facts.split, facts.side)
         done = measure(candidate, dataset, format_, MoodSettings().threshold)
@@ -164,10 +164,10 @@ def compare(models: tuple[str, ...], data: Path | None, out: Path | None, as_jso
     candidates = [open_candidate(model) for model in models]
     from edgefer.messages import to_json
     from edgefer_train.evaluation.compare import compare as side_by_side
-    from edgefer_train.evaluation.comparison_charts import room_for_comparison, write_comparison
+    from edgefer_train.evaluation.comparison_charts import comparison_dir, write_comparison
     from edgefer_train.evaluation.comparison_table import show_comparison
 
-    with room_for_comparison(out) as folder:
+    with comparison_dir(out) as folder:
         done = side_by_side(candidates, _shared(data) if data else None)
         if folder:
             done = write_comparison(folder, done, candidates)

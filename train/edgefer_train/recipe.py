@@ -17,7 +17,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     epochs: int = 60
     epoch_share: float = 1.0
-    """Of Training's pictures that an epoch shows; the next epoch goes on with the others."""
+    """Of Training's images that an epoch shows; the next epoch goes on with the others."""
     batch_size: int = 128
     learning_rate: float = 0.05
     """After warm-up."""
@@ -49,13 +49,13 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in either. The shorter nearly halves the time of a step on a processor with AMX; on others
     it was not measured. Source: Micikevicius et al. 2018."""
     sizes: tuple[int, ...] = ()
-    """Progressive learning (Tan & Le 2021): the side in pixels of the training pictures in
+    """Progressive learning (Tan & Le 2021): the side in pixels of the training images in
     each equal part of the epochs. Empty is the model's own side throughout. Only for nets
     that end in a global pooling, since those take any side."""
 
 
 class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How each training picture is changed, drawn anew each time; 0 is never."""
+    """How each training image is changed, drawn anew each time; 0 is never."""
 
     flip: bool = True
     rotation: float = 10.0
@@ -71,7 +71,7 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contrast: float = 0.2
     """Share of the contrast, either way."""
     erasing: float = 0.0
-    """Probability that a square of the picture is lost."""
+    """Probability that a square of the image is lost."""
     gamma: float = 0.0
     """The exposure's gamma lies between 1 / (1 + gamma) and 1 + gamma."""
     occlusion: float = 0.0
@@ -85,7 +85,7 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jpeg: float = 0.0
     """Probability of JPEG compression at a quality between 20 and 90."""
     mixup: float = 0.0
-    """Two pictures and their targets are blended by shares from Beta(mixup, mixup)
+    """Two images and their targets are blended by shares from Beta(mixup, mixup)
     (Zhang et al. 2018)."""
 
 
@@ -104,7 +104,7 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Learning from the answers of larger nets (Hinton et al. 2015)."""
 
     teachers: tuple[str, ...] = ()
-    """Run folders, whose float models answer each augmented picture (Beyer et al. 2022), model
+    """Run folders, whose float models answer each augmented image (Beyer et al. 2022), model
     bundles or names of shipped ones, which do the same as int8, or .npz files of logits on
     Training, one array (N, labels) a head. Several are averaged."""
     weight: float = 0.5
@@ -134,7 +134,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     distill: Distill = Distill()
     quantize: FineTune = FineTune()
 
-    def lasting(self, epochs: float | None) -> Recipe:
+    def with_epochs(self, epochs: float | None) -> Recipe:
         """Return the recipe with so many epochs of float training; None leaves its own.
 
         Less than 1 is that share of one. Raises `SettingsError` for a share above 1.

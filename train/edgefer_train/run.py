@@ -43,7 +43,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a fit ended, by head on PublicTest, which chose the epoch; never on PrivateTest."""
 
     accuracy: dict[str, float]
-    """Share of the pictures that one label has most of the target of."""
+    """Share of the images that one label has most of the target of."""
     temperature: dict[str, float]
     """Of least log-loss (Guo et al. 2017)."""
     calibration_error: dict[str, float]
@@ -142,7 +142,7 @@ class Run:
         """Raise `DatasetError` unless these are the faces that the run was trained on."""
         if dataset.fingerprint != self.record().fingerprint:
             raise DatasetError(
-                f"{dataset.name}: not the pictures that {self.folder} was trained on; "
+                f"{dataset.name}: not the images that {self.folder} was trained on; "
                 "name the same dataset with --data"
             )
 

@@ -77,7 +77,7 @@ def _of_run(folder: Path, labels: str | None) -> Source:
     # TensorFlow takes seconds to load: what is wrong with the run is said before.
     from edgefer_convert.formats.tflite import input_affine, to_int8
     from edgefer_train.architectures import one_head
-    from edgefer_train.quantization.quantize_layers import load_quantized
+    from edgefer_train.quantization.fake_quant import load_quantized
 
     float_model, qat = (one_head(load_quantized(file), head) for file in files)
     content, preprocess = to_int8(qat), Preprocess(size=record.recipe.side)

@@ -13,7 +13,7 @@ from edgefer_convert.formats.representative import Pictures
 from edgefer_convert.importers import keras_source
 from edgefer_convert.importers.source import AFTER_TRAINING, Source
 from edgefer_train.architectures import one_head
-from edgefer_train.quantization.quantize_layers import load_quantized
+from edgefer_train.quantization.fake_quant import load_quantized
 from edgefer_train.run import Record, Run, Stage
 
 LICENCES = {

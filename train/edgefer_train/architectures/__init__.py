@@ -1,12 +1,12 @@
-"""The networks, by name: each maps grey pictures to features that heads read."""
+"""The networks, by name: each maps grey images to features that heads read."""
 
-from edgefer_train.architectures.blocks import Tensor
-from edgefer_train.architectures.heads import one_head, unwrapped
+from edgefer_train.architectures.blocks import Tensor, as_outputs, one_head
 from edgefer_train.architectures.registry import ARCHITECTURES, Architecture, build
-from edgefer_train.architectures.size import macs, parameters
-from edgefer_train.architectures.table import (
+from edgefer_train.architectures.size import (
     Description,
     describe_architectures,
+    macs,
+    parameters,
     show_architectures,
 )
 
@@ -15,11 +15,11 @@ __all__ = [
     "Architecture",
     "Description",
     "Tensor",
+    "as_outputs",
     "build",
     "describe_architectures",
     "macs",
     "one_head",
     "parameters",
     "show_architectures",
-    "unwrapped",
 ]

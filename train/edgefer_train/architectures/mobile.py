@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from edgefer_train.architectures.blocks import Tensor, convolution, depthwise, layers, pooled
 
 LARGE = 64
-"""Side, pixels, from which on the first block halves the picture too."""
+"""Side, pixels, from which on the first block halves the image too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +24,16 @@ class Bottleneck:
     filters: int
     stride: int
     squeeze: bool = False
-    """Weigh the channels by what the whole picture shows (Hu et al. 2018)."""
+    """Weigh the channels by what the whole image shows (Hu et al. 2018)."""
     swish: bool = False
     """Hard swish in place of ReLU."""
 
 
-def mobilenet_v2(picture: Tensor) -> Tensor:
+def mobilenet_v2(image: Tensor) -> Tensor:
     """MobileNetV2 at two thirds of its depth (Sandler et al. 2018, table 2)."""
-    x = layers.ReLU(6.0, name="stem_relu")(convolution(picture, 32, 3, 2, "stem"))
+    x = layers.ReLU(6.0, name="stem_relu")(convolution(image, 32, 3, 2, "stem"))
     table = (
-        Bottleneck(3, 32, 16, _first_stride(picture)),
+        Bottleneck(3, 32, 16, _first_stride(image)),
         Bottleneck(3, 96, 24, 2),
         Bottleneck(3, 144, 24, 1),
         Bottleneck(3, 144, 32, 1),
@@ -50,14 +50,14 @@ def mobilenet_v2(picture: Tensor) -> Tensor:
     return pooled(x, 0.2)
 
 
-def mobilenet_v3(picture: Tensor) -> Tensor:
+def mobilenet_v3(image: Tensor) -> Tensor:
     """MobileNetV3-Small without its last 1,024 channels (Howard et al. 2019, table 2).
 
     The gates are true sigmoids: a hard sigmoid stays in float when TFLite converts it.
     """
-    x = hard_swish(convolution(picture, 16, 3, 2, "stem"), "stem_swish")
+    x = hard_swish(convolution(image, 16, 3, 2, "stem"), "stem_swish")
     table = (
-        Bottleneck(3, 16, 16, _first_stride(picture), squeeze=True),
+        Bottleneck(3, 16, 16, _first_stride(image), squeeze=True),
         Bottleneck(3, 72, 24, 2),
         Bottleneck(3, 88, 24, 1),
         Bottleneck(5, 96, 40, 2, squeeze=True, swish=True),
@@ -80,9 +80,9 @@ def hard_swish(x: Tensor, name: str) -> Tensor:
     return layers.Multiply(name=name)([x, layers.Rescaling(1 / 6, name=f"{name}_down")(gate)])
 
 
-def _first_stride(picture: Tensor) -> int:
+def _first_stride(image: Tensor) -> int:
     """A free side is one near 48."""
-    return 2 if (picture.shape[1] or 0) > LARGE else 1
+    return 2 if (image.shape[1] or 0) > LARGE else 1
 
 
 def _bottleneck(x: Tensor, block: Bottleneck, name: str) -> Tensor:

@@ -9,14 +9,25 @@ from typing import Any
 import tf_keras as keras
 
 from edgefer.errors import SettingsError
-from edgefer_train.architectures import transfer
-from edgefer_train.architectures.blocks import Tensor, layers
-from edgefer_train.architectures.heads import dense_head, unwrapped
+from edgefer_train.architectures.blocks import Tensor, as_outputs, dense_head, layers
+from edgefer_train.architectures.classic import (
+    custom_cnn,
+    deepfer,
+    elu_cnn,
+    map_head,
+    mini_xception,
+)
 from edgefer_train.architectures.mobile import mobilenet_v2, mobilenet_v3
-from edgefer_train.architectures.plain import custom_cnn, deepfer, elu_cnn
 from edgefer_train.architectures.residual import large, small, tiny
-from edgefer_train.architectures.transfer import NONE, Base, transferred
-from edgefer_train.architectures.xception import map_head, mini_xception
+from edgefer_train.architectures.transfer import (
+    INCEPTIONV3,
+    MOBILENET_V2,
+    NONE,
+    RESNET50,
+    VGG16,
+    Base,
+    transferred,
+)
 from edgefer_train.data.dataset import SIDE
 
 
@@ -25,24 +36,28 @@ class Architecture:
     """How a network is made, and where it comes from."""
 
     body: Callable[[Tensor], Tensor] | Base
-    """From pictures (B, side, side, 1) in 0..1 to what a head reads."""
+    """From images (B, side, side, 1) in 0..1 to what a head reads."""
     source: str
     head: Callable[[Tensor, int, str], Tensor] = dense_head
     """From that, a size and a name to logits (B, size)."""
     side: int = SIDE
-    """Of the pictures that its recipe trains on, pixels."""
+    """Of the images that its recipe trains on, pixels."""
     smallest: int = 32
-    """Side of the smallest pictures that it can read, pixels."""
+    """Side of the smallest images that it can read, pixels."""
     fixed_by: str = ""
     """Why its side cannot be left free, where it cannot."""
+    xla: bool = False
+    """Whether XLA speeds up a float32 step on a CPU. Measured: plain convolutions gain, depthwise
+    ones take ten times as long, `large` 1.7 times (AVX-512, two cores); `elu_cnn` is assumed."""
 
 
 FLATTEN = "flattens its features"
 OURS = "of this project"
+APPLICATIONS = "keras.applications"
 
 ARCHITECTURES: dict[str, Architecture] = {
     "large": Architecture(large, f"{OURS}; blocks of He et al. 2016", smallest=16),
-    "small": Architecture(small, f"{OURS}; blocks of He et al. 2016", smallest=16),
+    "small": Architecture(small, f"{OURS}; blocks of He et al. 2016", smallest=16, xla=True),
     "tiny": Architecture(tiny, f"{OURS}; learns from small", smallest=16),
     "mobilenet_v2": Architecture(mobilenet_v2, "after Sandler et al. 2018"),
     "mobilenet_v3": Architecture(mobilenet_v3, "after Howard et al. 2019, Small"),
@@ -50,22 +65,19 @@ ARCHITECTURES: dict[str, Architecture] = {
         custom_cnn, "github.com/atulapra/Emotion-detection", fixed_by=FLATTEN
     ),
     "elu_cnn": Architecture(
-        elu_cnn, "kaggle.com/gauravsharma99/facial-emotion-recognition", fixed_by=FLATTEN
+        elu_cnn, "kaggle.com/gauravsharma99/facial-emotion-recognition", fixed_by=FLATTEN, xla=True
     ),
     "deepfer": Architecture(
-        deepfer, "github.com/Ayush245101/DeepFER-…-Using-Deep-Learning", fixed_by=FLATTEN
+        deepfer, "github.com/Ayush245101/DeepFER-…-Using-Deep-Learning", fixed_by=FLATTEN, xla=True
     ),
     "mini_xception": Architecture(mini_xception, "Arriaga et al. 2017", head=map_head),
-    "resnet50": Architecture(transfer.RESNET50, "keras.applications; He et al. 2016"),
-    "vgg16": Architecture(transfer.VGG16, "keras.applications; Simonyan & Zisserman 2015"),
+    "resnet50": Architecture(RESNET50, f"{APPLICATIONS}; He et al. 2016"),
+    "vgg16": Architecture(VGG16, f"{APPLICATIONS}; Simonyan & Zisserman 2015", xla=True),
     "inceptionv3": Architecture(
-        transfer.INCEPTIONV3, "keras.applications; Szegedy et al. 2016", side=96, smallest=75
+        INCEPTIONV3, f"{APPLICATIONS}; Szegedy et al. 2016", side=96, smallest=75
     ),
     "mobilenet_v2_transfer": Architecture(
-        transfer.MOBILENET_V2,
-        "keras.applications; Sandler et al. 2018",
-        side=96,
-        fixed_by="pads by its side",
+        MOBILENET_V2, f"{APPLICATIONS}; Sandler et al. 2018", side=96, fixed_by="pads by its side"
     ),
 }
 
@@ -77,7 +89,7 @@ def build(
     weights: str = NONE,
     frozen: bool = False,
 ) -> Any:
-    """Return a `tf_keras.Model` from pictures (B, side, side, 1) in 0..1 to logits, by head.
+    """Return a `tf_keras.Model` from images (B, side, side, 1) in 0..1 to logits, by head.
 
     The outputs are a dict by head, or one tensor where there is one head. Without a `side`
     the model takes any, with the strides that it has at 48. `weights` are those that the base
@@ -92,14 +104,14 @@ def build(
         raise SettingsError(f"unknown architecture '{architecture}'; known: {known}")
     design = ARCHITECTURES[architecture]
     _require_side(architecture, design, side)
-    picture = layers.Input((side, side, 1), name="picture")
+    image = layers.Input((side, side, 1), name="image")
     if isinstance(design.body, Base):
-        features = transferred(design.body, picture, weights, frozen)
+        features = transferred(design.body, image, weights, frozen)
     else:
         _require_no_base(architecture, weights, frozen)
-        features = design.body(picture)
+        features = design.body(image)
     outputs = {name: design.head(features, size, name) for name, size in heads.items()}
-    return keras.Model(picture, unwrapped(outputs), name=architecture)
+    return keras.Model(image, as_outputs(outputs), name=architecture)
 
 
 def _require_side(name: str, design: Architecture, side: int | None) -> None:
@@ -109,7 +121,7 @@ def _require_side(name: str, design: Architecture, side: int | None) -> None:
         )
     if side is not None and side < design.smallest:
         raise SettingsError(
-            f"{name} needs pictures of at least {design.smallest} pixels, got {side}; "
+            f"{name} needs images of at least {design.smallest} pixels, got {side}; "
             f"set `side = {design.side}` in the recipe"
         )
 

@@ -8,26 +8,26 @@ Block = tuple[str, int, int]
 """Name, channels and stride of two 3x3 convolutions."""
 
 
-def small(picture: Tensor) -> Tensor:
+def small(image: Tensor) -> Tensor:
     """The default: at most 60 MMAC at 48x48 and 1 MB as int8 TFLite.
 
     Two halvings at once, then 96 to 128 channels, for int8 kernels work on 16 to 64 at a time:
     few channels at 48x48 or 24x24 cost more time than they earn. The stem is 3x3, for a kernel
-    pays for each pixel under it as for a whole tile where the picture has one channel.
+    pays for each pixel under it as for a whole tile where the image has one channel.
     """
-    x = _stem(picture, 24, 3)
+    x = _stem(image, 24, 3)
     for name, filters, stride in (("entry_a", 96, 2), ("entry_b", 96, 1)):
         x = layers.ReLU(name=f"{name}_relu")(convolution(x, filters, 3, stride, name))
     x = _blocks(x, ("block1", 96, 1), ("block2", 128, 2), ("block3", 128, 1))
     return pooled(x, 0.2)
 
 
-def large(picture: Tensor) -> Tensor:
+def large(image: Tensor) -> Tensor:
     """The most accurate: at most 300 MMAC at 48x48 and 5 MB as int8 TFLite; teaches the others.
 
     All work is at 24x24 and below, on multiples of 64 channels, which fill int8 kernels' tiles.
     """
-    x = _stem(picture, 48, 3)
+    x = _stem(image, 48, 3)
     x = _blocks(
         x,
         ("block1", 64, 1),
@@ -40,13 +40,13 @@ def large(picture: Tensor) -> Tensor:
     return pooled(x, 0.4)
 
 
-def tiny(picture: Tensor) -> Tensor:
+def tiny(image: Tensor) -> Tensor:
     """At most 100,000 bytes as int8 TFLite and 10.2 MMAC at 48x48.
 
     Residual blocks of separable convolutions (Chollet 2017), which have a seventh of the
     weights of plain ones with as many channels. No dropout: a net this small underfits.
     """
-    x = _stem(picture, 32, 5)
+    x = _stem(image, 32, 5)
     for name, filters, stride in (
         ("block1", 32, 1),
         ("block2", 64, 2),
@@ -59,8 +59,8 @@ def tiny(picture: Tensor) -> Tensor:
     return pooled(x, 0.0)
 
 
-def _stem(picture: Tensor, filters: int, kernel: int) -> Tensor:
-    x = convolution(picture, filters, kernel, 2, "stem")
+def _stem(image: Tensor, filters: int, kernel: int) -> Tensor:
+    x = convolution(image, filters, kernel, 2, "stem")
     return layers.ReLU(name="stem_relu")(x)
 
 

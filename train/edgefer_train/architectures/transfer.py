@@ -1,4 +1,4 @@
-"""Nets of keras.applications on grey pictures, from ImageNet weights where they are at hand."""
+"""Nets of keras.applications on grey images, from ImageNet weights where they are at hand."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ MOBILENET_V2 = Base(
 )
 
 
-def transferred(base: Base, picture: Tensor, weights: str, frozen: bool) -> Tensor:
-    """Return features (B, 256) of grey pictures 0..1.
+def transferred(base: Base, image: Tensor, weights: str, frozen: bool) -> Tensor:
+    """Return features (B, 256) of grey images 0..1.
 
     `weights` is `imagenet`, the file that Keras would fetch for it, or `none`. `frozen`
     leaves the base as it is: nothing in it is trained and its normalizations keep their
     means. Raises `SettingsError` where the weights cannot be had or fit another net.
     """
-    rgb = _three_channels(picture, base)
+    rgb = _three_channels(image, base)
     net = _application(base, input_tensor=rgb)
-    within = [layer for layer in net.layers if layer.name not in ("picture", "rgb")]
+    within = [layer for layer in net.layers if layer.name not in ("image", "rgb")]
     if weights != NONE:
         _copy_weights(_with_weights(base, weights), within)
     elif frozen:
@@ -72,11 +72,11 @@ def transferred(base: Base, picture: Tensor, weights: str, frozen: bool) -> Tens
     return layers.Dropout(0.5, name="dropout")(x)
 
 
-def _three_channels(picture: Tensor, base: Base) -> Tensor:
+def _three_channels(image: Tensor, base: Base) -> Tensor:
     """Repeat grey three times and preprocess, by a convolution that int8 can do."""
     scale, offsets = base.preprocessing
     layer = layers.Conv2D(3, 1, trainable=False, name="rgb")
-    rgb = layer(picture)
+    rgb = layer(image)
     layer.set_weights([np.full((1, 1, 1, 3), scale, np.float32), np.array(offsets, np.float32)])
     return rgb
 

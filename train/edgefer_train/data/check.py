@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.labels import FOLDERS
-from edgefer_train.data.dataset import NO_FACE, Dataset, Relabelled, Usage, decided
+from edgefer_train.data.dataset import NO_FACE, Dataset, Relabelled, Usage, majority_column
 from edgefer_train.data.findings import Check, Pair, Part, Place
-from edgefer_train.data.near_duplicates import digests, likeness
+from edgefer_train.data.near_duplicates import digests, find_near_duplicates
 from edgefer_train.data.reading import Reading
 from edgefer_train.data.sources import labels_in, read
 
 NEARLY_CONSTANT = 2.0
-"""Standard deviation, in grey levels, under which a picture shows nothing. FER2013 has 13
+"""Standard deviation, in grey levels, under which a image shows nothing. FER2013 has 13
 below 1, and the next is at 4."""
 
 
@@ -77,7 +77,7 @@ class _Finder:
             repeated=self._repeated(rows),
             copies=copies,
             near_copies=near_copies,
-            no_face=self._by_votes(usage, lambda votes: decided(votes) == NO_FACE),
+            no_face=self._by_votes(usage, lambda votes: majority_column(votes) == NO_FACE),
             without_votes=self._by_votes(usage, lambda votes: votes.sum(1) == 0),
             left_out=int((self._whole.usage == usage).sum()) - len(rows),
         )
@@ -100,7 +100,9 @@ class _Finder:
         if usage == Usage.Training:
             return None, None
         training = np.flatnonzero(self._whole.usage == Usage.Training)
-        like = likeness(self._dataset.faces.images[rows], self._whole.faces.images[training])
+        like = find_near_duplicates(
+            self._dataset.faces.images[rows], self._whole.faces.images[training]
+        )
 
         def pair(at: int) -> Pair:
             other = self._place_in_whole(int(training[like.nearest[at]]))

@@ -1,4 +1,4 @@
-"""The check of a dataset as one picture: its classes, and examples of each fault."""
+"""The check of a dataset as one image: its classes, and examples of each fault."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from edgefer.theme import LIGHT, as_png
 from edgefer_train.data.findings import Check, Pair, Place
 
 WIDTH = 10.0
-"""Of the picture, inches; so are all lengths here."""
+"""Of the image, inches; so are all lengths here."""
 MARGIN = 0.35
 TILE = 0.70
 GAP = 0.03
-"""Between the pictures that belong together."""
+"""Between the images that belong together."""
 ACROSS = 12
-"""Pictures in a strip."""
+"""Images in a strip."""
 UNLABELLED = "no label"
 LINES = 5
 """Files that cannot be read, named before the rest is only counted."""
 
 HEADER, BAR, STRIP, NOTE = 1.35, 0.32, 1.95, 0.8
 
-ABSENT = "No damaged file, no copy, no conflict, no picture of one grey level."
+ABSENT = "No damaged file, no copy, no conflict, no image of one grey level."
 
 Group = tuple[Place, ...]
-"""Pictures that stand side by side because they belong together."""
+"""Images that stand side by side because they belong together."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _draw_header(figure: Figure, check: Check, height: float) -> None:
     ratio = check.parts["Training"].imbalance
     spread = f"{ratio:.1f} times the smallest" if ratio else "beside an empty one"
     facts = [
-        f"{check.pictures:,} pictures",
+        f"{check.images:,} images",
         f"labels {check.label_set}",
         f"split {check.split}",
         f"largest class of Training {spread}",
@@ -116,7 +116,7 @@ def _draw_classes(panel: Axes, check: Check) -> None:
     rows, left = np.arange(len(check.labels)), np.zeros(len(check.labels))
     for (name, part), colour in zip(check.parts.items(), LIGHT.series, strict=False):
         counts = np.array([part.labels[label] for label in check.labels])
-        panel.barh(rows, counts, 0.72, left, color=colour, label=f"{name} {part.pictures:,}")
+        panel.barh(rows, counts, 0.72, left, color=colour, label=f"{name} {part.images:,}")
         left += counts
     for row, count in zip(rows, left, strict=True):
         panel.text(count, int(row), f"  {count:,.0f}", va="center", fontsize=10.5)
@@ -160,7 +160,7 @@ def _draw_tile(panel: Axes, x: float, image: Pixels, place: Place, differ: bool)
     top = 0.7
     box = (x, x + TILE, top + TILE, top)
     panel.imshow(image, "gray", vmin=0, vmax=255, extent=box, interpolation="bicubic")
-    # Without a frame a white picture would not be seen.
+    # Without a frame a white image would not be seen.
     panel.add_patch(
         Rectangle((x, top), TILE, TILE, fill=False, edgecolor=LIGHT.line, linewidth=0.8)
     )
@@ -190,9 +190,9 @@ def _short(text: str, most: int) -> str:
 def _strips(check: Check) -> Iterator[Strip]:
     """Every fault, those first that make an accuracy dishonest."""
     for field, title, said in (
-        ("copies", "Identical to a picture of Training",
+        ("copies", "Identical to a image of Training",
          "An accuracy on them says nothing of other faces."),
-        ("near_copies", "Nearly identical to a picture of Training",
+        ("near_copies", "Nearly identical to a image of Training",
          "Another cut, size or file of the same photo."),
     ):  # fmt: skip
         pairs = _found(check, field)[::-1]
@@ -231,7 +231,7 @@ def _counted(check: Check, field: str, said: str) -> str:
 
 
 def _both(pair: Pair) -> Group:
-    return (pair.picture, pair.other)
+    return (pair.image, pair.other)
 
 
 def _two_labels(group: Group) -> Group:

@@ -18,11 +18,11 @@ NOT_ASKED = "[dim]-[/dim]"
 
 
 def show(check: Check) -> None:
-    """Print pictures by label and part, what was found in them, and files to mend."""
+    """Print images by label and part, what was found in them, and files to mend."""
     console = Console(highlight=False)
     console.print(f"[bold]{escape(check.dataset)}[/bold]  {escape(check.where)}")
     console.print(
-        f"{check.pictures:,} pictures, labels {check.label_set}, split {check.split}, "
+        f"{check.images:,} images, labels {check.label_set}, split {check.split}, "
         f"sha256 {check.fingerprint[:16]}…"
     )
     console.print(_labels(check))
@@ -42,7 +42,7 @@ def _labels(check: Check) -> Table:
         counts = [part.labels[label] for part in parts]
         table.add_row(escape(label), *map(_number, [*counts, sum(counts)]))
     table.add_section()
-    table.add_row("all", *(_number(part.pictures) for part in parts), _number(check.pictures))
+    table.add_row("all", *(_number(part.images) for part in parts), _number(check.images))
     ratios = ["∞" if part.imbalance is None else f"{part.imbalance:.1f}" for part in parts]
     table.add_row("largest / smallest", *ratios, "")
     left_out = [part.left_out for part in parts]
@@ -71,11 +71,11 @@ def _sentences(check: Check) -> list[str]:
     groups, private = len(check.conflicts), check.parts["PrivateTest"]
     sentences = []
     if groups:
-        sentences.append(f"Groups of identical pictures with different labels: {groups:,}.")
+        sentences.append(f"Groups of identical images with different labels: {groups:,}.")
     if private.leaks:
         sentences.append(
-            f"Copies in Training: {private.leaks:,} of PrivateTest's {private.pictures:,} "
-            f"pictures; give the accuracy on the other {private.pictures - private.leaks:,} too."
+            f"Copies in Training: {private.leaks:,} of PrivateTest's {private.images:,} "
+            f"images; give the accuracy on the other {private.images - private.leaks:,} too."
         )
     return sentences
 

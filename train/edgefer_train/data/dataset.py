@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from edgefer.errors import DatasetError
 from edgefer.labels import FERPLUS, label_set
-from edgefer_train.data.near_duplicates import likeness
+from edgefer_train.data.near_duplicates import find_near_duplicates
 
 SIDE = 48
-"""Side of FER2013's pictures, pixels."""
+"""Side of FER2013's images, pixels."""
 
 NO_FACE = len(FERPLUS) + 1
 """Column of the FER+ votes that say so; that before it is `unknown`."""
@@ -63,14 +63,12 @@ class Dataset:
         """Return one part; raise `DatasetError` when it is empty."""
         rows = self.usage == usage
         if not rows.any():
-            raise DatasetError(
-                f"{self.name}: has no {usage.name} pictures; use the complete dataset"
-            )
+            raise DatasetError(f"{self.name}: has no {usage.name} images; use the complete dataset")
         return self.faces.take(rows)
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over pictures, labels, parts and votes, in order."""
+        """sha256 over images, labels, parts and votes, in order."""
         digest = hashlib.sha256()
         for array in (self.faces.images, self.faces.labels, self.usage, self.faces.votes):
             if array is not None:
@@ -81,7 +79,7 @@ class Dataset:
     def leak_free(self) -> NDArray[np.bool_]:
         """(n PrivateTest,) False where Training holds a copy or near-copy of the face."""
         private, training = (self.part(one) for one in (Usage.PrivateTest, Usage.Training))
-        return ~likeness(private.images, training.images).copied
+        return ~find_near_duplicates(private.images, training.images).copied
 
     def with_labels(self, name: str) -> Dataset:
         """Return the same faces under another label set, without those that it has no label for.
@@ -142,13 +140,13 @@ def _by_majority(dataset: Dataset, votes: NDArray[np.uint8]) -> Relabelled:
 def majority(votes: NDArray[np.uint8]) -> NDArray[np.int8]:
     """Turn FER+ votes (N, 10) into labels (N,): indices into `FERPLUS`, -1 for none.
 
-    Of our FER2013 that keeps 25,057 / 3,199 / 3,152 pictures.
+    Of our FER2013 that keeps 25,057 / 3,199 / 3,152 images.
     """
-    best = decided(votes)
+    best = majority_column(votes)
     return np.where(best < len(FERPLUS), best, -1).astype(np.int8)
 
 
-def decided(votes: NDArray[np.uint8]) -> NDArray[np.int8]:
+def majority_column(votes: NDArray[np.uint8]) -> NDArray[np.int8]:
     """Return the column (N,) of FER+ votes (N, 10) that has the majority, -1 for none.
 
     Single votes are taken for slips and left out; a majority is more than half of the rest.

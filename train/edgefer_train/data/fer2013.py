@@ -20,7 +20,7 @@ from edgefer.preprocess import Pixels
 from edgefer.progress import shown
 from edgefer_train.data import ferplus
 from edgefer_train.data.dataset import SIDE, Faces, Usage
-from edgefer_train.data.images import brought_to
+from edgefer_train.data.images import resize_all
 from edgefer_train.data.near_duplicates import digests
 from edgefer_train.data.reading import Reading
 from edgefer_train.data.tables import read_table
@@ -32,7 +32,7 @@ WHERE_TO_GET_IT = (
 )
 
 Row = tuple[Pixels, int, int]
-"""A picture (48, 48), its label and its usage."""
+"""A image (48, 48), its label and its usage."""
 
 
 def file_of(where: Path) -> Path | None:
@@ -53,7 +53,7 @@ def read(path: Path, side: int) -> Reading:
         path,
         "fer2013",
         FER2013,
-        Faces(brought_to(side, table.images), labels, votes),
+        Faces(resize_all(side, table.images), labels, votes),
         usage,
         digests(table.images),
         [f"row {row}" for row in range(len(labels))],
@@ -95,7 +95,7 @@ def _read_npz(path: Path) -> _Table:
 def _read_csv(path: Path) -> _Table:
     lines = read_table(path, ("emotion", "pixels", "Usage"), WHERE_TO_GET_IT)
     if not lines:
-        raise DatasetError(f"{path}: holds no pictures; {WHERE_TO_GET_IT}")
+        raise DatasetError(f"{path}: holds no images; {WHERE_TO_GET_IT}")
     rows = [_csv_row(path, *line) for line in shown(lines, f"reading {path.name}")]
     images, labels, usage = zip(*rows, strict=True)
     return _Table(np.stack(images), np.array(labels), np.array(usage))

@@ -63,10 +63,10 @@ def votes_by_row(where: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8] | No
 
 
 def votes_by_name(where: Path, files: Sequence[str]) -> NDArray[np.uint8] | None:
-    """Return votes (N, 10) for picture files by their names, or None where there are none.
+    """Return votes (N, 10) for image files by their names, or None where there are none.
 
     A file that FER+ does not name, or names twice, has no votes: zeros. Where it names
-    none at all (Kaggle's folders number the pictures another way) a `Fallback` says so.
+    none at all (Kaggle's folders number the images another way) a `Fallback` says so.
     """
     path = where / FILE
     if not path.is_file():
@@ -76,15 +76,15 @@ def votes_by_name(where: Path, files: Sequence[str]) -> NDArray[np.uint8] | None
     known = {row.name: row.votes for row in rows if row.name and times[row.name] == 1}
     found = sum(name in known for name in files)
     if found < len(files):
-        _say_unmatched(path, found, len(files))
+        _warn_unmatched(path, found, len(files))
     if not found:
         return None
     nothing = (0,) * len(COLUMNS)
     return np.array([known.get(name, nothing) for name in files], np.uint8)
 
 
-def _say_unmatched(path: Path, found: int, count: int) -> None:
-    some = f"only {found:,} of the {count:,} pictures" if found else "none of the pictures"
+def _warn_unmatched(path: Path, found: int, count: int) -> None:
+    some = f"only {found:,} of the {count:,} images" if found else "none of the images"
     warnings.warn(
         f"{path}: names {some} here; votes go by the names of FER+'s own program "
         "(fer0000000.png): put fer2013.csv beside it to have them all",

@@ -8,7 +8,7 @@ from edgefer.errors import DatasetError
 
 
 class Place(msgspec.Struct, frozen=True):
-    """One picture and where to find it."""
+    """One image and where to find it."""
 
     row: int
     """Of the dataset as it is read, from 0."""
@@ -20,9 +20,9 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """A picture that repeats another."""
+    """A image that repeats another."""
 
-    picture: Place
+    image: Place
     other: Place
     correlation: float
     """Of their 16x16 thumbnails; 1 for identical ones."""
@@ -32,9 +32,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One part of a dataset: what it holds and what is wrong with it."""
 
     labels: dict[str, int]
-    """Pictures of each label."""
+    """Images of each label."""
     imbalance: float | None
-    """Pictures of the largest class for each of the smallest; None where one has none."""
+    """Images of the largest class for each of the smallest; None where one has none."""
     constant: tuple[Place, ...]
     """Of (nearly) one grey level."""
     repeated: tuple[Pair, ...]
@@ -42,15 +42,15 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     copies: tuple[Pair, ...] | None
     """Identical to one of Training, whether that has a label or not; None for Training."""
     near_copies: tuple[Pair, ...] | None
-    """Nearly so, see `copies.NEAR_COPY`; None for Training."""
+    """Nearly so, see `near_duplicates.NEAR_COPY`; None for Training."""
     no_face: tuple[Place, ...] | None
     """By FER+'s majority; None where there are no votes."""
     without_votes: tuple[Place, ...] | None
     left_out: int
-    """Pictures that the label set has no label for; the two fields above count them too."""
+    """Images that the label set has no label for; the two fields above count them too."""
 
     @property
-    def pictures(self) -> int:
+    def images(self) -> int:
         """How many have a label."""
         return sum(self.labels.values())
 
@@ -72,14 +72,14 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """sha256 of the dataset, as a run records it."""
     parts: dict[str, Part]
     conflicts: tuple[tuple[Place, ...], ...]
-    """Groups of identical pictures with more than one label."""
+    """Groups of identical images with more than one label."""
     unreadable: tuple[str, ...]
     """A line for each file that cannot be read."""
 
     @property
-    def pictures(self) -> int:
+    def images(self) -> int:
         """How many have a label, in all parts."""
-        return sum(part.pictures for part in self.parts.values())
+        return sum(part.images for part in self.parts.values())
 
     def require_usable(self) -> None:
         """Raise `DatasetError` where a training would be refused: a file cannot be read."""

@@ -19,7 +19,7 @@ from edgefer.preprocess import Pixels, Preprocess
 from edgefer.progress import shown
 from edgefer_train.data import ferplus
 from edgefer_train.data.dataset import Faces, Usage
-from edgefer_train.data.images import PICTURES, read_grey
+from edgefer_train.data.images import IMAGE_SUFFIXES, read_grey
 from edgefer_train.data.near_duplicates import digest
 from edgefer_train.data.reading import Reading
 
@@ -42,7 +42,7 @@ MOST_CLASSES = 127
 
 @dataclass(frozen=True)
 class Found:
-    """One picture file and what its folders say of it."""
+    """One image file and what its folders say of it."""
 
     path: Path
     label: int
@@ -61,9 +61,9 @@ class _Gathered:
 
 
 def is_folders(where: Path) -> bool:
-    """Whether a folder holds parts, or class folders with pictures directly in it."""
+    """Whether a folder holds parts, or class folders with images directly in it."""
     return bool(_parts_of(where)) or any(
-        path.suffix.lower() in PICTURES
+        path.suffix.lower() in IMAGE_SUFFIXES
         for folder in _folders_of(where).values()
         for path in folder.iterdir()
     )
@@ -86,15 +86,15 @@ def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool)
     """Read the faces under `where`, each from its file to (side, side).
 
     `labels` are the classes to find, in their usual spellings too; None takes the sorted
-    names of the folders. Raises `DatasetError` for a class without folder or pictures, and
+    names of the folders. Raises `DatasetError` for a class without folder or images, and
     for a file that cannot be read unless `tolerant`: then it is left out and named.
     """
     names = classes_of(where) if labels is None else labels
     found = [one for usage, root in _roots(where).items()
-             for one in _pictures_of(root, names, usage, labels is not None)]  # fmt: skip
+             for one in _images_of(root, names, usage, labels is not None)]  # fmt: skip
     kept = _read_all(found, side, tolerant)
     if not kept.images:
-        raise DatasetError(f"{where}: none of its {len(found)} pictures can be read")
+        raise DatasetError(f"{where}: none of its {len(found)} images can be read")
     usage = [one.usage for one in kept.files]
     own = None if None in usage else np.array(usage, np.int8)
     faces = Faces(
@@ -117,7 +117,7 @@ def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool)
 
 def _read_all(found: Sequence[Found], side: int, tolerant: bool) -> _Gathered:
     kept, resize = _Gathered(), Preprocess(size=side).resize
-    for one in shown(found, "reading pictures"):
+    for one in shown(found, "reading images"):
         try:
             grey = read_grey(one.path)
         except DatasetError as exc:
@@ -157,10 +157,10 @@ def _folders_of(where: Path) -> dict[str, Path]:
     return {path.name: path for path in folders if not path.name.startswith(".")}
 
 
-def _pictures_of(
+def _images_of(
     root: Path, names: tuple[str, ...], usage: Usage | None, respell: bool
 ) -> Iterator[Found]:
-    """Yield the pictures of one part, class by class."""
+    """Yield the images of one part, class by class."""
     folders = _by_class(root) if respell else _folders_of(root)
     for label, name in enumerate(names):
         if name not in folders:
@@ -170,13 +170,13 @@ def _pictures_of(
                 f"{', '.join(names)}{other}"
             )
         files = sorted(folders[name].iterdir())
-        pictures = [path for path in files if path.suffix.lower() in PICTURES]
-        if not pictures:
+        images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+        if not images:
             raise DatasetError(
-                f"{folders[name]}: holds no pictures ({', '.join(PICTURES)}); "
+                f"{folders[name]}: holds no images ({', '.join(IMAGE_SUFFIXES)}); "
                 "a class cannot be empty"
             )
-        for path in pictures:
+        for path in images:
             yield Found(path, label, _usage_of(path.name, usage))
     strange = sorted(set(folders) - set(names))
     if strange:

@@ -1,4 +1,4 @@
-"""Picture files as the grey squares that a model learns from."""
+"""Image files as the grey squares that a model learns from."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from edgefer.errors import DatasetError
 from edgefer.preprocess import Pixels, Preprocess, to_grey
 from edgefer.progress import shown
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
 """Endings of the files that are read, in any case."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_grey(path: Path) -> Pixels:
-    """Return a picture file as grey uint8 (H, W), turned as its EXIF says.
+    """Return a image file as grey uint8 (H, W), turned as its EXIF says.
 
     Colour becomes grey by the conversion that the device uses; an alpha channel is left
-    out. Raises `DatasetError` for a file that is damaged or no picture, and for one of
+    out. Raises `DatasetError` for a file that is damaged or no image, and for one of
     16 bits: such files often use only some of their range (12 bits of a camera), so that
-    any fixed scaling would quietly make dark pictures of them.
+    any fixed scaling would quietly make dark images of them.
     """
     try:
         content = path.read_bytes()
     except OSError as exc:
         raise DatasetError(f"{path}: {exc.strerror or exc}") from exc
-    picture = _decoded(content)
-    if picture is None:
-        raise DatasetError(f"{path}: not a picture that can be read, or a damaged one")
-    if picture.dtype != np.uint8:
+    image = _decoded(content)
+    if image is None:
+        raise DatasetError(f"{path}: not a image that can be read, or a damaged one")
+    if image.dtype != np.uint8:
         raise DatasetError(
-            f"{path}: has {8 * picture.itemsize} bits a channel, expected 8; scale its grey "
+            f"{path}: has {8 * image.itemsize} bits a channel, expected 8; scale its grey "
             "levels to 0..255 and save it again"
         )
-    return to_grey(np.asarray(picture, np.uint8))
+    return to_grey(np.asarray(image, np.uint8))
 
 
-def brought_to(side: int, images: Pixels) -> Pixels:
-    """Return square pictures (N, H, H) as (N, side, side); the same array if they are that."""
+def resize_all(side: int, images: Pixels) -> Pixels:
+    """Return square images (N, H, H) as (N, side, side); the same array if they are that."""
     if images.shape[1:] == (side, side):
         return images
     resize, brought = Preprocess(size=side).resize, np.empty((len(images), side, side), np.uint8)
-    for row in shown(range(len(images)), f"bringing pictures to {side}x{side}"):
+    for row in shown(range(len(images)), f"bringing images to {side}x{side}"):
         brought[row] = resize(images[row])
     return brought
 

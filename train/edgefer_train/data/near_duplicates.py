@@ -1,4 +1,4 @@
-"""Pictures that repeat another, to the bit or nearly."""
+"""Images that repeat another, to the bit or nearly."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from edgefer.progress import shown
 
 NEAR_COPY = 0.99
-"""Correlation of 16x16 thumbnails from which two pictures count as one."""
+"""Correlation of 16x16 thumbnails from which two images count as one."""
 
 BLOCK = 256
-"""Pictures compared at once: with all of Training that is a matrix of 30 MB."""
+"""Images compared at once: with all of Training that is a matrix of 30 MB."""
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """How each of some pictures is repeated among others."""
+class NearDuplicates:
+    """How each of some images is repeated among others."""
 
     nearest: NDArray[np.intp]
     """(N,) row of the most alike of the others; of the first identical one if there is one."""
     correlation: NDArray[np.float32]
-    """(N,) of the two thumbnails, -1..1; 0 for a picture of one grey level."""
+    """(N,) of the two thumbnails, -1..1; 0 for a image of one grey level."""
     exact: NDArray[np.bool_]
     """(N,) whether that one is identical."""
 
@@ -40,7 +40,7 @@ class Likeness:
         return (self.correlation > NEAR_COPY) | self.exact
 
 
-def likeness(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> Likeness:
+def find_near_duplicates(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> NearDuplicates:
     """Find the most alike of `others` (M, side, side) for each of `images` (N, side, side)."""
     first: dict[bytes, int] = {}
     for row, digest in enumerate(digests(others)):
@@ -53,16 +53,16 @@ def likeness(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> Likeness:
         products = thumbnails[block] @ known.T
         nearest[block] = products.argmax(1)
         correlation[block] = products.max(1)
-    return Likeness(np.where(twins >= 0, twins, nearest), correlation, twins >= 0)
+    return NearDuplicates(np.where(twins >= 0, twins, nearest), correlation, twins >= 0)
 
 
 def digests(images: NDArray[np.uint8]) -> list[bytes]:
-    """Return 16 bytes for each picture, the same for identical pictures only."""
+    """Return 16 bytes for each image, the same for identical images only."""
     return [digest(image) for image in images]
 
 
 def digest(image: NDArray[np.uint8]) -> bytes:
-    """Return the 16 bytes for one picture (H, W)."""
+    """Return the 16 bytes for one image (H, W)."""
     return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
 
@@ -75,7 +75,7 @@ def _thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _area_means(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(N, 16, 16) means of the areas that make up each picture."""
+    """(N, 16, 16) means of the areas that make up each image."""
     count, side = images.shape[:2]
     if side % 16 == 0:
         blocks = images.reshape(count, 16, side // 16, 16, side // 16)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgefer.errors import DatasetError
 from edgefer_train.data.dataset import Dataset, Faces, Usage
-from edgefer_train.data.splits import drawn, held_out, require_split
+from edgefer_train.data.splits import held_out, require_split, stratified_split
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Reading:
     usage: NDArray[np.int8] | None
     """(N,) `Usage` of each face; None where the dataset has no parts of its own."""
     digests: Sequence[bytes]
-    """(N,) of each picture as it was before it was brought to the side of `faces`."""
+    """(N,) of each image as it was before it was brought to the side of `faces`."""
     places: Sequence[str]
     """(N,) the file or the row that holds each face."""
     unreadable: tuple[str, ...] = ()
@@ -35,14 +35,14 @@ class Reading:
     def dataset(self, split: str) -> Dataset:
         """Return the faces with their own parts (`official`) or drawn ones (`72/8/20`).
 
-        Of own parts without PublicTest every tenth Training picture is held out. Raises
+        Of own parts without PublicTest every tenth Training image is held out. Raises
         `DatasetError` where the parts are missing, `SettingsError` for another split.
         """
         require_split(split)
         if split == "official":
             return self._official()
         names = [f"{self.where}: class '{label}'" for label in self.labels]
-        usage = drawn(self.digests, self.faces.labels, names)
+        usage = stratified_split(self.digests, self.faces.labels, names)
         return Dataset(f"{self.name}, {split}", self.labels, self.faces, usage)
 
     def _official(self) -> Dataset:
@@ -55,7 +55,7 @@ class Reading:
         for part in Usage:
             if part not in usage:
                 raise DatasetError(
-                    f"{self.where}: has no {part.name} pictures; use the complete dataset, or "
+                    f"{self.where}: has no {part.name} images; use the complete dataset, or "
                     'draw its parts with split = "72/8/20"'
                 )
         return Dataset(self.name, self.labels, self.faces, usage)

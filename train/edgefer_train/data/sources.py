@@ -25,7 +25,7 @@ def load(
 
     `labels`: `fer2013`, `ferplus` (FER+'s majority, see `Dataset.with_labels`) or
     `folders`, the sorted names of the dataset's own folders. `split`: the `official` parts
-    or `72/8/20`, drawn over all faces before any is left out. `side`: of the pictures,
+    or `72/8/20`, drawn over all faces before any is left out. `side`: of the images,
     pixels, by `Preprocess.resize` from what is stored. Raises `DatasetError` for data that
     cannot be used and `SettingsError` for an option that means nothing.
     """
@@ -44,7 +44,7 @@ def read(
     if labels not in LABELS:
         raise SettingsError(f"unknown label set '{labels}'; known: {', '.join(LABELS)}")
     if side < SMALLEST:
-        raise SettingsError(f"a picture's side must be {SMALLEST} pixels or more, got {side}")
+        raise SettingsError(f"a image's side must be {SMALLEST} pixels or more, got {side}")
     if where is None:
         raise DatasetError(f"no dataset was named: {WHERE_TO_GET_IT}")
     path = fer2013.file_of(where)
@@ -74,7 +74,7 @@ def _stored(where: Path, labels: str) -> tuple[str, ...] | None:
 def _require_folders(where: Path) -> Path:
     if not folders.is_folders(where):
         raise DatasetError(
-            f"{where}: no faces here, neither FER2013 nor one folder of pictures a class; "
+            f"{where}: no faces here, neither FER2013 nor one folder of images a class; "
             f"{WHERE_TO_GET_IT}"
         )
     return where

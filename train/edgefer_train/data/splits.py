@@ -31,21 +31,21 @@ def require_split(name: str) -> None:
         raise SettingsError(f"unknown split '{name}'; known: {', '.join(SPLITS)}")
 
 
-def drawn(
+def stratified_split(
     digests: Sequence[bytes], labels: NDArray[np.integer], names: Sequence[str]
 ) -> NDArray[np.int8]:
     """Return the `Usage` (N,) of each face by a draw of 72/8/20 within each label.
 
-    Faces with the same digest, identical pictures that is, come into one part. The draw
-    hashes the pictures themselves, so that it is the same for whatever form, side and
+    Faces with the same digest, identical images that is, come into one part. The draw
+    hashes the images themselves, so that it is the same for whatever form, side and
     order they are read in, and with any version of NumPy. Raises `DatasetError` for a
-    label, called as in `names`, with fewer than three different pictures, one for each part.
+    label, called as in `names`, with fewer than three different images, one for each part.
     """
     usage = np.full(len(digests), Usage.Training, np.int8)
     for label, groups in _groups(digests, labels):
         if len(groups) < len(Usage):
             raise DatasetError(
-                f"{names[label]} has only {len(groups)} different pictures: "
+                f"{names[label]} has only {len(groups)} different images: "
                 'split = "72/8/20" needs one for each of its three parts'
             )
         for part, group in zip(_parts([len(group) for group in groups]), groups, strict=True):
@@ -54,7 +54,7 @@ def drawn(
 
 
 def held_out(usage: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Without PublicTest pictures, every tenth Training picture is held out in their place."""
+    """Without PublicTest images, every tenth Training image is held out in their place."""
     if (usage == Usage.PublicTest).any():
         return usage
     usage = usage.copy()
@@ -65,12 +65,12 @@ def held_out(usage: NDArray[np.int8]) -> NDArray[np.int8]:
 def _groups(
     digests: Sequence[bytes], labels: NDArray[np.integer]
 ) -> Iterator[tuple[int, list[list[int]]]]:
-    """Yield each label and the rows of its pictures, identical ones together, in drawn order."""
+    """Yield each label and the rows of its images, identical ones together, in drawn order."""
     rows: dict[bytes, list[int]] = {}
     for row, digest in enumerate(digests):
         rows.setdefault(digest, []).append(row)
     order = sorted(rows, key=lambda digest: hashlib.blake2b(digest, key=SEED).digest())
-    # Where identical pictures have several labels, the lowest decides, in whatever order.
+    # Where identical images have several labels, the lowest decides, in whatever order.
     of = {digest: int(labels[rows[digest]].min()) for digest in order}
     for label, group in groupby(sorted(order, key=of.__getitem__), key=of.__getitem__):
         yield label, [rows[digest] for digest in group]

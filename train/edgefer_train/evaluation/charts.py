@@ -17,12 +17,12 @@ from edgefer_train.run import Stage
 
 
 def measured_on(done: Evaluation) -> str:
-    """Return what a chart was measured on and how many pictures that were."""
+    """Return what a chart was measured on and how many images that were."""
     return f"{done.model.name}, {done.format}; PrivateTest of {done.dataset}, n = {done.n:,}"
 
 
 def draw_confusion(done: Evaluation, theme: Theme) -> bytes:
-    """Draw how often each label was taken for which: share of the row, and pictures."""
+    """Draw how often each label was taken for which: share of the row, and images."""
     counts = np.array(done.confusion)
     rows = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     names, size = done.model.labels, len(counts)
@@ -39,7 +39,7 @@ def draw_confusion(done: Evaluation, theme: Theme) -> bytes:
     labelled = [f"{name}\n{n:,}" for name, n in zip(names, counts.sum(1), strict=True)]
     panel.set_xticks(range(size), names, rotation=35, ha="right", rotation_mode="anchor")
     panel.set_yticks(range(size), labelled)
-    panel.set(xlabel="the model says", ylabel="the label is (pictures)")
+    panel.set(xlabel="the model says", ylabel="the label is (images)")
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
     return as_png(figure)
@@ -60,7 +60,7 @@ def draw_calibration(done: Evaluation, theme: Theme) -> bytes:
         _histogram(counts, bins, colour, filled=bins is done.reliability)
     panel.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
     panel.legend(loc="upper left")
-    counts.set(xlabel="confidence, in 15 bins; upright lines are 95 % intervals", ylabel="pictures")
+    counts.set(xlabel="confidence, in 15 bins; upright lines are 95 % intervals", ylabel="images")
     for one in (panel, counts):
         one.grid(alpha=0.6)
         one.set_axisbelow(True)
@@ -72,7 +72,7 @@ def draw_calibration(done: Evaluation, theme: Theme) -> bytes:
 def _calibration_line(panel: Axes, bins: Sequence[Bin], colour: str, label: str) -> None:
     full = [one for one in bins if one.n]
     x, y = [one.confidence for one in full], [one.accuracy for one in full]
-    # A bin of few pictures says little: its mark is small.
+    # A bin of few images says little: its mark is small.
     sizes = [12 + 90 * one.n / max(part.n for part in full) for one in full]
     bounds = [wilson(one.accuracy, one.n) for one in full]
     panel.vlines(x, *zip(*bounds, strict=True), color=colour, alpha=0.45, linewidth=1.2)
@@ -97,7 +97,7 @@ def draw_coverage(done: Evaluation, theme: Theme) -> bytes:
     if chosen.n:
         _threshold(panel, done, theme)
     low = min(y) - 0.02
-    panel.set(xlabel="share of the pictures that is answered", xlim=(0, 1.01), ylim=(low, 1.02))
+    panel.set(xlabel="share of the images that is answered", xlim=(0, 1.01), ylim=(low, 1.02))
     panel.set(ylabel="share of the answers that is right")
     percent_axis(panel, "x")
     percent_axis(panel, "y")

@@ -49,11 +49,11 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """That `scores` are of; None where PrivateTest was not looked at."""
     scores: Scores | None
     float_accuracy: float | None
-    """Of the float model on the same pictures."""
+    """Of the float model on the same images."""
     source: Literal["manifest", "measured"] | None
     """Where the scores come from."""
     against_first: Paired | None
-    """None for the first, without new measurements, or where the pictures differ."""
+    """None for the first, without new measurements, or where the images differ."""
 
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,8 +76,8 @@ Load = Callable[[Facts], Dataset]
 def compare(candidates: Sequence[Candidate], load: Load | None = None) -> Comparison:
     """Set candidates side by side; measure them on PrivateTest only where data is given.
 
-    Each is measured as int8 (a run: as qat, else float) and tested against the first, picture
-    by picture, where both answered the same ones. Raises as `evaluate` does.
+    Each is measured as int8 (a run: as qat, else float) and tested against the first, image
+    by image, where both answered the same ones. Raises as `evaluate` does.
     """
     rows = _measured(candidates, load) if load else tuple(map(_told, candidates))
     return Comparison(1, date.today().isoformat(), machine(), rows)
@@ -134,14 +134,14 @@ def _measured(candidates: Sequence[Candidate], load: Load) -> tuple[Row, ...]:
 
 
 class _Answers:
-    """Which pictures of PrivateTest a model got right."""
+    """Which images of PrivateTest a model got right."""
 
     def __init__(self, done: Measured, facts: Facts, labels: np.ndarray) -> None:
         self.labels = labels
         self.right = done.logits.argmax(-1) == labels
-        # Not the pictures themselves: models of other sides see them in other sizes.
+        # Not the images themselves: models of other sides see them in other sizes.
         self.of = (facts.labels, facts.split, labels.tobytes())
 
     def against(self, other: _Answers) -> Paired | None:
-        """McNemar's test, where both answered the same pictures."""
+        """McNemar's test, where both answered the same images."""
         return mcnemar(self.right, other.right) if self.of == other.of else None

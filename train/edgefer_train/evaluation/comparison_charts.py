@@ -22,7 +22,7 @@ DASHES = ("-", "--", "-.", ":")
 """Told apart even where there are more models than colours."""
 
 
-def room_for_comparison(out: Path | None) -> AbstractContextManager[Path | None]:
+def comparison_dir(out: Path | None) -> AbstractContextManager[Path | None]:
     """Return `report_folder` for a comparison; without `out` what gives None."""
     return report_folder(out, RECORD, MARK) if out else nullcontext()
 

@@ -23,7 +23,7 @@ def show_comparison(comparison: Comparison) -> None:
         console.print(_table(rows[at : at + at_once]))
     if any(row.against_first for row in rows):
         console.print(
-            f"against first: pictures that only this model got right, and that only "
+            f"against first: images that only this model got right, and that only "
             f"{rows[0].model.name} did; p is McNemar's, exact.",
             style="dim",
         )

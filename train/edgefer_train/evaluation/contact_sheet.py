@@ -1,4 +1,4 @@
-"""The worst mistakes side by side as one picture."""
+"""The worst mistakes side by side as one image."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from edgefer_train.evaluation.mistakes import Mistake
 
 COLUMNS = 4
 SIDE = 1.44
-"""Of a picture, inches."""
+"""Of a image, inches."""
 CELL = (1.6, 2.15)
-"""Of a picture and its words, inches."""
+"""Of a image and its words, inches."""
 
 
-def draw_mistakes(done: Evaluation, pictures: Sequence[Pixels], theme: Theme) -> bytes:
-    """Draw each mistake's picture, uint8 (side, side), with what was said and labelled."""
+def draw_mistakes(done: Evaluation, images: Sequence[Pixels], theme: Theme) -> bytes:
+    """Draw each mistake's image, uint8 (side, side), with what was said and labelled."""
     rows = max(1, -(-len(done.mistakes) // COLUMNS))
     title = "The most confident mistakes"
     figure = theme.figure(CELL[1] * rows, title, measured_on(done), placed=True)
-    for at, (mistake, picture) in enumerate(zip(done.mistakes, pictures, strict=True)):
+    for at, (mistake, image) in enumerate(zip(done.mistakes, images, strict=True)):
         left = CELL[0] * (at % COLUMNS) + (CELL[0] - SIDE) / 2
         bottom = CELL[1] * (rows - at // COLUMNS) - SIDE
         panel = figure.add_axes(_shares(figure, left, bottom))
         panel.set_axis_off()
-        panel.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
+        panel.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
         said = f"{mistake.said} {100 * mistake.confidence:.0f} %"
         panel.text(0, -0.03, said, transform=panel.transAxes, va="top", weight="bold", size=12)
         panel.text(
@@ -40,13 +40,13 @@ def draw_mistakes(done: Evaluation, pictures: Sequence[Pixels], theme: Theme) ->
 
 
 def _shares(figure: Figure, left: float, bottom: float) -> tuple[float, float, float, float]:
-    """A picture's place in inches as shares of the figure: left, bottom, width, height."""
+    """A image's place in inches as shares of the figure: left, bottom, width, height."""
     width, height = figure.get_size_inches()
     return left / width, bottom / height, SIDE / width, SIDE / height
 
 
 def described(mistake: Mistake) -> list[str]:
-    """Return what others say of the picture: `label: sad`, `people: fear 8/10`."""
+    """Return what others say of the image: `label: sad`, `people: fear 8/10`."""
     lines = [f"label: {mistake.labelled}"]
     if mistake.people:
         top = mistake.people

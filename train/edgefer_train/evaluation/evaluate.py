@@ -60,7 +60,7 @@ class Evaluation(Scores, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reliability_before: tuple[Bin, ...]
     reliability: tuple[Bin, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """Pictures: a row for each label that was given, a column for each that was said."""
+    """Images: a row for each label that was given, a column for each that was said."""
     threshold: float
     """Under this confidence the device says `unknown` unless it is told otherwise."""
     coverage: tuple[Answered, ...]
@@ -82,7 +82,7 @@ class Evaluation(Scores, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """What to say where the data is not the model's own."""
         return (
             f"{self.dataset} is not the dataset that {self.model.name} was trained on "
-            f"({self.model.dataset}, sha256 {self.model.fingerprint[:16]}); some of the pictures "
+            f"({self.model.dataset}, sha256 {self.model.fingerprint[:16]}); some of the images "
             "may have been in its Training, so that the figures flatter it"
         )
 

@@ -11,7 +11,7 @@ import tf_keras as keras
 from edgefer.errors import RunError
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, Preprocess
-from edgefer_train.quantization.quantize_layers import load_quantized
+from edgefer_train.quantization.fake_quant import load_quantized
 
 
 class KerasClassifier:

@@ -17,7 +17,7 @@ SHOWN = 24
 
 
 class Votes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What most FER+ annotators saw in one picture."""
+    """What most FER+ annotators saw in one image."""
 
     label: str
     n: int
@@ -30,7 +30,7 @@ class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One wrong answer."""
 
     row: int
-    """Of the picture within PrivateTest, from 0."""
+    """Of the image within PrivateTest, from 0."""
     said: str
     labelled: str
     confidence: float
@@ -42,7 +42,7 @@ class Crowd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """With whom FER+'s annotators side where model and label differ."""
 
     n: int
-    """Wrong answers on pictures for which one answer has the most votes."""
+    """Wrong answers on images for which one answer has the most votes."""
     with_model: int
     with_label: int
 

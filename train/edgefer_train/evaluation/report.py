@@ -39,7 +39,7 @@ CHARTS: dict[str, Callable[[Evaluation, Theme], bytes]] = {
 """Those on the page."""
 
 
-def room_for_report(out: Path | None) -> AbstractContextManager[Path | None]:
+def report_dir(out: Path | None) -> AbstractContextManager[Path | None]:
     """Return `report_folder` for an evaluation; without `out` what gives None."""
     return report_folder(out, RECORD, MARK) if out else nullcontext()
 
@@ -52,20 +52,20 @@ def write_report(
     `fits` are those whose curves are drawn; `dataset` is what was measured, whose faces
     are shown where the model was most wrong, or None for a report without faces.
     """
-    pictures = None
+    images = None
     if dataset is not None:
-        images = dataset.part(Usage.PrivateTest).images
-        pictures = [images[mistake.row] for mistake in done.mistakes]
+        private = dataset.part(Usage.PrivateTest).images
+        images = [private[mistake.row] for mistake in done.mistakes]
     charts = {name: _chart(draw, done) for name, draw in CHARTS.items()}
     for fitted in fits:
         charts[f"curves-{fitted.stage.name}"] = _curves(fitted.stage, done)
     files = {f"{name}.png": chart.file for name, chart in charts.items()}
-    # On the page these two are text and pictures of its own.
+    # On the page these two are text and images of its own.
     files["classes.png"] = _drawn(draw_classes, done, LIGHT)
-    if pictures is not None:
+    if images is not None:
         with LIGHT.applied():
-            files["mistakes.png"] = draw_mistakes(done, pictures, LIGHT)
-    files["report.html"] = page(done, charts, pictures)
+            files["mistakes.png"] = draw_mistakes(done, images, LIGHT)
+    files["report.html"] = page(done, charts, images)
     done = msgspec.structs.replace(done, files=tuple(files))
     write_folder(folder, files, RECORD, done)
     return done

@@ -43,8 +43,8 @@ WORDS = {
 """What a format is, for the page's head."""
 
 
-def page(done: Evaluation, charts: Mapping[str, Chart], pictures: Sequence[Pixels] | None) -> bytes:
-    """Return the page; `pictures` are those of the mistakes, uint8 (side, side), or None."""
+def page(done: Evaluation, charts: Mapping[str, Chart], images: Sequence[Pixels] | None) -> bytes:
+    """Return the page; `images` are those of the mistakes, uint8 (side, side), or None."""
     template = (
         resources.files("edgefer_train.evaluation").joinpath("report.html").read_text("utf-8")
     )
@@ -64,20 +64,20 @@ def page(done: Evaluation, charts: Mapping[str, Chart], pictures: Sequence[Pixel
         "classes": _classes(done),
         "confusion": _figure(
             charts["confusion"],
-            f"Each row is one label's pictures on PrivateTest, {done.n:,} in all: how often the "
-            "model says what, as share of the row and as pictures. The diagonal is right.",
+            f"Each row is one label's images on PrivateTest, {done.n:,} in all: how often the "
+            "model says what, as share of the row and as images. The diagonal is right.",
         ),
         "calibration": _figure(charts["calibration"], _calibration(done)),
         "coverage": _figure(
             charts["coverage"],
             f"A device may say nothing. Unless told otherwise it says unknown under a confidence "
             f"of {_percent(chosen.threshold, 0)}: on PrivateTest that answers {chosen.n:,} of "
-            f"{done.n:,} pictures, {_percent(chosen.accuracy)} of them right. A device also "
-            "smooths over time, which single pictures cannot show.",
+            f"{done.n:,} images, {_percent(chosen.accuracy)} of them right. A device also "
+            "smooths over time, which single images cannot show.",
         ),
         "curves": _curves(charts),
         "crowd": _crowd(done),
-        "mistakes": _mistakes(done, pictures),
+        "mistakes": _mistakes(done, images),
         "facts": _facts(done),
     }
     return Template(template).substitute(parts).encode()
@@ -107,12 +107,12 @@ def _accuracies(done: Evaluation) -> str:
 
 def _accuracy(name: str, share: float, interval: Interval, n: int) -> str:
     if not n:
-        return f'<div><dt>{name}</dt><dd class="value">none</dd><dd>no such picture</dd></div>\n'
+        return f'<div><dt>{name}</dt><dd class="value">none</dd><dd>no such image</dd></div>\n'
     ends = f"--low: {100 * interval.low:.2f}%; --high: {100 * interval.high:.2f}%"
     return (
         f'<div><dt>{name}</dt><dd class="value">{_percent(share)}</dd>'
         f'<dd><span class="track" style="{ends}"><i></i></span>'
-        f"{_bounds(interval)} on {n:,} pictures</dd></div>\n"
+        f"{_bounds(interval)} on {n:,} images</dd></div>\n"
     )
 
 
@@ -129,7 +129,7 @@ def _others(done: Evaluation) -> str:
     ]
     if done.format not in FLOAT:
         same = _percent(done.agreement_with_float)
-        shown.append(("Same label as float", same, f"of {done.n:,} pictures"))
+        shown.append(("Same label as float", same, f"of {done.n:,} images"))
     return "\n".join(
         f'<div><dt>{name}</dt><dd class="value">{value}</dd><dd>{note}</dd></div>'
         for name, value, note in shown
@@ -138,7 +138,7 @@ def _others(done: Evaluation) -> str:
 
 def _weakest(done: Evaluation) -> str:
     name, one = min(done.per_class.items(), key=lambda item: item[1].f1)
-    return f"Weakest: {escape(name)}, F1 {one.f1:.2f} on {one.n:,} pictures."
+    return f"Weakest: {escape(name)}, F1 {one.f1:.2f} on {one.n:,} images."
 
 
 def _classes(done: Evaluation) -> str:
@@ -163,8 +163,8 @@ def _calibration(done: Evaluation) -> str:
             f"{done.calibration_error:.3f}."
         )
     return (
-        f"When the model is 70 % sure, it should be right on 70 % of such pictures. {how} "
-        f"Measured on the {done.n:,} pictures of PrivateTest; a small dot stands for few."
+        f"When the model is 70 % sure, it should be right on 70 % of such images. {how} "
+        f"Measured on the {done.n:,} images of PrivateTest; a small dot stands for few."
     )
 
 
@@ -175,7 +175,7 @@ def _curves(charts: Mapping[str, Chart]) -> str:
         return ""
     caption = (
         "Epoch by epoch; the epoch that does best on PublicTest is kept. Training is measured "
-        "on changed pictures and as it goes, PublicTest on the averaged weights."
+        "on changed images and as it goes, PublicTest on the averaged weights."
     )
     drawn = (_figure(charts[name], caption if name == fits[0] else "", "wide") for name in fits)
     return "\n<h2>How it learned</h2>\n" + "\n".join(drawn)
@@ -188,34 +188,34 @@ def _crowd(done: Evaluation) -> str:
     model, label = crowd.with_model / crowd.n, crowd.with_label / crowd.n
     return (
         f"<p>{wrong:,} of {done.n:,} answers differ from the label. On {crowd.n:,} of these "
-        "pictures one answer has the most votes of FER+'s ten annotators: on "
+        "images one answer has the most votes of FER+'s ten annotators: on "
         f"{_percent(model, 0)} of them it is the model's, on {_percent(label, 0)} the "
         f"label's, on {_percent(1 - model - label, 0)} neither's.</p>"
     )
 
 
-def _mistakes(done: Evaluation, pictures: Sequence[Pixels] | None) -> str:
-    if pictures is None:
-        notice = "<p>Written without the pictures.</p>"
+def _mistakes(done: Evaluation, images: Sequence[Pixels] | None) -> str:
+    if images is None:
+        notice = "<p>Written without the images.</p>"
         shown: Iterable[str] = (_mistake(mistake, None) for mistake in done.mistakes)
     else:
         notice = (
-            '<p class="notice"><strong>This page contains pictures of people</strong>, taken from '
-            "the dataset on your machine. FER2013's pictures come without a licence that would "
+            '<p class="notice"><strong>This page contains images of people</strong>, taken from '
+            "the dataset on your machine. FER2013's images come without a licence that would "
             "let them be passed on: do not publish this page. Written with "
             "<code>--no-faces</code> it holds none.</p>"
         )
-        shown = map(_mistake, done.mistakes, pictures)
+        shown = map(_mistake, done.mistakes, images)
     return f'{notice}\n<ul class="faces">\n' + "\n".join(shown) + "\n</ul>"
 
 
-def _mistake(mistake: Mistake, picture: Pixels | None) -> str:
+def _mistake(mistake: Mistake, image: Pixels | None) -> str:
     lines = "".join(f"<span>{escape(line)}</span>" for line in described(mistake))
     said = f"<b>{escape(mistake.said)} {_percent(mistake.confidence, 0)}</b>"
-    if picture is None:
+    if image is None:
         return f"<li>{said}{lines}</li>"
     alt = f"face labelled {mistake.labelled}, row {mistake.row} of PrivateTest"
-    content = cv2.imencode(".png", picture)[1].tobytes()
+    content = cv2.imencode(".png", image)[1].tobytes()
     return f'<li><img src="{_inlined(content)}" alt="{escape(alt)}">{said}{lines}</li>'
 
 
@@ -245,9 +245,9 @@ def _figure(chart: Chart, caption: str, kind: str = "") -> str:
     alt = escape(caption or "curves of the second stage", quote=True)
     said = f"\n<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
-        f'<figure><div class="scroll {kind}"><picture>'
+        f'<figure><div class="scroll {kind}"><image>'
         f'<source media="(prefers-color-scheme: dark)" srcset="{_inlined(chart.dark)}">'
-        f'<img src="{_inlined(chart.light)}" alt="{alt}"></picture></div>{said}</figure>'
+        f'<img src="{_inlined(chart.light)}" alt="{alt}"></image></div>{said}</figure>'
     )
 
 

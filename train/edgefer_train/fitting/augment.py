@@ -16,7 +16,7 @@ Tensor = Any
 
 
 class Draw:
-    """Stateless draws for the pictures of a batch, a new stream for each call.
+    """Stateless draws for the images of a batch, a new stream for each call.
 
     The numbers are those of the whole batch, whichever of its places are asked for:
     workers that share a batch draw what one would.
@@ -26,9 +26,9 @@ class Draw:
         self.seed = seed
         """(2,) int64."""
         self.size = size
-        """Pictures in the whole batch."""
+        """Images in the whole batch."""
         self.at = at
-        """(n,) int64, the places of the pictures in the batch."""
+        """(n,) int64, the places of the images in the batch."""
         self.calls = 0
 
     def uniform(self, low: float, high: float) -> Tensor:
@@ -53,7 +53,7 @@ class Draw:
 
 
 def augment(images: Tensor, how: Augment, draw: Draw, side: int) -> Tensor:
-    """Change float32 pictures (n, S, S, 1) in 0..1, the same way for the same draws.
+    """Change float32 images (n, S, S, 1) in 0..1, the same way for the same draws.
 
     Returns (n, side, side, 1): a change of size costs nothing beside the geometry.
     """
@@ -65,7 +65,7 @@ def augment(images: Tensor, how: Augment, draw: Draw, side: int) -> Tensor:
 def mixup(values: Sequence[Tensor], alpha: float, draw: Draw) -> list[Tensor]:
     """Blend each face with its neighbour by a share from Beta(alpha, alpha).
 
-    `values` (n, ...) belong to the same faces: pictures, targets, weights. Places 0 and 1
+    `values` (n, ...) belong to the same faces: images, targets, weights. Places 0 and 1
     are neighbours, 2 and 3, and so on: an even part of a batch needs no other part.
     Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization".
     """
@@ -107,7 +107,7 @@ def _move(images: Tensor, how: Augment, draw: Draw, side: int) -> Tensor:
 
 
 def _light(images: Tensor, how: Augment, draw: Draw) -> Tensor:
-    """Change brightness and contrast about the picture's mean; stays in 0..1."""
+    """Change brightness and contrast about the image's mean; stays in 0..1."""
     if not (how.brightness or how.contrast):
         return images
     gain = draw.uniform(1 - how.contrast, 1 + how.contrast)[:, None, None, None]

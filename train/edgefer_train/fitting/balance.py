@@ -24,7 +24,7 @@ Labels = NDArray[np.integer[Any]]
 """(N,) indices into the label set."""
 
 
-class Order(Protocol):
+class SampleOrder(Protocol):
     """Which face stands where in which batch."""
 
     def rows(self, step: Tensor, at: Tensor) -> Tensor:
@@ -41,14 +41,14 @@ def faces_per_epoch(labels: Labels, balance: Balance) -> int:
     return len(labels)
 
 
-def order_of(labels: Labels, balance: Balance, size: int, seed: int) -> Order:
+def sample_order(labels: Labels, balance: Balance, size: int, seed: int) -> SampleOrder:
     """Return the order of the faces for batches of `size`; every label must have a face."""
     total = faces_per_epoch(labels, balance)
     if balance == "batches":
-        return EvenBatches(Groups.of(labels, seed), size, seed)
+        return BalancedBatches(Groups.of(labels, seed), size, seed)
     if balance in ("oversample", "undersample"):
-        return EvenEpochs(Groups.of(labels, seed), total, size, seed)
-    return Passes(total, size, seed)
+        return BalancedEpochs(Groups.of(labels, seed), total, size, seed)
+    return ShuffledEpochs(total, size, seed)
 
 
 def weights_of(labels: Labels, count: int, balance: Balance) -> NDArray[np.float32]:
@@ -69,13 +69,13 @@ def require_every_label(labels: Labels, names: Sequence[str], balance: Balance) 
     empty = [name for name, size in zip(names, sizes, strict=True) if size == 0]
     if balance != "none" and empty:
         raise DatasetError(
-            f"Training has no picture of {', '.join(empty)}, and balance = '{balance}' needs "
-            "some of every label; add pictures, or set balance = 'none' in the recipe"
+            f"Training has no image of {', '.join(empty)}, and balance = '{balance}' needs "
+            "some of every label; add images, or set balance = 'none' in the recipe"
         )
 
 
 @dataclass(frozen=True)
-class Passes:
+class ShuffledEpochs:
     """Every face once an epoch, in an order drawn for the epoch."""
 
     faces: int
@@ -83,13 +83,13 @@ class Passes:
     seed: int
 
     def rows(self, step: Tensor, at: Tensor) -> Tensor:
-        """See `Order`."""
+        """See `SampleOrder`."""
         epoch, place = _place(step, at, self.size, self.faces)
         return shuffled(place, self.faces, self.seed, epoch)
 
 
 @dataclass(frozen=True)
-class EvenEpochs:
+class BalancedEpochs:
     """Every label equally often in an epoch: over- and undersampling.
 
     A label with too few faces shows each of them equally often, within one; one with too
@@ -102,14 +102,14 @@ class EvenEpochs:
     seed: int
 
     def rows(self, step: Tensor, at: Tensor) -> Tensor:
-        """See `Order`."""
+        """See `SampleOrder`."""
         epoch, place = _place(step, at, self.size, self.total)
         visit = shuffled(place, self.total, self.seed, epoch)
         return self.groups.row(visit % self.groups.count, visit // self.groups.count, epoch)
 
 
 @dataclass(frozen=True)
-class EvenBatches:
+class BalancedBatches:
     """Every label equally often in each batch, within one; its faces in shuffled passes."""
 
     groups: Groups
@@ -117,7 +117,7 @@ class EvenBatches:
     seed: int
 
     def rows(self, step: Tensor, at: Tensor) -> Tensor:
-        """See `Order`."""
+        """See `SampleOrder`."""
         # Shuffled, lest neighbours in the batch, which mixup blends, be always the same pair.
         visit = step * self.size + shuffled(at, self.size, self.seed, step)
         return self.groups.row(visit % self.groups.count, visit // self.groups.count, step * 0)

@@ -11,14 +11,14 @@ import tensorflow as tf
 
 from edgefer.errors import SettingsError
 from edgefer.preprocess import PIXEL, Preprocess
-from edgefer_train.architectures import unwrapped
+from edgefer_train.architectures import as_outputs
 from edgefer_train.data.dataset import SIDE, Faces
 from edgefer_train.fitting.augment import Draw, augment, mixup
 from edgefer_train.fitting.balance import (
     Balance,
     faces_per_epoch,
-    order_of,
     require_every_label,
+    sample_order,
     weights_of,
 )
 from edgefer_train.fitting.degrade import degrade
@@ -31,7 +31,7 @@ Targets = dict[str, np.ndarray]
 """A distribution over labels (N, labels) for each head, by the head's name."""
 
 Teach = Callable[[Tensor, dict[str, Tensor]], dict[str, Tensor]]
-"""From pictures (B, side, side, 1) and targets by head to the targets to learn."""
+"""From images (B, side, side, 1) and targets by head to the targets to learn."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def steps_per_epoch(
 
 
 def part_of(size: int, share: Share, how: Augment) -> int:
-    """Return how many pictures of a batch each of its equal parts has.
+    """Return how many images of a batch each of its equal parts has.
 
     Raises `SettingsError` when there are no equal parts, or none that keeps the pairs that
     mixup blends together.
@@ -81,14 +81,14 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
     teach: Teach | None = None,
     share: Share = Share(),
 ) -> Any:
-    """Return an endless `tf.data.Dataset` of (pictures, targets) from a step on.
+    """Return an endless `tf.data.Dataset` of (images, targets) from a step on.
 
     Targets are a dict by head, or the array itself where there is one head; the first head
     is the one whose labels are balanced, `labels` their names for an error's text. With
     class weights there is a third element, the weights of the first head's losses.
-    Pictures are float32 (B, side, side, 1) in 0..1. Epoch e visits the faces in an
+    Images are float32 (B, side, side, 1) in 0..1. Epoch e visits the faces in an
     order drawn from (seed, e); step s is augmented by draws from (seed, s).
-    `teach` is given the pictures and targets as they would else be learnt. A `share` of
+    `teach` is given the images and targets as they would else be learnt. A `share` of
     each batch comes in equal parts, one after the other.
 
     Raises `DatasetError` when a label that is to be balanced has no faces and
@@ -99,9 +99,9 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
     require_every_label(faces.labels, names, balance)
     size = min(batch_size, faces_per_epoch(faces.labels, balance))
     part = part_of(size, share, how)
-    order = order_of(faces.labels, balance, size, seed)
+    order = sample_order(faces.labels, balance, size, seed)
     with tf.device("CPU:0"):
-        images = tf.constant(faces.images[..., np.newaxis])
+        pixels = tf.constant(faces.images[..., np.newaxis])
         heads = {name: tf.constant(values, tf.float32) for name, values in targets.items()}
         weights = tf.constant(weights_of(faces.labels, count, balance))
 
@@ -110,20 +110,24 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
         at = (share.first + index % share.count) * part + tf.range(part, dtype=tf.int64)
         rows = order.rows(step, at)
         draw = Draw(tf.stack([tf.constant(seed, tf.int64), step]), size, at)
-        pictures = augment(_to_float(tf.gather(images, rows)), how, draw, side)
-        values = [tf.ensure_shape(pictures, (part, side, side, 1))]
+        images = augment(_to_float(tf.gather(pixels, rows)), how, draw, side)
+        values = [tf.ensure_shape(images, (part, side, side, 1))]
         values += [tf.gather(of_head, rows) for of_head in (*heads.values(), weights)]
         if how.mixup:
             values = mixup(values, how.mixup, draw)
-        pictures, *said, weight = values
+        images, *said, weight = values
         learnt = dict(zip(heads, said, strict=True))
         if teach:
             # Teachers judge the face before the camera spoils it: they may be fragile themselves.
-            learnt = teach(pictures, learnt)
-        pictures = tf.ensure_shape(degrade(pictures, how, draw), pictures.shape)
+            learnt = teach(images, learnt)
+        images = tf.ensure_shape(degrade(images, how, draw), images.shape)
         if balance == "class_weights":
-            return pictures, unwrapped(learnt), {first_head: weight} if len(heads) > 1 else weight
-        return pictures, unwrapped(learnt)
+            return (
+                images,
+                as_outputs(learnt),
+                {first_head: weight} if len(heads) > 1 else weight,
+            )
+        return images, as_outputs(learnt)
 
     # Autograph would read this file again, which may have changed since it was loaded.
     as_loaded = tf.autograph.experimental.do_not_convert(batch)
@@ -134,7 +138,7 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
 def plain(faces: Faces, targets: Targets, batch_size: int = 512, side: int | None = None) -> Any:
     """Return a `tf.data.Dataset` of the faces as they are, once, in order.
 
-    Pictures are float32 (B, side, side, 1) in 0..1, resized as a device resizes them where
+    Images are float32 (B, side, side, 1) in 0..1, resized as a device resizes them where
     the faces have another side.
     """
     size = side or faces.images.shape[1]
@@ -142,7 +146,7 @@ def plain(faces: Faces, targets: Targets, batch_size: int = 512, side: int | Non
     images = faces.images
     if images.shape[1] != size:
         images = np.stack([to_size.resize(image) for image in images])
-    data = (to_size.to_float(images), unwrapped(targets))
+    data = (to_size.to_float(images), as_outputs(targets))
     return tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
 
 

@@ -31,6 +31,6 @@ def calibrate(model: Any, stage: Stage, faces: Faces, targets: Targets) -> None:
 
 def predict(model: Any, faces: Faces) -> dict[str, np.ndarray]:
     """Return a Keras model's logits (N, labels) of faces, by head also where it has one."""
-    pictures = Preprocess(size=model.input_shape[1]).to_float(faces.images)
-    outputs = model.predict(pictures, batch_size=256, verbose=0)
+    images = Preprocess(size=model.input_shape[1]).to_float(faces.images)
+    outputs = model.predict(images, batch_size=256, verbose=0)
     return outputs if isinstance(outputs, dict) else {model.output_names[0]: outputs}

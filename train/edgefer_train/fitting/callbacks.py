@@ -16,7 +16,7 @@ from edgefer_train.recipe import Fit
 from edgefer_train.run import Stage, save_weights
 
 
-class Bar(keras.callbacks.Callback):
+class ProgressBar(keras.callbacks.Callback):
     """Shows batches as a bar and leaves one line an epoch."""
 
     def __init__(self, epochs: int, steps: int, first_epoch: int = 0) -> None:
@@ -45,7 +45,7 @@ class Bar(keras.callbacks.Callback):
         self.progress.stop()
 
 
-class Keep(keras.callbacks.Callback):
+class BestCheckpoint(keras.callbacks.Callback):
     """After each epoch: validates the averaged weights, keeps the best, saves all to resume.
 
     Everything that a resumed fit needs is in one checkpoint: weights, optimizer
@@ -79,7 +79,7 @@ class Keep(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Validate the averaged weights, keep them if they are the best, log and save all."""
         logs = {} if logs is None else logs
-        with Averaged(self.model):
+        with AveragedWeights(self.model):
             seen = self.model.evaluate(self.validation, verbose=0, return_dict=True)
             if seen[self.metric] > float(self.best.numpy()):
                 self.best.assign(seen[self.metric])
@@ -92,7 +92,7 @@ class Keep(keras.callbacks.Callback):
         self.manager.save()
 
 
-class Rate(keras.callbacks.Callback):
+class LearningRateSchedule(keras.callbacks.Callback):
     """Sets the next epoch's rate on a plateau schedule, and ends a fit that learns no more."""
 
     def __init__(self, stage: Stage, how: Fit, metric: str) -> None:
@@ -115,11 +115,11 @@ class Rate(keras.callbacks.Callback):
             self.model.optimizer.learning_rate.assign(rate_after(self.scores(), self.how))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Stop where that is due; `Keep`, which writes the history, must come first."""
+        """Stop where that is due; `BestCheckpoint`, which writes the history, must come first."""
         self.model.stop_training = self.ended()
 
 
-class Board(keras.callbacks.Callback):
+class TensorBoard(keras.callbacks.Callback):
     """Writes each epoch's figures for TensorBoard."""
 
     def __init__(self, stage: Stage) -> None:
@@ -141,7 +141,7 @@ class Board(keras.callbacks.Callback):
         self.writer.close()
 
 
-class Averaged:
+class AveragedWeights:
     """Puts the optimizer's moving average in the model's place, and back."""
 
     def __init__(self, model: Any) -> None:

@@ -1,4 +1,4 @@
-"""The curves of a fit as a picture, drawn anew after each epoch."""
+"""The curves of a fit as a image, drawn anew after each epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def draw_curves(stage: Stage, title: str) -> Path:
     """Draw loss and accuracy of every head, on Training and PublicTest, by epoch.
 
     Returns the PNG's path. The curves on PublicTest are of the averaged weights and of
-    pictures as they are, so they can lie above those on augmented Training.
+    images as they are, so they can lie above those on augmented Training.
     """
     rows = [{name: float(value) for name, value in row.items()} for row in stage.rows()]
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -27,10 +27,10 @@ def draw_curves(stage: Stage, title: str) -> Path:
     panels: tuple[Axes, Axes] = tuple(figure.subplots(1, 2))
     for panel, what in zip(panels, ("loss", "accuracy"), strict=True):
         _draw(panel, rows, what)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=120)
     path = stage.history.with_suffix(".png")
-    write_atomic(path, picture.getvalue())
+    write_atomic(path, image.getvalue())
     return path
 
 

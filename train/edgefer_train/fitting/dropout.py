@@ -14,7 +14,7 @@ STREAMS = 1_000_003
 """Between the seeds of two layers; no seeds that are tried beside each other are so far apart."""
 
 
-def steady(model: Any, seed: int) -> None:
+def make_deterministic(model: Any, seed: int) -> None:
     """Let every dropout of a compiled model draw from `seed` and its optimizer's step.
 
     As Keras has it, a dropout counts its draws from the start of the process, and each of
@@ -24,10 +24,10 @@ def steady(model: Any, seed: int) -> None:
     dropouts = [layer for layer in model.submodules if isinstance(layer, keras.layers.Dropout)]
     for at, layer in enumerate(dropouts, 1):
         # The one place where a dropout asks for numbers, also inside tfmot's wrappers.
-        layer._random_generator = Masks(seed + at * STREAMS, model.optimizer.iterations)
+        layer._random_generator = StepGenerator(seed + at * STREAMS, model.optimizer.iterations)
 
 
-class Masks:
+class StepGenerator:
     """Stands in a dropout for its `RandomGenerator`."""
 
     _rng_type = "legacy_stateful"

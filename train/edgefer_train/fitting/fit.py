@@ -18,12 +18,17 @@ from edgefer_train.architectures import macs, one_head, parameters
 from edgefer_train.data.dataset import Dataset, Faces, Usage, soft_labels
 from edgefer_train.fitting.batches import Targets, batches, plain, steps_per_epoch
 from edgefer_train.fitting.calibration import calibrate
-from edgefer_train.fitting.callbacks import Bar, Board, Keep, Rate
-from edgefer_train.fitting.dropout import steady
-from edgefer_train.fitting.initial_weights import begin
+from edgefer_train.fitting.callbacks import (
+    BestCheckpoint,
+    LearningRateSchedule,
+    ProgressBar,
+    TensorBoard,
+)
+from edgefer_train.fitting.dropout import make_deterministic
+from edgefer_train.fitting.initial_weights import build_model
 from edgefer_train.fitting.schedule import optimizer_of
-from edgefer_train.fitting.strategy import Team, alone
-from edgefer_train.fitting.teachers import Teachers, hire
+from edgefer_train.fitting.strategy import ReplicaGroup, single
+from edgefer_train.fitting.teachers import Teachers, load_teachers
 from edgefer_train.recipe import Recipe
 from edgefer_train.run import Record, Run, Stage, save_model, versions
 
@@ -38,14 +43,14 @@ def fit(
     dataset: Dataset,
     out: Path,
     resume: bool,
-    team: Team | None = None,
+    group: ReplicaGroup | None = None,
 ) -> Run:
     """Train `recipe` on the dataset's Training part into the folder `out`.
 
     The weights kept are the moving average of the epoch that did best on
-    PublicTest. Raises `RunError` when `out` holds another training or a worker of the team
+    PublicTest. Raises `RunError` when `out` holds another training or a worker of the group
     is lost, `DatasetError` when the dataset has other labels than the recipe wants and
-    `SettingsError` when the team cannot share the recipe's batches.
+    `SettingsError` when the group cannot share the recipe's batches.
     """
     wanted = LABEL_SETS.get(recipe.labels, dataset.labels)
     if wanted != dataset.labels:
@@ -53,15 +58,15 @@ def fit(
             f"the recipe wants the labels of {recipe.labels}, {dataset.name} has "
             f"{', '.join(dataset.labels)}; change `labels` in the recipe"
         )
-    team = team or alone()
-    team.require(recipe)
+    group = group or single()
+    group.require(recipe)
     keras.utils.set_random_seed(recipe.seed)
-    with team.desk(out) as folder:
+    with group.run_dir(out) as folder:
         run, model = Run(folder), _build(recipe, dataset, recipe.side)
-        team.start(run, record_of(recipe, recipe_name, dataset, model), resume)
-        teachers = hire(recipe.distill, dataset.part(Usage.Training))
-        fitted = _twin(model, recipe, dataset, team)
-        fit_stage(fitted, run.float, recipe, dataset, teachers, team)
+        group.start(run, record_of(recipe, recipe_name, dataset, model), resume)
+        teachers = load_teachers(recipe.distill, dataset.part(Usage.Training))
+        fitted = _twin(model, recipe, dataset, group)
+        fit_stage(fitted, run.float, recipe, dataset, teachers, group)
         model.load_weights(run.float.weights)
         validation = dataset.part(Usage.PublicTest)
         calibrate(model, run.float, validation, targets_of(recipe, dataset, validation))
@@ -69,13 +74,13 @@ def fit(
     return run
 
 
-def _twin(model: Any, recipe: Recipe, dataset: Dataset, team: Team) -> Any:
+def _twin(model: Any, recipe: Recipe, dataset: Dataset, group: ReplicaGroup) -> Any:
     """The model to fit in this one's place, with its weights: itself where that can be."""
     how = recipe.fit
-    if not how.sizes and team.replicas == 1 and how.precision == FLOAT32:
+    if not how.sizes and group.replicas == 1 and how.precision == FLOAT32:
         return model
-    with team.scope(), computing_in(how.precision):
-        # While the pictures grow, the same layers must take any side.
+    with group.scope(), computing_in(how.precision):
+        # While the images grow, the same layers must take any side.
         twin = _build(recipe, dataset, None if how.sizes else recipe.side)
     twin.set_weights(model.get_weights())
     return twin
@@ -94,7 +99,7 @@ def computing_in(precision: str) -> Iterator[None]:
 
 
 def _build(recipe: Recipe, dataset: Dataset, side: int | None) -> Any:
-    return begin(recipe, heads_of(recipe, dataset), side)
+    return build_model(recipe, heads_of(recipe, dataset), side)
 
 
 def fit_stage(
@@ -103,30 +108,30 @@ def fit_stage(
     recipe: Recipe,
     dataset: Dataset,
     teachers: Teachers | None = None,
-    team: Team | None = None,
+    group: ReplicaGroup | None = None,
     judged_by: Targets | None = None,
 ) -> None:
     """Fit a model from the stage's last checkpoint on; the best average is in `stage.weights`.
 
     Best is what says most of `judged_by`, targets on PublicTest: unless given, the labels.
-    A team of several replicas needs the model to have been built in its scope.
+    A group of several replicas needs the model to have been built in its scope.
     """
-    team = team or alone()
+    group = group or single()
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
     how = recipe.fit
     steps = steps_per_epoch(training, how.batch_size, how.balance, how.epoch_share)
-    team.synchronize(model)
-    with team.scope():
-        compile_for(model, recipe, steps, xla=recipe.fit.xla and team.replicas == 1)
-        steady(model, recipe.seed)
+    group.synchronize(model)
+    with group.scope():
+        compile_for(model, recipe, steps, xla=recipe.fit.xla and group.replicas == 1)
+        make_deterministic(model, recipe.seed)
         metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
         judged_by = judged_by or targets_of(recipe, dataset, validation)
-        keep = Keep(stage, plain(validation, judged_by), metric)
+        keep = BestCheckpoint(stage, plain(validation, judged_by), metric)
         first = keep.restore(model)
     targets = targets_of(recipe, dataset, training)
     if teachers:
         targets = teachers.before(targets)
-    rate = Rate(stage, recipe.fit, f"val_{metric}")
+    rate = LearningRateSchedule(stage, recipe.fit, f"val_{metric}")
     for side, last in parts(recipe):
         if first >= last or rate.ended():
             continue
@@ -144,18 +149,23 @@ def fit_stage(
             teach=teachers,
         )
         model.fit(
-            team.share(make),
+            group.share(make),
             epochs=last,
             initial_epoch=first,
             steps_per_epoch=steps,
-            callbacks=[keep, rate, Board(stage), Bar(recipe.fit.epochs, steps, first)],
+            callbacks=[
+                keep,
+                rate,
+                TensorBoard(stage),
+                ProgressBar(recipe.fit.epochs, steps, first),
+            ],
             verbose=0,
         )
         first = last
 
 
 def parts(recipe: Recipe) -> list[tuple[int, int]]:
-    """Return the side of the pictures in each part of a fit, and the epoch that ends the part."""
+    """Return the side of the images in each part of a fit, and the epoch that ends the part."""
     sizes, epochs = recipe.fit.sizes or (recipe.side,), recipe.fit.epochs
     return [(side, epochs * at // len(sizes)) for at, side in enumerate(sizes, 1)]
 

@@ -14,7 +14,7 @@ from edgefer_train.recipe import Recipe
 from edgefer_train.run import Run
 
 
-def begin(recipe: Recipe, heads: dict[str, int], side: int | None) -> Any:
+def build_model(recipe: Recipe, heads: dict[str, int], side: int | None) -> Any:
     """Return the model of a recipe, from the run that its `weights` name if they name one.
 
     Raises `RunError` for a run of another architecture or without a float model, and what
@@ -24,14 +24,14 @@ def begin(recipe: Recipe, heads: dict[str, int], side: int | None) -> Any:
     if recipe.weights == NONE or not run.record_file.is_file():
         return build(recipe.architecture, heads, side, recipe.weights, recipe.frozen)
     model = build(recipe.architecture, heads, side, NONE, recipe.frozen)
-    go_on(model, run)
+    load_weights_from(model, run)
     return model
 
 
-def go_on(model: Any, run: Run) -> None:
+def load_weights_from(model: Any, run: Run) -> None:
     """Give a model the weights of a run's float model, layer by layer of the same name.
 
-    A head of another size, for other labels, keeps its own. Raises `RunError` as `begin` does.
+    A head of another size, for other labels, keeps its own. Raises `RunError`.
     """
     architecture = run.record().recipe.architecture
     if architecture != model.name:

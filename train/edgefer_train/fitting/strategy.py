@@ -1,6 +1,6 @@
 """Fitting one model by several replicas: the devices of a machine, or several machines.
 
-What decides a step is drawn for the whole batch and then shared, so a team follows the
+What decides a step is drawn for the whole batch and then shared, so a group follows the
 curve that one process follows: faces and their augmentation (`batches`), dropout
 (`dropout`), and the statistics of batch normalization. All workers do the same work; only
 the first one keeps what comes of it.
@@ -32,7 +32,7 @@ from edgefer_train.run import Record, Run
 KNOWN = "none, mirrored, mirrored:N (N devices) and multiworker"
 
 
-class Briefing(msgspec.Struct, frozen=True):
+class StartMessage(msgspec.Struct, frozen=True):
     """What the first worker tells the others before a fit begins."""
 
     refusal: str = ""
@@ -42,7 +42,7 @@ class Briefing(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Team:
+class ReplicaGroup:
     """The replicas that fit one model together, as one of their processes sees them."""
 
     strategy: Any
@@ -65,7 +65,7 @@ class Team:
         part_of(recipe.fit.batch_size, Share(of=self.replicas), recipe.augment)
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
-        """Return the context in which a model and its optimizer are made for the team."""
+        """Return the context in which a model and its optimizer are made for the group."""
         scope: contextlib.AbstractContextManager[Any] = self.strategy.scope()
         return scope
 
@@ -96,7 +96,7 @@ class Team:
                 layer.synchronized, layer.fused = True, False
 
     @contextlib.contextmanager
-    def desk(self, out: Path) -> Iterator[Path]:
+    def run_dir(self, out: Path) -> Iterator[Path]:
         """Give the folder to write in: `out` to the first worker, to others one that goes away.
 
         Raises `RunError` when a worker is lost on the way.
@@ -126,30 +126,31 @@ class Team:
         if self.workers == 1:
             run.start(record, resume)
             return
-        briefing = msgspec.msgpack.decode(
-            self.tell(msgspec.msgpack.encode(self._briefing(run, record, resume))), type=Briefing
+        message = msgspec.msgpack.decode(
+            self.tell(msgspec.msgpack.encode(self._start_message(run, record, resume))),
+            type=StartMessage,
         )
-        if briefing.refusal:
+        if message.refusal:
             prefix = "" if self.is_chief else "the first worker refuses: "
-            raise RunError(prefix + briefing.refusal)
-        self._agree(run, record, briefing)
+            raise RunError(prefix + message.refusal)
+        self._agree(run, record, message)
 
-    def _briefing(self, run: Run, record: Record, resume: bool) -> Briefing:
+    def _start_message(self, run: Run, record: Record, resume: bool) -> StartMessage:
         if not self.is_chief:
-            return Briefing()
+            return StartMessage()
         try:
             run.start(record, resume)
         except EdgeferError as exc:
-            return Briefing(refusal=str(exc))
+            return StartMessage(refusal=str(exc))
         paths = [run.record_file, run.float.history, run.float.weights]
         paths += run.float.checkpoint.glob("*")
         found = {str(path.relative_to(run.folder)): path for path in paths if path.is_file()}
-        return Briefing(files={name: path.read_bytes() for name, path in found.items()})
+        return StartMessage(files={name: path.read_bytes() for name, path in found.items()})
 
-    def _agree(self, run: Run, record: Record, briefing: Briefing) -> None:
+    def _agree(self, run: Run, record: Record, message: StartMessage) -> None:
         differs = False
         if not self.is_chief:
-            for name, content in briefing.files.items():
+            for name, content in message.files.items():
                 (run.folder / name).parent.mkdir(exist_ok=True)
                 (run.folder / name).write_bytes(content)
             first = run.record()
@@ -190,13 +191,13 @@ class Team:
         return np.asarray(results[0])
 
 
-def alone() -> Team:
-    """Return this process as its own team."""
-    return Team(tf.distribute.get_strategy())
+def single() -> ReplicaGroup:
+    """Return this process as its own group."""
+    return ReplicaGroup(tf.distribute.get_strategy())
 
 
-def join(name: str) -> Team:
-    """Return the team of a strategy's name; must come before TensorFlow's first operation.
+def from_name(name: str) -> ReplicaGroup:
+    """Return the group of a strategy's name; must come before TensorFlow's first operation.
 
     `none` is this process; `mirrored` every GPU of this machine, `mirrored:N` the first N of
     them, or where there are none the processor as N devices, for a rehearsal; `multiworker`
@@ -209,10 +210,10 @@ def join(name: str) -> Team:
         return _multiworker()
     if name != "none":
         raise SettingsError(f"unknown strategy '{name}'; known: {KNOWN}")
-    return alone()
+    return single()
 
 
-def _mirrored(count: int | None) -> Team:
+def _mirrored(count: int | None) -> ReplicaGroup:
     if os.environ.get("TF_CONFIG"):
         raise SettingsError(
             "--strategy mirrored is for one machine, and TF_CONFIG names several; "
@@ -222,22 +223,22 @@ def _mirrored(count: int | None) -> Team:
     if gpus and count and count > len(gpus):
         raise SettingsError(f"--strategy mirrored:{count}: this machine has {len(gpus)} GPUs")
     if not gpus and not count:
-        warnings.warn(Fallback("--strategy mirrored: no GPU here, going on alone"), stacklevel=3)
-        return alone()
+        warnings.warn(Fallback("--strategy mirrored: no GPU here, using one process"), stacklevel=3)
+        return single()
     if not gpus:
         processor = tf.config.list_physical_devices("CPU")[0]
         parts = [tf.config.LogicalDeviceConfiguration()] * (count or 1)
         tf.config.set_logical_device_configuration(processor, parts)
     kind = "GPU" if gpus else "CPU"
     devices = [f"{kind}:{at}" for at in range(count or len(gpus))]
-    return Team(tf.distribute.MirroredStrategy(devices))
+    return ReplicaGroup(tf.distribute.MirroredStrategy(devices))
 
 
-def _multiworker() -> Team:
+def _multiworker() -> ReplicaGroup:
     cluster = read_cluster()
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError, ValueError) as exc:
         first_line = str(exc).partition("\n")[0]
         raise SettingsError(f"the workers of TF_CONFIG cannot join: {first_line}") from exc
-    return Team(strategy, cluster.worker, cluster.workers)
+    return ReplicaGroup(strategy, cluster.worker, cluster.workers)

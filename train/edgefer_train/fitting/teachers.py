@@ -30,16 +30,16 @@ Tensor = Any
 
 @dataclass(frozen=True)
 class Teachers:
-    """Nets that answer each training picture as the student sees it, and saved answers.
+    """Nets that answer each training image as the student sees it, and saved answers.
 
     A head's targets become (1 - weight) of their own and `weight` of the mean of all
     teachers that have this head. Source: Hinton et al. 2015; that a teacher should answer
-    the augmented picture itself, Beyer et al. 2022.
+    the augmented image itself, Beyer et al. 2022.
     """
 
     models: tuple[Any, ...]
-    """Keras models from pictures to logits by head, a dict of several or one tensor, and
-    bundles that answer as these do (`BundleNet`)."""
+    """Keras models from images to logits by head, a dict of several or one tensor, and
+    bundles that answer as these do (`BundleTeacher`)."""
     saved: tuple[Mapping[str, np.ndarray], ...] = ()
     """Logits (n Training, labels) by head."""
     weight: float = 0.5
@@ -62,14 +62,12 @@ class Teachers:
         said = [softmax(one[head], self.temperature) for one in self.saved if head in one]
         return np.asarray((1 - self.weight) * own + share * np.sum(said, 0), np.float32)
 
-    def __call__(self, pictures: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Add what the nets say of pictures (B, S, S, 1) to the batch's targets, in the graph."""
+    def __call__(self, images: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Add what the nets say of images (B, S, S, 1) to the batch's targets, in the graph."""
         blended = dict(targets)
         for model in self.models:
             side = model.input_shape[1]
-            seen = (
-                pictures if pictures.shape[1] == side else tf.image.resize(pictures, (side, side))
-            )
+            seen = images if images.shape[1] == side else tf.image.resize(images, (side, side))
             said = by_head(model, model(seen, training=False))
             for head in blended.keys() & said.keys():
                 answer = tf.nn.softmax(said[head] / self.temperature)
@@ -77,10 +75,10 @@ class Teachers:
         return blended
 
 
-class BundleNet:
+class BundleTeacher:
     """A bundle's model in the place of a Keras one: it answers by the file that a device runs.
 
-    Its one head has the name of its label set. Pictures are rounded to the grey levels that
+    Its one head has the name of its label set. Images are rounded to the grey levels that
     a device would see.
     """
 
@@ -93,13 +91,13 @@ class BundleNet:
         # An interpreter has one set of tensors, and tf.data asks from several threads.
         self._free = threading.Lock()
 
-    def __call__(self, pictures: Tensor, training: bool = False) -> Tensor:
-        """Return logits (B, labels) of pictures (B, side, side, 1) in 0..1, in the graph."""
-        said = tf.numpy_function(self._logits, [pictures], tf.float32)
-        return tf.ensure_shape(said, (pictures.shape[0], self._labels))
+    def __call__(self, images: Tensor, training: bool = False) -> Tensor:
+        """Return logits (B, labels) of images (B, side, side, 1) in 0..1, in the graph."""
+        said = tf.numpy_function(self._logits, [images], tf.float32)
+        return tf.ensure_shape(said, (images.shape[0], self._labels))
 
-    def _logits(self, pictures: np.ndarray) -> Logits:
-        chips = np.rint(pictures[..., 0] / PIXEL.scale).clip(0, 255).astype(np.uint8)
+    def _logits(self, images: np.ndarray) -> Logits:
+        chips = np.rint(images[..., 0] / PIXEL.scale).clip(0, 255).astype(np.uint8)
         with self._free:
             return self._classifier.logits(chips)
 
@@ -109,7 +107,7 @@ def by_head(model: Any, outputs: Any) -> dict[str, Any]:
     return outputs if isinstance(outputs, dict) else {model.output_names[0]: outputs}
 
 
-def hire(how: Distill, training: Faces) -> Teachers | None:
+def load_teachers(how: Distill, training: Faces) -> Teachers | None:
     """Return the teachers that a recipe names, or None; raise `RunError` for one unfit to teach.
 
     A teacher is the folder of a finished run, a model bundle by its path or a shipped one's
@@ -132,9 +130,9 @@ def _model(path: Path) -> Any:
     return model
 
 
-def _bundle_net(path: Path) -> BundleNet:
+def _bundle_net(path: Path) -> BundleTeacher:
     try:
-        return BundleNet(open_bundle(path))
+        return BundleTeacher(open_bundle(path))
     except BundleMissing as exc:
         raise RunError(
             f"{path}: no teacher here; name a run's folder, a model bundle or an .npz of logits"
@@ -150,7 +148,7 @@ def _saved(path: Path, count: int) -> dict[str, np.ndarray]:
     for head, values in logits.items():
         if values.ndim != 2 or len(values) != count:
             raise RunError(
-                f"{path}: '{head}' must be logits of the {count} Training pictures, one row "
+                f"{path}: '{head}' must be logits of the {count} Training images, one row "
                 f"each, got {values.shape}; save them with: edgefer logits --run RUN --out FILE"
             )
     return logits

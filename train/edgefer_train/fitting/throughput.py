@@ -31,17 +31,17 @@ LEAST_PAIRS = 3
 """Turns of either kind, however short the time."""
 
 
-class Fed(msgspec.Struct, frozen=True):
-    """A net fed by turns from tensors in memory and by the pipeline, at one picture side."""
+class FeedTimes(msgspec.Struct, frozen=True):
+    """A net fed by turns from tensors in memory and by the pipeline, at one image side."""
 
     side: int
     """Pixels."""
     pairs: int
     """Turns of either kind, one after the other."""
     bare: float
-    """Pictures a second from tensors in memory; median of the turns."""
+    """Images a second from tensors in memory; median of the turns."""
     fed: float
-    """Pictures a second from the pipeline; median of the turns."""
+    """Images a second from the pipeline; median of the turns."""
     ratio: float
     """Of two turns that follow each other, pipeline over memory; median."""
     quartiles: tuple[float, float]
@@ -61,7 +61,7 @@ class Throughput(msgspec.Struct, frozen=True):
     machine: str
     recipe: str
     batch_size: int
-    sides: tuple[Fed, ...]
+    sides: tuple[FeedTimes, ...]
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -72,9 +72,9 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 def throughput(recipe: Recipe, name: str, seconds: float) -> Throughput:
-    """Time a recipe's net for `seconds` at each side that its pictures have.
+    """Time a recipe's net for `seconds` at each side that its images have.
 
-    The pictures are noise: what they show changes no figure. The bare fit gets one and the
+    The images are noise: what they show changes no figure. The bare fit gets one and the
     same batch again and again, which costs nothing: no `fit` on tensors can be faster.
     """
     dataset = noise(recipe)
@@ -102,7 +102,7 @@ def _side(recipe: Recipe) -> int | None:
     return None if recipe.fit.sizes else recipe.side
 
 
-def _at(model: Any, recipe: Recipe, dataset: Dataset, side: int, seconds: float) -> Fed:
+def _at(model: Any, recipe: Recipe, dataset: Dataset, side: int, seconds: float) -> FeedTimes:
     """Alternate between the two feeds, which of them first by turns as well."""
     faces, size = dataset.faces, recipe.fit.batch_size
     stream = batches(
@@ -167,10 +167,10 @@ def time_pipeline(stream: Any, count: int = 20, turns: int = 5) -> float:
 
 def _summary(
     side: int, size: int, bare: Sequence[Turn], fed: Sequence[Turn], pipeline: float
-) -> Fed:
+) -> FeedTimes:
     ratios = [a.wall / b.wall for a, b in zip(bare, fed, strict=True)]
     low, _, high = quantiles(ratios, n=4)
-    return Fed(
+    return FeedTimes(
         side=side,
         pairs=len(ratios),
         bare=size / median(turn.wall for turn in bare),
@@ -188,8 +188,7 @@ def describe(done: Throughput) -> str:
     lines = [
         f"{done.recipe}, batches of {done.batch_size}, on {done.machine}",
         "speed of a fit that the pipeline feeds, over one that is fed from memory",
-        f"{'side':>4}  {'pictures/s':^17}  {'ratio (quartiles)':<22}  {'CPU ms a batch':^16}"
-        "  by CPU",
+        f"{'side':>4}  {'images/s':^17}  {'ratio (quartiles)':<22}  {'CPU ms a batch':^16}  by CPU",
         f"{'':>4}  {'memory':>8} {'pipeline':>8}  {'':<22}  {'step':>7} {'pipeline':>8}"
         "   time  pairs",
     ]

@@ -15,18 +15,17 @@ import msgspec
 import tf_keras as keras
 
 from edgefer.preprocess import Preprocess
-from edgefer_train.architectures import unwrapped
+from edgefer_train.architectures import as_outputs
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.fitting.calibration import calibrate, predict
 from edgefer_train.fitting.fit import fit_stage, targets_of
 from edgefer_train.fitting.teachers import Teachers
-from edgefer_train.quantization.quantize_layers import prepare_for_quantization
-from edgefer_train.quantization.ranges import set_ranges
+from edgefer_train.quantization.fake_quant import prepare_for_quantization, set_ranges
 from edgefer_train.recipe import Distill, Recipe
 from edgefer_train.run import Run, Stage, save_model
 
-MEASURED = 512
-"""Pictures of Training from which the first ranges of activations are taken."""
+CALIBRATION_IMAGES = 512
+"""Images of Training from which the first ranges of activations are taken."""
 
 
 def quantize(run: Run, dataset: Dataset) -> None:
@@ -39,12 +38,12 @@ def quantize(run: Run, dataset: Dataset) -> None:
     record = run.record()
     source = run.model(run.float)
     run.require_data(dataset)
-    recipe = as_fine_tuning(record.recipe)
+    recipe = fine_tuning_recipe(record.recipe)
     keras.utils.set_random_seed(recipe.seed)
     float_model = keras.models.load_model(source, compile=False)
     model = with_fake_quantization(float_model, list(record.heads))
-    pictures = dataset.part(Usage.Training).images[:MEASURED]
-    set_ranges(model, float_model, Preprocess(size=recipe.side).to_float(pictures))
+    images = dataset.part(Usage.Training).images[:CALIBRATION_IMAGES]
+    set_ranges(model, float_model, Preprocess(size=recipe.side).to_float(images))
     teacher = Teachers((float_model,), weight=recipe.distill.weight)
     validation = dataset.part(Usage.PublicTest)
     targets = targets_of(recipe, dataset, validation)
@@ -65,10 +64,10 @@ def with_fake_quantization(float_model: Any, heads: Sequence[str]) -> Any:
         head: keras.layers.Activation("linear", name=head)(model.get_layer(f"quant_{head}").output)
         for head in heads
     }
-    return keras.Model(model.input, unwrapped(outputs), name=float_model.name)
+    return keras.Model(model.input, as_outputs(outputs), name=float_model.name)
 
 
-def as_fine_tuning(recipe: Recipe) -> Recipe:
+def fine_tuning_recipe(recipe: Recipe) -> Recipe:
     """Return the recipe with its fine-tuning in place of its fit: low rate, itself as teacher."""
     how = recipe.quantize
     fit = msgspec.structs.replace(

@@ -26,7 +26,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.default_8bit i
 )
 
 from edgefer.errors import ConversionError
-from edgefer_train.quantization.graph import KERNEL, Graph, is_linear
+from edgefer_train.architectures.graph import KERNEL, Graph, is_linear
 from edgefer_train.quantization.integer_forms import IntegerElu, folded_dense, per_channel
 
 layers = keras.layers
@@ -37,12 +37,14 @@ AllValues = tfmot.quantization.keras.quantizers.AllValuesQuantizer
 
 FUSED = ("linear", "relu", "softmax", "sigmoid", "tanh")
 """Activations that a convolution or dense layer may have of its own."""
+WRAPPED = ("output", "post_activation")
+"""How tfmot names the ranges of a layer's output."""
 
 
 def prepare_for_quantization(float_model: Any) -> Any:
     """Return a copy of a float Keras model with fake quantization, for fine-tuning and int8.
 
-    It starts with the float model's weights; every range waits for `ranges.set_ranges` or
+    It starts with the float model's weights; every range waits for `set_ranges` or
     for training. Layers keep their names behind `quant_`. Raises `ConversionError`, naming
     the layer, where one has no int8 form. Kernels of frozen layers follow the fine-tuning
     too: tfmot trains all that it quantizes.
@@ -70,10 +72,10 @@ def load_quantized(path: Path) -> Any:
         return keras.models.load_model(path, compile=False)
 
 
-def _quantized_input(picture: Any, count: int) -> Any:
+def _quantized_input(image: Any, count: int) -> Any:
     quantizer = AllValues(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)
     name = "quantize_layer" if count == 1 else f"quantize_layer_{count}"
-    return quantize_layer.QuantizeLayer(quantizer, name=name)(picture)
+    return quantize_layer.QuantizeLayer(quantizer, name=name)(image)
 
 
 def _parts(layer: Any, graph: Graph, swishes: frozenset[str]) -> list[Any]:
@@ -208,3 +210,35 @@ def _rescales(layer: Any, scale: float, offset: float) -> bool:
     return isinstance(layer, layers.Rescaling) and np.allclose(
         (layer.scale, layer.offset), (scale, offset)
     )
+
+
+def set_ranges(quantized: Any, source: Any, images: np.ndarray) -> None:
+    """Start every activation's range at what the float model shows on `images`.
+
+    tfmot starts each range at -6..6 and moves it by a thousandth a step: after the few
+    epochs of a fine-tuning a third of the 256 levels would still be spent on nothing.
+    `quantized` was made from `source`; images are float32 (N, 48, 48, 1) in 0..1.
+    """
+    ranges = {}
+    for layer in quantized.layers:
+        weights = {weight.name.split("/")[-1]: weight for weight in layer.weights}
+        for kind in WRAPPED:
+            if f"{kind}_min:0" in weights:
+                pair = weights[f"{kind}_min:0"], weights[f"{kind}_max:0"]
+                ranges[layer.layer.name] = pair
+    outputs = {name: source.get_layer(name).output for name in ranges}
+    seen = keras.Model(source.input, outputs).predict(images, verbose=0)
+    for name, (low, high) in ranges.items():
+        # Zero must stay exact: padding and ReLU rest on it.
+        low.assign(min(0.0, float(seen[name].min())))
+        high.assign(max(0.0, float(seen[name].max())))
+    _set_input(quantized)
+
+
+def _set_input(quantized: Any) -> None:
+    """Grey levels are 0..1 whatever the images show, so int8 is the level less 128 exactly."""
+    limits = {"min": 0.0, "max": 1.0}
+    for weight in quantized.get_layer("quantize_layer").weights:
+        end = weight.name.removesuffix(":0")[-3:]
+        if end in limits:
+            weight.assign(limits[end])
