@@ -4,28 +4,34 @@ The text is one line for the person at the keyboard: what was wrong, what was
 expected, what to do. What a caller can act on stands in attributes.
 
     EdgeferError
-    ├── SettingsError      (ValueError)         a TOML file or an option that cannot be used
-    │   └── UnknownKey     (ValueError)         .key, .nearest
-    ├── DatasetError       (ValueError)         training or evaluation pictures
-    ├── ImageError         (ValueError)         one picture that cannot be read
-    ├── BundleError        (ValueError)         a model bundle
-    │   ├── BundleMissing  (FileNotFoundError)  .path
-    │   ├── BundleCorrupt  (ValueError)         .path, the hash or the bytes are wrong
-    │   └── SchemaMismatch (ValueError)         .found, .expected
-    ├── RunError           (ValueError)         a training run's folder
-    ├── ConversionError    (ValueError)         a model that cannot be converted
-    ├── GateFailed         (RuntimeError)       .verdict, a conversion that lost too much
-    ├── FetchError         (ConnectionError)    a part that a registry should give, and did not
-    ├── MissingExtra       (ImportError)        .extra, a part that is not installed
-    ├── CameraError        (OSError)
-    │   ├── CameraNotFound (FileNotFoundError)  nothing there to open
-    │   └── CameraLost     (OSError)            was open, gives no more frames
-    ├── DetectorError      (RuntimeError)
-    ├── DeployError        (RuntimeError)       a deployment that did not come about
-    │   ├── HostUnreachable (ConnectionError)   .host, no connection, or no longer
-    │   ├── HostRefused    (RuntimeError)       a host that cannot be deployed to as it is
-    │   └── CommandFailed  (RuntimeError)       .status, a step on a host
-    └── SinkError          (ConnectionError)    a broker or an address that refuses
+    ├── SettingsError       (ValueError)         a TOML file or an option that cannot be used
+    │   └── UnknownKey      (ValueError)         .key, .nearest
+    ├── DatasetError        (ValueError)         images for training or evaluation
+    ├── ImageError          (ValueError)         one image that cannot be read
+    ├── BundleError         (ValueError)         a model bundle
+    │   ├── BundleMissing   (FileNotFoundError)  .path
+    │   ├── BundleCorrupt   (ValueError)         .path, its hash, bytes or signature are wrong
+    │   └── SchemaMismatch  (ValueError)         .found, .expected
+    ├── RunError            (ValueError)         a training run's folder
+    ├── ConversionError     (ValueError)         a model that cannot be read or converted
+    ├── GateFailed          (RuntimeError)       .verdict, a conversion that lost too much
+    ├── FetchError          (ConnectionError)    a download that failed
+    ├── MissingExtra        (ImportError)        .extra, a package that is not installed
+    ├── RuntimeMissing      (RuntimeError)       .runtime, its library or accelerator is absent
+    ├── CameraError         (OSError)
+    │   ├── CameraNotFound  (FileNotFoundError)  nothing there to open
+    │   └── CameraLost      (OSError)            was open, gives no more frames
+    ├── DetectorError       (RuntimeError)       a face detector that cannot be opened
+    ├── StateError          (OSError)            a file that the daemon keeps
+    │   └── HistoryError    (OSError)            the database of moods
+    ├── ControlError        (ConnectionError)    the daemon does not answer, or refuses
+    ├── ServerError         (OSError)            an address that cannot be listened on
+    ├── SinkError           (OSError)            a sink that cannot be written to
+    │   └── BrokerError     (ConnectionError)    an MQTT broker that is absent or refuses
+    └── DeployError         (RuntimeError)       a deployment that failed
+        ├── HostUnreachable (ConnectionError)    .host, no connection, or no longer
+        ├── HostRefused     (RuntimeError)       a host that cannot be deployed to as it is
+        └── CommandFailed   (RuntimeError)       .status, a step on a host
 """
 
 from __future__ import annotations
@@ -56,7 +62,7 @@ class DatasetError(EdgeferError, ValueError):
 
 
 class ImageError(EdgeferError, ValueError):
-    """A picture that cannot be read or has the wrong form."""
+    """An image that cannot be read or has the wrong form."""
 
 
 class BundleError(EdgeferError, ValueError):
@@ -93,7 +99,7 @@ class RunError(EdgeferError, ValueError):
 
 
 class ConversionError(EdgeferError, ValueError):
-    """A model that cannot become what was asked of it."""
+    """A model file that cannot be read, or cannot become what was requested."""
 
 
 class GateFailed(EdgeferError, RuntimeError):
@@ -105,11 +111,11 @@ class GateFailed(EdgeferError, RuntimeError):
 
 
 class FetchError(EdgeferError, ConnectionError):
-    """A part that is fetched when it is needed and did not come, or not as it should be."""
+    """A download that failed, or whose content is not the expected one."""
 
 
 class MissingExtra(EdgeferError, ImportError):
-    """A part of edgefer that this environment does not have installed."""
+    """A package of one of edgefer's extras that is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed; run: pip install 'edgefer[{extra}]'")
@@ -117,7 +123,7 @@ class MissingExtra(EdgeferError, ImportError):
 
 
 class RuntimeMissing(EdgeferError, RuntimeError):
-    """A library or a chip that a runtime needs is not there; `runtime` is its name."""
+    """A library or an accelerator that a runtime needs is absent; `runtime` is its name."""
 
     def __init__(self, message: str, runtime: str) -> None:
         super().__init__(message)
@@ -140,8 +146,32 @@ class DetectorError(EdgeferError, RuntimeError):
     """A face detector that cannot be opened."""
 
 
+class StateError(EdgeferError, OSError):
+    """A file of the state folder that cannot be read, used or kept."""
+
+
+class HistoryError(StateError):
+    """The database of moods is not ours, damaged, or cannot be written."""
+
+
+class ControlError(EdgeferError, ConnectionError):
+    """The daemon does not answer on its control socket, or refuses a request."""
+
+
+class ServerError(EdgeferError, OSError):
+    """An address and port that cannot be listened on."""
+
+
+class SinkError(EdgeferError, OSError):
+    """A sink that cannot be opened or written to."""
+
+
+class BrokerError(SinkError, ConnectionError):
+    """An MQTT broker that cannot be reached or does not let us in."""
+
+
 class DeployError(EdgeferError, RuntimeError):
-    """A deployment that did not come about, on one host or several."""
+    """A deployment that failed, on one host or several."""
 
 
 class HostUnreachable(DeployError, ConnectionError):
@@ -164,8 +194,34 @@ class CommandFailed(DeployError):
         self.status = status
 
 
-class SinkError(EdgeferError, ConnectionError):
-    """A sink that cannot be reached or refuses us."""
-
-
-__all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]
+__all__ = [
+    "BrokerError",
+    "BundleCorrupt",
+    "BundleError",
+    "BundleMissing",
+    "CameraError",
+    "CameraLost",
+    "CameraNotFound",
+    "CommandFailed",
+    "ControlError",
+    "ConversionError",
+    "DatasetError",
+    "DeployError",
+    "DetectorError",
+    "EdgeferError",
+    "FetchError",
+    "GateFailed",
+    "HistoryError",
+    "HostRefused",
+    "HostUnreachable",
+    "ImageError",
+    "MissingExtra",
+    "RunError",
+    "RuntimeMissing",
+    "SchemaMismatch",
+    "ServerError",
+    "SettingsError",
+    "SinkError",
+    "StateError",
+    "UnknownKey",
+]

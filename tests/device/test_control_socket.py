@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from edgefer.errors import SinkError
+from edgefer.errors import ControlError
 from edgefer_device.daemon.control_socket import (
     SOCKET,
     ControlServer,
@@ -60,9 +60,9 @@ def test_what_is_unknown_or_refused_is_one_line(tmp_path: Path) -> None:
 
     async def whole() -> None:
         async with ControlServer(tmp_path, {"threshold": refuse}):
-            with pytest.raises(SinkError, match="unknown command 'sing'; known: threshold"):
+            with pytest.raises(ControlError, match="unknown command 'sing'; known: threshold"):
                 await send(tmp_path, "sing")
-            with pytest.raises(SinkError, match=r"threshold must be 0\.05 to 0\.95, got 7"):
+            with pytest.raises(ControlError, match=r"threshold must be 0\.05 to 0\.95, got 7"):
                 await send(tmp_path, "threshold", 7)
 
     asyncio.run(whole())
@@ -70,7 +70,7 @@ def test_what_is_unknown_or_refused_is_one_line(tmp_path: Path) -> None:
 
 def test_without_a_daemon_one_line_says_what_to_do(tmp_path: Path) -> None:
     for _ in range(2):
-        with pytest.raises(SinkError, match=r"no daemon responds \(not running\); start edgefer"):
+        with pytest.raises(ControlError, match=r"no daemon responds \(not running\); start"):
             request(tmp_path, "status")
         # What a killed daemon left behind.
         with short_path(tmp_path / SOCKET) as near, socket.socket(socket.AF_UNIX) as dead:

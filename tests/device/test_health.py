@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from edgefer.errors import SinkError
+from edgefer.errors import ServerError, SinkError
 from edgefer.messages import Box, Detection, Report
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.daemon.configuration import Config
@@ -285,7 +285,7 @@ def test_strangers_are_turned_away() -> None:
 def test_a_port_in_use_is_one_clear_line() -> None:
     async def whole() -> str:
         async with MirrorSink(port=0) as mirror:
-            with pytest.raises(SinkError) as refused:
+            with pytest.raises(ServerError) as refused:
                 async with open_sink(f"metrics:127.0.0.1:{mirror.port}"):
                     pass
             return str(refused.value)

@@ -26,7 +26,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from edgefer.cli import main
-from edgefer.errors import SettingsError, SinkError
+from edgefer.errors import HistoryError, SettingsError
 from edgefer.messages import Report
 from edgefer_device.daemon.configuration import Config, load_config
 from edgefer_device.sinks.context import Shared
@@ -171,7 +171,7 @@ def test_a_file_that_is_no_history_of_ours_is_left_alone(
             file.executescript(content)
     before = store.path.read_bytes()
     for use in (lambda: store.add({NOON: {"happy": 1.0}}), store.delete, store.spans):
-        with pytest.raises(SinkError, match=message) as refused:
+        with pytest.raises(HistoryError, match=message) as refused:
             use()
         assert "\n" not in str(refused.value)
     assert store.path.read_bytes() == before
@@ -313,7 +313,7 @@ def test_a_file_that_is_not_ours_ends_the_start(store: Store) -> None:
         async with HistorySink(store, 90):
             pass
 
-    with pytest.raises(SinkError, match="not a database"):
+    with pytest.raises(HistoryError, match="not a database"):
         asyncio.run(whole())
 
 

@@ -18,7 +18,7 @@ import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSServerHandshakeError
 from selenium.webdriver import Chrome
 
-from edgefer.errors import SettingsError, SinkError
+from edgefer.errors import ServerError, SettingsError, StateError
 from edgefer.labels import FERPLUS
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.sinks.context import Shared
@@ -296,7 +296,7 @@ def test_same_origin() -> None:
 def test_port_in_use_is_one_clear_line() -> None:
     async def story() -> str:
         async with MirrorSink(port=0) as first:
-            with pytest.raises(SinkError) as caught:
+            with pytest.raises(ServerError) as caught:
                 async with MirrorSink(port=first.port):
                     pass
             return str(caught.value)
@@ -317,7 +317,7 @@ def test_host_that_is_not_ours_is_one_clear_line() -> None:
         async with MirrorSink("192.0.2.1"):  # an address kept for documents (RFC 5737)
             pass
 
-    with pytest.raises(SinkError, match=r"192\.0\.2\.1 port 8137: (Cannot assign|could not bind)"):
+    with pytest.raises(ServerError, match=r"192\.0\.2\.1 port 8137: (Cannot|could not bind)"):
         run(story())
 
 
@@ -383,10 +383,10 @@ def test_the_token_is_kept_and_only_its_owner_may_read_it(tmp_path: Path) -> Non
 
 def test_a_token_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "page-token").write_text("1234\n")
-    with pytest.raises(SinkError, match="too short for a token"):
+    with pytest.raises(StateError, match="too short for a token"):
         Token.of(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(SinkError, match="cannot be kept: File exists"):
+    with pytest.raises(StateError, match="cannot be kept: File exists"):
         Token.of(tmp_path / "file")
 
 

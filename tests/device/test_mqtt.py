@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgefer.errors import SinkError
+from edgefer.errors import BrokerError
 from edgefer.messages import Box, Face, Report
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.pipeline.control_state import Controls
@@ -165,7 +165,7 @@ def test_a_wrong_password_is_refused_and_not_shown(locked_broker: Mosquitto, ver
             await one.publish(report("happy"))
 
     asyncio.run(whole("right"))
-    with pytest.raises(SinkError) as refused:
+    with pytest.raises(BrokerError) as refused:
         asyncio.run(whole("guessed"))
     assert str(refused.value) == f"mqtt broker 127.0.0.1:{port} refuses: Not authorized"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefer.errors import SettingsError, SinkError
+from edgefer.errors import BrokerError, SettingsError
 from edgefer.messages import Report
 from edgefer_device.sinks.content.actions import Actions
 from edgefer_device.sinks.content.settings import Publication, Rule
@@ -66,7 +66,7 @@ def test_a_broker_that_the_authority_vouches_for(
 
 
 def test_a_broker_that_nobody_vouches_for_is_refused(tls_broker: Mosquitto) -> None:
-    with pytest.raises(SinkError) as refused:
+    with pytest.raises(BrokerError) as refused:
         connect(tls_broker, MqttSettings())
     reason = "has a certificate that cannot be trusted: unable to get local issuer certificate"
     assert str(refused.value) == f"mqtt broker 127.0.0.1:{tls_broker.port} {reason}"
@@ -81,7 +81,7 @@ def test_a_certificate_for_another_host_is_refused(tmp_path: Path, authority: Au
     reason = r"cannot be trusted: IP address mismatch"
     with (
         encrypted(tmp_path, pair).running() as mosquitto,
-        pytest.raises(SinkError, match=reason),
+        pytest.raises(BrokerError, match=reason),
     ):
         connect(mosquitto, MqttSettings(ca=str(authority.path)))
 

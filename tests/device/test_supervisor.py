@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from edgefer.errors import SinkError
+from edgefer.errors import ControlError
 from edgefer_device.daemon.control_socket import request
 
 PATIENCE = 60.0
@@ -78,7 +78,7 @@ class Daemon:
         end = time.monotonic() + PATIENCE
         while True:
             said: dict[str, Any] = {}
-            with contextlib.suppress(SinkError):
+            with contextlib.suppress(ControlError):
                 said = self.request("status")
                 if holds(said):
                     return said

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from edgefer.errors import SinkError
+from edgefer.errors import BrokerError
 from edgefer.messages import Report
 from edgefer_device.sinks.mqtt.broker import parse_broker
 from edgefer_device.sinks.mqtt.settings import MqttSettings
@@ -67,7 +67,7 @@ def broker(tmp_path: Path, authority: Authority) -> Iterator[Shipped]:
 
 
 def enter(uri: str, settings: MqttSettings) -> None:
-    """Come in as the daemon does, and publish; raise `SinkError` where we are refused."""
+    """Come in as the daemon does, and publish; raise `BrokerError` where we are refused."""
 
     async def whole() -> None:
         async with MqttSink(parse_broker(uri, settings)) as sink:
@@ -83,12 +83,12 @@ def test_it_listens_to_this_machine_alone() -> None:
 
 
 def test_who_names_nobody_is_refused(broker: Shipped) -> None:
-    with pytest.raises(SinkError, match=r"refus|authori"):
+    with pytest.raises(BrokerError, match=r"refus|authori"):
         enter(f"mqtt://127.0.0.1:{broker.port}/edgefer", MqttSettings())
 
 
 def test_a_wrong_password_is_refused(broker: Shipped) -> None:
-    with pytest.raises(SinkError, match=r"refus|authori"):
+    with pytest.raises(BrokerError, match=r"refus|authori"):
         enter(f"mqtt://edgefer:wrong@127.0.0.1:{broker.port}/edgefer", MqttSettings())
 
 
@@ -99,9 +99,9 @@ def test_the_right_password_is_let_in(broker: Shipped) -> None:
 def test_other_machines_come_in_encrypted(broker: Shipped, authority: Authority) -> None:
     uri = f"mqtts://edgefer:right@127.0.0.1:{broker.tls_port}/edgefer"
     enter(uri, MqttSettings(ca=str(authority.path)))
-    with pytest.raises(SinkError, match="cannot be trusted"):
+    with pytest.raises(BrokerError, match="cannot be trusted"):
         enter(uri, MqttSettings())
-    with pytest.raises(SinkError, match=r"refus|authori"):
+    with pytest.raises(BrokerError, match=r"refus|authori"):
         enter(uri.replace("right", "wrong"), MqttSettings(ca=str(authority.path)))
 
 

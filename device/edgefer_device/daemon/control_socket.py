@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from typing_extensions import Self
 
-from edgefer.errors import EdgeferError, SinkError
+from edgefer.errors import ControlError, EdgeferError
 from edgefer_device.system.paths import SYSTEM, state_folder
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class ControlServer:
 def request(folder: Path, command: str, value: float | None = None) -> Any:
     """Send a command to the daemon of a state folder and return the result.
 
-    Raises `SinkError` where no daemon responds, or it refuses.
+    Raises `ControlError` where no daemon responds, or it refuses.
     """
     path = folder / SOCKET
     try:
@@ -131,13 +131,13 @@ def request(folder: Path, command: str, value: float | None = None) -> Any:
                 line = file.readline()
     except OSError as exc:
         why = "not running" if isinstance(exc, (FileNotFoundError, ConnectionRefusedError)) else exc
-        raise SinkError(
+        raise ControlError(
             f"{path}: no daemon responds ({why}); start edgefer run, or name its "
             "configuration with --config (a service's needs sudo)"
         ) from exc
     response = msgspec.json.decode(line, type=Response) if line else Response(error="no response")
     if response.error is not None:
-        raise SinkError(f"{path}: {response.error}")
+        raise ControlError(f"{path}: {response.error}")
     return response.result
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import NoReturn
 
-from edgefer.errors import EdgeferError, SinkError
+from edgefer.errors import ControlError, EdgeferError
 from edgefer_device.cameras.opening import is_eye
 from edgefer_device.daemon.assembly import Assembly, Opener, prepare
 from edgefer_device.daemon.configuration import Config
@@ -102,9 +102,9 @@ class Supervisor:
             self._current.pipeline.stop()
 
     def status(self) -> Status:
-        """Return the current status; raise `SinkError` during the start."""
+        """Return the current status; raise `ControlError` during the start."""
         if self._current is None:
-            raise SinkError("the daemon is starting; try again in a second")
+            raise ControlError("the daemon is starting; try again in a second")
         return status_of(self._current, self.controls, time.monotonic() - self._began)
 
     def _restore(self) -> Opener:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from edgefer.errors import EdgeferError, SinkError
+from edgefer.errors import BrokerError, EdgeferError
 from edgefer_device.deploy import rollback
 from edgefer_device.deploy.connection import Remote, Report
 from edgefer_device.deploy.deployment import Connect
@@ -66,7 +66,7 @@ def _daemon(remote: Remote) -> tuple[str, dict[str, Any] | None]:
 
 
 def over_mqtt(uri: str, seconds: float) -> list[DeviceStatus]:
-    """Return what a broker keeps of every device; raise `SinkError` where it lets nobody in.
+    """Return what a broker keeps of every device; raise `BrokerError` where it lets nobody in.
 
     `uri` is `mqtt://[USER:PASSWORD@]HOST[:PORT][/TOPIC]`; of all devices below the topic.
     """
@@ -96,7 +96,7 @@ async def _heard(uri: str, seconds: float) -> list[DeviceStatus]:
     except asyncio.TimeoutError:
         pass
     except aiomqtt.MqttError as exc:
-        raise SinkError(f"{broker.name} {refusal(exc)}") from exc
+        raise BrokerError(f"{broker.name} {refusal(exc)}") from exc
     return [_kept(topic, parts) for topic, parts in sorted(held.items()) if _is_ours(parts)]
 
 

@@ -109,7 +109,7 @@ def application(files: Mapping[str, bytes]) -> web.Application:
 
 
 def serve(files: Mapping[str, bytes], port: int = PORT) -> None:
-    """Serve the page on loopback until Ctrl-C; raise `SinkError` where the port is taken."""
+    """Serve the page on loopback until Ctrl-C; raise `ServerError` where the port is taken."""
     try:
         asyncio.run(_serve(files, port))
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from edgefer.messages import Report
 class Sink(Protocol):
     """Takes reports; `async with` is the only way in.
 
-    Entering acquires (a connection, a port, a file) or raises `SinkError`; leaving
+    Entering acquires (a connection, a port, a file) or raises `EdgeferError`; leaving
     releases, and may be repeated.
     """
 

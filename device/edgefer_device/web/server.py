@@ -6,7 +6,7 @@ import os
 
 from aiohttp import web
 
-from edgefer.errors import SettingsError, SinkError
+from edgefer.errors import ServerError, SettingsError
 
 HIGHEST_PORT = 65535
 
@@ -20,7 +20,7 @@ def check_port(port: int, what: str) -> None:
 async def listen(application: web.Application, host: str, port: int, what: str) -> web.AppRunner:
     """Serve an application until the runner's `cleanup`; `what` names it to a person.
 
-    Raises `SinkError` where nobody can listen there.
+    Raises `ServerError` where nobody can listen there.
     """
     # A browser keeps a spare connection open that says nothing: no reason to wait at the end.
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
@@ -29,7 +29,7 @@ async def listen(application: web.Application, host: str, port: int, what: str) 
         await web.TCPSite(runner, host, port).start()
     except OSError as exc:
         await runner.cleanup()
-        raise SinkError(
+        raise ServerError(
             f"{what}: cannot listen on {host} port {port}: {_reason(exc)};"
             " choose another port or host, or end the program that holds it"
         ) from exc

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from edgefer.errors import SinkError
+from edgefer.errors import StateError
 
 FILE = "page-token"
 """Its name in the state folder."""
@@ -30,7 +30,7 @@ class Token:
 
     @classmethod
     def of(cls, folder: Path) -> Token:
-        """Return the token of a state folder, made where there is none; raise `SinkError`."""
+        """Return the token of a state folder, made where there is none; raise `StateError`."""
         path = folder / FILE
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -40,9 +40,9 @@ class Token:
                 kept = _make(path)
         except (OSError, UnicodeDecodeError) as exc:
             why = getattr(exc, "strerror", None) or exc
-            raise SinkError(f"{path}: the page's token cannot be kept: {why}") from exc
+            raise StateError(f"{path}: the page's token cannot be kept: {why}") from exc
         if len(kept) < SHORTEST:
-            raise SinkError(f"{path}: too short for a token; delete the file and start again")
+            raise StateError(f"{path}: too short for a token; delete the file and start again")
         return cls(kept)
 
     def admits(self, request: web.Request) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from typing_extensions import Self
 
-from edgefer.errors import SinkError
+from edgefer.errors import HistoryError
 from edgefer.messages import Report
 from edgefer_device.sinks.history.store import MINUTES_A_DAY, Store
 from edgefer_device.system.clock import Clock, Stopwatch
@@ -48,13 +48,13 @@ class HistorySink:
         """Why the last minute could not be written; None once one was."""
 
     async def __aenter__(self) -> Self:
-        """Open the store; raises `SinkError` when it is no history of ours.
+        """Open the store; raises `HistoryError` when it is no history of ours.
 
         A full disk is no reason for that: it is waited for, as later on.
         """
         try:
             await asyncio.to_thread(self._clear)
-        except SinkError as exc:
+        except HistoryError as exc:
             if not _is_want_of_room(exc.__cause__):
                 raise
             log.warning("%s; trying again each minute", exc)
@@ -86,7 +86,7 @@ class HistorySink:
             if self._today() != self._cleared_on:
                 await asyncio.to_thread(self._clear)
             self.trouble = None
-        except SinkError as exc:
+        except HistoryError as exc:
             if self.trouble is None:
                 log.warning("%s; trying again each minute", exc)
             self.trouble = TROUBLE

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgefer.errors import SinkError
+from edgefer.errors import HistoryError
 
 MINUTES_A_DAY = 24 * 60
 SCHEMA = 1
@@ -56,7 +56,7 @@ class Store:
     """The file of the history.
 
     It is opened for each call and closed again, so that at rest there is one whole file,
-    and no program keeps another from deleting. Every method raises `SinkError` when the
+    and no program keeps another from deleting. Every method raises `HistoryError` when the
     file cannot be used.
     """
 
@@ -106,12 +106,12 @@ class Store:
         try:
             with contextlib.closing(self._connect()) as file:
                 yield file
-        except SinkError:  # an OSError too, and already in words
+        except HistoryError:  # an OSError too, and already in words
             raise
         except sqlite3.Error as exc:
-            raise SinkError(f"{self.path}: the history cannot be used: {exc}") from exc
+            raise HistoryError(f"{self.path}: the history cannot be used: {exc}") from exc
         except OSError as exc:
-            raise SinkError(f"{self.path}: the history cannot be used: {exc.strerror}") from exc
+            raise HistoryError(f"{self.path}: the history cannot be used: {exc.strerror}") from exc
 
     def _connect(self) -> sqlite3.Connection:
         # Nobody else on the machine needs to read it; SQLite gives its journals the same rights.
@@ -138,9 +138,9 @@ class Store:
                 file.execute(f"PRAGMA application_id = {APPLICATION}")
                 file.execute(f"PRAGMA user_version = {SCHEMA}")
         elif application != APPLICATION:
-            raise SinkError(f"{self.path}: is not a history of edgefer; move it out of the way")
+            raise HistoryError(f"{self.path}: is not a history of edgefer; move it out of the way")
         elif version != SCHEMA:
-            raise SinkError(
+            raise HistoryError(
                 f"{self.path}: is a history of version {version}, this program writes "
                 f"{SCHEMA}; update edgefer, or move the file out of the way"
             )

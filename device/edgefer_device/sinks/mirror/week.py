@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
-from edgefer.errors import SinkError
+from edgefer.errors import HistoryError
 from edgefer.messages import to_json
 from edgefer_device.sinks.history.local_time import first_minute, local
 
@@ -89,7 +89,7 @@ def week_routes(
         moment = now()
         try:
             held = await asyncio.to_thread(store.spans, QUARTER, first_minute(moment, DAYS, zone))
-        except SinkError as exc:
+        except HistoryError as exc:
             raise web.HTTPServiceUnavailable(text=f"{exc}\n") from exc
         text = to_json(week(held, moment, zone))
         return web.Response(text=text, content_type="application/json")

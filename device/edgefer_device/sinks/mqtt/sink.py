@@ -15,7 +15,7 @@ import msgspec
 from typing_extensions import Self
 
 from edgefer import __version__
-from edgefer.errors import SinkError
+from edgefer.errors import BrokerError
 from edgefer.messages import Report, to_json
 from edgefer_device.pipeline.control_state import Wishes
 from edgefer_device.sinks.context import Shared
@@ -156,7 +156,7 @@ class MqttSink:
             except aiomqtt.MqttError as exc:
                 if not begun.done() and is_final(exc):
                     why = f"mqtt broker {self._broker.name} {refusal(exc)}"
-                    begun.set_exception(SinkError(why))
+                    begun.set_exception(BrokerError(why))
                     return
                 self._warn(exc, first=not begun.done())
                 if not begun.done():
