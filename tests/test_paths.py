@@ -10,7 +10,7 @@ import numpy as np
 
 from edgefer.messages import Box
 from edgefer.preprocess import PIXEL, Pixels, Preprocess
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 from edgefer_device.pipeline.scripted import ScriptedClassifier
 from edgefer_train.data import sources
 from edgefer_train.data.dataset import Usage
@@ -39,6 +39,6 @@ def on_the_device(image: Pixels) -> Pixels:
     scene = np.zeros((480, 640, 3), np.uint8)
     scene[100:148, 200:248] = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     classifier = ScriptedClassifier([(1.0,) * 7])
-    reader = Reader(classifier, manifest())
-    reader.read(reader.chips(scene, [Box(200, 100, 48, 48)]))
-    return np.asarray(classifier.chips[-1][0])
+    reader = FaceClassifier(classifier, manifest())
+    reader.read(reader.crop(scene, [Box(200, 100, 48, 48)]))
+    return np.asarray(classifier.crops[-1][0])

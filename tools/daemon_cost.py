@@ -21,7 +21,7 @@ from edgefer_device.daemon.assembly import prepare
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.status import cpu_seconds, resident_mb
 from edgefer_device.pipeline.control_state import Controls
-from edgefer_device.pipeline.frame_rate import DutySettings
+from edgefer_device.pipeline.frame_rate import FrameRateSettings
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Limit
 
@@ -48,7 +48,9 @@ class Stopwatch:
 
 def measure(camera: str, seconds: float, active: float) -> str:
     """Run the daemon so long; return what it cost, in words."""
-    config = Config(camera=camera, sinks=("mirror:127.0.0.1:0",), duty=DutySettings(active=active))
+    config = Config(
+        camera=camera, sinks=("mirror:127.0.0.1:0",), frame_rate=FrameRateSettings(active=active)
+    )
     assembly = prepare(config, Controls())()
     stopwatch = Stopwatch(assembly.shared.health)
     vars(assembly.shared.health)["report_came"] = stopwatch.report_came
@@ -69,7 +71,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("camera", metavar="CAMERA")
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--active", type=float, default=DutySettings().active)
+    parser.add_argument("--active", type=float, default=FrameRateSettings().active)
     options = parser.parse_args(arguments)
     print(measure(options.camera, options.seconds, options.active))
 

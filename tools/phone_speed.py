@@ -3,7 +3,7 @@
     PYTHONPATH=tests python tools/phone_speed.py CLIP
 
 Chromium without a window plays the clip to the page as its camera, for so many seconds; the page
-looks at every frame that it can, as `[duty] active = 0` would have it. Node then tells what a
+looks at every frame that it can, as `[frame_rate] active = 0` would have it. Node then tells what a
 frame's parts cost of a core, whatever else the machine does.
 """
 

@@ -26,8 +26,8 @@ from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 
 MARK = 1_000_000
 """As in `count.c`."""
@@ -88,17 +88,17 @@ def count_ours(bundle_name: str, picture: Pixels) -> None:
     bundle = open_bundle(bundle_name)
     classifier, detector = open_classifier(bundle), open_detector("blazeface")
     side = bundle.manifest.input.preprocess.size
-    chips = np.random.default_rng(0).integers(0, 256, (1, side, side), np.uint8)
-    counted("face", lambda: classifier.logits(chips), FACES)
+    crops = np.random.default_rng(0).integers(0, 256, (1, side, side), np.uint8)
+    counted("face", lambda: classifier.logits(crops), FACES)
     seen = view(picture, 0.0)
     counted("detection", lambda: detector.detect(seen), PICTURES)
-    reader = Reader(classifier, bundle.manifest)
+    faces = FaceClassifier(classifier, bundle.manifest)
     tracker = Tracker(TrackingSettings())
-    analyst = Analyst(detector, reader, tracker, MoodSettings(), quality=QualitySettings())
+    analyzer = FrameAnalyzer(detector, faces, tracker, MoodSettings(), quality=QualitySettings())
     for number in range(FIRST + FRAMES):
         frame = Frame(view(picture, number / RATE), number / RATE, number)
         mark("")
-        analyst.look(frame)
+        analyzer.process(frame)
         mark("frame" if number >= FIRST else "")
 
 

@@ -19,8 +19,8 @@ from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector, blank_frames
 from support.bundles import manifest
 
@@ -30,22 +30,22 @@ LEAVES = 2.37
 """Last moment of face_noface.mov in which the face is there, seconds."""
 
 
-def analyst(
+def analyzer(
     detector: FaceDetector,
     classifier: Classifier | None = None,
     interval: float = 0.12,
     still: float = 0.5,
     **parts: Any,
-) -> Analyst:
-    reader = Reader(classifier or ScriptedClassifier([HAPPY]), manifest())
+) -> FrameAnalyzer:
+    faces = FaceClassifier(classifier or ScriptedClassifier([HAPPY]), manifest())
     tracker = Tracker(TrackingSettings(interval, still))
-    return Analyst(detector, reader, tracker, MoodSettings(), **parts)
+    return FrameAnalyzer(detector, faces, tracker, MoodSettings(), **parts)
 
 
 def reports(clip: Path, detector: str) -> list[Report]:
-    watcher, camera = analyst(open_detector(detector)), open_camera(f"file:{clip}")
+    watcher, camera = analyzer(open_detector(detector)), open_camera(f"file:{clip}")
     try:
-        return [watcher.look(frame) for frame in camera.frames()]
+        return [watcher.process(frame) for frame in camera.frames()]
     finally:
         camera.close()
 
@@ -81,32 +81,32 @@ def frames(count: int) -> list[Frame]:
 
 def test_the_detector_rests_while_nothing_changes() -> None:
     detector = ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]])
-    watcher = analyst(detector)
-    told = [watcher.look(frame) for frame in frames(90)]
+    watcher = analyzer(detector)
+    told = [watcher.process(frame) for frame in frames(90)]
     assert all(len(report.faces) == 1 for report in told[2:])
     assert detector.calls == 3 + 5
 
 
 def test_the_detector_looks_more_often_while_something_moves() -> None:
     detector = ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]])
-    watcher = analyst(detector, interval=0.2)
+    watcher = analyzer(detector, interval=0.2)
     for frame in frames(90):
         picture = frame.picture.copy()
         picture[:, 4 * (frame.number % 30) :][:, :20] = 0
-        watcher.look(replace(frame, picture=picture))
+        watcher.process(replace(frame, picture=picture))
     assert 13 <= detector.calls <= 3 + 3 / 0.2
 
 
 def test_what_moves_in_a_still_scene_is_looked_for_at_once() -> None:
     detector = ScriptedDetector([[]])
-    watcher = analyst(detector)
+    watcher = analyzer(detector)
     still = frames(20)
     for frame in still[:8]:
-        watcher.look(frame)
+        watcher.process(frame)
     assert detector.calls == 1
     changed = still[8].picture.copy()
     changed[40:80, 40:80] = 255
-    watcher.look(replace(still[8], picture=changed))
+    watcher.process(replace(still[8], picture=changed))
     assert detector.calls == 2
 
 
@@ -116,11 +116,11 @@ def test_the_mood_is_that_of_the_largest_face() -> None:
     class InTurn:
         """Reads the first face as happy, the second as sad."""
 
-        def logits(self, chips: Pixels) -> Logits:
-            return np.log(np.array([HAPPY, SAD][: len(chips)], np.float32))
+        def logits(self, crops: Pixels) -> Logits:
+            return np.log(np.array([HAPPY, SAD][: len(crops)], np.float32))
 
-    watcher = analyst(ScriptedDetector([[small, large]]), InTurn())
-    last = [watcher.look(frame) for frame in frames(5)][-1]
+    watcher = analyzer(ScriptedDetector([[small, large]]), InTurn())
+    last = [watcher.process(frame) for frame in frames(5)][-1]
     assert [face.label for face in last.faces] == ["happy", "sad"]
     assert last.faces[0].box == large.box
     assert last.mood == "happy"
@@ -130,16 +130,16 @@ def test_a_missed_face_keeps_its_mood_and_is_not_read() -> None:
     face = [Detection(Box(40, 30, 60, 60), 0.95)]
     classifier = ScriptedClassifier([HAPPY, HAPPY, SAD])
     detector = ScriptedDetector([face, face, face, face, []])
-    watcher = analyst(detector, classifier, interval=0.0, still=0.0)
-    told = [watcher.look(frame) for frame in frames(12)]
-    assert len(classifier.chips) == 2
+    watcher = analyzer(detector, classifier, interval=0.0, still=0.0)
+    told = [watcher.process(frame) for frame in frames(12)]
+    assert len(classifier.crops) == 2
     assert [report.mood for report in told[4:]] == ["happy"] * 8
 
 
 def test_a_face_half_outside_the_picture_is_read() -> None:
     detector = ScriptedDetector([[Detection(Box(-30, -30, 80, 80), 0.9)]])
-    watcher = analyst(detector)
-    assert [watcher.look(frame) for frame in frames(4)][-1].mood == "happy"
+    watcher = analyzer(detector)
+    assert [watcher.process(frame) for frame in frames(4)][-1].mood == "happy"
 
 
 def darkened(frame: Frame) -> Frame:
@@ -149,22 +149,22 @@ def darkened(frame: Frame) -> Frame:
 def test_a_face_in_the_dark_is_unknown_and_why_is_told() -> None:
     face = Detection(Box(40, 30, 60, 60), 0.95)
     classifier = ScriptedClassifier([HAPPY])
-    watcher = analyst(ScriptedDetector([[face]]), classifier)
-    told = [watcher.look(frame) for frame in frames(15)]
-    read = len(classifier.chips)
-    dark = [watcher.look(darkened(frame)) for frame in frames(60)[15:]]
+    watcher = analyzer(ScriptedDetector([[face]]), classifier)
+    told = [watcher.process(frame) for frame in frames(15)]
+    read = len(classifier.crops)
+    dark = [watcher.process(darkened(frame)) for frame in frames(60)[15:]]
     assert (told[-1].mood, told[-1].reason) == ("happy", None)
     assert [report.mood for report in dark[:10]] == ["happy"] * 10
     assert {(report.mood, report.reason) for report in dark[15:]} == {("unknown", "dark")}
     assert dark[-1].faces[0].reason == "dark"
     assert dark[-1].faces[0].probabilities == {}
-    assert len(classifier.chips) == read
+    assert len(classifier.crops) == read
 
 
 def test_a_face_that_was_never_readable_is_told_as_such() -> None:
     detector = ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95, turn=0.9)]])
-    watcher = analyst(detector)
-    last = [watcher.look(frame) for frame in frames(5)][-1]
+    watcher = analyzer(detector)
+    last = [watcher.process(frame) for frame in frames(5)][-1]
     assert (last.mood, last.reason, last.confidence) == ("unknown", "turned", 0.0)
 
 
@@ -172,19 +172,21 @@ def test_the_threshold_can_be_changed_while_it_runs() -> None:
     threshold: list[float | None] = [None]
     torn = (0.5, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05)
     detector = ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]])
-    watcher = analyst(detector, ScriptedClassifier([torn]), threshold=lambda: threshold[0])
+    watcher = analyzer(detector, ScriptedClassifier([torn]), threshold=lambda: threshold[0])
     told = []
     for frame in frames(60):
         threshold[0] = 0.7 if frame.number >= 20 else None
-        told.append(watcher.look(frame))
+        told.append(watcher.process(frame))
     assert (told[19].mood, told[19].reason) == ("angry", None)
     assert (told[-1].mood, told[-1].reason) == ("unknown", "unsure")
 
 
 def test_it_is_told_how_long_each_look_took() -> None:
     ticks = iter(range(100))
-    took: list[float] = []
-    watcher = analyst(ScriptedDetector([[]]), took=took.append, clock=lambda: float(next(ticks)))
+    on_latency: list[float] = []
+    watcher = analyzer(
+        ScriptedDetector([[]]), on_latency=on_latency.append, clock=lambda: float(next(ticks))
+    )
     for frame in frames(3):
-        watcher.look(frame)
-    assert took == [1.0, 1.0, 1.0]
+        watcher.process(frame)
+    assert on_latency == [1.0, 1.0, 1.0]

@@ -15,7 +15,7 @@ from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.mood.baseline import LEARNING_SECONDS, Baseline
 from edgefer_device.mood.filter import Mood, MoodSettings
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 
 LABELS = ("happy", "sad", "neutral")
 STUCK = np.log([0.05, 0.65, 0.30])
@@ -62,14 +62,14 @@ def test_labels_without_neutral_are_left_alone() -> None:
 def readings(data: Path) -> NDArray[np.float32]:
     """What the shipped model reads in each frame of a clip: neutral first, a smile at its end."""
     bundle, detector = open_bundle("small"), open_detector()
-    reader = Reader(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
     camera = open_camera(f"file:{data / 'clips/single_face.mp4'}")
-    chips = []
+    crops = []
     for frame in camera.frames():
         found = detector.detect(frame.picture)
-        chips += reader.chips(frame.picture, [face.box for face in found[:1]])
+        crops += classifier.crop(frame.picture, [face.box for face in found[:1]])
     camera.close()
-    return reader.read(chips)
+    return classifier.read(crops)
 
 
 @pytest.mark.parametrize(

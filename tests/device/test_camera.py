@@ -18,7 +18,7 @@ from edgefer.notices import Fallback
 from edgefer_device.cameras import portrait
 from edgefer_device.cameras.auto import AutoOptions, first_camera
 from edgefer_device.cameras.camera import Frame
-from edgefer_device.cameras.capture import TORN, Captured
+from edgefer_device.cameras.capture import TORN, CaptureCamera
 from edgefer_device.cameras.faulty import Faults
 from edgefer_device.cameras.opening import FORMS, KINDS, camera_address, open_camera
 from edgefer_device.cameras.portrait import view
@@ -292,8 +292,8 @@ class Device:
         self.released += 1
 
 
-def captured(device: Device) -> Captured:
-    return Captured("/dev/video0", device, Hands(0.1), "is it plugged in?")
+def captured(device: Device) -> CaptureCamera:
+    return CaptureCamera("/dev/video0", device, Hands(0.1), "is it plugged in?")
 
 
 def test_a_camera_that_stops_is_lost() -> None:

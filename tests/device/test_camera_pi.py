@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound
-from edgefer_device.cameras.capture import Captured
+from edgefer_device.cameras.capture import CaptureCamera
 from edgefer_device.cameras.discovery import find_cameras
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.cameras.pi import PiCapture, PiOptions, flips, left, open_pi
@@ -155,7 +155,7 @@ def test_a_pulled_cable_is_a_lost_camera_and_lets_go_of_the_sensor(pi: Any) -> N
     device = pi.Picamera2(0)
     device.configure({"main": {"size": (64, 48)}})
     capture = PiCapture(device, "RGB888", 64, stall=0.01)
-    camera = Captured("picamera2:0", capture, still, "is it seated?")
+    camera = CaptureCamera("picamera2:0", capture, still, "is it seated?")
     frames = camera.frames()
     next(frames)
     cable.pulled = True

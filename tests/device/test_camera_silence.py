@@ -18,8 +18,8 @@ from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline import runner as pipelines
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 from edgefer_device.pipeline.runner import Limit, Pipeline
 from edgefer_device.pipeline.scripted import (
     ScriptedCamera,
@@ -28,24 +28,26 @@ from edgefer_device.pipeline.scripted import (
     blank_frames,
 )
 from edgefer_device.pipeline.sink import RecordingSink
-from edgefer_device.pipeline.stall_detector import SILENCE_SECONDS, Silence
+from edgefer_device.pipeline.stall_detector import STALLED_SECONDS, StallDetector
 from support.bundles import manifest
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 
 
-def analyst() -> Analyst:
-    reader = Reader(ScriptedClassifier([HAPPY]), manifest())
-    return Analyst(ScriptedDetector([[FACE]]), reader, Tracker(TrackingSettings()), MoodSettings())
+def analyzer() -> FrameAnalyzer:
+    classifier = FaceClassifier(ScriptedClassifier([HAPPY]), manifest())
+    return FrameAnalyzer(
+        ScriptedDetector([[FACE]]), classifier, Tracker(TrackingSettings()), MoodSettings()
+    )
 
 
 def test_silence_is_told_with_the_time_that_passes() -> None:
     now = [100.0]
-    silence = Silence(lambda: now[0])
+    silence = StallDetector(lambda: now[0])
     (frame,) = blank_frames(1)
     silence.note(Frame(frame.picture, 7.0, 42))
-    now[0] += SILENCE_SECONDS - 0.1
+    now[0] += STALLED_SECONDS - 0.1
     assert silence.report() is None
     now[0] += 3.1
     expected = "the camera has given no picture for 5 s"
@@ -57,7 +59,7 @@ def test_silence_is_told_with_the_time_that_passes() -> None:
 
 def test_a_camera_that_never_gave_anything_is_silent_too() -> None:
     now = [100.0]
-    silence = Silence(lambda: now[0])
+    silence = StallDetector(lambda: now[0])
     now[0] += 30
     told = silence.report()
     assert told is not None
@@ -92,13 +94,13 @@ class Listening(RecordingSink):
 
 @pytest.fixture
 def soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgefer_device.pipeline.stall_detector.SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr("edgefer_device.pipeline.stall_detector.STALLED_SECONDS", 0.3)
     monkeypatch.setattr(pipelines, "LISTEN_SECONDS", 0.02)
 
 
 def run(camera: Camera, sink: RecordingSink, limit: Limit | None = None) -> None:
     async def whole() -> None:
-        await asyncio.wait_for(Pipeline(camera, analyst(), [sink]).run(limit), timeout=30)
+        await asyncio.wait_for(Pipeline(camera, analyzer(), [sink]).run(limit), timeout=30)
 
     asyncio.run(whole())
 
@@ -156,10 +158,10 @@ def test_a_clip_is_never_silent() -> None:
 def moods(address: str) -> set[str | None]:
     """What the shipped model says of a clip."""
     bundle, tracker = open_bundle("small"), Tracker(TrackingSettings())
-    reader = Reader(open_classifier(bundle), bundle.manifest)
-    whole = Analyst(open_detector(), reader, tracker, MoodSettings())
+    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
+    whole = FrameAnalyzer(open_detector(), classifier, tracker, MoodSettings())
     camera = open_camera(address)
-    said = {whole.look(frame).mood for frame in camera.frames()}
+    said = {whole.process(frame).mood for frame in camera.frames()}
     camera.close()
     return said
 

@@ -1,4 +1,4 @@
-"""Wishes reach those who listen, in their order, whatever thread they come from."""
+"""ControlState reach those who listen, in their order, whatever thread they come from."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from edgefer_device.pipeline.control_state import Controls, Wishes
+from edgefer_device.pipeline.control_state import Controls, ControlState
 
 
 def test_each_wish_is_told_once() -> None:
     controls = Controls()
-    told: list[Wishes] = []
+    told: list[ControlState] = []
     controls.listen(told.append)
     controls.pause()
     controls.pause()
@@ -19,17 +19,17 @@ def test_each_wish_is_told_once() -> None:
     controls.resume()
     controls.request_restart()
     assert told == [
-        Wishes(paused=True),
-        Wishes(paused=True, threshold=0.6),
-        Wishes(threshold=0.6),
-        Wishes(threshold=0.6, restart=True),
+        ControlState(paused=True),
+        ControlState(paused=True, threshold=0.6),
+        ControlState(threshold=0.6),
+        ControlState(threshold=0.6, restart=True),
     ]
     assert (controls.paused, controls.threshold, controls.restart) == (False, 0.6, True)
 
 
 def test_who_has_ended_listening_hears_nothing() -> None:
     controls = Controls()
-    told: list[Wishes] = []
+    told: list[ControlState] = []
     end = controls.listen(told.append)
     end()
     end()
@@ -47,8 +47,8 @@ def test_a_threshold_out_of_range_is_refused(threshold: float) -> None:
 
 def test_threads_see_one_order() -> None:
     controls = Controls()
-    first: list[Wishes] = []
-    second: list[Wishes] = []
+    first: list[ControlState] = []
+    second: list[ControlState] = []
     controls.listen(first.append)
     controls.listen(second.append)
 
@@ -64,4 +64,4 @@ def test_threads_see_one_order() -> None:
     for thread in threads:
         thread.join()
     assert first == second
-    assert first[-1] == controls.wishes
+    assert first[-1] == controls.state

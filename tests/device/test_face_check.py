@@ -17,7 +17,7 @@ from edgefer_device.bench.box_calibration import BLACK, EDGE, middle, scene
 from edgefer_device.bench.detector_data import Labelled, Photo, read_fer2013, read_photos
 from edgefer_device.bench.detector_survey import Survey, measure
 from edgefer_device.faces.opening import open_detector
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
 from support.bundles import manifest
 
@@ -31,18 +31,18 @@ FACES = Labelled(
 def test_found_faces_are_read_beside_the_very_pictures() -> None:
     there = [Detection(middle(144), 0.9)]
     detector = ScriptedDetector([there, [], there, there])
-    reader = Reader(ScriptedClassifier([HAPPY, HAPPY, HAPPY, SAD]), manifest())
-    done = face_check.check_scenes("scripted", detector, reader, FACES, EDGE, 144)
+    classifier = FaceClassifier(ScriptedClassifier([HAPPY, HAPPY, HAPPY, SAD]), manifest())
+    done = face_check.check_scenes("scripted", detector, classifier, FACES, EDGE, 144)
     assert (done.found, done.pictures, done.around) == (3, 4, "edge")
     assert done.without == pytest.approx(2 / 3)
     assert done.accuracy == pytest.approx(1 / 3)
-    assert done.framing == (1.0, 0.0, 0.0)
+    assert done.calibration == (1.0, 0.0, 0.0)
 
 
 def test_a_box_beside_the_picture_is_not_the_face() -> None:
     far = [Detection(Box(10, 10, 100, 100), 0.9)]
-    reader = Reader(ScriptedClassifier([HAPPY]), manifest())
-    done = face_check.check_scenes("far", ScriptedDetector([far]), reader, FACES, BLACK, 144)
+    classifier = FaceClassifier(ScriptedClassifier([HAPPY]), manifest())
+    done = face_check.check_scenes("far", ScriptedDetector([far]), classifier, FACES, BLACK, 144)
     assert (done.found, done.accuracy, done.error) == (0, 0.0, 0.0)
 
 
@@ -103,9 +103,9 @@ def test_reading_a_found_face_costs_little(data: Path) -> None:
     """The figures at n = 1,000 are in docs/results.md; here the difference is bounded."""
     faces = read_fer2013(data, "PublicTest", 60)
     bundle = open_bundle("small")
-    reader = Reader(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
     done = face_check.check_scenes(
-        "blazeface", open_detector("blazeface"), reader, faces, BLACK, 240
+        "blazeface", open_detector("blazeface"), classifier, faces, BLACK, 240
     )
     assert done.found >= 50
     assert done.accuracy >= done.without - 0.1

@@ -19,7 +19,7 @@ from edgefer.preprocess import Pixels
 from edgefer_device.bench.box_calibration import measure
 from edgefer_device.faces import blazeface
 from edgefer_device.faces.blazeface import BlazeFace
-from edgefer_device.faces.detector import FaceDetector, Framing
+from edgefer_device.faces.detector import BoxCalibration, FaceDetector
 from edgefer_device.faces.haar import Haar
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.pipeline.scripted import ScriptedDetector
@@ -83,9 +83,9 @@ def test_boxes_are_the_squares_of_fer2013(data: Path, name: str, side: int) -> N
     chosen = np.random.default_rng(1).choice(len(training), 120, replace=False)
     measured = measure(open_detector(name), training[chosen], side)
     assert measured.found > 50
-    assert measured.framing.scale == pytest.approx(1.0, abs=0.06)
-    assert measured.framing.across == pytest.approx(0.0, abs=0.03)
-    assert measured.framing.down == pytest.approx(0.0, abs=0.03)
+    assert measured.calibration.scale == pytest.approx(1.0, abs=0.06)
+    assert measured.calibration.across == pytest.approx(0.0, abs=0.03)
+    assert measured.calibration.down == pytest.approx(0.0, abs=0.03)
 
 
 @pytest.mark.parametrize("name", ["blazeface", "haar"])
@@ -152,7 +152,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_framing_moves_and_scales_a_box() -> None:
-    square = Framing(scale=1.5, across=0.1, down=-0.2).square(Box(100, 200, 60, 40))
+    square = BoxCalibration(scale=1.5, across=0.1, down=-0.2).square(Box(100, 200, 60, 40))
     assert square == Box(130 + 5 - 37.5, 220 - 10 - 37.5, 75, 75)
     assert math.isclose(square.width, square.height)
 

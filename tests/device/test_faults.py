@@ -21,9 +21,9 @@ from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
-from edgefer_device.pipeline.frame_rate import Attentive, Duty, DutySettings, Paced
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.frame_rate import Attentive, FrameRate, FrameRateSettings, Paced
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.pipeline.scripted import (
     ScriptedCamera,
@@ -52,33 +52,35 @@ def _no_thread_is_left() -> Iterator[None]:
     assert set(threading.enumerate()) <= before
 
 
-def real_analyst() -> Analyst:
+def real_analyzer() -> FrameAnalyzer:
     bundle = open_bundle("small")
-    reader = Reader(open_classifier(bundle), bundle.manifest)
-    return Analyst(open_detector(None), reader, Tracker(TrackingSettings()), MoodSettings())
+    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
+    return FrameAnalyzer(
+        open_detector(None), classifier, Tracker(TrackingSettings()), MoodSettings()
+    )
 
 
 def test_after_a_minute_without_a_picture_the_face_before_is_forgotten() -> None:
     # 21 frames before the gap, of which the first two only confirm that it is a face.
     script = [HAPPY] * 19 + [SAD]
-    reader = Reader(ScriptedClassifier(script), manifest())
+    classifier = FaceClassifier(ScriptedClassifier(script), manifest())
     tracker = Tracker(TrackingSettings())
-    analyst = Analyst(ScriptedDetector([[FACE]]), reader, tracker, MoodSettings())
+    analyzer = FrameAnalyzer(ScriptedDetector([[FACE]]), classifier, tracker, MoodSettings())
     noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
 
-    def look(time: float) -> Report:
-        return analyst.look(Frame(noise, time, int(10 * time)))
+    def process(time: float) -> Report:
+        return analyzer.process(Frame(noise, time, int(10 * time)))
 
-    assert look_until(look, 0.0, 2.1)[-1] == "happy"
+    assert look_until(process, 0.0, 2.1)[-1] == "happy"
     # Somebody else stands there now, in the very same place.
-    after = look_until(look, 62.0, 64.0)
+    after = look_until(process, 62.0, 64.0)
     assert "happy" not in after
     assert after[-1] == "sad"
 
 
-def look_until(look: object, begin: float, end: float) -> list[str | None]:
-    assert callable(look)
-    return [look(step / 10).mood for step in range(int(10 * begin), int(10 * end))]
+def look_until(process: object, begin: float, end: float) -> list[str | None]:
+    assert callable(process)
+    return [process(step / 10).mood for step in range(int(10 * begin), int(10 * end))]
 
 
 def test_a_disk_that_is_full_at_the_start_is_waited_for(tmp_path: Path) -> None:
@@ -94,11 +96,11 @@ def test_a_disk_that_is_full_at_the_start_is_waited_for(tmp_path: Path) -> None:
             await sink.__aenter__()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        assert sink.trouble == "the history cannot be written"
+        assert sink.fault == "the history cannot be written"
         for second in range(90):
             await sink.publish(Report(float(second), second, (), "happy", 0.9))
             now[0] += 1
-        assert sink.trouble is None
+        assert sink.fault is None
         await sink.__aexit__()
 
     asyncio.run(whole())
@@ -156,12 +158,12 @@ def test_twenty_faces_are_read_one_and_all() -> None:
     boxes = [Box(130.0 * (at % 5), 120.0 * (at // 5), 100, 100) for at in range(20)]
     found = [Detection(box, 0.95) for box in boxes]
     bundle = open_bundle("small")
-    reader = Reader(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
     tracker = Tracker(TrackingSettings())
-    analyst = Analyst(ScriptedDetector([found]), reader, tracker, MoodSettings())
+    analyzer = FrameAnalyzer(ScriptedDetector([found]), classifier, tracker, MoodSettings())
     sink = RecordingSink()
     camera = ScriptedCamera(Frame(noise(480, 640, at), at / 10, at) for at in range(12))
-    asyncio.run(asyncio.wait_for(Pipeline(camera, analyst, [sink]).run(), 60))
+    asyncio.run(asyncio.wait_for(Pipeline(camera, analyzer, [sink]).run(), 60))
     assert [len(report.faces) for report in sink.reports[3:]] == [20] * 9
     assert {face.track for face in sink.reports[-1].faces} == set(range(1, 21))
 
@@ -177,12 +179,12 @@ def test_a_4k_stream_is_looked_at_and_its_frames_do_not_pile_up(data: Path, tmp_
     large = cv2.resize(first, (3840, 2160))
     cv2.imwrite(str(tmp_path / "4k.jpg"), large)
     camera = open_camera(f"images:{tmp_path / '4k.jpg'}?rate=30&pace=real&loop=1")
-    sink, duty = RecordingSink(), Duty(DutySettings())
+    sink, frame_rate = RecordingSink(), FrameRate(FrameRateSettings())
     before = peak_mb()
 
     async def whole() -> None:
-        analyst = Attentive(real_analyst(), duty)
-        pipeline = Pipeline(Paced(camera, duty), analyst, [sink])
+        analyzer = Attentive(real_analyzer(), frame_rate)
+        pipeline = Pipeline(Paced(camera, frame_rate), analyzer, [sink])
         running = asyncio.create_task(pipeline.run())
         end = time.monotonic() + 60
         while not any(report.faces for report in sink.reports):
@@ -207,9 +209,11 @@ def test_a_camera_faster_than_its_reader_loses_frames_and_never_gains_on_memory(
             time.sleep(0.01)
             return []
 
-    reader = Reader(ScriptedClassifier([HAPPY]), manifest())
-    analyst = Analyst(Slow([]), reader, Tracker(TrackingSettings(interval=0)), MoodSettings())
+    classifier = FaceClassifier(ScriptedClassifier([HAPPY]), manifest())
+    analyzer = FrameAnalyzer(
+        Slow([]), classifier, Tracker(TrackingSettings(interval=0)), MoodSettings()
+    )
     sink = RecordingSink()
     camera = ScriptedCamera(blank_frames(2000), live=True)
-    asyncio.run(asyncio.wait_for(Pipeline(camera, analyst, [sink]).run(), 30))
+    asyncio.run(asyncio.wait_for(Pipeline(camera, analyzer, [sink]).run(), 30))
     assert len(sink.reports) < 1900

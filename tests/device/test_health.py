@@ -16,8 +16,8 @@ from edgefer_device.cameras.camera import Frame
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 from edgefer_device.pipeline.health import CAMERA_SECONDS, INFERENCE_SECONDS, SINK_SECONDS, Health
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.pipeline.scripted import (
@@ -139,13 +139,13 @@ def test_a_sink_that_has_nothing_to_do_is_well(clock: Clock) -> None:
 
 def test_a_sink_speaks_of_its_own_trouble(clock: Clock) -> None:
     class Offline(RecordingSink):
-        trouble: str | None = "no broker"
+        fault: str | None = "no broker"
 
     async def whole() -> None:
         health, sink = Health(clock), Offline()
         async with health.watch_sink("mqtt", sink):
             assert health.state().sinks["mqtt"].note == "no broker"
-            sink.trouble = None
+            sink.fault = None
             assert health.state().sinks["mqtt"].ok
 
     asyncio.run(whole())
@@ -215,13 +215,13 @@ def test_memory_of_frames_without_reports_is_bounded(clock: Clock) -> None:
 
 def test_a_running_pipeline_is_well_from_end_to_end(tmp_path: Path) -> None:
     health = Health()
-    reader = Reader(ScriptedClassifier([(0.9, *[0.02] * 6)]), manifest())
+    classifier = FaceClassifier(ScriptedClassifier([(0.9, *[0.02] * 6)]), manifest())
     face = Detection(Box(40, 30, 60, 60), 0.95)
     tracker = Tracker(TrackingSettings())
-    analyst = Analyst(ScriptedDetector([[face]]), reader, tracker, MoodSettings())
+    analyzer = FrameAnalyzer(ScriptedDetector([[face]]), classifier, tracker, MoodSettings())
     camera = health.watch(ScriptedCamera(blank_frames(50)))
     sinks = open_sinks(Config(sinks=(f"jsonl:{tmp_path / 'a'}", f"jsonl:{tmp_path / 'b'}")), health)
-    asyncio.run(asyncio.wait_for(Pipeline(camera, analyst, sinks).run(), 20))
+    asyncio.run(asyncio.wait_for(Pipeline(camera, analyzer, sinks).run(), 20))
     state = health.state()
     assert state.ok
     assert list(state.sinks) == ["jsonl", "jsonl 2"]

@@ -266,12 +266,12 @@ def test_a_full_disk_ends_nothing_and_is_made_up_for(
                 for _ in range(1800):
                     await sink.publish(report("happy"))
                     clock.now += 0.1
-            assert sink.trouble == "the history cannot be written"
+            assert sink.fault == "the history cannot be written"
             assert store.spans() == []
             for _ in range(700):
                 await sink.publish(report("happy"))
                 clock.now += 0.1
-            assert sink.trouble is None
+            assert sink.fault is None
 
     asyncio.run(whole())
     assert sum(one.seconds for one in store.spans()) == pytest.approx(249.9, abs=0.5)

@@ -272,7 +272,7 @@ def test_diagnostics_tell_rate_and_time_of_inference(
 
     async def whole() -> None:
         async with one, listening(broker, PREFIX) as listener:
-            one._shared.health.inference_took(0.0125)
+            one._shared.health.on_latency(0.0125)
             for _ in range(40):
                 await one.publish(HAPPY)
                 await asyncio.sleep(0.01)

@@ -132,12 +132,12 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(
 
     async def whole() -> None:
         async with sink(broker) as one:
-            assert one.trouble == "the broker cannot be reached: [Errno 111] Connection refused"
+            assert one.fault == "the broker cannot be reached: [Errno 111] Connection refused"
             await one.publish(report("happy"))
             broker.start()
             async with listening(broker, PREFIX) as listener:
                 await listener.until("state", said("happy", 0.8))
-            assert one.trouble is None
+            assert one.fault is None
 
     asyncio.run(whole())
     (record,) = caplog.records
@@ -234,9 +234,9 @@ def test_a_broker_that_stands_still_holds_nobody_up_and_gets_the_newest(
                     mood = ("happy", "sad", "angry")[frame % 3]
                     await one.publish(report(mood, time=frame / 10))
                 taken = time.monotonic() - begun
-                while one.trouble is None:
+                while one.fault is None:
                     await asyncio.sleep(0.01)
-                assert one.trouble == "the broker does not answer"
+                assert one.fault == "the broker does not answer"
                 await one.publish(report("surprise", time=40.0))
             moods: list[str | None] = []
             while not moods or moods[-1] != "surprise":
@@ -280,9 +280,9 @@ def test_a_full_broker_is_tried_again(
         async with listening(full, PREFIX):
             one = sink(full)
             await one.__aenter__()
-            assert one.trouble is not None
+            assert one.fault is not None
         await one.publish(report("happy"))
-        while one.trouble is not None:
+        while one.fault is not None:
             await asyncio.sleep(0.01)
         await one.__aexit__(None, None, None)
 

@@ -52,7 +52,7 @@ def connect(mosquitto: Mosquitto, settings: MqttSettings) -> str | None:
         async with MqttSink(address(mosquitto, settings)) as sink:
             await sink.publish(HAPPY)
             await asyncio.sleep(0.1)
-            return sink.trouble
+            return sink.fault
 
     return asyncio.run(whole())
 
@@ -91,9 +91,9 @@ def test_a_certificate_from_the_future_is_waited_for(
 ) -> None:
     pair = authority.sign("early", starts=timedelta(days=2))
     with encrypted(tmp_path, pair).running() as mosquitto:
-        trouble = connect(mosquitto, MqttSettings(ca=str(authority.path)))
-    assert trouble is not None
-    assert "not yet valid" in trouble
+        fault = connect(mosquitto, MqttSettings(ca=str(authority.path)))
+    assert fault is not None
+    assert "not yet valid" in fault
     assert "trying again" in caplog.text
 
 
@@ -112,9 +112,9 @@ def test_our_own_certificate_lets_us_in(tmp_path: Path, authority: Authority) ->
 def test_an_unencrypted_broker_is_told_in_words(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
-    trouble = connect(broker, MqttSettings(insecure=True))
-    assert trouble is not None
-    assert trouble.startswith("the broker cannot be reached")
+    fault = connect(broker, MqttSettings(insecure=True))
+    assert fault is not None
+    assert fault.startswith("the broker cannot be reached")
 
 
 def test_a_rules_message_goes_the_same_way(tls_broker: Mosquitto, authority: Authority) -> None:
@@ -141,7 +141,7 @@ def test_the_password_comes_from_a_file(locked_broker: Mosquitto, tmp_path: Path
 
     async def whole() -> None:
         async with MqttSink(parse_broker(uri, settings)) as sink:
-            assert sink.trouble is None
+            assert sink.fault is None
 
     asyncio.run(whole())
 

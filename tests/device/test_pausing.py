@@ -13,7 +13,7 @@ from edgefer.errors import CameraLost, CameraNotFound
 from edgefer_device.cameras import managed as pausing
 from edgefer_device.cameras.camera import Camera, Due, Frame, always
 from edgefer_device.cameras.managed import Pausable
-from edgefer_device.cameras.opening import is_eye, is_hardware
+from edgefer_device.cameras.opening import is_hardware, pause_persists
 from edgefer_device.cameras.reconnecting import Reopening
 from edgefer_device.cameras.view import View, Viewed
 from edgefer_device.pipeline.control_state import Controls, PauseMemory
@@ -240,5 +240,5 @@ def test_what_is_an_eye() -> None:
     assert is_hardware("v4l2:/dev/video0")
     assert is_hardware("faulty:rtsp://cam/1#gone=5s")
     assert not is_hardware("demo:")
-    assert is_eye("demo:")
-    assert not is_eye("file:clip.mkv?loop=1")
+    assert pause_persists("demo:")
+    assert not pause_persists("file:clip.mkv?loop=1")

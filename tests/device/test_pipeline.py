@@ -15,9 +15,9 @@ from edgefer.messages import Box, Detection, Report
 from edgefer_device.cameras.camera import Camera, Frame
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
-from edgefer_device.pipeline.latest_slot import Handover
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.latest_slot import LatestSlot
 from edgefer_device.pipeline.runner import Limit, Pipeline
 from edgefer_device.pipeline.scripted import (
     ScriptedCamera,
@@ -32,15 +32,17 @@ FACE = Detection(Box(40, 30, 60, 60), 0.95)
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 
 
-def analyst(detector: ScriptedDetector | None = None) -> Analyst:
-    reader = Reader(ScriptedClassifier([HAPPY]), manifest())
+def analyzer(detector: ScriptedDetector | None = None) -> FrameAnalyzer:
+    classifier = FaceClassifier(ScriptedClassifier([HAPPY]), manifest())
     tracker = Tracker(TrackingSettings())
-    return Analyst(detector or ScriptedDetector([[FACE]]), reader, tracker, MoodSettings())
+    return FrameAnalyzer(
+        detector or ScriptedDetector([[FACE]]), classifier, tracker, MoodSettings()
+    )
 
 
 def run(camera: Camera, *sinks: Sink, limit: Limit | None = None) -> None:
     async def whole() -> None:
-        await asyncio.wait_for(Pipeline(camera, analyst(), sinks).run(limit), timeout=20)
+        await asyncio.wait_for(Pipeline(camera, analyzer(), sinks).run(limit), timeout=20)
 
     asyncio.run(whole())
 
@@ -111,7 +113,7 @@ def test_a_frame_that_was_on_its_way_when_silence_was_told_does_not_turn_back_ti
 
     async def whole() -> None:
         camera = ScriptedCamera(frames(), live=True)
-        await asyncio.wait_for(Pipeline(camera, analyst(), [sink], lambda: now[0]).run(), 20)
+        await asyncio.wait_for(Pipeline(camera, analyzer(), [sink], lambda: now[0]).run(), 20)
 
     asyncio.run(whole())
     assert {report.time for report in sink.reports} == {0.0, 3.0, 4.0}
@@ -136,7 +138,7 @@ def test_an_error_in_the_inference_ends_it() -> None:
     camera = ScriptedCamera(blank_frames(1000))
 
     async def whole() -> None:
-        await Pipeline(camera, analyst(Broken([])), [RecordingSink()]).run()
+        await Pipeline(camera, analyzer(Broken([])), [RecordingSink()]).run()
 
     with pytest.raises(RuntimeError, match="delegate gone"):
         asyncio.run(whole())
@@ -222,7 +224,7 @@ def test_a_slow_sink_loses_its_oldest_reports_and_slows_nobody() -> None:
         told = asyncio.Event()
         gate, slow = LastGate(29, told), SlowSink(told)
         camera = ScriptedCamera(gate.frames(30), live=True)
-        await asyncio.wait_for(Pipeline(camera, analyst(), [slow, gate]).run(), timeout=20)
+        await asyncio.wait_for(Pipeline(camera, analyzer(), [slow, gate]).run(), timeout=20)
         return gate, slow
 
     fast, slow = asyncio.run(whole())
@@ -251,7 +253,7 @@ def test_stop_ends_it_even_with_a_sink_that_hangs(
     async def whole() -> RecordingSink:
         hanging = SlowSink(asyncio.Event())
         camera = ScriptedCamera(blank_frames(1_000_000), live=live)
-        pipeline = Pipeline(camera, analyst(), [hanging])
+        pipeline = Pipeline(camera, analyzer(), [hanging])
         running = asyncio.create_task(pipeline.run())
         while not hanging.reports:
             await asyncio.sleep(0)
@@ -271,7 +273,7 @@ def test_stop_ends_the_wait_for_a_sink_after_the_last_frame(
 
     async def whole() -> None:
         hanging = SlowSink(asyncio.Event())
-        pipeline = Pipeline(ScriptedCamera(blank_frames(3)), analyst(), [hanging])
+        pipeline = Pipeline(ScriptedCamera(blank_frames(3)), analyzer(), [hanging])
         running = asyncio.create_task(pipeline.run())
         await asyncio.wait([running], timeout=0.3)
         assert not running.done()
@@ -285,7 +287,7 @@ def test_stop_before_it_runs_ends_it_at_once() -> None:
     sink = RecordingSink()
 
     async def whole() -> None:
-        pipeline = Pipeline(ScriptedCamera(blank_frames(1_000_000)), analyst(), [sink])
+        pipeline = Pipeline(ScriptedCamera(blank_frames(1_000_000)), analyzer(), [sink])
         pipeline.stop()
         await asyncio.wait_for(pipeline.run(), timeout=20)
 
@@ -294,7 +296,7 @@ def test_stop_before_it_runs_ends_it_at_once() -> None:
 
 
 def test_a_handover_keeps_the_newest_for_a_live_camera() -> None:
-    frames: Handover[int] = Handover(lossy=True)
+    frames: LatestSlot[int] = LatestSlot(lossy=True)
     assert all(frames.put(number) for number in range(5))
     frames.end()
     assert (frames.take(), frames.take(), frames.dropped) == (4, None, 4)
@@ -302,7 +304,7 @@ def test_a_handover_keeps_the_newest_for_a_live_camera() -> None:
 
 
 def test_a_handover_waits_for_a_clip() -> None:
-    frames: Handover[int] = Handover(lossy=False)
+    frames: LatestSlot[int] = LatestSlot(lossy=False)
     giver = threading.Thread(target=lambda: [frames.put(number) for number in range(50)])
     giver.start()
     assert [frames.take() for _ in range(50)] == list(range(50))
@@ -311,7 +313,7 @@ def test_a_handover_waits_for_a_clip() -> None:
 
 
 def test_a_stopped_handover_releases_both_sides() -> None:
-    frames: Handover[int] = Handover(lossy=False)
+    frames: LatestSlot[int] = LatestSlot(lossy=False)
     frames.put(1)
     answers: list[bool] = []
     giver = threading.Thread(target=lambda: answers.append(frames.put(2)))

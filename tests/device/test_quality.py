@@ -11,7 +11,7 @@ import pytest
 
 from edgefer.messages import REASONS
 from edgefer.preprocess import Pixels
-from edgefer_device.faces.quality import QualitySettings, fault, sharpness
+from edgefer_device.faces.quality import QualitySettings, rejection_reason, sharpness
 
 SETTINGS = QualitySettings()
 
@@ -24,8 +24,8 @@ def pictures(data: Path) -> Pixels:
     return np.asarray(public[:300], np.uint8)
 
 
-def faults(chips: Pixels, side: float = 100.0) -> Counter[str | None]:
-    found = Counter(fault(chip, side, 0.0, SETTINGS) for chip in chips)
+def faults(crops: Pixels, side: float = 100.0) -> Counter[str | None]:
+    found = Counter(rejection_reason(crop, side, 0.0, SETTINGS) for crop in crops)
     assert {*found} <= {None, *REASONS}
     return found
 
@@ -43,7 +43,7 @@ def test_too_dark_and_too_bright(pictures: Pixels, reason: str, factor: float, l
 
 
 def test_blurred_out_of_focus(pictures: Pixels) -> None:
-    blurred = np.asarray([cv2.GaussianBlur(chip, (0, 0), 1.8) for chip in pictures], np.uint8)
+    blurred = np.asarray([cv2.GaussianBlur(crop, (0, 0), 1.8) for crop in pictures], np.uint8)
     assert faults(blurred)["blurred"] >= 280
 
 
@@ -51,28 +51,28 @@ def test_blurred_out_of_focus(pictures: Pixels) -> None:
 def test_blurred_by_motion_in_one_direction(pictures: Pixels, across: bool) -> None:
     kernel = np.full((1, 11), 1 / 11, np.float32)
     kernel = kernel if across else kernel.T
-    moved = np.asarray([cv2.filter2D(chip, -1, kernel) for chip in pictures], np.uint8)
+    moved = np.asarray([cv2.filter2D(crop, -1, kernel) for crop in pictures], np.uint8)
     assert faults(moved)["blurred"] >= 270
 
 
 def test_sharpness_does_not_depend_on_the_light(pictures: Pixels) -> None:
-    chip = pictures[7]
-    darker = np.asarray(np.round(chip * 0.5), np.uint8)
-    assert sharpness(darker) == pytest.approx(sharpness(chip), rel=0.05)
+    crop = pictures[7]
+    darker = np.asarray(np.round(crop * 0.5), np.uint8)
+    assert sharpness(darker) == pytest.approx(sharpness(crop), rel=0.05)
     assert sharpness(np.full((48, 48), 9, np.uint8)) == 0.0
 
 
 def test_too_small_and_turned_away(pictures: Pixels) -> None:
-    assert fault(pictures[0], 27.0, None, SETTINGS) == "small"
-    assert fault(pictures[0], 28.0, None, SETTINGS) is None
-    assert fault(pictures[0], 99.0, -0.45, SETTINGS) == "turned"
-    assert fault(pictures[0], 99.0, 0.35, SETTINGS) is None
+    assert rejection_reason(pictures[0], 27.0, None, SETTINGS) == "small"
+    assert rejection_reason(pictures[0], 28.0, None, SETTINGS) is None
+    assert rejection_reason(pictures[0], 99.0, -0.45, SETTINGS) == "turned"
+    assert rejection_reason(pictures[0], 99.0, 0.35, SETTINGS) is None
 
 
 def test_each_limit_can_be_turned_off() -> None:
     off = QualitySettings(0, 0, 0, 0, 0)
-    assert fault(np.zeros((48, 48), np.uint8), 1.0, 5.0, off) is None
-    assert fault(np.full((48, 48), 255, np.uint8), 1.0, 5.0, off) is None
+    assert rejection_reason(np.zeros((48, 48), np.uint8), 1.0, 5.0, off) is None
+    assert rejection_reason(np.full((48, 48), 255, np.uint8), 1.0, 5.0, off) is None
 
 
 def test_a_limit_below_zero_is_refused() -> None:

@@ -115,7 +115,7 @@ def test_a_command_that_fails_is_said_and_tried_again_later(
             good = room.program.read_text()
             room.program.write_text("#!/bin/sh\nexit 3\n")
             await room.see(NOBODY, 70)
-            assert room.sink.trouble == f"{room.program} ended with status 3"
+            assert room.sink.fault == f"{room.program} ended with status 3"
             room.program.write_text(good)
             await room.see(NOBODY, RETRY_SECONDS + 2)
             assert room.switched == ["off"]
@@ -134,7 +134,7 @@ def test_a_program_that_is_not_there_ends_nothing(tmp_path: Path) -> None:
             await sink.publish(NOBODY)
             now[0] = 100.0
             await sink.publish(NOBODY)
-        assert sink.trouble == "wlopm cannot be started: No such file or directory"
+        assert sink.fault == "wlopm cannot be started: No such file or directory"
 
     run(story)
 

@@ -14,8 +14,8 @@ from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 from support import soak
 
 SHORT_HOURS = 0.15
@@ -40,15 +40,15 @@ def test_nothing_grows_over_the_hours(
 def reports(address: str, seconds: float) -> list[Report]:
     """What the shipped model says of a camera, on its own clock."""
     bundle = open_bundle("small")
-    reader = Reader(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
     tracker = Tracker(TrackingSettings())
-    analyst = Analyst(open_detector(None), reader, tracker, MoodSettings())
+    analyzer = FrameAnalyzer(open_detector(None), classifier, tracker, MoodSettings())
     camera = open_camera(address)
     said = []
     for frame in camera.frames():
         if frame.time > seconds:
             break
-        said.append(analyst.look(frame))
+        said.append(analyzer.process(frame))
     camera.close()
     return said
 

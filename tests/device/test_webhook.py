@@ -121,10 +121,10 @@ def test_a_server_that_dies_gets_all_when_it_is_back(caplog: pytest.LogCaptureFi
                 await publish(sink, "happy")
                 await server.until(lambda: server.moods == ["happy"])
             await publish(sink, "sad", "angry")
-            await server.until(lambda: sink.trouble is not None)
+            await server.until(lambda: sink.fault is not None)
             async with Receiver(port) as again:
                 await again.until(lambda: again.moods == ["sad", "angry"])
-                await again.until(lambda: sink.trouble is None)
+                await again.until(lambda: sink.fault is None)
 
     run(story())
     (record,) = caplog.records
@@ -185,7 +185,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(
         async with Receiver() as server, hook(server.url) as sink:
             server.open.clear()
             await publish(sink, "happy")
-            await server.until(lambda: sink.trouble is not None)
+            await server.until(lambda: sink.fault is not None)
             server.open.set()
             await server.until(lambda: "happy" in server.moods)
 

@@ -72,7 +72,7 @@ def enter(uri: str, settings: MqttSettings) -> None:
     async def whole() -> None:
         async with MqttSink(parse_broker(uri, settings)) as sink:
             await sink.publish(Report(1.0, 10, (), "happy", 0.8))
-            assert sink.trouble is None
+            assert sink.fault is None
 
     asyncio.run(whole())
 

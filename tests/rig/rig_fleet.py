@@ -155,7 +155,7 @@ def inventory(fleet: Fleet) -> str:
     # One frame a second: what they see they show to nobody, and all share this machine.
     text = (
         f'wave = {WAVE}\npause = {PAUSE}\n\n[defaults]\ntarget = "debian"\n'
-        'settings.camera = "demo:"\nsettings.duty = { idle = 1.0, active = 1.0 }\n'
+        'settings.camera = "demo:"\nsettings.frame_rate = { idle = 1.0, active = 1.0 }\n'
     )
     for group, names in fleet.groups.items():
         hosts = f"hosts = {json.dumps(names)}\n"

@@ -26,11 +26,11 @@ from edgefer_device.cameras.camera import Frame
 from edgefer_device.export.contract import contract_of
 from edgefer_device.faces.blazeface import FULL, Square, _turns
 from edgefer_device.faces.motion import Motion
-from edgefer_device.faces.quality import QualitySettings, fault, sharpness
+from edgefer_device.faces.quality import QualitySettings, rejection_reason, sharpness
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import Mood, MoodSettings
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
 
 FILE = Path(__file__).parents[1] / "device" / "page" / "vectors.json"
@@ -77,7 +77,7 @@ def vectors() -> dict[str, Any]:
     """Return all of them."""
     return {
         "contract": contract_of(open_bundle("small").manifest, {}),
-        "grey": _grey(), "shrink": _shrink(), "chip": _chip(), "letterbox": _letterboxes(),
+        "grey": _grey(), "shrink": _shrink(), "face crop": _chip(), "letterbox": _letterboxes(),
         "counts": _counts(), "softmax": _softmax(), "quality": _quality(), "motion": _motion(),
         "turn": _turn(), "mood": _mood(), "analysis": _analysis(),
     }  # fmt: skip
@@ -115,14 +115,14 @@ def _shrink() -> list[dict[str, Any]]:
 def _chip() -> list[dict[str, Any]]:
     def one(seed: int, box: tuple[float, ...], margin: float) -> dict[str, Any]:
         picture = to_grey(bgr(noise(seed, 160, 120)))
-        chip = Preprocess(margin=margin).chip(picture, Box(*box))
+        crop = Preprocess(margin=margin).chip(picture, Box(*box))
         return {
             "seed": seed,
             "width": 160,
             "height": 120,
             "box": box,
             "margin": margin,
-            "wanted": digest(chip),
+            "wanted": digest(crop),
         }
 
     squares = [(3.0, 2.0, float(side), float(side)) for side in SIDES]
@@ -179,15 +179,15 @@ def _softmax() -> list[dict[str, Any]]:
 
 def _quality() -> list[dict[str, Any]]:
     def one(
-        chip: Pixels, given: dict[str, Any], side: float = 60, turn: float | None = 0.1
+        crop: Pixels, given: dict[str, Any], side: float = 60, turn: float | None = 0.1
     ) -> dict[str, Any]:
-        reason = fault(chip, side, turn, QualitySettings())
-        return {**given, "side": side, "turn": turn, "sharpness": sharpness(chip), "wanted": reason}
+        reason = rejection_reason(crop, side, turn, QualitySettings())
+        return {**given, "side": side, "turn": turn, "sharpness": sharpness(crop), "wanted": reason}
 
     def made(low: int, high: int, blur: float = 0) -> tuple[Pixels, dict[str, Any]]:
         grain = noise(7, 48, 48, 1, low, high)
-        chip = np.asarray(cv2.GaussianBlur(grain, (0, 0), blur), np.uint8) if blur else grain
-        return chip, {"chip": base64.b64encode(chip.tobytes()).decode()}
+        crop = np.asarray(cv2.GaussianBlur(grain, (0, 0), blur), np.uint8) if blur else grain
+        return crop, {"face crop": base64.b64encode(crop.tobytes()).decode()}
 
     plain = made(40, 200)
     return [
@@ -242,15 +242,15 @@ def _analysis() -> list[dict[str, Any]]:
     """Return frames with scripted faces and answers, and what is reported of each."""
     faces = _scripted_faces()
     rows = [HAPPY] * 14 + [SAD] * 16 + [TORN] * 3
-    reader = Reader(ScriptedClassifier(rows), open_bundle("small").manifest)
+    classifier = FaceClassifier(ScriptedClassifier(rows), open_bundle("small").manifest)
     detector = ScriptedDetector(faces)
-    analyst = Analyst(detector, reader, Tracker(TrackingSettings()), MoodSettings())
+    analyzer = FrameAnalyzer(detector, classifier, Tracker(TrackingSettings()), MoodSettings())
     found = []
     for number in range(len(faces)):
         # A pause of three seconds is in it, after which whoever is there may be somebody else.
         time = round(number / 12 + (3 if number > 50 else 0), 4)
         before = detector.calls
-        report = analyst.look(Frame(bgr(_scene(number)), time, number))
+        report = analyzer.process(Frame(bgr(_scene(number)), time, number))
         wanted = [
             len(report.faces),
             report.mood,

@@ -28,8 +28,8 @@ from edgefer_device.daemon.status import resident_mb
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.sinks.content.settings import ContentSettings, Rule
@@ -121,10 +121,10 @@ def simulate(
     )
     sinks = open_sinks(config, shared=share(config, health))
     bundle = open_bundle(config.model)
-    reader = Reader(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
     tracker = Tracker(TrackingSettings())
-    analyst = Analyst(open_detector(None), reader, tracker, MoodSettings())
-    asyncio.run(Pipeline(health.watch(day), analyst, sinks).run())
+    analyzer = FrameAnalyzer(open_detector(None), classifier, tracker, MoodSettings())
+    asyncio.run(Pipeline(health.watch(day), analyzer, sinks).run())
     return day.samples
 
 

@@ -15,14 +15,14 @@ import numpy as np
 
 from edgefer.messages import Box
 from edgefer.preprocess import Pixels
-from edgefer_device.faces.detector import FaceDetector, Framing
+from edgefer_device.faces.detector import BoxCalibration, FaceDetector
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What `measure` found."""
 
-    framing: Framing
+    calibration: BoxCalibration
     """Medians; (1, 0, 0) where the detector's boxes are FER2013's squares already."""
     found: int
     """Pictures in which the detector saw the face."""
@@ -52,10 +52,10 @@ def middle(side: int) -> Box:
     return Box((CANVAS[0] - side) / 2, (CANVAS[1] - side) / 2, side, side)
 
 
-def median(boxes: Iterable[Box | None], frame: Box) -> Framing:
+def median(boxes: Iterable[Box | None], frame: Box) -> BoxCalibration:
     """Return the median of how boxes lie to the frame; without any, as if they were it."""
     rows = np.array([offsets(box, frame) for box in boxes if box is not None])
-    return Framing(*map(float, np.median(rows, axis=0))) if len(rows) else Framing(1, 0, 0)
+    return BoxCalibration(*(map(float, np.median(rows, axis=0)) if len(rows) else (1, 0, 0)))
 
 
 def scene(picture: Pixels, side: int, around: str | Pixels = BLACK) -> Pixels:

@@ -20,8 +20,8 @@ from edgefer_device.daemon.status import resident_mb
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class Parts:
         """The kind of the detector."""
         return type(self.detector).__name__.lower()
 
-    def analyst(
-        self, detector: FaceDetector | None = None, reader: Reader | None = None
-    ) -> Analyst:
+    def analyzer(
+        self, detector: FaceDetector | None = None, classifier: FaceClassifier | None = None
+    ) -> FrameAnalyzer:
         """Return the daemon's analyst with its default settings; parts may be replaced."""
         settings = Config()
-        return Analyst(
+        return FrameAnalyzer(
             detector or self.detector,
-            reader or Reader(self.classifier, self.bundle.manifest),
+            classifier or FaceClassifier(self.classifier, self.bundle.manifest),
             Tracker(settings.tracking),
             settings.mood,
             quality=settings.quality,
@@ -63,25 +63,25 @@ def open_parts(bundle: Bundle, format: str, threads: int, detector: str | None) 
 
 def load_classifier(bundle: Bundle, format: str, threads: int) -> tuple[Classifier, Load]:
     """Open a classifier and have it read a first face."""
-    chips = noise(bundle.manifest.input.preprocess.size)
+    crops = noise(bundle.manifest.input.preprocess.size)
     held, begun = resident_mb(), time.perf_counter()
     classifier = open_classifier(bundle, format, threads)
     opened = time.perf_counter()
-    classifier.logits(chips)
+    classifier.logits(crops)
     done = time.perf_counter()
     load = Load(1e3 * (opened - begun), 1e3 * (done - opened), resident_mb() - held)
     return classifier, load
 
 
 def noise(size: int) -> Pixels:
-    """Return one chip (1, size, size) of noise: what a face shows changes no time."""
+    """Return one face crop (1, size, size) of noise: what a face shows changes no time."""
     return np.random.default_rng(0).integers(0, 256, (1, size, size), np.uint8)
 
 
 def classifying(classifier: Classifier, size: int) -> Thing:
     """Return reading single faces, pixels to logits."""
-    chips = noise(size)
-    return calling("classifier, a face", lambda: classifier.logits(chips))
+    crops = noise(size)
+    return calling("classifier, a face", lambda: classifier.logits(crops))
 
 
 def time_classifier(classifier: Classifier, size: int, plan: Plan) -> Timing:

@@ -17,16 +17,16 @@ STEP = 0.35
 
 
 def portrait_chips(count: int, preprocess: Preprocess) -> Pixels:
-    """Return face chips uint8 (up to `count`, size, size): one face, seen from ever another place.
+    """Return face crops uint8 (up to `count`, size, size): one face, seen from ever another place.
 
     Raises `CameraNotFound` without the portrait and `ImageError` where no face is found.
     """
     detector, ticks = open_detector(), itertools.count()
-    chips = []
+    crops = []
     with closing(open_camera("demo:", lambda: next(ticks) * STEP)) as camera:
         for frame in itertools.islice(camera.frames(), count):
             found = detector.detect(frame.picture)[:1]
-            chips += [preprocess.chip(frame.picture, face.box) for face in found]
-    if not chips:
+            crops += [preprocess.chip(frame.picture, face.box) for face in found]
+    if not crops:
         raise ImageError("no face was found in the demo portrait; name a dataset with --data")
-    return np.stack(chips)
+    return np.stack(crops)

@@ -18,7 +18,7 @@ from edgefer.progress import shown
 from edgefer_device.bench.box_calibration import median, middle, nearest, scene
 from edgefer_device.bench.detector_data import Labelled, Photo
 from edgefer_device.faces.detector import FaceDetector
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 
 SAME = 0.25
 """Overlap from which a box is the marked face: people mark the head, detectors the face."""
@@ -33,8 +33,8 @@ class Scenes(msgspec.Struct, frozen=True):
     """Of the picture in the scene, pixels."""
     pictures: int
     found: int
-    framing: tuple[float, float, float]
-    """What `Framing` of the detector's boxes is left over: scale, across, down; 1, 0, 0 is none."""
+    calibration: tuple[float, float, float]
+    """`BoxCalibration` still left in the detector's boxes: scale, across, down; 1, 0, 0 is none."""
     without: float
     """Accuracy on the pictures that were found, read without detection, 0..1."""
     accuracy: float
@@ -69,7 +69,7 @@ class FaceCheck(msgspec.Struct, frozen=True):
 def check_scenes(
     name: str,
     detector: FaceDetector,
-    reader: Reader,
+    classifier: FaceClassifier,
     faces: Labelled,
     around: str | Pixels,
     side: int,
@@ -78,16 +78,16 @@ def check_scenes(
 
     Pictures that are not found count neither for nor against the reading.
     """
-    frame, boxes, chips, rows = middle(side), [], [], []
+    frame, boxes, crops, rows = middle(side), [], [], []
     for row, picture in enumerate(shown(list(faces.pictures), f"{name}, {side} pixels")):
         whole = scene(picture, side, around)
         box = nearest(detector, whole, frame)
         boxes.append(box)
         if box is not None:
             rows.append(row)
-            chips += reader.chips(whole, [box])
-    right = _right(reader, reader.resized(faces.pictures[rows]), faces.labels[rows])
-    right_found = _right(reader, chips, faces.labels[rows])
+            crops += classifier.crop(whole, [box])
+    right = _right(classifier, classifier.resized(faces.pictures[rows]), faces.labels[rows])
+    right_found = _right(classifier, crops, faces.labels[rows])
     found = len(rows)
     left = median(boxes, frame)
     return Scenes(
@@ -96,7 +96,7 @@ def check_scenes(
         side=side,
         pictures=len(faces.labels),
         found=found,
-        framing=(left.scale, left.across, left.down),
+        calibration=(left.scale, left.across, left.down),
         without=float(right.mean()) if found else 0.0,
         accuracy=float(right_found.mean()) if found else 0.0,
         error=float(np.std(right_found - right) / np.sqrt(found)) if found else 0.0,
@@ -104,10 +104,10 @@ def check_scenes(
 
 
 def _right(
-    reader: Reader, chips: Sequence[Pixels], labels: NDArray[np.int64]
+    classifier: FaceClassifier, crops: Sequence[Pixels], labels: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return 1 for each face that is read as its label, else 0."""
-    rows = [reader.read([chip])[0].argmax() for chip in chips]
+    rows = [classifier.read([crop])[0].argmax() for crop in crops]
     return np.asarray(np.equal(rows, labels), np.float64)
 
 
@@ -133,7 +133,7 @@ def describe(check: FaceCheck) -> Iterator[str]:
             f"{'found, read':>12}  left of framing"
         )
     for one in check.scenes:
-        scale, across, down = one.framing
+        scale, across, down = one.calibration
         change = 100 * (one.accuracy - one.without)
         yield (
             f"{one.detector:<16} {one.around:<6} {one.side:>4} {one.found:>5} of {one.pictures:<4}"

@@ -20,7 +20,7 @@ from edgefer_device.bench.detector_data import MARKED, read_fer2013, read_photos
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.opening import DETECTORS, open_detector
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 
 SIDES = (144, 240)
 """Of the pictures in their scenes, pixels: a face two metres from the camera, and one before it."""
@@ -46,7 +46,7 @@ def measure(survey: Survey) -> FaceCheck:
     """Measure; raises an `EdgeferError` for whatever cannot be read or opened."""
     cv2.setNumThreads(1)
     bundle = open_bundle(survey.model or Config().model)
-    scenes = tuple(_scenes(survey, Reader(open_classifier(bundle), bundle.manifest)))
+    scenes = tuple(_scenes(survey, FaceClassifier(open_classifier(bundle), bundle.manifest)))
     folder = survey.data / "photos"
     marked = any((folder / name).is_file() for name in MARKED)
     photos = read_photos(folder) if marked else []
@@ -58,7 +58,7 @@ def _names(survey: Survey) -> tuple[str, ...]:
     return survey.detectors or tuple(DETECTORS)
 
 
-def _scenes(survey: Survey, reader: Reader) -> Iterator[Scenes]:
+def _scenes(survey: Survey, classifier: FaceClassifier) -> Iterator[Scenes]:
     faces = read_fer2013(survey.data, survey.part, survey.count)
     around: list[str | Pixels] = [BLACK, EDGE]
     if survey.scene is not None:
@@ -67,7 +67,7 @@ def _scenes(survey: Survey, reader: Reader) -> Iterator[Scenes]:
         detector = open_detector(name)
         for kind in around:
             for side in SIDES:
-                yield check_scenes(name, detector, reader, faces, kind, side)
+                yield check_scenes(name, detector, classifier, faces, kind, side)
 
 
 def first_picture(camera: str) -> Pixels:

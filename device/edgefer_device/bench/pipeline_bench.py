@@ -12,7 +12,7 @@ from edgefer_device.bench.components import Parts
 from edgefer_device.bench.loops import Series, Thing, TurnClock
 from edgefer_device.bench.source import Source
 from edgefer_device.cameras.camera import Frame
-from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
 from edgefer_device.pipeline.runner import Pipeline
 
 WHAT = "whole pipeline, a frame"
@@ -21,16 +21,18 @@ WHAT = "whole pipeline, a frame"
 class Timekeeper:
     """An analyst in the pipeline that notes each look, and ends the pipeline after the last."""
 
-    def __init__(self, analyst: Analyst, turn: TurnClock, stop: Callable[[], object]) -> None:
-        self._analyst, self._turn, self._stop = analyst, turn, stop
+    def __init__(
+        self, analyzer: FrameAnalyzer, turn: TurnClock, stop: Callable[[], object]
+    ) -> None:
+        self._analyzer, self._turn, self._stop = analyzer, turn, stop
         self._cpu = time.process_time()
         self.series = Series(WHAT, turn)
         """Wall time of the look; CPU time of the whole process since the look before."""
 
-    def look(self, frame: Frame) -> Report:
+    def process(self, frame: Frame) -> Report:
         """Return what the frame shows."""
         begun = time.perf_counter()
-        report = self._analyst.look(frame)
+        report = self._analyzer.process(frame)
         wall, cpu = time.perf_counter() - begun, time.process_time()
         self.series.note(wall, cpu - self._cpu)
         self._cpu = cpu
@@ -46,7 +48,9 @@ def piped(parts: Parts, source: Source) -> Thing:
 
 async def _run(parts: Parts, source: Source, turn: TurnClock) -> Series:
     here = asyncio.get_running_loop()
-    timekeeper = Timekeeper(parts.analyst(), turn, lambda: here.call_soon_threadsafe(pipeline.stop))
+    timekeeper = Timekeeper(
+        parts.analyzer(), turn, lambda: here.call_soon_threadsafe(pipeline.stop)
+    )
     pipeline = Pipeline(source.open(), timekeeper, ())
     await pipeline.run()
     if not turn.done:

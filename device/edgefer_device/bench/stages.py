@@ -12,7 +12,7 @@ from edgefer_device.bench.components import Parts
 from edgefer_device.bench.loops import Series, Thing, TurnClock
 from edgefer_device.bench.source import Source
 from edgefer_device.faces.detector import FaceDetector
-from edgefer_device.pipeline.face_classifier import Probabilities, Reader
+from edgefer_device.pipeline.face_classifier import FaceClassifier, Probabilities
 
 STAGE = "stage: "
 """How the names of parts of a frame begin."""
@@ -30,24 +30,24 @@ class TimedDetector:
             return self._detector.detect(picture)
 
 
-class TimedReader(Reader):
+class TimedClassifier(FaceClassifier):
     """A reader whose cutting and classifying are noted."""
 
     def __init__(self, parts: Parts, cut: Series, classify: Series) -> None:
         super().__init__(parts.classifier, parts.bundle.manifest)
         self._cut, self._classify = cut, classify
 
-    def chips(self, picture: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
+    def crop(self, picture: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
         """Cut faces out."""
         with self._cut:
-            return super().chips(picture, boxes)
+            return super().crop(picture, boxes)
 
-    def read(self, chips: Sequence[Pixels]) -> Probabilities:
+    def read(self, crops: Sequence[Pixels]) -> Probabilities:
         """Classify faces; where all are illegible there is nothing to time."""
-        if not chips:
-            return super().read(chips)
+        if not crops:
+            return super().read(crops)
         with self._classify:
-            return super().read(chips)
+            return super().read(crops)
 
 
 class Stages:
@@ -89,9 +89,9 @@ def staged(parts: Parts, source: Source) -> Thing:
 
 def _run(parts: Parts, source: Source, turn: TurnClock) -> Iterable[Series]:
     with closing(source.open()) as camera:
-        stages, look = Stages(turn), Series("look", turn)
+        stages, whole = Stages(turn), Series("look", turn)
         detector = TimedDetector(parts.detector, stages.detect)
-        analyst = parts.analyst(detector, TimedReader(parts, stages.cut, stages.classify))
+        analyzer = parts.analyzer(detector, TimedClassifier(parts, stages.cut, stages.classify))
         frames = camera.frames()
         while not turn.done:
             stages.begin()
@@ -99,8 +99,8 @@ def _run(parts: Parts, source: Source, turn: TurnClock) -> Iterable[Series]:
                 frame = next(frames, None)
             if frame is None:
                 raise CameraError(f"{source.name}: its pictures ended before the bench did")
-            with look:
-                analyst.look(frame)
-            stages.end(*look.latest)
+            with whole:
+                analyzer.process(frame)
+            stages.end(*whole.latest)
             turn.ended()
     return stages.all

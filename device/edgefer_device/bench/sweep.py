@@ -19,8 +19,8 @@ from edgefer_device.bench.components import Parts, noise
 from edgefer_device.bench.loops import Plan, calling, in_turns
 from edgefer_device.bench.result import Point, Sweep
 from edgefer_device.cameras.camera import Frame
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 
 RATES = (5, 10, 15, 30, 60)
 """Frames a second."""
@@ -72,23 +72,23 @@ def thread_counts(cores: int | None = None) -> list[int]:
 
 
 def _threads(parts: Parts, _: Sequence[Pixels]) -> Iterator[Work]:
-    chips = noise(parts.bundle.manifest.input.preprocess.size)
+    crops = noise(parts.bundle.manifest.input.preprocess.size)
     for threads in thread_counts():
         classifier = open_classifier(parts.bundle, parts.format, threads)
-        yield threads, lambda classifier=classifier: classifier.logits(chips)  # type: ignore[misc]
+        yield threads, lambda classifier=classifier: classifier.logits(crops)  # type: ignore[misc]
 
 
 def _resolution(parts: Parts, pictures: Sequence[Pixels]) -> Iterator[Work]:
     """Find, cut and read the faces of one picture in several sizes."""
     picture, _ = _with_face(parts, pictures)
-    reader = Reader(parts.classifier, parts.bundle.manifest)
+    classifier = FaceClassifier(parts.classifier, parts.bundle.manifest)
     for height in HEIGHTS:
         width = round(picture.shape[1] * height / picture.shape[0])
         large = np.asarray(cv2.resize(picture, (width, height)), np.uint8)
 
         def work(large: Pixels = large) -> None:
             found = parts.detector.detect(large)
-            reader.read(reader.chips(large, [face.box for face in found]))
+            classifier.read(classifier.crop(large, [face.box for face in found]))
 
         yield height, work
 
@@ -96,12 +96,12 @@ def _resolution(parts: Parts, pictures: Sequence[Pixels]) -> Iterator[Work]:
 def _faces(parts: Parts, pictures: Sequence[Pixels]) -> Iterator[Work]:
     """Find the faces of one picture once, then cut and read one of them so many times."""
     picture, face = _with_face(parts, pictures)
-    reader = Reader(parts.classifier, parts.bundle.manifest)
+    classifier = FaceClassifier(parts.classifier, parts.bundle.manifest)
     for number in FACES:
 
         def work(boxes: Sequence[Detection] = (face,) * number) -> None:
             parts.detector.detect(picture)
-            reader.read(reader.chips(picture, [one.box for one in boxes]))
+            classifier.read(classifier.crop(picture, [one.box for one in boxes]))
 
         yield number, work
 
@@ -109,10 +109,10 @@ def _faces(parts: Parts, pictures: Sequence[Pixels]) -> Iterator[Work]:
 def _faces_alone(parts: Parts, pictures: Sequence[Pixels], plan: Plan) -> tuple[float, float]:
     """Time a detection by itself, and a face that is cut and read by itself: CPU milliseconds."""
     picture, face = _with_face(parts, pictures)
-    reader = Reader(parts.classifier, parts.bundle.manifest)
+    classifier = FaceClassifier(parts.classifier, parts.bundle.manifest)
     things = (
         calling("a detection", lambda: parts.detector.detect(picture)),
-        calling("a face", lambda: reader.read(reader.chips(picture, [face.box]))),
+        calling("a face", lambda: classifier.read(classifier.crop(picture, [face.box]))),
     )
     found, read = in_turns(things, plan, "a detection and a face by themselves")
     return found.cpu_ms, read.cpu_ms
@@ -123,13 +123,13 @@ def _rate(parts: Parts, pictures: Sequence[Pixels]) -> Iterator[Work]:
     picture, _ = _with_face(parts, pictures)
     moved = [np.roll(picture, 8 * step, axis=1) for step in range(4)]
     for rate in RATES:
-        analyst, numbers = parts.analyst(), count()
+        analyzer, numbers = parts.analyzer(), count()
 
         def work(
-            analyst: Analyst = analyst, numbers: count[int] = numbers, rate: int = rate
+            analyzer: FrameAnalyzer = analyzer, numbers: count[int] = numbers, rate: int = rate
         ) -> None:
             number = next(numbers)
-            analyst.look(Frame(moved[number * 10 // rate % 4], number / rate, number))
+            analyzer.process(Frame(moved[number * 10 // rate % 4], number / rate, number))
 
         yield rate, work
 

@@ -36,7 +36,7 @@ class Capture(Protocol):
         ...
 
 
-class Captured:
+class CaptureCamera:
     """A live camera behind a `Capture`."""
 
     live = True

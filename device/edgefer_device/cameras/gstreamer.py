@@ -16,7 +16,7 @@ import numpy as np
 from edgefer.errors import CameraError, CameraNotFound, SettingsError
 from edgefer_device.cameras import STALL_SECONDS
 from edgefer_device.cameras.camera import Size
-from edgefer_device.cameras.capture import Captured
+from edgefer_device.cameras.capture import CaptureCamera
 from edgefer_device.system.address import count
 from edgefer_device.system.clock import Clock
 
@@ -77,7 +77,7 @@ def absent() -> str | None:
     return None
 
 
-def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> Captured:
+def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> CaptureCamera:
     """Open a pipeline of one's own, or a Jetson's CSI camera for an empty `text`.
 
     Raises `SettingsError` for a pipeline that cannot give pictures, `CameraError` where
@@ -102,7 +102,7 @@ def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> Captur
         capture.release()
         raise CameraNotFound(f"{name}: does not start: {trouble}")
     hint = "try it with gst-launch-1.0" if text else "see: systemctl status nvargus-daemon"
-    return Captured(name, capture, clock, hint)
+    return CaptureCamera(name, capture, clock, hint)
 
 
 class GStreamerCapture:

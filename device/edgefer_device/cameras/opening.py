@@ -80,7 +80,7 @@ def is_hardware(uri: str) -> bool:
     return KINDS[camera_address(uri).scheme].hardware
 
 
-def is_eye(uri: str) -> bool:
+def pause_persists(uri: str) -> bool:
     """Whether a pause of such a camera outlives the daemon: of clips and images it does not."""
     return camera_address(uri).scheme not in ("file", "images")
 

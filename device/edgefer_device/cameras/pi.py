@@ -21,7 +21,7 @@ import cv2
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras import STALL_SECONDS
 from edgefer_device.cameras.camera import VGA, Size
-from edgefer_device.cameras.capture import Captured
+from edgefer_device.cameras.capture import CaptureCamera
 from edgefer_device.cameras.view import View
 from edgefer_device.system.address import flag, number
 from edgefer_device.system.clock import Clock
@@ -80,7 +80,7 @@ def sensors() -> list[Sensor]:
     ]
 
 
-def open_pi(place: str, options: PiOptions, view: View, clock: Clock) -> tuple[Captured, View]:
+def open_pi(place: str, options: PiOptions, view: View, clock: Clock) -> tuple[CaptureCamera, View]:
     """Open a sensor by its number; return it and what is left to do of the view.
 
     The sensor itself turns by 180 degrees and mirrors, where it can. Raises `CameraError` where
@@ -110,7 +110,7 @@ def open_pi(place: str, options: PiOptions, view: View, clock: Clock) -> tuple[C
     capture = PiCapture(device, sent["format"], sent["size"][0])
     turned = sent["transform"]
     rest = left(rest, (hflip, vflip), (bool(turned.hflip), bool(turned.vflip)))
-    return Captured(name, capture, clock, "is its ribbon cable seated?"), rest
+    return CaptureCamera(name, capture, clock, "is its ribbon cable seated?"), rest
 
 
 def flips(view: View) -> tuple[bool, bool, View]:

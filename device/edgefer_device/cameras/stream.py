@@ -11,7 +11,7 @@ import cv2
 
 from edgefer.errors import CameraError, CameraNotFound, SettingsError
 from edgefer_device.cameras import STALL_SECONDS
-from edgefer_device.cameras.capture import Captured
+from edgefer_device.cameras.capture import CaptureCamera
 from edgefer_device.system.address import redacted, seconds
 from edgefer_device.system.clock import Clock
 
@@ -29,7 +29,7 @@ class StreamOptions:
     """Seconds to connect, and between two pictures, after which the stream counts as lost."""
 
 
-def open_stream(url: str, options: StreamOptions, clock: Clock) -> Captured:
+def open_stream(url: str, options: StreamOptions, clock: Clock) -> CaptureCamera:
     """Connect to a stream.
 
     Raises `SettingsError` for what is no address, `CameraNotFound` where nobody listens
@@ -43,7 +43,7 @@ def open_stream(url: str, options: StreamOptions, clock: Clock) -> Captured:
     settings += [cv2.CAP_PROP_N_THREADS, 1]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
     if capture.isOpened():
-        return Captured(redacted(url), capture, clock, "is it switched on and in the network?")
+        return CaptureCamera(redacted(url), capture, clock, "is it switched on and in the network?")
     capture.release()
     try:
         socket.create_connection((host, port), PROBE_SECONDS).close()

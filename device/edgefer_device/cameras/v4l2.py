@@ -15,7 +15,7 @@ import cv2
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras import STALL_SECONDS
 from edgefer_device.cameras.camera import VGA, Size
-from edgefer_device.cameras.capture import Captured
+from edgefer_device.cameras.capture import CaptureCamera
 from edgefer_device.cameras.kernel import Device, Mode, query
 from edgefer_device.system.address import choice, number
 from edgefer_device.system.clock import Clock
@@ -51,7 +51,7 @@ class V4l2Options:
     """Pixel format; auto takes the cheapest that reaches the rate."""
 
 
-def open_v4l2(name: str, options: V4l2Options, clock: Clock) -> Captured:
+def open_v4l2(name: str, options: V4l2Options, clock: Clock) -> CaptureCamera:
     """Open a device by its path, or the first that is a camera for an empty `name`.
 
     Raises `CameraNotFound` where there is none and `CameraError` where it may not be
@@ -67,7 +67,7 @@ def open_v4l2(name: str, options: V4l2Options, clock: Clock) -> Captured:
         # Whether the bus has room and nobody else reads shows with the first picture only.
         if capture is not None and capture.grab():
             log.info("%s: %s, %s %s", path, device.name, mode.fourcc, mode.size)
-            return Captured(str(path), capture, clock, "is it plugged in?")
+            return CaptureCamera(str(path), capture, clock, "is it plugged in?")
         if capture is not None:
             capture.release()
         if clock() - asked > STALL_SECONDS / 2:

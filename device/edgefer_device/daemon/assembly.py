@@ -16,10 +16,10 @@ from edgefer_device.daemon.configuration import Config, model_of
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.mood.household import Household
-from edgefer_device.pipeline.analyzer import Analyst
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
 from edgefer_device.pipeline.control_state import Controls
-from edgefer_device.pipeline.face_classifier import Reader
-from edgefer_device.pipeline.frame_rate import Attentive, Duty, Paced
+from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.frame_rate import Attentive, FrameRate, Paced
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.sinks.context import Shared
@@ -34,7 +34,7 @@ class Assembly:
     pipeline: Pipeline
     camera: Pausable
     shared: Shared
-    duty: Duty
+    frame_rate: FrameRate
 
     @property
     def progress(self) -> int:
@@ -61,23 +61,25 @@ def prepare(config: Config, controls: Controls, load: ClassifierLoader = open_cl
     detector = open_detector(config.detector)
     bundle = model_of(config)
     runtime = chosen(bundle, config.runtime)
-    analyst = Analyst(
+    analyzer = FrameAnalyzer(
         detector,
-        Reader(load(bundle, runtime, config.threads), bundle.manifest),
+        FaceClassifier(load(bundle, runtime, config.threads), bundle.manifest),
         Tracker(config.tracking),
         config.mood,
         Household() if config.whose == "household" else None,
         quality=config.quality,
         threshold=lambda: controls.threshold,
-        took=shared.health.inference_took,
+        on_latency=shared.health.on_latency,
     )
 
     def finish() -> Assembly:
         hardware = is_hardware(config.camera)
         camera = Pausable(lambda: open_camera(config.camera), controls, hardware)
-        duty = Duty(config.duty)
-        eye = shared.health.watch(Paced(camera, duty))
-        pipeline = Pipeline(eye, Attentive(analyst, duty), sinks, paused=lambda: controls.paused)
-        return Assembly(config, pipeline, camera, shared, duty)
+        frame_rate = FrameRate(config.frame_rate)
+        paced = shared.health.watch(Paced(camera, frame_rate))
+        pipeline = Pipeline(
+            paced, Attentive(analyzer, frame_rate), sinks, paused=lambda: controls.paused
+        )
+        return Assembly(config, pipeline, camera, shared, frame_rate)
 
     return finish

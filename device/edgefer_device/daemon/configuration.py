@@ -15,7 +15,7 @@ from edgefer.settings import parse, read_toml
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.frame_rate import DutySettings
+from edgefer_device.pipeline.frame_rate import FrameRateSettings
 from edgefer_device.sinks.content.settings import (
     ContentSettings,
     check_broker,
@@ -54,7 +54,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mood: MoodSettings = MoodSettings()
     tracking: TrackingSettings = TrackingSettings()
     quality: QualitySettings = QualitySettings()
-    duty: DutySettings = DutySettings()
+    frame_rate: FrameRateSettings = FrameRateSettings()
     mirror: MirrorSettings = MirrorSettings()
     screen: ScreenSettings = ScreenSettings()
     history: HistorySettings = HistorySettings()

@@ -57,7 +57,7 @@ class Status(msgspec.Struct, frozen=True):
 
 def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
     """Return the status of a running assembly, `uptime` seconds after the daemon's start."""
-    health, heat = now.shared.health, now.duty.heat
+    health, heat = now.shared.health, now.frame_rate.heat
     seen = None if controls.paused else now.shared.figures.present
     state, threshold = health.state(), controls.threshold
     return Status(
@@ -71,12 +71,12 @@ def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
         mood=seen.mood if seen else None,
         confidence=seen.confidence if seen else None,
         faces=len(seen.faces) if seen else 0,
-        rate=0.0 if controls.paused else now.duty.wanted,
+        rate=0.0 if controls.paused else now.frame_rate.wanted,
         analysed=health.analysed,
         memory_mb=round(resident_mb(), 1),
         cpu_seconds=round(cpu_seconds(), 2),
         celsius=heat.celsius if heat else None,
-        hot=now.duty.hot,
+        hot=now.frame_rate.hot,
         threshold=now.config.mood.threshold if threshold is None else threshold,
         page=now.shared.page,
         parts=state.parts,

@@ -14,14 +14,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import NoReturn
 
 from edgefer.errors import ControlError, EdgeferError
-from edgefer_device.cameras.opening import is_eye
+from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.daemon.assembly import Assembly, Opener, prepare
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.control_socket import ControlServer, Handler
 from edgefer_device.daemon.status import Status, headline, status_of
 from edgefer_device.daemon.systemd import Notifier, Watchdog
-from edgefer_device.pipeline.control_state import Controls, PauseMemory, Wishes
-from edgefer_device.pipeline.frame_rate import keep_feeling
+from edgefer_device.pipeline.control_state import Controls, ControlState, PauseMemory
+from edgefer_device.pipeline.frame_rate import watch_temperature
 from edgefer_device.pipeline.runner import Limit
 from edgefer_device.system.paths import state_folder
 from edgefer_device.system.tasks import end
@@ -110,7 +110,7 @@ class Supervisor:
     def _restore(self) -> Opener:
         """Restore a pause from before, and build what is configured; the camera comes later."""
         opener = self._prepare(self._config, self.controls)
-        if is_eye(self._config.camera):
+        if pause_persists(self._config.camera):
             memory = PauseMemory(state_folder(self._config.state))
             if memory.paused:
                 log.warning("still paused: the camera stays closed until: edgefer resume")
@@ -119,7 +119,7 @@ class Supervisor:
         self.controls.listen(self._on_control)
         return opener
 
-    def _on_control(self, state: Wishes) -> None:
+    def _on_control(self, state: ControlState) -> None:
         """Obey a changed control state, in any thread."""
         if state.restart:
             self._loop.call_soon_threadsafe(self.stop)
@@ -154,14 +154,14 @@ class Supervisor:
         health = now.shared.health
         health.paused = self.controls.paused
 
-        def on_pause(state: Wishes) -> None:
+        def on_pause(state: ControlState) -> None:
             if state.paused != health.paused:
                 health.paused = state.paused
 
         unsubscribe = self.controls.listen(on_pause)
         tasks = [
             asyncio.create_task(self._notify_ready(now), name="ready"),
-            asyncio.create_task(keep_feeling(now.duty), name="thermometer"),
+            asyncio.create_task(watch_temperature(now.frame_rate), name="thermometer"),
         ]
         try:
             await now.pipeline.run(limit)
@@ -204,7 +204,7 @@ class Supervisor:
             status=self._headline,
         )
         async with contextlib.AsyncExitStack() as entered:
-            if is_eye(self._config.camera):
+            if pause_persists(self._config.camera):
                 folder = state_folder(self._config.state)
                 await entered.enter_async_context(ControlServer(folder, self._handlers()))
             if self._notifier.enabled:

@@ -11,7 +11,7 @@ import msgspec
 
 from edgefer import edgetpu
 from edgefer.errors import HostRefused
-from edgefer_device.cameras.opening import is_eye
+from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.deploy import artifacts, staging
 from edgefer_device.deploy.connection import Remote
@@ -140,7 +140,7 @@ def change(plan: Plan, spec: DeploySpec) -> dict[str, Any]:
             "deadline": spec.deadline,
             "watch": spec.watch,
             "state": plan.config.state or str(SYSTEM),
-            "door": is_eye(plan.config.camera),
+            "door": pause_persists(plan.config.camera),
             "camera": spec.camera,
         },
     }

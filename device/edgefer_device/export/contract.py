@@ -17,7 +17,7 @@ from edgefer_device.faces.quality import WHITE, QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
 from edgefer_device.mood.filter import FLOOR, MoodSettings
 from edgefer_device.pipeline.analyzer import GAP_SECONDS
-from edgefer_device.pipeline.frame_rate import DutySettings
+from edgefer_device.pipeline.frame_rate import FrameRateSettings
 
 FILES = {"runtime": "runtime.bin", "classifier": "classifier.bin", "detector": "detector.bin"}
 """The heavy files, packed by gzip. Not called .gz: servers then say that they are packed, the
@@ -34,11 +34,11 @@ class Motion(msgspec.Struct, frozen=True):
 
 
 class Framing(msgspec.Struct, frozen=True):
-    """The full-range model's `framing.Framing`."""
+    """The full-range model's `BoxCalibration`."""
 
-    scale: float = FULL.framing.scale
-    across: float = FULL.framing.across
-    down: float = FULL.framing.down
+    scale: float = FULL.calibration.scale
+    across: float = FULL.calibration.across
+    down: float = FULL.calibration.down
 
 
 class Detector(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ class Contract(msgspec.Struct, frozen=True):
     mood: MoodSettings = MoodSettings()
     tracking: TrackingSettings = TrackingSettings()
     quality: QualitySettings = QualitySettings()
-    duty: DutySettings = DutySettings()
+    duty: FrameRateSettings = FrameRateSettings()
     floor: float = FLOOR
     white: int = WHITE
     motion: Motion = Motion()

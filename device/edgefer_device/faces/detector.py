@@ -22,7 +22,7 @@ class FaceDetector(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Framing:
+class BoxCalibration:
     """How a detector's own box lies to FER2013's square, in sides of the own box."""
 
     scale: float

@@ -33,7 +33,7 @@ class QualitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     of them the accuracy is 49 %, beyond that 37 %; no FER2013 picture has more than 0.49."""
     blurriest: float = 0.012
     """Sharpness (`sharpness`) of the most blurred face that is read. A Gaussian of 1.5 pixels
-    of the chip leaves 0.006 and 44 %, a motion by 9 pixels 0.006 and 43 %; FER2013's two
+    of the face crop leaves 0.006 and 44 %, a motion by 9 pixels 0.006 and 43 %; FER2013's two
     hundredth is at 0.044, the clips' least frame at 0.048."""
     turned: float = 0.4
     """Farthest that the nose stands from the middle of the eyes, in distances of the eyes.
@@ -45,37 +45,39 @@ class QualitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("every limit must be at least 0, which turns it off")
 
 
-def fault(chip: Pixels, side: float, turn: float | None, settings: QualitySettings) -> str | None:
+def rejection_reason(
+    crop: Pixels, side: float, turn: float | None, settings: QualitySettings
+) -> str | None:
     """Return why a face cannot be read, one of `messages.REASONS`; None when it can.
 
-    `chip` is what the model would see, uint8 (size, size); `side` the side of the face's
+    `face crop` is what the model would see, uint8 (size, size); `side` the side of the face's
     box in the picture, pixels; `turn` the detector's, if it has one.
     """
     if side < settings.smallest:
         return "small"
-    if cv2.mean(chip)[0] < settings.darkest:
+    if cv2.mean(crop)[0] < settings.darkest:
         return "dark"
-    if settings.brightest and np.count_nonzero(chip >= WHITE) >= settings.brightest * chip.size:
+    if settings.brightest and np.count_nonzero(crop >= WHITE) >= settings.brightest * crop.size:
         return "bright"
     if turn is not None and settings.turned and abs(turn) > settings.turned:
         return "turned"
-    if settings.blurriest and sharpness(chip) < settings.blurriest:
+    if settings.blurriest and sharpness(crop) < settings.blurriest:
         return "blurred"
     return None
 
 
-def sharpness(chip: Pixels) -> float:
-    """Return how much of a chip's variance is detail, in its more blurred direction.
+def sharpness(crop: Pixels) -> float:
+    """Return how much of a face crop's variance is detail, in its more blurred direction.
 
     The variance of second differences along rows and along columns, the lesser of them by
     the variance of the grey levels: the variance of the Laplacian (Pech-Pacheco et al. 2000)
     without its faults, that contrast raises it and that motion blurs only one direction.
     """
-    variance = _variance(chip)
+    variance = _variance(crop)
     if variance == 0:
         return 0.0
-    across = cv2.filter2D(chip, cv2.CV_16S, SECOND_DIFFERENCE)[:, 1:-1]
-    down = cv2.filter2D(chip, cv2.CV_16S, SECOND_DIFFERENCE.T)[1:-1]
+    across = cv2.filter2D(crop, cv2.CV_16S, SECOND_DIFFERENCE)[:, 1:-1]
+    down = cv2.filter2D(crop, cv2.CV_16S, SECOND_DIFFERENCE.T)[1:-1]
     return min(_variance(across), _variance(down)) / variance
 
 

@@ -77,14 +77,14 @@ class Tracker:
         `moved` tells whether anything has since the last detection. A track whose score is
         less than what confirmed it is looked at as often as one that moves.
         """
-        if self.doubt or self._looked is None:
+        if self.has_unconfirmed or self._looked is None:
             return True
         enough = self._settings
         restless = moved or any(track.score < enough.certainty for track in self._tracks)
         return time - self._looked >= (enough.interval if restless else enough.still)
 
     @property
-    def doubt(self) -> bool:
+    def has_unconfirmed(self) -> bool:
         """Whether a track is missed or not confirmed: something may be there."""
         return any(track.missed or not track.confirmed for track in self._tracks)
 

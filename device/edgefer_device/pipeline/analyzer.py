@@ -11,49 +11,50 @@ from edgefer.messages import Face, Report
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.motion import Motion
-from edgefer_device.faces.quality import QualitySettings, fault
+from edgefer_device.faces.quality import QualitySettings, rejection_reason
 from edgefer_device.faces.tracker import Track, Tracker
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.mood.household import Household
-from edgefer_device.pipeline.face_classifier import Probabilities, Reader
+from edgefer_device.pipeline.face_classifier import FaceClassifier, Probabilities
 from edgefer_device.system.clock import Clock
 
 GAP_SECONDS = 2.0
 """Between two frames: after a longer one, whoever stands there may be somebody else."""
 
 
-class Analyst:
+class FrameAnalyzer:
     """Keeps what must be remembered from frame to frame: the tracks and their moods."""
 
     def __init__(  # noqa: PLR0913 - the parts of the whole, each with a seam of its own
         self,
         detector: FaceDetector,
-        reader: Reader,
+        classifier: FaceClassifier,
         tracker: Tracker,
         mood: MoodSettings,
         household: Household | None = None,
         *,
         quality: QualitySettings | None = None,
         threshold: Callable[[], float | None] = lambda: None,
-        took: Callable[[float], None] = lambda seconds: None,
+        on_latency: Callable[[float], None] = lambda seconds: None,
         clock: Clock = time.perf_counter,
     ) -> None:
-        """`threshold` goes before the settings'; `took` is told how many seconds each look took."""
-        self._detector, self._reader, self._tracker = detector, reader, tracker
+        """`threshold` goes before the settings'; `on_latency` receives each frame's
+        seconds of analysis."""
+        self._detector, self._classifier, self._tracker = detector, classifier, tracker
         self._settings, self._household = mood, household
         self._quality = quality or QualitySettings()
-        self._threshold, self._took, self._clock = threshold, took, clock
+        self._threshold, self._on_latency, self._clock = threshold, on_latency, clock
         self._motion = Motion()
         self._last = 0.0
         self._moods: dict[int, Mood] = {}
         self._rows: dict[int, Probabilities] = {}
 
     @property
-    def doubt(self) -> bool:
+    def has_unconfirmed(self) -> bool:
         """Whether something is followed that may be a face: it wants a closer look."""
-        return self._tracker.doubt
+        return self._tracker.has_unconfirmed
 
-    def look(self, frame: Frame) -> Report:
+    def process(self, frame: Frame) -> Report:
         """Return what a frame shows; frames come in order."""
         begun = self._clock()
         self._follow(frame)
@@ -69,7 +70,7 @@ class Analyst:
             confidence=first.confidence if first else None,
             reason=first.reason if first else None,
         )
-        self._took(self._clock() - begun)
+        self._on_latency(self._clock() - begun)
         return report if self._household is None else self._household.over(report)
 
     def _follow(self, frame: Frame) -> None:
@@ -87,18 +88,18 @@ class Analyst:
         if not tracks:
             return
         settings = self._settings.with_threshold(self._threshold())
-        chips = self._reader.chips(frame.picture, [track.box for track in tracks])
+        crops = self._classifier.crop(frame.picture, [track.box for track in tracks])
         legible = []
-        for track, chip in zip(tracks, chips, strict=True):
-            mood = self._moods.setdefault(track.number, Mood(self._reader.labels, settings))
+        for track, crop in zip(tracks, crops, strict=True):
+            mood = self._moods.setdefault(track.number, Mood(self._classifier.labels, settings))
             mood.settings = settings
-            reason = fault(chip, track.box.width, track.turn, self._quality)
+            reason = rejection_reason(crop, track.box.width, track.turn, self._quality)
             if reason is None:
-                legible.append((track.number, chip))
+                legible.append((track.number, crop))
             else:
                 mood.miss(reason, frame.time)
                 self._rows.pop(track.number, None)
-        rows = self._reader.read([chip for _, chip in legible])
+        rows = self._classifier.read([crop for _, crop in legible])
         for (number, _), row in zip(legible, rows, strict=True):
             self._moods[number].update(row, frame.time)
             self._rows[number] = np.asarray(row, np.float32)
@@ -110,5 +111,5 @@ class Analyst:
 
     def _face(self, track: Track) -> Face:
         mood, row = self._moods[track.number], self._rows.get(track.number)
-        named = {} if row is None else self._reader.named(row)
-        return Face(track.number, track.box, track.score, mood.label, named, mood.reason)
+        by_label = {} if row is None else self._classifier.by_label(row)
+        return Face(track.number, track.box, track.score, mood.label, by_label, mood.reason)

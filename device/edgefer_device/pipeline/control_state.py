@@ -24,7 +24,7 @@ THRESHOLDS = (0.05, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ControlState:
     """All that is asked for now."""
 
     paused: bool = False
@@ -35,7 +35,7 @@ class Wishes:
     """The daemon is to end and to be started again."""
 
 
-Listener = Callable[[Wishes], None]
+Listener = Callable[[ControlState], None]
 """Called after each change, in the thread that made it: it must return at once."""
 
 
@@ -43,30 +43,30 @@ class Controls:
     """Takes wishes and tells those who listen; a wish that changes nothing is not told."""
 
     def __init__(self) -> None:
-        self._wishes = Wishes()
+        self._state = ControlState()
         self._listeners: list[Listener] = []
         # Listeners may ask in their turn, and must hear of changes in their order.
         self._lock = threading.RLock()
 
     @property
-    def wishes(self) -> Wishes:
+    def state(self) -> ControlState:
         """All that is asked for now."""
-        return self._wishes
+        return self._state
 
     @property
     def paused(self) -> bool:
         """Whether the camera is to be closed."""
-        return self._wishes.paused
+        return self._state.paused
 
     @property
     def threshold(self) -> float | None:
         """The threshold that was set while the daemon ran; None: none was."""
-        return self._wishes.threshold
+        return self._state.threshold
 
     @property
     def restart(self) -> bool:
         """Whether the daemon is to end and to be started again."""
-        return self._wishes.restart
+        return self._state.restart
 
     def pause(self) -> None:
         """Ask for the camera to be closed until `resume`."""
@@ -100,12 +100,12 @@ class Controls:
 
     def _change(self, **changes: object) -> None:
         with self._lock:
-            wishes = replace(self._wishes, **changes)  # type: ignore[arg-type]  # fields by name
-            if wishes == self._wishes:
+            state = replace(self._state, **changes)  # type: ignore[arg-type]  # fields by name
+            if state == self._state:
                 return
-            self._wishes = wishes
+            self._state = state
             for listener in tuple(self._listeners):
-                listener(wishes)
+                listener(state)
 
 
 class PauseMemory:
@@ -119,10 +119,10 @@ class PauseMemory:
         """Whether a pause was kept."""
         return self._path.exists()
 
-    def keep(self, wishes: Wishes) -> None:
+    def keep(self, state: ControlState) -> None:
         """Write or remove the file: a `controls` listener; a disk that refuses is said, once."""
         try:
-            if wishes.paused:
+            if state.paused:
                 self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 write_atomic(self._path, b"The camera stays closed until: edgefer resume\n")
             else:

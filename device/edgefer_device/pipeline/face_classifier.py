@@ -17,7 +17,7 @@ Probabilities = NDArray[np.float32]
 """(faces, labels), calibrated; rows sum to 1."""
 
 
-class Reader:
+class FaceClassifier:
     """Cuts faces out, asks the classifier, calibrates the answer."""
 
     def __init__(self, classifier: Classifier, manifest: Manifest) -> None:
@@ -28,7 +28,7 @@ class Reader:
         """The names of the columns."""
         return self._manifest.labels
 
-    def chips(self, picture: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
+    def crop(self, picture: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
         """Cut the faces at `boxes` out of a BGR picture (H, W, 3), as the model sees them."""
         return [self._manifest.input.preprocess.chip(picture, box) for box in boxes]
 
@@ -36,13 +36,13 @@ class Reader:
         """Bring grey faces (N, H, W) that were cut out already to what the model sees."""
         return [self._manifest.input.preprocess.resize(face) for face in faces]
 
-    def read(self, chips: Sequence[Pixels]) -> Probabilities:
+    def read(self, crops: Sequence[Pixels]) -> Probabilities:
         """Return the probabilities of faces, each uint8 (size, size)."""
-        if not chips:
+        if not crops:
             return np.empty((0, len(self.labels)), np.float32)
-        logits = self._classifier.logits(np.stack(chips))
+        logits = self._classifier.logits(np.stack(crops))
         return softmax(logits, self._manifest.output.temperature)
 
-    def named(self, row: NDArray[np.floating]) -> dict[str, float]:
+    def by_label(self, row: NDArray[np.floating]) -> dict[str, float]:
         """Return one face's probabilities by label."""
         return dict(zip(self.labels, map(float, row), strict=True))

@@ -15,7 +15,7 @@ from edgefer_device.cameras.camera import Camera, Due, Frame, always
 from edgefer_device.system.thermal import Heat, HeatReader, read_heat
 
 if TYPE_CHECKING:
-    from edgefer_device.pipeline.analyzer import Analyst
+    from edgefer_device.pipeline.analyzer import FrameAnalyzer
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ EARLY_SECONDS = 0.01
 """By how much a frame may come early: cameras are not exact."""
 
 
-class DutySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The `[duty]` table."""
+class FrameRateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[frame_rate]` table."""
 
     idle: float = 2.0
     """Frames a second while nobody is in view."""
@@ -50,10 +50,10 @@ class DutySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("linger must not be negative")
 
 
-class Duty:
+class FrameRate:
     """Says which frames are due; times are those of the frames, seconds on the camera's clock."""
 
-    def __init__(self, settings: DutySettings) -> None:
+    def __init__(self, settings: FrameRateSettings) -> None:
         self._settings = settings
         self._due = -math.inf
         self._seen: float | None = None
@@ -64,12 +64,12 @@ class Duty:
         self.hot = False
         """Whether it backs off."""
 
-    def saw(self, time: float, somebody: bool) -> None:
+    def on_face(self, time: float, present: bool) -> None:
         """Take what the frame of a time showed: whether there was a face, or a hint of one."""
-        if somebody:
+        if present:
             self._seen = time
 
-    def feel(self, heat: Heat) -> None:
+    def on_temperature(self, heat: Heat) -> None:
         """Take a look at the thermometer."""
         self.heat = heat
         limit = self._settings.hot - (COOLER if self.hot else 0)
@@ -111,8 +111,8 @@ class Duty:
 class Paced:
     """A live camera of whose frames only those that are due are passed on."""
 
-    def __init__(self, camera: Camera, duty: Duty) -> None:
-        self._camera, self._duty = camera, duty
+    def __init__(self, camera: Camera, frame_rate: FrameRate) -> None:
+        self._camera, self._frame_rate = camera, frame_rate
 
     @property
     def live(self) -> bool:
@@ -123,29 +123,29 @@ class Paced:
         """Yield the frames that are due; of a clip, which cannot be late, all."""
         if not self._camera.live:
             return self._camera.frames(due)
-        return self._camera.frames(lambda time: due(time) and self._duty.due(time))
+        return self._camera.frames(lambda time: due(time) and self._frame_rate.due(time))
 
     def close(self) -> None:
         """Close the camera."""
         self._camera.close()
 
 
-async def keep_feeling(duty: Duty, read: HeatReader = read_heat) -> None:
+async def watch_temperature(frame_rate: FrameRate, read: HeatReader = read_heat) -> None:
     """Look at the thermometer for ever."""
     while True:
-        duty.feel(await asyncio.to_thread(read))
+        frame_rate.on_temperature(await asyncio.to_thread(read))
         await asyncio.sleep(HEAT_SECONDS)
 
 
 class Attentive:
-    """An analyst that tells the duty cycle what it saw."""
+    """An analyzer that reports faces to the frame rate."""
 
-    def __init__(self, analyst: Analyst, duty: Duty) -> None:
-        self._analyst, self._duty = analyst, duty
+    def __init__(self, analyzer: FrameAnalyzer, frame_rate: FrameRate) -> None:
+        self._analyzer, self._frame_rate = analyzer, frame_rate
 
-    def look(self, frame: Frame) -> Report:
+    def process(self, frame: Frame) -> Report:
         """Return what the frame shows."""
-        report = self._analyst.look(frame)
+        report = self._analyzer.process(frame)
         # What may be a face is reason enough: it is confirmed by several frames.
-        self._duty.saw(frame.time, bool(report.faces) or self._analyst.doubt)
+        self._frame_rate.on_face(frame.time, bool(report.faces) or self._analyzer.has_unconfirmed)
         return report

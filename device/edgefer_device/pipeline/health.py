@@ -58,16 +58,16 @@ class State(msgspec.Struct, frozen=True):
 
 
 @runtime_checkable
-class Troubled(Protocol):
+class ReportsFault(Protocol):
     """A sink that takes reports even while it cannot pass them on, and says so here."""
 
     @property
-    def trouble(self) -> str | None:
+    def fault(self) -> str | None:
         """What is wrong now, in a few words; None when nothing is."""
         ...
 
 
-class Pulse:
+class DeadlineMonitor:
     """When a part was asked for something, and when it last gave it; any thread may tell."""
 
     def __init__(self, clock: Clock, limit: float) -> None:
@@ -89,15 +89,15 @@ class Pulse:
         """It was given."""
         self._given, self._asked = self._clock(), None
 
-    def part(self, trouble: str | None = None) -> Part:
+    def part(self, fault: str | None = None) -> Part:
         """Judge."""
         now, asked, given = self._clock(), self._asked, self._given
         age = None if given is None else round(now - given, 3)
-        if trouble is None and asked is not None and now - asked > self._limit:
-            trouble = f"silent for {now - asked:.0f} s"
-        if trouble is None and given is None:
-            trouble = "nothing yet"
-        return Part(trouble is None, age, trouble)
+        if fault is None and asked is not None and now - asked > self._limit:
+            fault = f"silent for {now - asked:.0f} s"
+        if fault is None and given is None:
+            fault = "nothing yet"
+        return Part(fault is None, age, fault)
 
 
 class Health:
@@ -105,8 +105,8 @@ class Health:
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
-        self._camera = Pulse(clock, CAMERA_SECONDS)
-        self._inference = Pulse(clock, INFERENCE_SECONDS)
+        self._camera = DeadlineMonitor(clock, CAMERA_SECONDS)
+        self._inference = DeadlineMonitor(clock, INFERENCE_SECONDS)
         self._sinks: dict[str, WatchedSink] = {}
         self._taken: dict[int, float] = {}
         self._problem: str | None = None
@@ -138,7 +138,7 @@ class Health:
         """Return the sink under a name that no other has, each report timed."""
         numbered = (f"{name} {number}" for number in itertools.count(2))
         name = next(free for free in itertools.chain([name], numbered) if free not in self._sinks)
-        self._sinks[name] = watched = WatchedSink(sink, Pulse(self._clock, SINK_SECONDS))
+        self._sinks[name] = watched = WatchedSink(sink, DeadlineMonitor(self._clock, SINK_SECONDS))
         return watched
 
     def asked_for_frame(self) -> None:
@@ -157,7 +157,7 @@ class Health:
         while len(self._taken) > REMEMBERED:
             del self._taken[next(iter(self._taken))]
 
-    def inference_took(self, seconds: float) -> None:
+    def on_latency(self, seconds: float) -> None:
         """A frame was analysed in so many seconds."""
         fresh, before = 1000 * seconds, self.inference_ms
         self.inference_ms = fresh if before is None else before + FADING * (fresh - before)
@@ -214,7 +214,7 @@ class WatchedCamera:
 class WatchedSink:
     """A sink whose reports are timed; it also speaks for the sink's own troubles."""
 
-    def __init__(self, sink: Sink, pulse: Pulse) -> None:
+    def __init__(self, sink: Sink, pulse: DeadlineMonitor) -> None:
         self._sink, self._pulse = sink, pulse
 
     async def __aenter__(self) -> Self:
@@ -233,4 +233,4 @@ class WatchedSink:
 
     def part(self) -> Part:
         """Judge the sink."""
-        return self._pulse.part(self._sink.trouble if isinstance(self._sink, Troubled) else None)
+        return self._pulse.part(self._sink.fault if isinstance(self._sink, ReportsFault) else None)

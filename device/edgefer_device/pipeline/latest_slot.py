@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Handover(Generic[T]):
+class LatestSlot(Generic[T]):
     """A place for one item between two threads.
 
     With `lossy` a new item replaces one that nobody took; without it `put` waits

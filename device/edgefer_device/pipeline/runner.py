@@ -1,6 +1,6 @@
 """The running whole: a camera's thread, an inference thread, and a task for each sink.
 
-    camera ──▶ capture ──Handover──▶ inference ──Outbox──▶ sink
+    camera ──▶ capture ──LatestSlot──▶ inference ──SinkQueue──▶ sink
                thread    (newest)    thread      (each)    task
 
 A live camera never waits: frames and reports that come too fast are dropped,
@@ -21,10 +21,10 @@ from typing import Any, Protocol
 
 from edgefer.messages import Report
 from edgefer_device.cameras.camera import Camera, Frame
-from edgefer_device.pipeline.latest_slot import Handover
+from edgefer_device.pipeline.latest_slot import LatestSlot
 from edgefer_device.pipeline.sink import Sink
-from edgefer_device.pipeline.sink_queue import Outbox
-from edgefer_device.pipeline.stall_detector import Silence
+from edgefer_device.pipeline.sink_queue import SinkQueue
+from edgefer_device.pipeline.stall_detector import StallDetector
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.worker import Worker
 
@@ -53,10 +53,10 @@ class Limit:
         return enough or (self.seconds is not None and seconds >= self.seconds)
 
 
-class Looker(Protocol):
+class Analyzer(Protocol):
     """What the pipeline needs of an analyst."""
 
-    def look(self, frame: Frame) -> Report:
+    def process(self, frame: Frame) -> Report:
         """Return what a frame shows; frames come in order."""
         ...
 
@@ -67,16 +67,16 @@ class Pipeline:
     def __init__(
         self,
         camera: Camera,
-        analyst: Looker,
+        analyzer: Analyzer,
         sinks: Sequence[Sink],
         clock: Clock = time.monotonic,
         paused: Callable[[], bool] = lambda: False,
     ) -> None:
         """Take the parts; while `paused` says so, no mood reaches a sink."""
-        self._camera, self._analyst, self._sinks = camera, analyst, sinks
-        self._frames: Handover[Frame] = Handover(lossy=camera.live)
-        self._outboxes = [Outbox(sink, lossy=camera.live) for sink in sinks]
-        self._clock, self._silence, self._paused = clock, Silence(clock, paused), paused
+        self._camera, self._analyzer, self._sinks = camera, analyzer, sinks
+        self._frames: LatestSlot[Frame] = LatestSlot(lossy=camera.live)
+        self._outboxes = [SinkQueue(sink, lossy=camera.live) for sink in sinks]
+        self._clock, self._silence, self._paused = clock, StallDetector(clock, paused), paused
         self._stopping = asyncio.Event()
         self.started = asyncio.Event()
         """Set once every sink is entered and frames are taken."""
@@ -108,7 +108,7 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         inference = Worker("inference", lambda: self._infer(limit, loop))
         deliveries = [asyncio.create_task(outbox.deliver()) for outbox in self._outboxes]
-        self._silence = Silence(self._clock, self._paused)
+        self._silence = StallDetector(self._clock, self._paused)
         listening = asyncio.create_task(self._listen(limit), name="listening for silence")
         capture.start()
         inference.start()
@@ -142,7 +142,9 @@ class Pipeline:
         made, start = 0, None
         while (frame := self._frames.take()) is not None:
             start = frame.time if start is None else start
-            offered = asyncio.run_coroutine_threadsafe(self._offer(self._analyst.look(frame)), loop)
+            offered = asyncio.run_coroutine_threadsafe(
+                self._offer(self._analyzer.process(frame)), loop
+            )
             made += 1
             try:
                 offered.result()

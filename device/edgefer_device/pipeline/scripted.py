@@ -63,15 +63,15 @@ class ScriptedDetector:
 
 
 class ScriptedClassifier:
-    """Gives one row of probabilities a call, the last one for ever; keeps the chips it saw."""
+    """Gives one row of probabilities a call, the last one for ever; keeps the face crops it saw."""
 
     def __init__(self, script: Sequence[Sequence[float]]) -> None:
         self._script = np.asarray(script, np.float32)
-        self.chips: list[Pixels] = []
+        self.crops: list[Pixels] = []
 
-    def logits(self, chips: Pixels) -> Logits:
-        """Return the log of the script's next row for every chip (N, size, size)."""
-        row = self._script[min(len(self.chips), len(self._script) - 1)]
-        self.chips.append(chips)
+    def logits(self, crops: Pixels) -> Logits:
+        """Return the log of the script's next row for every face crop (N, size, size)."""
+        row = self._script[min(len(self.crops), len(self._script) - 1)]
+        self.crops.append(crops)
         logits = np.log(np.maximum(row, np.float32(1e-6)))
-        return np.repeat(logits[np.newaxis], len(chips), axis=0)
+        return np.repeat(logits[np.newaxis], len(crops), axis=0)

@@ -9,7 +9,7 @@ from edgefer.messages import Report
 from edgefer_device.pipeline.sink import Sink
 
 
-class Outbox:
+class SinkQueue:
     """Reports on their way to one sink.
 
     With `lossy` a full box loses its oldest report; without it `offer` waits.

@@ -8,13 +8,13 @@ from edgefer.messages import Report
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.system.clock import Clock
 
-SILENCE_SECONDS = 2.0
+STALLED_SECONDS = 2.0
 """How long no frame may come before that is told: longer than the slowest exposure by night."""
 PAUSED = "paused"
 """The problem that is told while the camera is closed on purpose."""
 
 
-class Silence:
+class StallDetector:
     """Counts the time without a frame; frames are noted in one thread and asked for in another."""
 
     def __init__(self, clock: Clock, paused: Callable[[], bool] = lambda: False) -> None:
@@ -41,7 +41,7 @@ class Silence:
         silent = self._clock() - came
         if self._paused():
             return Report(time + silent, number, (), None, None, problem=PAUSED)
-        if silent < SILENCE_SECONDS:
+        if silent < STALLED_SECONDS:
             return None
         problem = f"the camera has given no picture for {silent:.0f} s"
         return Report(time + silent, number, (), None, None, problem=problem)

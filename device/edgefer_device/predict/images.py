@@ -18,9 +18,9 @@ from edgefer.runtime import Classifier, open_classifier
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import open_detector
-from edgefer_device.faces.quality import QualitySettings, fault
+from edgefer_device.faces.quality import QualitySettings, rejection_reason
 from edgefer_device.mood.filter import Mood, MoodSettings
-from edgefer_device.pipeline.face_classifier import Probabilities, Reader
+from edgefer_device.pipeline.face_classifier import FaceClassifier, Probabilities
 
 
 def predict(
@@ -31,11 +31,11 @@ def predict(
     A label is `unknown` under the threshold that also holds for a mood. Raises
     `ImageError` when the file is absent or not an image.
     """
-    picture, reader = read_picture(path), Reader(classifier, manifest)
+    picture, reader = read_picture(path), FaceClassifier(classifier, manifest)
     found = detector.detect(picture)
-    chips = reader.chips(picture, [face.box for face in found])
-    rows = reader.read(chips)
-    faces = map(_face, range(1, len(found) + 1), found, chips, rows, [reader] * len(found))
+    crops = reader.crop(picture, [face.box for face in found])
+    rows = reader.read(crops)
+    faces = map(_face, range(1, len(found) + 1), found, crops, rows, [reader] * len(found))
     return Prediction(str(path), tuple(faces))
 
 
@@ -74,11 +74,13 @@ def read_picture(path: Path) -> Pixels:
     return np.asarray(picture, np.uint8)
 
 
-def _face(number: int, found: Detection, chip: Pixels, row: Probabilities, reader: Reader) -> Face:
-    mood = Mood(reader.labels, MoodSettings())
-    reason = fault(chip, found.box.width, found.turn, QualitySettings())
+def _face(
+    number: int, found: Detection, crop: Pixels, row: Probabilities, classifier: FaceClassifier
+) -> Face:
+    mood = Mood(classifier.labels, MoodSettings())
+    reason = rejection_reason(crop, found.box.width, found.turn, QualitySettings())
     if reason is None:
         mood.update(row, 0.0)
     else:
         mood.miss(reason, 0.0)
-    return Face(number, found.box, found.score, mood.label, reader.named(row), mood.reason)
+    return Face(number, found.box, found.score, mood.label, classifier.by_label(row), mood.reason)

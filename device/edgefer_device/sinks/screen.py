@@ -66,7 +66,7 @@ class ScreenSink:
         self._wanted, self._is_on = True, True
         self._tried = -RETRY_SECONDS
         self._switching: asyncio.Task[None] | None = None
-        self.trouble: str | None = None
+        self.fault: str | None = None
         """Why the screen does not obey; None while it does."""
 
     async def __aenter__(self) -> Self:
@@ -84,7 +84,7 @@ class ScreenSink:
         now = self._clock()
         self._wanted = not self._empty_for_long(report, now)
         busy = self._switching is not None and not self._switching.done()
-        refused = self.trouble is not None and now - self._tried < RETRY_SECONDS
+        refused = self.fault is not None and now - self._tried < RETRY_SECONDS
         if self._wanted != self._is_on and not busy and not refused:
             self._tried = now
             self._switching = asyncio.create_task(self._switch(self._wanted), name="screen")
@@ -99,11 +99,11 @@ class ScreenSink:
 
     async def _switch(self, on: bool) -> None:
         command = self._commands[0 if on else 1]
-        before, self.trouble = self.trouble, await _run(command)
-        if self.trouble is None:
+        before, self.fault = self.fault, await _run(command)
+        if self.fault is None:
             self._is_on = on
         elif before is None:
-            log.warning("screen: %s; trying again every %g s", self.trouble, RETRY_SECONDS)
+            log.warning("screen: %s; trying again every %g s", self.fault, RETRY_SECONDS)
 
 
 async def _run(command: tuple[str, ...]) -> str | None:

@@ -67,7 +67,7 @@ class WebhookSink:
         self._url, self._now, self._jitter = url, now, jitter
         self.name = checked(url)
         """The server, for people; never the path, which may hold a secret."""
-        self.trouble: str | None = None
+        self.fault: str | None = None
         """Why the last change could not be delivered; None once one was."""
         self.dropped = 0
         """Changes that were lost: the server refused them, or was away for too long."""
@@ -115,10 +115,10 @@ class WebhookSink:
         """Post one change until it is taken, or refused in a way that trying cannot mend."""
         wait = BACKOFF_SECONDS[0]
         while True:
-            trouble, again = await self._post(session, change)
-            self._tell(trouble, again)
-            if trouble is None or not again:
-                self.dropped += trouble is not None
+            fault, again = await self._post(session, change)
+            self._tell(fault, again)
+            if fault is None or not again:
+                self.dropped += fault is not None
                 return
             # Jitter, so that many mirrors do not come back in the same moment.
             await asyncio.sleep(wait * (1 + self._jitter()) / 2)
@@ -141,12 +141,12 @@ class WebhookSink:
             return None, False
         return f"answers {status}", status >= 500 or status == TOO_MANY_REQUESTS
 
-    def _tell(self, trouble: str | None, again: bool) -> None:
+    def _tell(self, fault: str | None, again: bool) -> None:
         """Log a trouble when it begins, not at each attempt."""
-        if trouble is not None and trouble != self.trouble:
+        if fault is not None and fault != self.fault:
             what = "trying again" if again else "the change is dropped"
-            log.warning("webhook %s: %s; %s", self.name, trouble, what)
-        self.trouble = trouble
+            log.warning("webhook %s: %s; %s", self.name, fault, what)
+        self.fault = fault
 
 
 def checked(url: str) -> str:

@@ -13,20 +13,20 @@ from edgefer_device.cameras.camera import Frame
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
-from edgefer_device.pipeline.analyzer import Analyst
-from edgefer_device.pipeline.face_classifier import Reader
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 
 
 class Adapter:
-    """One analyst, as `edgefer run` makes it."""
+    """One analyzer, as `edgefer run` makes it."""
 
     def __init__(self, model: str = "small") -> None:
         cv2.setNumThreads(1)
         settings, bundle = Config(), open_bundle(model)
-        self._reader = Reader(open_classifier(bundle), bundle.manifest)
-        self._analyst = Analyst(
+        self._classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
+        self._analyzer = FrameAnalyzer(
             open_detector(),
-            self._reader,
+            self._classifier,
             Tracker(settings.tracking),
             settings.mood,
             quality=settings.quality,
@@ -36,9 +36,9 @@ class Adapter:
     def look(self, picture: Any, time: float) -> str | None:
         """Return the mood."""
         self._number += 1
-        return self._analyst.look(Frame(picture, time, self._number)).mood
+        return self._analyzer.process(Frame(picture, time, self._number)).mood
 
     def read(self, face: Any) -> str:
         """Return the likeliest label."""
-        row = self._reader.read(self._reader.resized(face[np.newaxis]))[0]
-        return self._reader.labels[int(row.argmax())]
+        row = self._classifier.read(self._classifier.resized(face[np.newaxis]))[0]
+        return self._classifier.labels[int(row.argmax())]

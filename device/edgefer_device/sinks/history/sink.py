@@ -44,7 +44,7 @@ class HistorySink:
         self._minutes: dict[int, dict[str, float]] = {}
         self._minute = 0
         self._cleared_on: int | None = None
-        self.trouble: str | None = None
+        self.fault: str | None = None
         """Why the last minute could not be written; None once one was."""
 
     async def __aenter__(self) -> Self:
@@ -58,7 +58,7 @@ class HistorySink:
             if not _is_want_of_room(exc.__cause__):
                 raise
             log.warning("%s; trying again each minute", exc)
-            self.trouble = TROUBLE
+            self.fault = TROUBLE
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -85,11 +85,11 @@ class HistorySink:
                 self._minutes = {}
             if self._today() != self._cleared_on:
                 await asyncio.to_thread(self._clear)
-            self.trouble = None
+            self.fault = None
         except HistoryError as exc:
-            if self.trouble is None:
+            if self.fault is None:
                 log.warning("%s; trying again each minute", exc)
-            self.trouble = TROUBLE
+            self.fault = TROUBLE
             while len(self._minutes) > PENDING:
                 del self._minutes[min(self._minutes)]
 

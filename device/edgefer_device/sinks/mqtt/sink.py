@@ -17,7 +17,7 @@ from typing_extensions import Self
 from edgefer import __version__
 from edgefer.errors import BrokerError
 from edgefer.messages import Report, to_json
-from edgefer_device.pipeline.control_state import Wishes
+from edgefer_device.pipeline.control_state import ControlState
 from edgefer_device.sinks.context import Shared
 from edgefer_device.sinks.mqtt import discovery
 from edgefer_device.sinks.mqtt.broker import Broker
@@ -64,7 +64,7 @@ class MqttSink:
         self._state: State | None = None
         self._about: discovery.About | None = None
         self._reports, self._counted_at = 0, clock()
-        self._trouble: str | None = "no connection to the broker"
+        self._fault: str | None = "no connection to the broker"
         self._client: aiomqtt.Client | None = None
         self._held = contextlib.ExitStack()
         self._keeper: asyncio.Task[None] | None = None
@@ -75,13 +75,13 @@ class MqttSink:
         loop = asyncio.get_running_loop()
         controls = self._shared.controls
 
-        def tell(wishes: Wishes) -> None:
+        def tell(state: ControlState) -> None:
             # Whoever asks may do so at the very end.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._take_wishes, wishes)
+                loop.call_soon_threadsafe(self._take_state, state)
 
         self._held.callback(controls.listen(tell))
-        self._tell_controls(controls.wishes)
+        self._tell_controls(controls.state)
         self._counted_at = self._clock()
         begun: asyncio.Future[None] = loop.create_future()
         self._keeper = asyncio.create_task(self._keep(begun), name="mqtt")
@@ -108,9 +108,9 @@ class MqttSink:
         await self._end_keeper()
 
     @property
-    def trouble(self) -> str | None:
+    def fault(self) -> str | None:
         """Why nothing can be published now; None while the broker takes what is said."""
-        return self._trouble
+        return self._fault
 
     async def publish(self, report: Report) -> None:
         """Have the report's state said if it is news; never waits for the broker."""
@@ -129,16 +129,16 @@ class MqttSink:
             self._state = state
             self._latest.put(self._broker.state_topic, msgspec.json.encode(state))
 
-    def _take_wishes(self, wishes: Wishes) -> None:
-        self._tell_controls(wishes)
-        if wishes.paused:
+    def _take_state(self, state: ControlState) -> None:
+        self._tell_controls(state)
+        if state.paused:
             self._say_state(State.at_rest(self._state.time if self._state else 0.0))
 
-    def _tell_controls(self, wishes: Wishes) -> None:
+    def _tell_controls(self, state: ControlState) -> None:
         """Say how the controls stand: Home Assistant shows what it hears here."""
         if self._settings.commands and self._about is not None:
-            threshold = self._about.threshold if wishes.threshold is None else wishes.threshold
-            privacy = ON if wishes.paused else OFF
+            threshold = self._about.threshold if state.threshold is None else state.threshold
+            privacy = ON if state.paused else OFF
             self._latest.put(self._broker.control_topic(PRIVACY), privacy.encode())
             self._latest.put(self._broker.control_topic(THRESHOLD), f"{threshold:g}".encode())
 
@@ -149,7 +149,7 @@ class MqttSink:
             try:
                 async with connection(self._broker, self._will) as client:
                     await self._greet(client)
-                    self._client, self._trouble, wait = client, None, BACKOFF_SECONDS[0]
+                    self._client, self._fault, wait = client, None, BACKOFF_SECONDS[0]
                     if not begun.done():
                         begun.set_result(None)
                     await self._converse(client)
@@ -172,11 +172,11 @@ class MqttSink:
         if self._client is not None:
             # Why is not known: paho calls every end of a connection an unspecified error.
             log.warning("mqtt broker %s lost; connecting again", self._broker.name)
-            self._trouble = "the broker was lost"
+            self._fault = "the broker was lost"
             return
         if first:
             log.warning("mqtt broker %s %s; trying again", self._broker.name, refusal(error))
-        self._trouble = f"the broker {refusal(error)}"
+        self._fault = f"the broker {refusal(error)}"
 
     @property
     def _will(self) -> aiomqtt.Will:
@@ -236,10 +236,10 @@ class MqttSink:
         while True:
             try:
                 await self._say(client, *await self._latest.take())
-                self._trouble = None
+                self._fault = None
             except aiomqtt.MqttError:
                 # Slow, or lost; a loss is seen by who listens.
-                self._trouble = "the broker does not answer"
+                self._fault = "the broker does not answer"
 
     async def _hear(self, client: aiomqtt.Client) -> None:
         """Obey; raises when the broker goes."""
@@ -253,7 +253,7 @@ class MqttSink:
                     self._latest.again()
             elif self._commands.obey(topic, payload, retained) is not None:
                 # Also what was refused is answered: a slider must spring back.
-                self._tell_controls(self._shared.controls.wishes)
+                self._tell_controls(self._shared.controls.state)
 
     async def _diagnose(self) -> None:
         while True:

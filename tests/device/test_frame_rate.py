@@ -7,65 +7,65 @@ from pathlib import Path
 import pytest
 
 from edgefer_device.cameras.camera import Frame
-from edgefer_device.pipeline.frame_rate import Duty, DutySettings, Paced
+from edgefer_device.pipeline.frame_rate import FrameRate, FrameRateSettings, Paced
 from edgefer_device.pipeline.scripted import ScriptedCamera, blank_frames
 from edgefer_device.system.thermal import FLAGS, Heat, read_heat, throttling_flags
 
 COOL = Heat(50.0, False)
 
 
-def looked_at(duty: Duty, begin: float, end: float, rate: float = 30.0) -> int:
+def looked_at(frame_rate: FrameRate, begin: float, end: float, rate: float = 30.0) -> int:
     """Return how many frames of a camera are due."""
     times = (number / rate for number in range(int(begin * rate), int(end * rate)))
-    return sum(duty.due(time) for time in times)
+    return sum(frame_rate.due(time) for time in times)
 
 
 def test_idle_until_a_face_comes_and_again_some_time_after_it() -> None:
-    duty = Duty(DutySettings(idle=2, active=15, linger=10))
-    assert looked_at(duty, 0, 10) == 20
-    duty.saw(10.0, somebody=True)
-    assert looked_at(duty, 10, 20) == pytest.approx(150, abs=2)
-    duty.saw(20.0, somebody=False)
-    assert looked_at(duty, 20, 40) == pytest.approx(40, abs=10)
-    assert duty.wanted == 2
+    frame_rate = FrameRate(FrameRateSettings(idle=2, active=15, linger=10))
+    assert looked_at(frame_rate, 0, 10) == 20
+    frame_rate.on_face(10.0, present=True)
+    assert looked_at(frame_rate, 10, 20) == pytest.approx(150, abs=2)
+    frame_rate.on_face(20.0, present=False)
+    assert looked_at(frame_rate, 20, 40) == pytest.approx(40, abs=10)
+    assert frame_rate.wanted == 2
 
 
 def test_a_face_is_looked_at_closely_at_once() -> None:
-    duty = Duty(DutySettings(idle=1, active=10))
-    assert duty.due(0.0)
-    assert not duty.due(0.1)
-    duty.saw(0.0, somebody=True)
-    assert duty.due(0.2)  # not only at 1.0
+    frame_rate = FrameRate(FrameRateSettings(idle=1, active=10))
+    assert frame_rate.due(0.0)
+    assert not frame_rate.due(0.1)
+    frame_rate.on_face(0.0, present=True)
+    assert frame_rate.due(0.2)  # not only at 1.0
 
 
 def test_zero_is_every_frame() -> None:
-    duty = Duty(DutySettings(active=0))
-    duty.saw(0.0, somebody=True)
-    assert looked_at(duty, 0, 2) == 60
+    frame_rate = FrameRate(FrameRateSettings(active=0))
+    frame_rate.on_face(0.0, present=True)
+    assert looked_at(frame_rate, 0, 2) == 60
 
 
 @pytest.mark.parametrize("rate", [10.0, 15.0, 24.0, 25.0, 29.97, 60.0])
 def test_the_mean_rate_holds_whatever_the_cameras_is(rate: float) -> None:
-    duty = Duty(DutySettings(active=10))
-    duty.saw(0.0, somebody=True)
-    assert looked_at(duty, 0, 8, rate) == pytest.approx(80, abs=2)
+    frame_rate = FrameRate(FrameRateSettings(active=10))
+    frame_rate.on_face(0.0, present=True)
+    assert looked_at(frame_rate, 0, 8, rate) == pytest.approx(80, abs=2)
 
 
 def test_frames_after_a_long_gap_are_not_made_up_for() -> None:
-    duty = Duty(DutySettings())
-    looked_at(duty, 0, 1)
-    assert looked_at(duty, 600, 601) == 2
+    frame_rate = FrameRate(FrameRateSettings())
+    looked_at(frame_rate, 0, 1)
+    assert looked_at(frame_rate, 600, 601) == 2
 
 
 def test_a_hot_machine_is_spared_until_it_is_clearly_cooler(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    duty = Duty(DutySettings(hot=75, hot_rate=5))
-    duty.saw(0.0, somebody=True)
+    frame_rate = FrameRate(FrameRateSettings(hot=75, hot_rate=5))
+    frame_rate.on_face(0.0, present=True)
     rates = []
     for celsius in (50.0, 76.0, 72.0, 69.0):
-        duty.feel(Heat(celsius, False))
-        rates.append(duty.rate(0.0))
+        frame_rate.on_temperature(Heat(celsius, False))
+        rates.append(frame_rate.rate(0.0))
     assert rates == [15, 5, 5, 15]
     assert [record.message for record in caplog.records] == [
         "the machine is at 76 degrees: at most 5 frames a second",
@@ -74,18 +74,18 @@ def test_a_hot_machine_is_spared_until_it_is_clearly_cooler(
 
 
 def test_throttling_spares_it_too_even_without_a_thermometer() -> None:
-    duty = Duty(DutySettings(active=0))
-    duty.saw(0.0, somebody=True)
-    duty.feel(Heat(None, True))
-    assert (duty.hot, duty.rate(0.0)) == (True, 5)
-    duty.feel(Heat(None, False))
-    assert (duty.hot, duty.rate(0.0)) == (False, 0)
+    frame_rate = FrameRate(FrameRateSettings(active=0))
+    frame_rate.on_face(0.0, present=True)
+    frame_rate.on_temperature(Heat(None, True))
+    assert (frame_rate.hot, frame_rate.rate(0.0)) == (True, 5)
+    frame_rate.on_temperature(Heat(None, False))
+    assert (frame_rate.hot, frame_rate.rate(0.0)) == (False, 0)
 
 
 def test_a_live_camera_is_paced_and_a_clip_is_not() -> None:
     def numbers(live: bool) -> list[int]:
         camera = ScriptedCamera(blank_frames(40, rate=20), live=live)
-        return [frame.number for frame in Paced(camera, Duty(DutySettings())).frames()]
+        return [frame.number for frame in Paced(camera, FrameRate(FrameRateSettings())).frames()]
 
     assert numbers(live=True) == [0, 10, 20, 30]
     assert numbers(live=False) == list(range(40))
@@ -93,7 +93,7 @@ def test_a_live_camera_is_paced_and_a_clip_is_not() -> None:
 
 def test_a_paced_camera_is_the_camera() -> None:
     camera = ScriptedCamera(iter([Frame(next(blank_frames(1)).picture, 0.0, 0)]), live=True)
-    paced = Paced(camera, Duty(DutySettings()))
+    paced = Paced(camera, FrameRate(FrameRateSettings()))
     assert paced.live
     paced.close()
     assert camera.closed
@@ -102,9 +102,9 @@ def test_a_paced_camera_is_the_camera() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"idle": 0.5}, {"active": 1.0}, {"linger": -1.0}, {"hot_rate": 0.0}]
 )
-def test_a_duty_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+def test_a_frame_rate_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
-        DutySettings(**wrong)
+        FrameRateSettings(**wrong)
 
 
 # --- heat ----------------------------------------------------------------------
