@@ -24,7 +24,7 @@ from edgefer.runtime import ACCELERATORS, RUNTIMES, Accelerator, onnx_session, o
 from edgefer.runtime_choice import FORMATS, chosen, runtime_of
 from edgefer_device.bench.loops import Plan
 from edgefer_device.bench.tune import CANDIDATES, try_all
-from edgefer_device.doctor import installation as parts
+from edgefer_device.doctor import installation
 from edgefer_device.system.check import Level
 from support.edgetpu_library import build_library, bundle_for_chip
 
@@ -229,27 +229,27 @@ def test_a_bundle_without_a_file_for_the_chip_says_what_it_has(tmp_path: Path) -
 
 def test_the_doctor_wants_a_chip_that_is_configured(tmp_path: Path) -> None:
     none = tmp_path / "apex_0"
-    missing = parts.check_edgetpu(tmp_path, none, "libedgetpu-absent.so.1", wanted=True)
+    missing = installation.check_edgetpu(tmp_path, none, "libedgetpu-absent.so.1", wanted=True)
     assert (missing.level, missing.found) == (
         Level.fail,
-        "is configured, but libedgetpu-absent.so.1 is missing",
+        "configured, but libedgetpu-absent.so.1 is missing",
     )
-    unplugged = parts.check_edgetpu(tmp_path, none, "libc.so.6", wanted=True)
-    assert (unplugged.level, unplugged.found) == (Level.fail, "is configured, but none is there")
+    unplugged = installation.check_edgetpu(tmp_path, none, "libc.so.6", wanted=True)
+    assert (unplugged.level, unplugged.found) == (Level.fail, "configured, but not found")
     none.touch()
-    assert parts.check_edgetpu(tmp_path, none, "libc.so.6", wanted=True).level is Level.ok
+    assert installation.check_edgetpu(tmp_path, none, "libc.so.6", wanted=True).level is Level.ok
 
 
 def test_the_doctor_leaves_the_chip_to_the_daemon(coral: Path) -> None:
-    assert parts.check_model(str(coral / "bundle"), "edgetpu").level is Level.ok
-    absent = parts.check_model("small", "edgetpu")
+    assert installation.check_model(str(coral / "bundle"), "edgetpu").level is Level.ok
+    absent = installation.check_model("small", "edgetpu")
     assert absent.level is Level.fail
     assert "has no file for the runtime 'edgetpu'" in absent.found
 
 
 def test_the_doctor_opens_the_runtime_that_is_configured() -> None:
-    assert parts.check_model("small", "onnxruntime").level is Level.ok
-    gpu = parts.check_model("small", "tensorrt")
+    assert installation.check_model("small", "onnxruntime").level is Level.ok
+    gpu = installation.check_model("small", "tensorrt")
     assert gpu.level is Level.fail
     assert gpu.found.startswith("tensorrt: this onnxruntime has no ")
-    assert gpu.advice == "or name another `runtime`"
+    assert gpu.advice == "or set another `runtime`"

@@ -1,4 +1,4 @@
-"""The doctor: what it looks at, what it finds, and what it says to do."""
+"""The doctor: what it checks, what it finds, and what it advises."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
-from edgefer_device.doctor import camera_checks as sight
-from edgefer_device.doctor import installation as parts
-from edgefer_device.doctor import machine, services
+from edgefer_device.doctor import camera_checks, installation, machine, services
 from edgefer_device.doctor.diagnosis import describe
 from edgefer_device.system.check import Check, Level, check_architecture, check_python
 from support.mosquitto import Mosquitto, free_port
@@ -44,10 +42,18 @@ def test_where_all_is_well_the_exit_status_is_0(data: Path, tmp_path: Path) -> N
     diagnosis = json.loads(done.stdout)
     fails = [check for check in diagnosis["checks"] if check["level"] == "fail"]
     assert fails == []
-    assert (done.exit_code, diagnosis["well"]) == (0, True)
+    assert (done.exit_code, diagnosis["ok"]) == (0, True)
     looked = {check["what"] for check in diagnosis["checks"]}
     expected = {"system", "architecture", "python", "memory", "clock", "throttling", "heat"}
-    expected |= {"numpy", "opencv", "litert", "edgetpu", "camera stack", "permission", "settings"}
+    expected |= {
+        "numpy",
+        "opencv",
+        "litert",
+        "edgetpu",
+        "camera stack",
+        "permission",
+        "configuration",
+    }
     assert looked == expected | {"limits", "model", "detector", "camera", "state"}
 
 
@@ -55,10 +61,9 @@ def test_a_failure_is_exit_status_1_and_a_line_with_what_to_do(tmp_path: Path) -
     done = doctor("--config", settings(tmp_path, 'camera = "file:absent.mkv"'))
     assert done.exit_code == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("fail")]
-    assert line.split() == [
-        *(["fail", "camera", "absent.mkv", "is", "not", "there;"]),
-        *(["name", "a", "file", "or", "folder", "that", "is"]),
-    ]
+    assert " ".join(line.split()) == (
+        "fail camera absent.mkv: no such file or folder; name one that exists"
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +74,7 @@ def test_a_failure_is_exit_status_1_and_a_line_with_what_to_do(tmp_path: Path) -
         ('detector = "eyes"', "unknown detector 'eyes'; known: blazeface, blazeface-short, haar"),
         ('camera = "webcam:"', "unknown camera 'webcam:'; known: "),
         ('sinks = ["mqtt://localhost"]', "such as mqtt://localhost/home/mirror"),
-        ('sinks = ["jsonl:/proc/none/x.jsonl"]', "/proc/none cannot be written"),
+        ('sinks = ["jsonl:/proc/none/x.jsonl"]', "/proc/none is not writable"),
     ],
 )
 def test_each_setting_that_cannot_work_is_named(tmp_path: Path, text: str, told: str) -> None:
@@ -179,14 +184,14 @@ def test_a_kernel_that_keeps_no_limit_of_memory_is_told(
 
 
 def refused() -> int:
-    raise OSError("adjtimex is refused")
+    raise OSError("adjtimex is not permitted")
 
 
 def test_a_clock_that_nothing_keeps_right_is_told() -> None:
     assert machine.check_clock(lambda: 0).level is Level.ok
     check = machine.check_clock(lambda: machine.UNSYNCHRONISED)
     assert (check.level, check.advice) == (Level.warn, "run: sudo timedatectl set-ntp true")
-    assert "adjtimex is refused" in machine.check_clock(refused).found
+    assert "adjtimex is not permitted" in machine.check_clock(refused).found
     assert machine.check_clock().what == "clock"
 
 
@@ -251,20 +256,24 @@ def test_the_hottest_zone_is_told(tmp_path: Path) -> None:
 
 
 def test_the_parts_of_this_environment_are_well() -> None:
-    for check in (parts.check_numpy(), parts.check_opencv(), parts.check_litert()):
+    for check in (
+        installation.check_numpy(),
+        installation.check_opencv(),
+        installation.check_litert(),
+    ):
         assert check.level is Level.ok, check
-    assert parts.check_model("small").level is Level.ok
+    assert installation.check_model("small").level is Level.ok
 
 
 def test_opencv_5_is_too_new() -> None:
-    check = parts.check_opencv("5.0.0")
+    check = installation.check_opencv("5.0.0")
     assert check.level is Level.fail
     assert check.advice == "run: pip install 'opencv-python-headless>=4.10,<5'"
 
 
 def test_a_damaged_model_is_told(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
-    check = parts.check_model(str(tmp_path))
+    check = installation.check_model(str(tmp_path))
     assert check.level is Level.fail
     assert "manifest.json" in check.found
 
@@ -276,13 +285,13 @@ def test_an_edgetpu_needs_its_library_and_a_library_its_edgetpu(tmp_path: Path) 
         device.mkdir(parents=True)
         (device / "idVendor").write_text(f"{vendor}\n")
         (device / "idProduct").write_text(f"{product}\n")
-    check = parts.check_edgetpu(usb, none, "libedgetpu-absent.so.1")
+    check = installation.check_edgetpu(usb, none, "libedgetpu-absent.so.1")
     assert check.level is Level.warn
-    assert check.found == "is plugged in, but libedgetpu-absent.so.1 is missing"
-    assert parts.check_edgetpu(usb, none, "libc.so.6").level is Level.ok
+    assert check.found == "plugged in, but libedgetpu-absent.so.1 is missing"
+    assert installation.check_edgetpu(usb, none, "libc.so.6").level is Level.ok
     (stick / "idVendor").write_text("1d6b\n")
-    assert parts.check_edgetpu(usb, none, "libc.so.6").level is Level.warn
-    assert parts.check_edgetpu(usb, none, "libedgetpu-absent.so.1").level is Level.ok
+    assert installation.check_edgetpu(usb, none, "libc.so.6").level is Level.warn
+    assert installation.check_edgetpu(usb, none, "libedgetpu-absent.so.1").level is Level.ok
 
 
 # --- the camera ------------------------------------------------------------------------
@@ -294,38 +303,40 @@ CLOSED = ("v4l2:/dev/video2", "may not be opened; run: sudo usermod -aG video pi
 @pytest.mark.parametrize(
     ("uri", "cameras", "level", "found"),
     [
-        ("v4l2:/dev/video0", [WEBCAM], "ok", "v4l2:/dev/video0 is there"),
-        ("v4l2:/dev/video0?size=640x480", [WEBCAM], "ok", "v4l2:/dev/video0 is there"),
-        ("v4l2:", [CLOSED, WEBCAM], "ok", "v4l2:/dev/video0 is there"),
-        ("auto:", [("picamera2:0", None), WEBCAM], "ok", "picamera2:0 is there"),
-        ("auto:", [], "fail", "auto: finds none"),
+        ("v4l2:/dev/video0", [WEBCAM], "ok", "v4l2:/dev/video0 is present"),
+        ("v4l2:/dev/video0?size=640x480", [WEBCAM], "ok", "v4l2:/dev/video0 is present"),
+        ("v4l2:", [CLOSED, WEBCAM], "ok", "v4l2:/dev/video0 is present"),
+        ("auto:", [("picamera2:0", None), WEBCAM], "ok", "picamera2:0 is present"),
+        ("auto:", [], "fail", "auto: not found"),
         ("v4l2:/dev/video2", [CLOSED], "fail", "v4l2:/dev/video2 may not be opened; run: sudo"),
-        ("picamera2:", [WEBCAM], "fail", "picamera2: finds none"),
-        ("v4l2:/dev/video9", [WEBCAM], "fail", "v4l2:/dev/video9 finds none"),
-        ("faulty:demo:", [], "warn", "faulty:demo: fails on purpose"),
-        ("demo:", [], "warn", "demo: stands in for a camera"),
-        ("images:/dev", [], "warn", "images: stands in for a camera"),
+        ("picamera2:", [WEBCAM], "fail", "picamera2: not found"),
+        ("v4l2:/dev/video9", [WEBCAM], "fail", "v4l2:/dev/video9 not found"),
+        ("faulty:demo:", [], "warn", "faulty:demo: simulates faults"),
+        ("demo:", [], "warn", "demo: simulates a camera"),
+        ("images:/dev", [], "warn", "images: simulates a camera"),
         ("gstreamer:videotestsrc ! appsink", [], "fail", "finds no PyGObject"),
     ],
 )
 def test_the_camera_is_looked_for_among_those_that_are_there(
-    uri: str, cameras: sight.Seen, level: str, found: str
+    uri: str, cameras: camera_checks.Found, level: str, found: str
 ) -> None:
-    check = sight.check_camera(uri, cameras)
+    check = camera_checks.check_camera(uri, cameras)
     assert check.level == level
     assert found in check.found
 
 
 def test_a_camera_that_is_not_there_is_told_with_those_that_are() -> None:
-    check = sight.check_camera("v4l2:/dev/video9", [WEBCAM, ("picamera2:0", None)])
-    assert check.advice == "there is: v4l2:/dev/video0, picamera2:0; see: edgefer cameras"
+    check = camera_checks.check_camera("v4l2:/dev/video9", [WEBCAM, ("picamera2:0", None)])
+    assert (
+        check.advice == "found: v4l2:/dev/video0, picamera2:0; list cameras with: edgefer cameras"
+    )
 
 
 def test_a_lasting_name_means_the_camera_behind_it(tmp_path: Path) -> None:
     (tmp_path / "video0").touch()
     link = tmp_path / "usb-Some_Webcam"
     link.symlink_to("video0")
-    check = sight.check_camera(f"v4l2:{link}", [(f"v4l2:{tmp_path / 'video0'}", None)])
+    check = camera_checks.check_camera(f"v4l2:{link}", [(f"v4l2:{tmp_path / 'video0'}", None)])
     assert check.level is Level.ok
 
 
@@ -333,33 +344,33 @@ def test_a_stream_must_answer_and_its_password_is_not_shown() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         port = listening.getsockname()[1]
         uri = f"rtsp://me:secret@127.0.0.1:{port}/live#rotate=90"
-        check = sight.check_camera(uri)
+        check = camera_checks.check_camera(uri)
     assert (check.level, check.found) == (
         Level.ok,
-        f"rtsp://127.0.0.1:{port}/live: 127.0.0.1 port {port} answers",
+        f"rtsp://127.0.0.1:{port}/live: 127.0.0.1 port {port} responds",
     )
-    check = sight.check_camera(uri)
+    check = camera_checks.check_camera(uri)
     assert check.level is Level.fail
-    assert "does not answer: Connection refused" in check.found
+    assert "does not respond: Connection refused" in check.found
 
 
 def test_only_a_raspberry_pi_needs_picamera2(tmp_path: Path) -> None:
-    assert sight.check_stack(tmp_path / "absent").level is Level.ok
+    assert camera_checks.check_stack(tmp_path / "absent").level is Level.ok
     board = tmp_path / "model"
     board.write_text("Raspberry Pi 5 Model B Rev 1.0\0")
-    check = sight.check_stack(board)
+    check = camera_checks.check_stack(board)
     assert check.level is Level.warn
     assert "sudo apt install python3-picamera2" in check.found
 
 
 def test_nodes_that_may_not_be_opened_are_told_with_their_group(tmp_path: Path) -> None:
-    assert sight.check_permission(tmp_path).level is Level.ok
+    assert camera_checks.check_permission(tmp_path).level is Level.ok
     (tmp_path / "video0").touch()
-    assert sight.check_permission(tmp_path).level is Level.ok
+    assert camera_checks.check_permission(tmp_path).level is Level.ok
     if os.getuid() == 0:
         return  # root may open anything
     (tmp_path / "video0").chmod(0)
-    check = sight.check_permission(tmp_path)
+    check = camera_checks.check_permission(tmp_path)
     assert check.level is Level.fail
     assert str(check.advice).startswith("run: sudo usermod -aG ")
 
@@ -369,7 +380,10 @@ def test_nodes_that_may_not_be_opened_are_told_with_their_group(tmp_path: Path) 
 
 def test_a_broker_that_lets_us_in_is_well(broker: Mosquitto) -> None:
     check = services.check_broker(f"mqtt://127.0.0.1:{broker.port}/home/mirror")
-    assert (check.level, check.found) == (Level.ok, f"127.0.0.1:{broker.port} lets us in")
+    assert (check.level, check.found) == (
+        Level.ok,
+        f"127.0.0.1:{broker.port} accepts the connection",
+    )
 
 
 def test_a_broker_that_refuses_us_is_told_why(locked_broker: Mosquitto) -> None:
@@ -392,7 +406,7 @@ def test_a_broker_that_is_not_there_is_told() -> None:
 def test_a_state_folder_is_well_if_it_could_be_made(tmp_path: Path) -> None:
     check = services.check_state(str(tmp_path / "state" / "edgefer"))
     assert check.level in (Level.ok, Level.warn)
-    assert check.found.startswith(f"{tmp_path / 'state' / 'edgefer'} can be written, ")
+    assert check.found.startswith(f"{tmp_path / 'state' / 'edgefer'} is writable, ")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -98,13 +98,16 @@ def cameras(as_json: bool) -> None:
 @click.option("--config", type=FOLDER, help="The daemon's TOML file; without, its defaults.")
 @json_option
 def doctor(config: Path | None, as_json: bool) -> None:
-    """Say what keeps the daemon from running here; exit status 1 if anything does."""
+    """Check whether the daemon can run here.
+
+    Exit status 1 if a check fails.
+    """
     from edgefer.messages import to_json
     from edgefer_device.doctor.diagnosis import describe, diagnose
 
     done = diagnose(config)
     click.echo(to_json(done) if as_json else describe(done.checks))
-    if not done.well:
+    if not done.ok:
         sys.exit(1)
 
 

@@ -1,1 +1,1 @@
-"""`edgefer doctor`: what keeps the daemon from running here, and what to do about it."""
+"""`edgefer doctor`: checks of the machine, the installation and the configuration."""

