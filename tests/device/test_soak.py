@@ -22,6 +22,7 @@ SHORT_HOURS = 0.15
 """In CI; the whole day is `tools/soak.py`, its figures stand in docs/results.md."""
 
 
+@pytest.mark.slow
 def test_nothing_grows_over_the_hours(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,7 +76,14 @@ def faces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Faces:
         return Faces(arrays["images"][:32], arrays["labels"][:32], arrays["ferplus_votes"][:32])
 
 
-@pytest.fixture(scope="module", params=list(ARCHITECTURES))
+ALWAYS = {"tiny", "mini_xception"}
+"""One plain net, and one whose layers need a quantizer of ours; every other takes minutes."""
+MARKED = [
+    pytest.param(name, marks=() if name in ALWAYS else pytest.mark.slow) for name in ARCHITECTURES
+]
+
+
+@pytest.fixture(scope="module", params=MARKED)
 def cycle(request: pytest.FixtureRequest, faces: Faces) -> Cycle:
     keras.utils.set_random_seed(1)
     side = ARCHITECTURES[request.param].side

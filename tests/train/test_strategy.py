@@ -99,6 +99,7 @@ def assert_same_curve(one: Path, other: Path) -> None:
         assert right == pytest.approx(left, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_two_devices_follow_the_curve_of_one(
     faces: Path, recipe: Path, of_one: Path, tmp_path: Path
 ) -> None:
@@ -108,6 +109,7 @@ def test_two_devices_follow_the_curve_of_one(
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
 
 
+@pytest.mark.slow
 def test_two_workers_that_were_killed_and_resumed_follow_the_curve_of_one(
     faces: Path, recipe: Path, of_one: Path, tmp_path: Path
 ) -> None:
