@@ -9,7 +9,6 @@ import pytest
 from structure import Structure
 
 BREACHES = {
-    "edgefer.bundle edgefer.signature",
     "edgefer_convert.commands -> edgefer_device.bench.components",
     "edgefer_convert.commands -> edgefer_device.bench.demo_faces",
     "edgefer_convert.commands -> edgefer_device.bench.loops",

@@ -12,12 +12,9 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from edgefer.archive import to_zip
 from edgefer.errors import BundleCorrupt, BundleError, BundleMissing, SettingsError
-from edgefer.files import atomic_folder, write_atomic
-from edgefer.manifest import File, Manifest, read_manifest, write_manifest
-
-MANIFEST = "manifest.json"
+from edgefer.files import atomic_folder, from_zip, read_member, to_zip, write_atomic
+from edgefer.manifest import MANIFEST, File, Manifest, read_manifest, write_manifest
 
 
 class Bundle:
@@ -70,18 +67,13 @@ def open_bundle(name: str | Path, signed_by: Path | None = None) -> Bundle:
 
 def _read(path: Path, name: str) -> bytes:
     """Return a file of a folder or zip bundle."""
-    if path.is_dir():
-        inside = path / name
-        if not inside.is_file():
-            raise BundleMissing(f"{path}: {name} is missing from the model bundle", inside)
-        return inside.read_bytes()
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
+        content = read_member(path, name)
     except zipfile.BadZipFile:
         raise BundleCorrupt(f"{path}: not a model bundle: neither folder nor zip", path) from None
-    except KeyError:
-        raise BundleMissing(f"{path}: {name} is missing from the model bundle", path) from None
+    if content is None:
+        raise BundleMissing(f"{path}: {name} is missing from the model bundle", path / name)
+    return content
 
 
 def _checked(path: Path, file: File) -> bytes:
@@ -131,3 +123,24 @@ def write_bundle(out: Path, manifest: Manifest, contents: Mapping[str, bytes]) -
             f"{out}: could not be written: {exc.strerror or exc}; what was there before is unharmed"
         ) from exc
     return open_bundle(out)
+
+
+def sign_bundle(name: str | Path, key: Path) -> str:
+    """Sign a bundle, a folder or .zip, in place of an older signature; return the key's id.
+
+    Raises `BundleError` when the bundle cannot be opened or written, `SettingsError` when
+    `key` is no private Ed25519 key.
+    """
+    from edgefer.signature import SIGNATURE, signed
+
+    path = open_bundle(name).path
+    signature = signed(_read(path, MANIFEST), key)
+    try:
+        if path.is_dir():
+            write_atomic(path / SIGNATURE, signature.encode())
+        else:
+            files = from_zip(path.read_bytes())
+            write_atomic(path, to_zip({**files, SIGNATURE: signature.encode()}))
+    except OSError as exc:
+        raise BundleError(f"{path}: could not be signed: {exc.strerror or exc}") from exc
+    return signature.key

@@ -42,7 +42,7 @@ def keys(out: Path) -> None:
 @click.option("--key", type=FOLDER, required=True, help="The secret key, of: edgefer keys.")
 def sign(bundle: str, key: Path) -> None:
     """Sign a model bundle; an older signature is replaced."""
-    from edgefer.signature import sign as sign_bundle
+    from edgefer.bundle import sign_bundle
 
     click.echo(f"{bundle}: signed by the key {sign_bundle(bundle, key)}", err=True)
 
@@ -52,8 +52,8 @@ def sign(bundle: str, key: Path) -> None:
 @click.option("--key", type=FOLDER, required=True, help="The public key, FILE.pub.")
 def verify(bundle: str, key: Path) -> None:
     """Check that a model bundle is what the owner of a key signed; exit status 1 if not."""
-    from edgefer.signature import verify as verify_bundle
+    from edgefer.bundle import open_bundle
 
-    opened = verify_bundle(bundle, key)
+    opened = open_bundle(bundle, signed_by=key)
     files = len(opened.manifest.files)
     click.echo(f"{bundle}: manifest and {files} files are as signed by {key}", err=True)

@@ -1,12 +1,14 @@
-"""Files and folders that are written whole or stay as they were, a power cut included."""
+"""Atomic writes of files and folders, and zip archives of which equal contents have equal bytes."""
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -65,6 +67,35 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _remove(aside)
     finally:
         _remove(beside)
+
+
+def to_zip(files: Mapping[str, bytes]) -> bytes:
+    """Return a .zip of files by name: sorted, deflated, dated 1980-01-01."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)
+    return content.getvalue()
+
+
+def from_zip(content: bytes) -> dict[str, bytes]:
+    """Return the files of a .zip by name; raise `zipfile.BadZipFile` for anything else."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def read_member(path: Path, name: str) -> bytes | None:
+    """Return a file of a folder or of a .zip, or None where it is absent.
+
+    Raises `zipfile.BadZipFile` for a file that is no .zip.
+    """
+    if path.is_dir():
+        member = path / name
+        return member.read_bytes() if member.is_file() else None
+    if not path.exists():
+        return None
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(name) if name in archive.namelist() else None
 
 
 def _keep_access(path: Path, descriptor: int) -> None:

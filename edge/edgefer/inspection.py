@@ -11,7 +11,7 @@ from rich.table import Table
 from edgefer.bundle import Bundle
 from edgefer.manifest import Evidence, Gate, Manifest
 from edgefer.metrics import Interval, Scores
-from edgefer.signature import said_of_signature
+from edgefer.signature import describe_signature
 
 
 def show(bundle: Bundle) -> None:
@@ -20,7 +20,7 @@ def show(bundle: Bundle) -> None:
     console.print(f"[bold]{manifest.name}[/bold]  {bundle.path}", highlight=False)
     console.print(_facts(manifest))
     console.print(_files(manifest))
-    console.print(said_of_signature(bundle.path), highlight=False, soft_wrap=True)
+    console.print(describe_signature(bundle.path), highlight=False, soft_wrap=True)
     show_scores(manifest.evidence.scores)
     console.print(gate_table(manifest.gate))
 

@@ -56,7 +56,7 @@ def read_private(path: Path) -> Ed25519PrivateKey:
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise SettingsError(
-            f"{path}: not a private Ed25519 key in PEM; make a pair with: edgefer keys FILE"
+            f"{path}: not a private Ed25519 key in PEM; make a pair with: edgefer model keys FILE"
         )
     return key
 

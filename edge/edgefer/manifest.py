@@ -12,6 +12,7 @@ from edgefer.metrics import Scores
 from edgefer.preprocess import Preprocess
 from edgefer.settings import parse
 
+MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
 
 

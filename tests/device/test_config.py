@@ -8,10 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edgefer.bundle import open_bundle
+from edgefer.bundle import open_bundle, sign_bundle
 from edgefer.errors import BundleError, SettingsError, UnknownKey
 from edgefer.keys import make_keys
-from edgefer.signature import sign
 from edgefer_device.daemon.configuration import Config, load_config, model_of
 
 
@@ -84,5 +83,5 @@ def test_a_model_that_the_wanted_key_has_not_signed_is_refused(tmp_path: Path) -
     wanted = f'model = "{copy}"\nsigned_by = "{tmp_path / "release.pub"}"\n'
     with pytest.raises(BundleError, match="is not signed"):
         model_of(load_config(written(tmp_path, wanted)))
-    sign(copy, tmp_path / "release")
+    sign_bundle(copy, tmp_path / "release")
     assert model_of(load_config(written(tmp_path, wanted))).manifest.label_set == "fer2013"

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefer.archive import from_zip, to_zip
-from edgefer.files import atomic_folder, write_atomic
+from edgefer.files import atomic_folder, from_zip, to_zip, write_atomic
 
 
 def test_writes_text_and_bytes_and_leaves_nothing_beside(tmp_path: Path) -> None:

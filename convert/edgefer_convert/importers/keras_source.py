@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgefer.archive import from_zip, to_zip
+from edgefer.files import from_zip, to_zip
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer_convert.formats import onnx_int8

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from edgefer.archive import to_zip
-from edgefer.bundle import MANIFEST, Bundle, open_bundle, write_bundle
+from edgefer.bundle import Bundle, open_bundle, write_bundle
 from edgefer.errors import BundleError
+from edgefer.files import to_zip
+from edgefer.manifest import MANIFEST
 from edgefer.signature import SIGNATURE, signature_of
 from edgefer_device.deploy.targets import Target
 

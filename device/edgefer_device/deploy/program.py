@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from edgefer.archive import to_zip
 from edgefer.errors import CommandFailed
+from edgefer.files import to_zip
 from edgefer_device.deploy.connection import Remote, Report
 from edgefer_device.deploy.spec import HOME
 

@@ -7,8 +7,9 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from edgefer.bundle import MANIFEST, Bundle, open_bundle
+from edgefer.bundle import Bundle, open_bundle
 from edgefer.errors import BundleMissing, RunError, SettingsError
+from edgefer.manifest import MANIFEST
 from edgefer.runtime import RUNTIMES, Classifier, open_classifier
 from edgefer_train.run import Run, Stage
 
