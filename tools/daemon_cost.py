@@ -52,8 +52,8 @@ def measure(camera: str, seconds: float, active: float) -> str:
         camera=camera, sinks=("mirror:127.0.0.1:0",), frame_rate=FrameRateSettings(active=active)
     )
     assembly = prepare(config, Controls())()
-    stopwatch = Stopwatch(assembly.shared.health)
-    vars(assembly.shared.health)["report_came"] = stopwatch.report_came
+    stopwatch = Stopwatch(assembly.health)
+    vars(assembly.health)["report_came"] = stopwatch.report_came
     asyncio.run(assembly.pipeline.run(Limit(seconds=seconds)))
     rows = np.array(stopwatch.rows)
     rows = rows[rows[:, 0] >= rows[0, 0] + WARM_UP * seconds]

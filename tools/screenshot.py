@@ -20,6 +20,7 @@ from pathlib import Path
 
 from edgefer_device.sinks.mirror.messages import Moment
 from edgefer_device.sinks.mirror.sink import MirrorSink
+from edgefer_device.web.server import WebServer
 from support.browser import chromium, picture, report
 
 PLAY = (
@@ -46,7 +47,7 @@ def rehearsal() -> Iterator[str]:
     ready, done = threading.Event(), threading.Event()
 
     async def perform() -> None:
-        async with MirrorSink(port=0) as sink:
+        async with MirrorSink(WebServer("mirror page", "127.0.0.1", 0)) as sink:
             _remember(sink)
             started.append(sink.url)
             ready.set()
@@ -73,7 +74,7 @@ def _remember(sink: MirrorSink) -> None:
             settle = 1 - 0.45 * math.exp(-second / 4)
             waver = 0.05 * math.sin(at * 0.19) + 0.03 * math.sin(at * 0.071)
             sure = None if confidence is None else max(0.05, min(1, confidence * settle + waver))
-            sink.history.add(Moment(at=at, mood=mood, confidence=sure))
+            sink.timeline.add(Moment(at=at, mood=mood, confidence=sure))
             at += 1
 
 

@@ -25,13 +25,11 @@ from edgefer_device.daemon.configuration import Config, load_config
 from edgefer_device.sinks.content.actions import Actions
 from edgefer_device.sinks.content.settings import ContentSettings, Publication, Rule
 from edgefer_device.sinks.content.sink import SHOWN_SECONDS, ContentSink, Holding
-from edgefer_device.sinks.context import Shared
-from edgefer_device.sinks.message_board import Board, Line
-from edgefer_device.sinks.mirror.sink import MirrorSink
+from edgefer_device.sinks.message_board import Line, MessageBoard
 from edgefer_device.sinks.mqtt.broker import parse_broker
-from edgefer_device.sinks.opening import open_sinks
+from edgefer_device.sinks.opening import SinkContext, open_sinks
 from support.browser import CHROMEDRIVER, CHROMIUM, chromium, resize
-from support.live_mirror import PATIENCE, LiveMirror
+from support.live_mirror import PATIENCE, LiveMirror, mirror_sink
 from support.mosquitto import Mosquitto, free_port
 
 MORNING = datetime(2026, 5, 17, 7, 30)
@@ -225,7 +223,9 @@ def test_the_sink_follows_every_rule_and_closes_what_it_started() -> None:
 
     async def whole() -> None:
         settings = ContentSettings(rule=rules)
-        async with ContentSink(settings, Board(clock), notes, clock, lambda: MORNING) as sink:
+        async with ContentSink(
+            settings, MessageBoard(clock), notes, clock, lambda: MORNING
+        ) as sink:
             for mood in ["happy"] * 5 + [None] * 100:
                 await sink.publish(report(mood))
                 clock.now += 1.0
@@ -240,7 +240,9 @@ def test_no_picture_is_not_nobody() -> None:
 
     async def whole() -> None:
         settings = ContentSettings(rule=(Rule(mood="nobody", text="b"),))
-        async with ContentSink(settings, Board(clock), notes, clock, lambda: MORNING) as sink:
+        async with ContentSink(
+            settings, MessageBoard(clock), notes, clock, lambda: MORNING
+        ) as sink:
             await sink.publish(report(None, problem="unplugged"))
 
     asyncio.run(whole())
@@ -252,7 +254,7 @@ def test_no_picture_is_not_nobody() -> None:
 
 def test_the_newest_line_stands_in_front_and_goes_when_its_time_is_over() -> None:
     clock = Clock()
-    board = Board(clock)
+    board = MessageBoard(clock)
     board.put("0", Line("first"), clock.now + 100)
     board.put("1", Line("second"), clock.now + 10)
     assert board.line == Line("second")
@@ -266,7 +268,7 @@ def test_the_newest_line_stands_in_front_and_goes_when_its_time_is_over() -> Non
 
 def test_a_line_stands_as_long_as_its_mood_holds() -> None:
     clock = Clock()
-    board = Board(clock)
+    board = MessageBoard(clock)
     settings = ContentSettings(rule=(Rule(mood="happy", text="hello"),))
 
     async def whole() -> list[bool]:
@@ -284,7 +286,7 @@ def test_a_line_stands_as_long_as_its_mood_holds() -> None:
 
 def test_a_line_of_a_moment_can_be_read() -> None:
     clock = Clock()
-    board = Board(clock)
+    board = MessageBoard(clock)
     settings = ContentSettings(rule=(Rule(mood="surprise", text="hello"),))
 
     async def whole() -> None:
@@ -300,13 +302,13 @@ def test_a_line_of_a_moment_can_be_read() -> None:
 
 def test_pages_are_told_the_line_when_it_changes_and_when_they_come() -> None:
     async def whole() -> tuple[dict[str, Any], dict[str, Any]]:
-        shared = Shared()
-        async with MirrorSink(port=0, shared=shared) as mirror, ClientSession() as session:
+        context = SinkContext()
+        async with mirror_sink(context) as mirror, ClientSession() as session:
             async with session.ws_connect(mirror.url + "ws") as page:
                 while (first := await page.receive_json())["type"] != "hello":
                     pass
                 assert first["content"] == {"type": "content", "line": None}
-                shared.board.put("0", Line("hi", "https://example.org/"), time.monotonic() + 60)
+                context.board.put("0", Line("hi", "https://example.org/"), time.monotonic() + 60)
                 while (told := await page.receive_json())["type"] != "content":
                     pass
             async with session.ws_connect(mirror.url + "ws") as late:
@@ -472,7 +474,8 @@ def test_the_configuration_builds_it_all(tmp_path: Path) -> None:
     """
 
     async def whole() -> None:
-        sinks = open_sinks(load_config(written(tmp_path, text)))
+        config = load_config(written(tmp_path, text))
+        sinks = open_sinks(config.sinks, SinkContext(content=config.content)).sinks
         for sink in sinks:
             await sink.__aenter__()
         for sink in sinks:
@@ -494,11 +497,9 @@ PIECES = "['#clock', '#date', '#halo', '#mood', '#detail', '#content', '#ribbon'
 
 
 @contextmanager
-def page(board: Board) -> Iterator[tuple[Chrome, LiveMirror]]:
-    shared = Shared()
-    shared.board = board
+def page(context: SinkContext) -> Iterator[tuple[Chrome, LiveMirror]]:
     with (
-        LiveMirror(shared) as mirror,
+        LiveMirror(context) as mirror,
         chromium(1280, 720, "force-prefers-reduced-motion") as browser,
     ):
         browser.get(mirror.sink.url)
@@ -518,8 +519,9 @@ def wait(browser: Chrome, script: str, wanted: object) -> None:
 
 @needs_chromium
 def test_the_page_shows_the_line_and_its_link_and_everything_still_fits() -> None:
-    board = Board()
-    with page(board) as (browser, mirror):
+    context = SinkContext()
+    board = context.board
+    with page(context) as (browser, mirror):
         text = "document.querySelector('#content').textContent"
         hidden = "document.querySelector('#content').hidden"
         wait(browser, hidden, True)

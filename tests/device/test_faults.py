@@ -34,9 +34,9 @@ from edgefer_device.pipeline.scripted import (
 from edgefer_device.pipeline.sink import RecordingSink
 from edgefer_device.sinks.content.settings import ContentSettings, Rule
 from edgefer_device.sinks.content.sink import ContentSink
-from edgefer_device.sinks.context import Shared
 from edgefer_device.sinks.history.sink import HistorySink
-from edgefer_device.sinks.history.store import Store
+from edgefer_device.sinks.history.store import HistoryStore
+from edgefer_device.sinks.message_board import MessageBoard
 from support.bundles import manifest
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
@@ -84,7 +84,7 @@ def look_until(process: object, begin: float, end: float) -> list[str | None]:
 
 
 def test_a_disk_that_is_full_at_the_start_is_waited_for(tmp_path: Path) -> None:
-    store, now = Store(tmp_path / "h"), [1_000_000.0]
+    store, now = HistoryStore(tmp_path / "h"), [1_000_000.0]
     store.add({1: {"happy": 1.0}})
     sink = HistorySink(store, 1, lambda: now[0], lambda: now[0])
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -112,7 +112,7 @@ def test_a_clock_that_jumps_an_hour_loses_no_minute_and_invents_none(
     tmp_path: Path, jump: float
 ) -> None:
     now, clock = [1_000_000.0], [0.0]
-    sink = HistorySink(Store(tmp_path / "h"), 1, lambda: clock[0], lambda: now[0])
+    sink = HistorySink(HistoryStore(tmp_path / "h"), 1, lambda: clock[0], lambda: now[0])
 
     async def whole() -> float:
         async with sink:
@@ -122,7 +122,7 @@ def test_a_clock_that_jumps_an_hour_loses_no_minute_and_invents_none(
                 await sink.publish(Report(float(second), second, (), "happy", 0.9))
                 now[0] += 1
                 clock[0] += 1
-        return sum(held.seconds for held in Store(tmp_path / "h").spans())
+        return sum(held.seconds for held in HistoryStore(tmp_path / "h").spans())
 
     assert asyncio.run(whole()) == pytest.approx(239, abs=2)
 
@@ -141,7 +141,7 @@ def test_a_clock_that_jumps_fires_no_rule_twice() -> None:
 
     actor, day, clock = Actor(), [datetime(2026, 3, 29, 1, 59)], [0.0]
     settings = ContentSettings(rule=(Rule(mood="happy", minutes=1, rest=30, text="Hello"),))
-    sink = ContentSink(settings, Shared().board, actor, lambda: clock[0], lambda: day[0])
+    sink = ContentSink(settings, MessageBoard(), actor, lambda: clock[0], lambda: day[0])
 
     async def whole() -> None:
         for second in range(600):

@@ -13,7 +13,6 @@ from aiohttp import ClientSession
 from edgefer.errors import ServerError, SinkError
 from edgefer.messages import Box, Detection, Report
 from edgefer_device.cameras.camera import Frame
-from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.analyzer import FrameAnalyzer
@@ -27,12 +26,10 @@ from edgefer_device.pipeline.scripted import (
     blank_frames,
 )
 from edgefer_device.pipeline.sink import RecordingSink
-from edgefer_device.sinks.context import Shared
-from edgefer_device.sinks.mirror.sink import MirrorSink
-from edgefer_device.sinks.opening import open_sink, open_sinks
-from edgefer_device.sinks.prometheus import Figures
+from edgefer_device.sinks.opening import SinkContext, open_sink, open_sinks
 from edgefer_device.sinks.status_pages import MetricsSink
 from support.bundles import manifest
+from support.live_mirror import mirror_sink
 
 
 class Clock:
@@ -220,17 +217,23 @@ def test_a_running_pipeline_is_well_from_end_to_end(tmp_path: Path) -> None:
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(ScriptedDetector([[face]]), classifier, tracker, MoodSettings())
     camera = health.watch(ScriptedCamera(blank_frames(50)))
-    sinks = open_sinks(Config(sinks=(f"jsonl:{tmp_path / 'a'}", f"jsonl:{tmp_path / 'b'}")), health)
-    asyncio.run(asyncio.wait_for(Pipeline(camera, analyzer, sinks).run(), 20))
+    files = (f"jsonl:{tmp_path / 'a'}", f"jsonl:{tmp_path / 'b'}")
+    opened = open_sinks(files, SinkContext(health=health))
+    asyncio.run(asyncio.wait_for(Pipeline(camera, analyzer, opened.sinks).run(), 20))
     state = health.state()
     assert state.ok
     assert list(state.sinks) == ["jsonl", "jsonl 2"]
-    figures = sinks[-1]
-    assert isinstance(figures, Figures)
-    assert (health.frames, figures.reports, sum(figures.latencies)) == (50, 50, 50)
+    metrics = opened.metrics
+    assert (health.frames, metrics.reports, sum(metrics.latencies)) == (50, 50, 50)
 
 
 # --- the page ------------------------------------------------------------------
+
+
+def metrics_sink(context: SinkContext, place: str = "127.0.0.1:0") -> MetricsSink:
+    sink = open_sink(f"metrics:{place}", context)
+    assert isinstance(sink, MetricsSink)
+    return sink
 
 
 async def answer(url: str) -> tuple[int, dict[str, Any]]:
@@ -242,13 +245,13 @@ async def answer(url: str) -> tuple[int, dict[str, Any]]:
 def test_the_page_tells_the_truth_with_its_status_and_its_words(clock: Clock) -> None:
     async def whole() -> None:
         health = Health(clock)
-        shared = Shared(health)
-        async with MetricsSink("127.0.0.1", 0, health, shared.figures) as sink:
+        context = SinkContext(health=health)
+        async with metrics_sink(context) as sink:
             url = f"http://127.0.0.1:{sink.port}/healthz"
             status, said = await answer(url)
             assert (status, said["ok"], said["camera"]["ok"]) == (503, False, False)
             next(frames(health))
-            await shared.figures.publish(report(0))
+            await context.metrics.publish(report(0))
             status, said = await answer(url)
             assert (status, said["ok"]) == (200, True)
             health.asked_for_frame()
@@ -263,7 +266,7 @@ def test_the_page_tells_the_truth_with_its_status_and_its_words(clock: Clock) ->
 
 def test_the_mirror_serves_it_too(clock: Clock) -> None:
     async def whole() -> None:
-        async with MirrorSink(port=0, shared=Shared(Health(clock))) as mirror:
+        async with mirror_sink(SinkContext(health=Health(clock))) as mirror:
             status, said = await answer(mirror.url + "healthz")
             assert (status, said["sinks"]) == (503, {})
 
@@ -272,8 +275,8 @@ def test_the_mirror_serves_it_too(clock: Clock) -> None:
 
 def test_strangers_are_turned_away() -> None:
     async def whole() -> int:
-        shared = Shared()
-        async with MetricsSink("127.0.0.1", 0, shared.health, shared.figures) as sink:
+        context = SinkContext()
+        async with metrics_sink(context) as sink:
             rebound = {"Host": f"evil.example:{sink.port}"}
             url = f"http://127.0.0.1:{sink.port}/healthz"
             async with ClientSession() as session, session.get(url, headers=rebound) as got:
@@ -284,7 +287,7 @@ def test_strangers_are_turned_away() -> None:
 
 def test_a_port_in_use_is_one_clear_line() -> None:
     async def whole() -> str:
-        async with MirrorSink(port=0) as mirror:
+        async with mirror_sink() as mirror:
             with pytest.raises(ServerError) as refused:
                 async with open_sink(f"metrics:127.0.0.1:{mirror.port}"):
                     pass
@@ -300,9 +303,8 @@ def test_an_open_address_asks_for_a_token(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def whole() -> list[int]:
-        shared = Shared()
-        places = "0.0.0.0", 0, shared.health, shared.figures, tmp_path
-        async with MetricsSink(*places) as sink, ClientSession() as session:
+        context = SinkContext(state=tmp_path)
+        async with metrics_sink(context, "0.0.0.0:0") as sink, ClientSession() as session:
             await sink.publish(report())
             url = f"http://127.0.0.1:{sink.port}/metrics"
             secret = (tmp_path / "page-token").read_text().strip()

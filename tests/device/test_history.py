@@ -28,20 +28,17 @@ from selenium.webdriver.common.keys import Keys
 from edgefer.cli import main
 from edgefer.errors import HistoryError, SettingsError
 from edgefer.messages import Report
-from edgefer_device.daemon.configuration import Config, load_config
-from edgefer_device.sinks.context import Shared
-from edgefer_device.sinks.history.local_time import first_minute
+from edgefer_device.daemon.configuration import load_config
 from edgefer_device.sinks.history.plot import to_svg
 from edgefer_device.sinks.history.report import by_day, duration, moods_of
 from edgefer_device.sinks.history.settings import HistorySettings
 from edgefer_device.sinks.history.sink import PENDING, HistorySink
-from edgefer_device.sinks.history.store import Held, Store
-from edgefer_device.sinks.mirror.sink import MirrorSink
+from edgefer_device.sinks.history.store import HistoryStore, MoodSpan, first_minute
 from edgefer_device.sinks.mirror.week import QUARTER, week
-from edgefer_device.sinks.opening import open_sinks
+from edgefer_device.sinks.opening import SinkContext, open_sinks
 from edgefer_device.system.paths import state_folder
 from support.browser import CHROMEDRIVER, CHROMIUM, chromium, resize
-from support.live_mirror import PATIENCE, LiveMirror
+from support.live_mirror import PATIENCE, LiveMirror, mirror_sink
 
 NOON = int(datetime(2026, 5, 17, 12, 0, tzinfo=timezone.utc).timestamp()) // 60
 """Minutes since 1970; a Sunday."""
@@ -51,8 +48,12 @@ SUMMER = timezone(timedelta(hours=2))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "state" / "history.sqlite")
+def store(tmp_path: Path) -> HistoryStore:
+    return HistoryStore(tmp_path / "state" / "history.sqlite")
+
+
+def kept_for(store: HistoryStore, days: int) -> SinkContext:
+    return SinkContext(state=store.path.parent, history=HistorySettings(keep_days=days))
 
 
 class Clock:
@@ -69,7 +70,7 @@ def report(mood: str | None, problem: str | None = None) -> Report:
     return Report(0.0, 0, (), mood, None, problem)
 
 
-def kept(store: Store) -> dict[int, dict[str, float]]:
+def kept(store: HistoryStore) -> dict[int, dict[str, float]]:
     minutes: dict[int, dict[str, float]] = {}
     for one in store.spans():
         minutes.setdefault(one.minute - NOON, {})[one.mood] = one.seconds
@@ -79,28 +80,30 @@ def kept(store: Store) -> dict[int, dict[str, float]]:
 # --- the store -------------------------------------------------------------------
 
 
-def test_seconds_of_a_minute_add_up(store: Store) -> None:
+def test_seconds_of_a_minute_add_up(store: HistoryStore) -> None:
     store.add({NOON: {"happy": 20.0, "sad": 5.0}})
     store.add({NOON: {"happy": 10.0}, NOON + 1: {"sad": 60.0}})
     assert kept(store) == {0: {"happy": 30.0, "sad": 5.0}, 1: {"sad": 60.0}}
 
 
-def test_spans_sum_up(store: Store) -> None:
+def test_spans_sum_up(store: HistoryStore) -> None:
     store.add({NOON + minute: {"happy": 10.0} for minute in range(0, 40, 10)})
     assert store.spans(15) == [
-        Held(NOON, "happy", 20.0), Held(NOON + 15, "happy", 10.0), Held(NOON + 30, "happy", 10.0)
-    ]  # fmt: skip
-    assert store.spans(15, since=NOON + 30) == [Held(NOON + 30, "happy", 10.0)]
+        MoodSpan(NOON, "happy", 20.0),
+        MoodSpan(NOON + 15, "happy", 10.0),
+        MoodSpan(NOON + 30, "happy", 10.0),
+    ]
+    assert store.spans(15, since=NOON + 30) == [MoodSpan(NOON + 30, "happy", 10.0)]
 
 
-def test_nobody_else_may_read_it_and_at_rest_it_is_one_file(store: Store) -> None:
+def test_nobody_else_may_read_it_and_at_rest_it_is_one_file(store: HistoryStore) -> None:
     store.add({NOON: {"happy": 20.0}})
     assert [item.name for item in store.path.parent.iterdir()] == ["history.sqlite"]
     assert store.path.stat().st_mode & 0o077 == 0
     assert store.path.parent.stat().st_mode & 0o077 == 0
 
 
-def test_it_holds_moods_and_minutes_and_nothing_else(store: Store) -> None:
+def test_it_holds_moods_and_minutes_and_nothing_else(store: HistoryStore) -> None:
     store.add({NOON: {"happy": 20.0}})
     with closing(sqlite3.connect(store.path)) as file:
         tables = file.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
@@ -109,7 +112,7 @@ def test_it_holds_moods_and_minutes_and_nothing_else(store: Store) -> None:
     assert columns == ["minute", "mood", "seconds"]
 
 
-def test_deleted_is_deleted_from_the_very_bytes(store: Store) -> None:
+def test_deleted_is_deleted_from_the_very_bytes(store: HistoryStore) -> None:
     store.add({NOON + minute: {"bewildered": 1.5} for minute in range(2000)})
     assert b"bewildered" in store.path.read_bytes()
     assert store.delete() == 2000
@@ -119,19 +122,21 @@ def test_deleted_is_deleted_from_the_very_bytes(store: Store) -> None:
     assert store.spans() == []
 
 
-def test_forgotten_is_overwritten_too(store: Store) -> None:
+def test_forgotten_is_overwritten_too(store: HistoryStore) -> None:
     store.add({NOON: {"bewildered": 1.5}, NOON + 1: {"happy": 1.5}})
     assert store.forget(before=NOON + 1) == 1
     assert b"bewildered" not in store.path.read_bytes()
     assert kept(store) == {1: {"happy": 1.5}}
 
 
-def test_a_kill_in_the_midst_of_writing_loses_no_minute_that_was_written(store: Store) -> None:
+def test_a_kill_in_the_midst_of_writing_loses_no_minute_that_was_written(
+    store: HistoryStore,
+) -> None:
     program = (
         "import itertools, sys\n"
         "from pathlib import Path\n"
-        "from edgefer_device.sinks.history.store import Store\n"
-        f"store = Store(Path({str(store.path)!r}))\n"
+        "from edgefer_device.sinks.history.store import HistoryStore\n"
+        f"store = HistoryStore(Path({str(store.path)!r}))\n"
         "for number in itertools.count():\n"
         f"    store.add({{{NOON} + number: {{'happy': 1.0, 'sad': 2.0}}}})\n"
         "    print(number, flush=True)\n"
@@ -161,7 +166,7 @@ def test_a_kill_in_the_midst_of_writing_loses_no_minute_that_was_written(store: 
     ],
 )
 def test_a_file_that_is_no_history_of_ours_is_left_alone(
-    store: Store, content: bytes | str, message: str
+    store: HistoryStore, content: bytes | str, message: str
 ) -> None:
     store.path.parent.mkdir()
     if isinstance(content, bytes):
@@ -193,7 +198,7 @@ def watch(sink: HistorySink, clock: Clock, *moods: tuple[str | None, float]) -> 
     asyncio.run(whole())
 
 
-def test_each_minute_has_the_seconds_of_its_moods(store: Store) -> None:
+def test_each_minute_has_the_seconds_of_its_moods(store: HistoryStore) -> None:
     clock = Clock()
     sink = HistorySink(store, 90, clock, clock)
     watch(sink, clock, ("neutral", 45), ("happy", 30), (None, 15), ("happy", 40), ("unknown", 5))
@@ -204,7 +209,7 @@ def test_each_minute_has_the_seconds_of_its_moods(store: Store) -> None:
     }
 
 
-def test_silence_counts_for_nothing(store: Store) -> None:
+def test_silence_counts_for_nothing(store: HistoryStore) -> None:
     clock = Clock()
     sink = HistorySink(store, 90, clock, clock)
 
@@ -221,7 +226,7 @@ def test_silence_counts_for_nothing(store: Store) -> None:
     assert kept(store) == {0: {"happy": 2.0}}
 
 
-def test_a_clock_that_is_set_back_loses_nothing(store: Store) -> None:
+def test_a_clock_that_is_set_back_loses_nothing(store: HistoryStore) -> None:
     clock, wall = Clock(), Clock()
     sink = HistorySink(store, 90, clock, wall)
 
@@ -239,7 +244,7 @@ def test_a_clock_that_is_set_back_loses_nothing(store: Store) -> None:
     assert set(kept(store)) == {-60, -59, 0}
 
 
-def test_what_is_too_old_goes_at_the_start_and_each_day(store: Store) -> None:
+def test_what_is_too_old_goes_at_the_start_and_each_day(store: HistoryStore) -> None:
     store.add({NOON - days * DAY: {"happy": 1.0} for days in range(10)})
     clock = Clock()
     sink = HistorySink(store, 3, clock, clock)
@@ -255,7 +260,7 @@ def test_what_is_too_old_goes_at_the_start_and_each_day(store: Store) -> None:
 
 
 def test_a_full_disk_ends_nothing_and_is_made_up_for(
-    store: Store, caplog: pytest.LogCaptureFixture
+    store: HistoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
     sink = HistorySink(store, 90, clock, clock)
@@ -290,7 +295,7 @@ def no_room() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_memory_is_bounded_while_the_disk_refuses(store: Store) -> None:
+def test_memory_is_bounded_while_the_disk_refuses(store: HistoryStore) -> None:
     clock = Clock()
     sink = HistorySink(store, 90, clock, clock)
 
@@ -305,7 +310,7 @@ def test_memory_is_bounded_while_the_disk_refuses(store: Store) -> None:
     assert PENDING <= len(store.spans()) <= PENDING + 2
 
 
-def test_a_file_that_is_not_ours_ends_the_start(store: Store) -> None:
+def test_a_file_that_is_not_ours_ends_the_start(store: HistoryStore) -> None:
     store.path.parent.mkdir()
     store.path.write_bytes(b"x" * 5000)
 
@@ -321,11 +326,11 @@ def test_a_file_that_is_not_ours_ends_the_start(store: Store) -> None:
 
 
 def test_nothing_is_kept_unless_it_is_asked_for(tmp_path: Path) -> None:
-    off = Config(sinks=(), state=str(tmp_path))
-    on = Config(sinks=(), state=str(tmp_path), history=HistorySettings(keep_days=90))
+    off = SinkContext(state=tmp_path)
+    on = SinkContext(state=tmp_path, history=HistorySettings(keep_days=90))
 
-    async def live(config: Config) -> list[str]:
-        for sink in open_sinks(config):
+    async def live(context: SinkContext) -> list[str]:
+        for sink in open_sinks((), context).sinks:
             async with sink:
                 await sink.publish(report("happy"))
         return [item.name for item in tmp_path.iterdir()]
@@ -354,7 +359,7 @@ def test_the_state_folder_is_the_chosen_one_else_systemds_else_the_users() -> No
 
 def test_days_are_those_of_the_people_and_not_of_greenwich() -> None:
     late = NOON + 11 * 60  # 23:00 in Greenwich, 01:00 on the next day in Berlin
-    held = [Held(NOON, "happy", 60), Held(late, "sad", 20), Held(late, "happy", 20)]
+    held = [MoodSpan(NOON, "happy", 60), MoodSpan(late, "sad", 20), MoodSpan(late, "happy", 20)]
     assert [day.date.isoformat() for day in by_day(held, timezone.utc)] == ["2026-05-17"]
     first, second = by_day(held, SUMMER)
     assert (first.date.day, first.total, second.date.day) == (17, 60, 18)
@@ -364,8 +369,9 @@ def test_days_are_those_of_the_people_and_not_of_greenwich() -> None:
 
 def test_a_week_has_seven_days_of_24_hours_up_to_today() -> None:
     held = [
-        Held(NOON, "happy", 30), Held(NOON + QUARTER, "sad", 45), Held(NOON + 45, "sad", 45),
-        Held(NOON - 6 * DAY, "fear", 60),
+        MoodSpan(NOON, "happy", 30), MoodSpan(NOON + QUARTER, "sad", 45),
+        MoodSpan(NOON + 45, "sad", 45),
+        MoodSpan(NOON - 6 * DAY, "fear", 60),
     ]  # fmt: skip
     told = week(held, 60.0 * NOON, timezone.utc)
     assert [day.date.day for day in told.days] == [11, 12, 13, 14, 15, 16, 17]
@@ -395,7 +401,7 @@ def test_a_change_of_the_clocks_moves_no_day() -> None:
     after = int(datetime(2026, 3, 29, 3, 0).timestamp()) // 60
     assert after - before == 150
     now = datetime(2026, 3, 29, 20, 0).timestamp()
-    told = week([Held(before, "happy", 9), Held(after, "sad", 9)], now)
+    told = week([MoodSpan(before, "happy", 9), MoodSpan(after, "sad", 9)], now)
     assert told.days[-2].hours[23] is not None
     assert told.days[-1].hours[3] is not None
     assert first_minute(now, 2) == datetime(2026, 3, 28, 0, 0).timestamp() // 60
@@ -409,24 +415,24 @@ def test_durations_read_well(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
-def test_the_mirror_serves_the_week_and_says_that_it_keeps_it(store: Store) -> None:
+def test_the_mirror_serves_the_week_and_says_that_it_keeps_it(store: HistoryStore) -> None:
     minute = int(time.time() // 60)
     store.add({minute: {"happy": 30.0}})
 
-    async def whole(shared: Shared) -> tuple[int, Any, int]:
-        async with MirrorSink(port=0, shared=shared) as mirror, ClientSession() as session:
+    async def whole(context: SinkContext) -> tuple[int, Any, int]:
+        async with mirror_sink(context) as mirror, ClientSession() as session:
             async with session.get(mirror.url + "week.json") as got:
                 told = await got.json() if got.status == 200 else await got.text()
             async with session.ws_connect(mirror.url + "ws") as page:
                 return got.status, told, (await page.receive_json())["kept_days"]
 
-    status, told, days = asyncio.run(whole(Shared(store=store, keep_days=90)))
+    status, told, days = asyncio.run(whole(kept_for(store, 90)))
     assert (status, days) == (200, 90)
     hour = datetime.fromtimestamp(60 * minute).hour
     assert told["days"][-1]["hours"][hour] == {"mood": "happy", "share": 1.0, "minutes": 0.5}
-    assert asyncio.run(whole(Shared()))[::2] == (404, 0)
+    assert asyncio.run(whole(SinkContext()))[::2] == (404, 0)
     store.path.write_bytes(b"x" * 5000)
-    status, told, _ = asyncio.run(whole(Shared(store=store, keep_days=90)))
+    status, told, _ = asyncio.run(whole(kept_for(store, 90)))
     assert status == 503
     assert "not a database" in told
 
@@ -439,7 +445,7 @@ def history(*words: object, answer: str | None = None) -> Result:
 
 
 @pytest.fixture
-def config(store: Store, tmp_path: Path) -> Path:
+def config(store: HistoryStore, tmp_path: Path) -> Path:
     """The configuration of a daemon that has kept three minutes of today and one of long ago."""
     now = int(time.time() // 60)
     store.add({
@@ -492,7 +498,7 @@ def test_it_is_drawn_as_a_picture_of_its_own(config: Path, tmp_path: Path) -> No
 
 def test_a_picture_stays_on_its_sheet_and_any_label_is_only_text() -> None:
     held = [
-        Held(NOON + DAY * day + 60 * (hour - 12), mood, 100.0 * (day + 1))
+        MoodSpan(NOON + DAY * day + 60 * (hour - 12), mood, 100.0 * (day + 1))
         for day in range(40) for hour in range(24) for mood in ("happy", "<b>&own")
     ]  # fmt: skip
     root = ElementTree.fromstring(to_svg(held, timezone.utc))
@@ -506,7 +512,7 @@ def test_a_picture_stays_on_its_sheet_and_any_label_is_only_text() -> None:
     assert "<b>&own" in list(root.itertext())
 
 
-def test_it_is_deleted_when_it_is_confirmed(config: Path, store: Store) -> None:
+def test_it_is_deleted_when_it_is_confirmed(config: Path, store: HistoryStore) -> None:
     done = history("--config", config, "--delete", answer="n\n")
     assert done.exit_code == 1
     assert len(store.spans()) == 5
@@ -517,7 +523,9 @@ def test_it_is_deleted_when_it_is_confirmed(config: Path, store: Store) -> None:
     assert history("--config", config, "--delete", "--yes").exit_code == 0
 
 
-def test_a_running_daemon_does_not_keep_it_from_being_deleted(config: Path, store: Store) -> None:
+def test_a_running_daemon_does_not_keep_it_from_being_deleted(
+    config: Path, store: HistoryStore
+) -> None:
     async def whole() -> None:
         clock = Clock()
         async with HistorySink(store, 90, clock, clock) as sink:
@@ -558,7 +566,7 @@ def test_no_history_is_one_line_that_says_how_to_begin_one(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_days_without_anything_are_said(config: Path, store: Store, tmp_path: Path) -> None:
+def test_days_without_anything_are_said(config: Path, store: HistoryStore, tmp_path: Path) -> None:
     store.delete()
     assert history("--config", config).stderr == "Nothing was seen in these days.\n"
     done = history("--config", config, "--plot", tmp_path / "x.svg")
@@ -600,12 +608,12 @@ NOTICE = "document.querySelector('#notice').textContent"
 
 @needs_chromium
 def test_the_week_opens_by_key_and_by_touch_and_says_each_hour(
-    browser: Chrome, store: Store
+    browser: Chrome, store: HistoryStore
 ) -> None:
     now = int(time.time() // 60)
     store.add({now - minute: {"happy": 45.0, "sad": 15.0} for minute in range(3)})
     store.add({now - 3 * DAY: {"fear": 60.0}})
-    with LiveMirror(Shared(store=store, keep_days=90)) as mirror:
+    with LiveMirror(kept_for(store, 90)) as mirror:
         browser.get(mirror.sink.url)
         kept = "How long each was seen is kept here for 90 days."
         wait(browser, f"{NOTICE}.endsWith('{kept}')")
@@ -631,12 +639,14 @@ def test_the_week_opens_by_key_and_by_touch_and_says_each_hour(
 
 @needs_chromium
 @pytest.mark.parametrize("size", [(320, 568), (844, 390), (1080, 1920)], ids=str)
-def test_the_week_fits_the_glass(browser: Chrome, store: Store, size: tuple[int, int]) -> None:
+def test_the_week_fits_the_glass(
+    browser: Chrome, store: HistoryStore, size: tuple[int, int]
+) -> None:
     now = int(time.time() // 60)
     moods = ("neutral", "happy", "sad", "surprise", "angry", "fear")
     store.add({now - 60 * hour: {moods[hour % 6]: 40.0} for hour in range(160)})
     resize(browser, *size)
-    with LiveMirror(Shared(store=store, keep_days=90)) as mirror:
+    with LiveMirror(kept_for(store, 90)) as mirror:
         browser.get(mirror.sink.url)
         wait(browser, "document.querySelector('#open-week').hidden", False)
         browser.find_element(By.TAG_NAME, "body").send_keys("w")
@@ -651,8 +661,10 @@ def test_the_week_fits_the_glass(browser: Chrome, store: Store, size: tuple[int,
 
 
 @needs_chromium
-def test_an_empty_week_and_a_week_that_cannot_be_read_say_so(browser: Chrome, store: Store) -> None:
-    with LiveMirror(Shared(store=store, keep_days=1)) as mirror:
+def test_an_empty_week_and_a_week_that_cannot_be_read_say_so(
+    browser: Chrome, store: HistoryStore
+) -> None:
+    with LiveMirror(kept_for(store, 1)) as mirror:
         browser.get(mirror.sink.url)
         wait(browser, f"{NOTICE}.endsWith('kept here for a day.')")
         body, said = browser.find_element(By.TAG_NAME, "body"), "#week .words"

@@ -11,20 +11,19 @@ import msgspec
 import pytest
 
 from edgefer.messages import Report
-from edgefer_device.daemon.configuration import Config
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.health import Health
-from edgefer_device.sinks.context import Shared
 from edgefer_device.sinks.mqtt import discovery
-from edgefer_device.sinks.mqtt.broker import parse_broker
-from edgefer_device.sinks.mqtt.settings import MqttSettings
-from edgefer_device.sinks.mqtt.sink import MqttSink
+from edgefer_device.sinks.mqtt.broker import MqttSettings, parse_broker
+from edgefer_device.sinks.mqtt.sink import MqttSink, Timing
 from support.listening import Listener, listening
 from support.mosquitto import Mosquitto
 
 PREFIX = "home/hall mirror"
 TOPIC = "homeassistant/device/edgefer_home_hall_mirror/config"
-ABOUT = discovery.About(("happy", "sad", "neutral"), "small 01234567", 0.4)
+ABOUT = discovery.DeviceInfo(("happy", "sad", "neutral"), "small 01234567", 0.4)
+HEALTH = Health()
+QUICK = Timing(diagnostics=0.2)
 BROKER = parse_broker("mqtt://localhost/home/hall%20mirror".replace("%20", " "))
 HAPPY = Report(1.0, 10, (), "happy", 0.8)
 
@@ -35,9 +34,9 @@ def message(**changes: Any) -> dict[str, Any]:
 
 
 def sink(broker: Mosquitto, controls: Controls, **settings: Any) -> MqttSink:
-    shared = Shared(Health(), controls=controls, config=Config(mqtt=MqttSettings(**settings)))
-    address = parse_broker(f"mqtt://127.0.0.1:{broker.port}/{PREFIX}", shared.config.mqtt)
-    return MqttSink(address, shared, jitter=lambda: 0.0)
+    table = MqttSettings(**settings)
+    address = parse_broker(f"mqtt://127.0.0.1:{broker.port}/{PREFIX}", table)
+    return MqttSink(address, table, ABOUT, controls, HEALTH, timing=QUICK, jitter=lambda: 0.0)
 
 
 def test_the_message_is_a_device_discovery() -> None:
@@ -266,13 +265,12 @@ def test_a_threshold_out_of_range_springs_back(broker: Mosquitto) -> None:
 def test_diagnostics_tell_rate_and_time_of_inference(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.DIAGNOSTIC_SECONDS", 0.2)
     controls = Controls()
     one = sink(broker, controls)
 
     async def whole() -> None:
         async with one, listening(broker, PREFIX) as listener:
-            one._shared.health.on_latency(0.0125)
+            HEALTH.on_latency(0.0125)
             for _ in range(40):
                 await one.publish(HAPPY)
                 await asyncio.sleep(0.01)

@@ -11,9 +11,8 @@ import pytest
 
 from edgefer.errors import SettingsError, SinkError
 from edgefer.messages import Report, to_json
-from edgefer_device.sinks.jsonl import JsonLinesSink
+from edgefer_device.sinks.jsonl import JsonLinesOptions, JsonLinesSink
 from edgefer_device.sinks.opening import open_sink
-from edgefer_device.sinks.rotation import Rotation
 
 LINE = len(to_json(Report(0.0, 100, (), None, None))) + 1
 """Bytes of a report whose frame has three digits."""
@@ -28,13 +27,17 @@ def publish(sink: JsonLinesSink, frames: range) -> None:
     asyncio.run(whole())
 
 
+def limit(size: int, keep: int) -> JsonLinesOptions:
+    return JsonLinesOptions(max_mb=size / 1e6, keep=keep)
+
+
 def frames_in(path: Path) -> list[int]:
     return [json.loads(line)["frame"] for line in path.read_text().splitlines()]
 
 
 def test_a_full_file_is_put_aside_and_no_line_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "moods.jsonl"
-    publish(JsonLinesSink(str(path), Rotation(10 * LINE, keep=5)), range(100, 135))
+    publish(JsonLinesSink(str(path), limit(10 * LINE, 5)), range(100, 135))
     names = ["moods.jsonl", "moods.jsonl.1", "moods.jsonl.2", "moods.jsonl.3"]
     assert sorted(item.name for item in tmp_path.iterdir()) == names
     assert frames_in(path) == list(range(130, 135))
@@ -46,7 +49,7 @@ def test_a_full_file_is_put_aside_and_no_line_is_lost(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 1, 3])
 def test_only_so_many_full_files_are_kept(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "moods.jsonl"
-    publish(JsonLinesSink(str(path), Rotation(10 * LINE, keep)), range(100, 195))
+    publish(JsonLinesSink(str(path), limit(10 * LINE, keep)), range(100, 195))
     assert len(list(tmp_path.iterdir())) == keep + 1
     kept = [path, *(tmp_path / f"moods.jsonl.{number}" for number in range(1, keep + 1))]
     assert [frame for one in reversed(kept) for frame in frames_in(one)] == list(
@@ -56,7 +59,7 @@ def test_only_so_many_full_files_are_kept(tmp_path: Path, keep: int) -> None:
 
 def test_a_file_is_gone_on_with_and_its_size_counts(tmp_path: Path) -> None:
     path = tmp_path / "moods.jsonl"
-    rotation = Rotation(10 * LINE, keep=5)
+    rotation = limit(10 * LINE, 5)
     publish(JsonLinesSink(str(path), rotation), range(100, 108))
     publish(JsonLinesSink(str(path), rotation), range(108, 113))
     assert frames_in(tmp_path / "moods.jsonl.1") == list(range(100, 110))
@@ -65,7 +68,7 @@ def test_a_file_is_gone_on_with_and_its_size_counts(tmp_path: Path) -> None:
 
 def test_a_line_longer_than_the_limit_has_a_file_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "moods.jsonl"
-    publish(JsonLinesSink(str(path), Rotation(LINE // 2, keep=5)), range(100, 103))
+    publish(JsonLinesSink(str(path), limit(LINE // 2, 5)), range(100, 103))
     assert frames_in(path) == [102]
     assert frames_in(tmp_path / "moods.jsonl.2") == [100]
 
@@ -76,7 +79,7 @@ def test_who_reads_on_keeps_the_full_file_and_the_path_is_never_empty_handed(
     path = tmp_path / "moods.jsonl"
 
     async def whole() -> None:
-        async with JsonLinesSink(str(path), Rotation(2 * LINE, keep=2)) as sink:
+        async with JsonLinesSink(str(path), limit(2 * LINE, 2)) as sink:
             for frame in (100, 101):
                 await sink.publish(Report(0.0, frame, (), None, None))
             with path.open() as reader:
@@ -97,7 +100,7 @@ def test_a_card_without_second_names_rotates_too(
     # What FAT answers; mounting one takes root.
     monkeypatch.setattr(os, "link", refuse)
     path = tmp_path / "moods.jsonl"
-    publish(JsonLinesSink(str(path), Rotation(10 * LINE, keep=2)), range(100, 125))
+    publish(JsonLinesSink(str(path), limit(10 * LINE, 2)), range(100, 125))
     assert frames_in(path) == list(range(120, 125))
     assert frames_in(tmp_path / "moods.jsonl.2") == list(range(100, 110))
 
@@ -108,7 +111,7 @@ def test_a_place_that_can_no_longer_be_written_is_said(tmp_path: Path) -> None:
     path = folder / "moods.jsonl"
 
     async def whole() -> None:
-        async with JsonLinesSink(str(path), Rotation(LINE, keep=1)) as sink:
+        async with JsonLinesSink(str(path), limit(LINE, 1)) as sink:
             await sink.publish(Report(0.0, 100, (), None, None))
             path.unlink()
             folder.rmdir()
@@ -120,7 +123,7 @@ def test_a_place_that_can_no_longer_be_written_is_said(tmp_path: Path) -> None:
 
 def test_what_is_no_file_cannot_be_limited() -> None:
     async def whole() -> None:
-        async with JsonLinesSink("/dev/null", Rotation(LINE, keep=1)):
+        async with JsonLinesSink("/dev/null", limit(LINE, 1)):
             pass
 
     with pytest.raises(SinkError, match="/dev/null: no regular file"):
@@ -138,11 +141,11 @@ def test_the_address_says_how_large_and_how_many(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("jsonl:a?max_mb=ten", "expected numbers, such as jsonl:PATH"),
-        ("jsonl:a?max_mb=0", "expected numbers"),
-        ("jsonl:a?max_mb=inf", "expected numbers"),
-        ("jsonl:a?max_mb=1&keep=-1", "expected numbers"),
-        ("jsonl:a?max_mb=1&keep=1.5", "expected numbers"),
+        ("jsonl:a?max_mb=ten", "'max_mb' must be a number"),
+        ("jsonl:a?max_mb=0", "'max_mb' must be a number"),
+        ("jsonl:a?max_mb=inf", "'max_mb' must be a number"),
+        ("jsonl:a?max_mb=1&keep=-1", "'keep' must be a whole number"),
+        ("jsonl:a?max_mb=1&keep=1.5", "'keep' must be a whole number"),
         ("jsonl:a?keep=3", "'keep' needs a limit beside it"),
         ("jsonl:a?size=3", "unknown option 'size'; known: max_mb, keep"),
         ("jsonl:-?max_mb=1", "standard output cannot be limited"),

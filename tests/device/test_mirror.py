@@ -20,15 +20,15 @@ from selenium.webdriver import Chrome
 
 from edgefer.errors import ServerError, SettingsError, StateError
 from edgefer.labels import FERPLUS
-from edgefer_device.daemon.configuration import Config
-from edgefer_device.sinks.context import Shared
-from edgefer_device.sinks.mirror.messages import History, Moment, View, encode
+from edgefer.messages import to_json
+from edgefer_device.sinks.mirror.messages import Moment, Timeline, View
 from edgefer_device.sinks.mirror.settings import MirrorSettings
 from edgefer_device.sinks.mirror.sink import MirrorSink
-from edgefer_device.web.access import is_loopback, is_own_name, is_same_origin
-from edgefer_device.web.token import Token
+from edgefer_device.sinks.opening import SinkContext
+from edgefer_device.web.access import Token, is_loopback, is_own_name, is_same_origin
+from edgefer_device.web.server import WebServer
 from support.browser import CHROMEDRIVER, CHROMIUM, chromium, report, resize
-from support.live_mirror import LiveMirror
+from support.live_mirror import LiveMirror, mirror_sink
 
 T = TypeVar("T")
 # Generic only since aiohttp 3.14, so the parameter is for the type checker alone.
@@ -69,14 +69,14 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def test_history_forgets_what_left_its_span() -> None:
-    history = History(longest=10)
+    history = Timeline(longest=10)
     for second in range(30):
         history.add(Moment(at=float(second), mood="happy", confidence=0.5))
     assert [moment.at for moment in history] == [float(at) for at in range(19, 30)]
 
 
 def test_the_ribbon_grows_from_minutes_to_hours_and_never_holds_many_moments() -> None:
-    history = History(longest=3 * 3600)
+    history = Timeline(longest=3 * 3600)
     spans, most = [history.span], 0
     for second in range(5 * 3600):
         history.add(Moment(at=float(second), mood="happy", confidence=0.5))
@@ -90,15 +90,15 @@ def test_the_ribbon_grows_from_minutes_to_hours_and_never_holds_many_moments() -
 
 
 def test_a_view_is_compact_and_holds_no_box_and_no_picture() -> None:
-    told = json.loads(encode(View.of(report("happy", 0.876))))
+    told = json.loads(to_json(View.of(report("happy", 0.876))))
     assert told == {"type": "view", "mood": "happy", "confidence": 0.88, "faces": 1}
 
 
 def test_late_page_gets_the_present_and_the_past() -> None:
     async def story() -> dict[str, Any]:
-        async with MirrorSink(port=0) as sink:
+        async with mirror_sink() as sink:
             await sink.publish(report("happy", 0.9))
-            await until(lambda: len(sink.history) > 0)
+            await until(lambda: len(sink.timeline) > 0)
             async with page_of(sink) as page:
                 return await heard(page, "hello")
 
@@ -111,7 +111,7 @@ def test_late_page_gets_the_present_and_the_past() -> None:
 
 def test_a_changed_mood_is_told_and_an_unchanged_one_is_not_told_again() -> None:
     async def story() -> list[dict[str, Any]]:
-        async with MirrorSink(port=0) as sink, page_of(sink) as page:
+        async with mirror_sink() as sink, page_of(sink) as page:
             await heard(page, "hello")
             await sink.publish(report("sad", 0.6))
             messages = [await heard(page, "view")]
@@ -128,7 +128,7 @@ def test_a_changed_mood_is_told_and_an_unchanged_one_is_not_told_again() -> None
 
 def test_a_page_hears_at_most_five_messages_a_second() -> None:
     async def story() -> int:
-        async with MirrorSink(port=0) as sink, page_of(sink) as page:
+        async with mirror_sink() as sink, page_of(sink) as page:
             await heard(page, "tick")
             camera = asyncio.create_task(changing(sink))
             count = 0
@@ -152,7 +152,7 @@ def test_when_reports_stop_the_last_mood_no_longer_stands_for_now() -> None:
 
     async def story() -> dict[str, Any]:
         nonlocal now
-        async with MirrorSink(port=0, clock=lambda: now) as sink:
+        async with MirrorSink(WebServer("page", "127.0.0.1", 0), clock=lambda: now) as sink:
             await sink.publish(report("happy", 0.9))
             now += 60
             async with page_of(sink) as page:
@@ -162,10 +162,10 @@ def test_when_reports_stop_the_last_mood_no_longer_stands_for_now() -> None:
 
 
 def test_a_page_can_pause_and_every_page_hears_of_it() -> None:
-    shared = Shared()
+    context = SinkContext()
 
     async def story() -> None:
-        async with MirrorSink(port=0, shared=shared) as sink:
+        async with mirror_sink(context) as sink:
             await sink.publish(report("happy", 0.9))
             async with page_of(sink) as one, page_of(sink) as other:
                 assert (await heard(other, "hello"))["view"]["mood"] == "happy"
@@ -173,7 +173,7 @@ def test_a_page_can_pause_and_every_page_hears_of_it() -> None:
                     await one.send_str(noise)
                 await one.send_json({"wish": "pause"})
                 assert (await heard(other, "rest"))["paused"] is True
-                assert shared.controls.paused
+                assert context.controls.paused
             async with page_of(sink) as late:
                 hello = await heard(late, "hello")
                 assert (hello["paused"], hello["view"]) == (True, None)
@@ -184,25 +184,25 @@ def test_a_page_can_pause_and_every_page_hears_of_it() -> None:
 
 
 def test_while_paused_no_moment_is_added_to_the_ribbon() -> None:
-    shared = Shared()
-    shared.controls.pause()
+    context = SinkContext()
+    context.controls.pause()
 
     async def story() -> int:
-        async with MirrorSink(port=0, shared=shared) as sink, page_of(sink) as page:
+        async with mirror_sink(context) as sink, page_of(sink) as page:
             await sink.publish(report("happy", 0.9))
             for _ in range(2):
                 await heard(page, "tick")
-            return len(sink.history)
+            return len(sink.timeline)
 
     assert run(story()) == 0
 
 
 def test_the_page_is_told_in_the_language_that_it_asks_for() -> None:
     async def told(accepted: str, **settings: str) -> str:
-        shared = Shared(config=Config(mirror=MirrorSettings(**settings)))  # type: ignore[arg-type]
+        context = SinkContext(mirror=MirrorSettings(**settings))  # type: ignore[arg-type]
         headers = {"Accept-Language": accepted}
         async with (
-            MirrorSink(port=0, shared=shared) as sink,
+            mirror_sink(context) as sink,
             ClientSession() as session,
             session.get(sink.url + "texts.json", headers=headers) as answer,
         ):
@@ -219,7 +219,7 @@ def test_the_page_is_told_in_the_language_that_it_asks_for() -> None:
 
 def test_a_page_that_reads_nothing_blocks_nobody_and_is_dropped() -> None:
     async def story() -> None:
-        async with MirrorSink(port=0, heartbeat=0.2) as sink:
+        async with MirrorSink(WebServer("page", "127.0.0.1", 0), heartbeat=0.2) as sink:
             with deaf_page(sink.port):
                 await until(lambda: sink.pages == 1)
                 async with page_of(sink) as page:
@@ -245,7 +245,7 @@ def deaf_page(port: int) -> Iterator[None]:
 
 def test_a_page_of_another_origin_is_refused() -> None:
     async def story() -> int:
-        async with MirrorSink(port=0) as sink, ClientSession() as session:
+        async with mirror_sink() as sink, ClientSession() as session:
             try:
                 await session.ws_connect(sink.url + "ws", origin="http://evil.example")
             except WSServerHandshakeError as exc:
@@ -257,7 +257,7 @@ def test_a_page_of_another_origin_is_refused() -> None:
 
 def test_a_foreign_name_that_points_here_is_refused() -> None:
     async def story() -> int:
-        async with MirrorSink(port=0) as sink, ClientSession() as session:
+        async with mirror_sink() as sink, ClientSession() as session:
             rebound = {"Host": f"evil.example:{sink.port}"}
             async with session.get(sink.url, headers=rebound) as answer:
                 return answer.status
@@ -295,9 +295,9 @@ def test_same_origin() -> None:
 
 def test_port_in_use_is_one_clear_line() -> None:
     async def story() -> str:
-        async with MirrorSink(port=0) as first:
+        async with mirror_sink() as first:
             with pytest.raises(ServerError) as caught:
-                async with MirrorSink(port=first.port):
+                async with mirror_sink(place=f"127.0.0.1:{first.port}"):
                     pass
             return str(caught.value)
 
@@ -309,12 +309,12 @@ def test_port_in_use_is_one_clear_line() -> None:
 
 def test_a_port_that_cannot_be_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"port must be 0\.\.65535, got 70000"):
-        MirrorSink(port=70000)
+        WebServer("mirror page", "127.0.0.1", 70000)
 
 
 def test_host_that_is_not_ours_is_one_clear_line() -> None:
     async def story() -> None:
-        async with MirrorSink("192.0.2.1"):  # an address kept for documents (RFC 5737)
+        async with mirror_sink(place="192.0.2.1:8137"):  # an address kept for documents (RFC 5737)
             pass
 
     with pytest.raises(ServerError, match=r"192\.0\.2\.1 port 8137: (Cannot|could not bind)"):
@@ -323,7 +323,7 @@ def test_host_that_is_not_ours_is_one_clear_line() -> None:
 
 def test_the_page_is_announced_once_it_can_be_opened(capsys: pytest.CaptureFixture[str]) -> None:
     async def story() -> str:
-        async with MirrorSink(port=0) as sink:
+        async with mirror_sink() as sink:
             return sink.url
 
     url = run(story())
@@ -333,15 +333,15 @@ def test_the_page_is_announced_once_it_can_be_opened(capsys: pytest.CaptureFixtu
 def test_an_open_address_asks_others_for_a_token(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shared = Shared(config=Config(state=str(tmp_path)))
+    context = SinkContext(state=tmp_path)
     elsewhere = {"X-Forwarded-For": "192.0.2.7"}
 
     async def story() -> None:
-        async with MirrorSink("0.0.0.0", port=0, shared=shared) as sink:
+        async with mirror_sink(context, "0.0.0.0:0") as sink:
             secret = (tmp_path / "page-token").read_text().strip()
             here = f"http://127.0.0.1:{sink.port}/"
+            assert sink.address is not None
             assert sink.address.endswith(f":{sink.port}/?token={secret}")
-            assert shared.page == sink.address
 
             async def status(session: ClientSession, path: str, **headers: str) -> int:
                 async with session.get(here + path, headers={**elsewhere, **headers}) as answer:
@@ -374,20 +374,20 @@ def test_an_open_address_asks_others_for_a_token(
 
 
 def test_the_token_is_kept_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
-    secret = Token.of(tmp_path / "state").secret
+    secret = Token.load(tmp_path / "state").secret
     assert len(secret) == 32
-    assert Token.of(tmp_path / "state").secret == secret
+    assert Token.load(tmp_path / "state").secret == secret
     assert (tmp_path / "state" / "page-token").stat().st_mode & 0o777 == 0o600
-    assert Token.of(tmp_path / "other").secret != secret
+    assert Token.load(tmp_path / "other").secret != secret
 
 
 def test_a_token_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "page-token").write_text("1234\n")
     with pytest.raises(StateError, match="too short for a token"):
-        Token.of(tmp_path)
+        Token.load(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(StateError, match="cannot be kept: File exists"):
-        Token.of(tmp_path / "file")
+    with pytest.raises(StateError, match="cannot store the page's token: File exists"):
+        Token.load(tmp_path / "file")
 
 
 def test_loopback() -> None:
@@ -397,10 +397,10 @@ def test_loopback() -> None:
 
 def test_leaving_twice_is_fine_and_frees_the_port() -> None:
     async def story() -> None:
-        async with MirrorSink(port=0) as sink:
+        async with mirror_sink() as sink:
             port = sink.port
         await sink.__aexit__(None, None, None)
-        async with MirrorSink(port=port):
+        async with mirror_sink(place=f"127.0.0.1:{port}"):
             pass
 
     run(story())
@@ -411,7 +411,7 @@ def test_leaving_twice_is_fine_and_frees_the_port() -> None:
 
 def test_every_answer_carries_the_policy() -> None:
     async def story() -> list[tuple[int, str]]:
-        async with MirrorSink(port=0) as sink, ClientSession() as session:
+        async with mirror_sink() as sink, ClientSession() as session:
             answers = []
             for path in ("", "mirror.js", "nothing-here"):
                 async with session.get(sink.url + path) as answer:
@@ -500,33 +500,33 @@ def test_page_says_why_it_is_not_sure(browser: Chrome) -> None:
 
 @needs_chromium
 def test_the_camera_is_paused_by_button_and_by_key(browser: Chrome) -> None:
-    shared = Shared()
-    with LiveMirror(shared) as mirror:
+    context = SinkContext()
+    with LiveMirror(context) as mirror:
         browser.get(mirror.sink.url)
         wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
         assert read(browser, "#pause") == "Pause"
         browser.execute_script("document.querySelector('#pause').click()")
         wait_for(browser, "paused", lambda: mirror.publish("happy", 0.9))
-        assert shared.controls.paused
+        assert context.controls.paused
         assert (state(browser), read(browser, "#pause")) == ("paused", "Resume")
         assert read(browser, "#detail") == "the camera is closed"
         assert read(browser, "#notice") == "Nothing is read now: the camera is closed."
         browser.find_element("css selector", "body").send_keys("p")
         wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
-        assert not shared.controls.paused
+        assert not context.controls.paused
         assert "No picture leaves this device" in read(browser, "#notice")
 
 
 @needs_chromium
 def test_a_pause_outlives_the_server_on_the_page(browser: Chrome) -> None:
-    shared = Shared()
-    with LiveMirror(shared) as mirror:
+    context = SinkContext()
+    with LiveMirror(context) as mirror:
         browser.get(mirror.sink.url)
-        shared.controls.pause()
+        context.controls.pause()
         wait_for(browser, "paused")
     wait_for(browser, "connection lost")
     assert browser.execute_script("return document.querySelector('#pause').hidden")
-    with LiveMirror(shared, port=mirror.sink.port):
+    with LiveMirror(context, port=mirror.sink.port):
         wait_for(browser, "paused")
 
 
@@ -539,8 +539,8 @@ def test_a_pause_outlives_the_server_on_the_page(browser: Chrome) -> None:
 def test_the_page_speaks_the_language_that_is_configured(
     browser: Chrome, language: str, word: str, button: str, tag: str
 ) -> None:
-    shared = Shared(config=Config(mirror=MirrorSettings(language=language, name="Anna")))
-    with LiveMirror(shared) as mirror:
+    context = SinkContext(mirror=MirrorSettings(language=language, name="Anna"))
+    with LiveMirror(context) as mirror:
         browser.get(mirror.sink.url)
         wait_for(browser, word, lambda: mirror.publish("happy", 0.9))
         assert read(browser, "#pause") == button
@@ -556,8 +556,8 @@ def test_whoever_comes_is_greeted_unless_that_is_off(browser: Chrome) -> None:
         return bool(browser.execute_script(script))
 
     for wanted in (True, False):
-        shared = Shared(config=Config(mirror=MirrorSettings(greeting=wanted, name="Anna")))
-        with LiveMirror(shared) as mirror:
+        context = SinkContext(mirror=MirrorSettings(greeting=wanted, name="Anna"))
+        with LiveMirror(context) as mirror:
             browser.get(mirror.sink.url)
             wait_for(browser, "no one in view", lambda: mirror.publish(None))
             assert not shown()
@@ -569,7 +569,7 @@ def test_whoever_comes_is_greeted_unless_that_is_off(browser: Chrome) -> None:
 def test_the_night_is_when_it_is_configured_to_be(browser: Chrome) -> None:
     for evening, morning, night in (("00:00", "23:59", True), ("00:00", "00:00", False)):
         settings = MirrorSettings(evening=evening, morning=morning)
-        with LiveMirror(Shared(config=Config(mirror=settings))) as mirror:
+        with LiveMirror(SinkContext(mirror=settings)) as mirror:
             browser.get(mirror.sink.url)
             wait_for(browser, "no picture")
             script = "return document.body.hasAttribute('data-night')"
@@ -592,7 +592,7 @@ def test_page_shows_the_notice_and_the_last_minutes(browser: Chrome) -> None:
     with LiveMirror() as mirror:
         now = time.monotonic()
         for ago in range(300, 0, -1):
-            mirror.sink.history.add(Moment(at=now - ago, mood="happy", confidence=0.9))
+            mirror.sink.timeline.add(Moment(at=now - ago, mood="happy", confidence=0.9))
         mirror.publish("happy", 0.9)
         browser.get(mirror.sink.url)
         wait_for(browser, "happy")
@@ -613,7 +613,7 @@ def test_page_shows_the_last_hours(browser: Chrome) -> None:
         now = time.monotonic()
         for ago in range(7000, 0, -1):
             mood = "sad" if ago > 3500 else "happy"
-            mirror.sink.history.add(Moment(at=now - ago, mood=mood, confidence=0.9))
+            mirror.sink.timeline.add(Moment(at=now - ago, mood=mood, confidence=0.9))
         mirror.publish("happy", 0.9)
         browser.get(mirror.sink.url)
         wait_for(browser, "happy")

@@ -13,17 +13,15 @@ import pytest
 
 from edgefer.errors import BrokerError
 from edgefer.messages import Box, Face, Report
-from edgefer_device.daemon.configuration import Config
-from edgefer_device.pipeline.control_state import Controls
-from edgefer_device.sinks.context import Shared
-from edgefer_device.sinks.mqtt.broker import Broker, parse_broker
-from edgefer_device.sinks.mqtt.settings import MqttSettings
-from edgefer_device.sinks.mqtt.sink import MqttSink
+from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings, parse_broker
+from edgefer_device.sinks.mqtt.discovery import DeviceInfo
+from edgefer_device.sinks.mqtt.sink import MqttSink, Timing
 from edgefer_device.sinks.mqtt.state import State
 from support.listening import listening
 from support.mosquitto import Mosquitto
 
 PREFIX = "home/mirror"
+QUICK = Timing(start=0.2, answer=0.3, backoff=(0.05, 0.2))
 
 
 def report(
@@ -47,10 +45,11 @@ def address(mosquitto: Mosquitto, settings: MqttSettings | None = None) -> Broke
     return parse_broker(f"mqtt://127.0.0.1:{mosquitto.port}/{PREFIX}", settings)
 
 
-def sink(mosquitto: Mosquitto, controls: Controls | None = None, **settings: Any) -> MqttSink:
+def sink(mosquitto: Mosquitto, timing: Timing | None = None, **settings: Any) -> MqttSink:
     table = MqttSettings(**settings)
-    shared = Shared(controls=controls, config=Config(mqtt=table))
-    return MqttSink(address(mosquitto, table), shared, jitter=lambda: 0.0)
+    device = DeviceInfo(model="small 01234567")
+    broker = address(mosquitto, table)
+    return MqttSink(broker, table, device, timing=timing, jitter=lambda: 0.0)
 
 
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
@@ -127,7 +126,6 @@ def test_a_reason_and_a_problem_are_news_and_the_seconds_in_its_words_are_not() 
 def test_a_broker_that_is_not_there_yet_is_waited_for(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
     broker.kill()
 
     async def whole() -> None:
@@ -195,7 +193,6 @@ def test_the_broker_says_it_when_we_die(broker: Mosquitto) -> None:
 def test_a_lost_broker_stops_nothing_and_is_told_all_when_it_returns(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
 
     async def whole() -> None:
         async with sink(broker) as one:
@@ -222,8 +219,6 @@ def test_a_lost_broker_stops_nothing_and_is_told_all_when_it_returns(
 def test_a_broker_that_stands_still_holds_nobody_up_and_gets_the_newest(
     broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.sinks.mqtt.connection.TIMEOUT_SECONDS", 0.3)
-
     async def whole() -> tuple[list[str | None], float]:
         async with listening(broker, PREFIX) as listener, sink(broker) as one:
             await one.publish(report("neutral"))
@@ -253,8 +248,6 @@ def test_a_broker_that_stands_still_holds_nobody_up_and_gets_the_newest(
 def test_a_broker_that_hangs_at_the_start_holds_nobody_up(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.START_SECONDS", 0.2)
-    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
 
     async def whole() -> None:
         with broker.stalled():
@@ -274,7 +267,6 @@ def test_a_broker_that_hangs_at_the_start_holds_nobody_up(
 def test_a_full_broker_is_tried_again(
     tmp_path: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgefer_device.sinks.mqtt.sink.BACKOFF_SECONDS", (0.05, 0.2))
 
     async def whole(full: Mosquitto) -> None:
         async with listening(full, PREFIX):

@@ -14,8 +14,7 @@ from edgefer.errors import BrokerError, SettingsError
 from edgefer.messages import Report
 from edgefer_device.sinks.content.actions import Actions
 from edgefer_device.sinks.content.settings import Publication, Rule
-from edgefer_device.sinks.mqtt.broker import Broker, parse_broker
-from edgefer_device.sinks.mqtt.settings import MqttSettings, login
+from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings, login, parse_broker
 from edgefer_device.sinks.mqtt.sink import MqttSink
 from support.certificates import Authority, Pair
 from support.mosquitto import Mosquitto

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from edgefer_device.export.web import PAGE
-from edgefer_device.page.assets import SHARED, page_files
+from edgefer_device.page import SHARED, page_files
 from support import page_vectors
 
 NODE = shutil.which("node")

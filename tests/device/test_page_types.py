@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgefer_device.export.web import PAGE as PHONE
-from edgefer_device.page.assets import SHARED, page_files
+from edgefer_device.page import SHARED, page_files
 from edgefer_device.sinks.mirror.sink import PAGE as MIRROR
 from support.typescript import checked
 

@@ -26,8 +26,7 @@ from edgefer_device.bench.demo_faces import portrait_chips
 from edgefer_device.export.contract import FILES
 from edgefer_device.export.npm import Package, fetch, member
 from edgefer_device.export.web import LITERT, PAGE, headers_of, policy_of, web_files
-from edgefer_device.sinks.mirror.settings import languages
-from edgefer_device.sinks.mirror.texts import texts
+from edgefer_device.sinks.mirror.settings import languages, load_texts
 from support.cache import ROOT
 from support.live_page import LivePage
 from support.mediapipe import classified
@@ -271,7 +270,7 @@ def test_every_language_of_the_mirror_is_the_pages_with_all_its_words(code: str)
 
 
 def test_every_text_that_the_page_asks_for_is_there() -> None:
-    known = texts("en") | msgspec.json.decode((PAGE / "languages" / "en.json").read_bytes())
+    known = load_texts("en") | msgspec.json.decode((PAGE / "languages" / "en.json").read_bytes())
     asked = {
         key
         for path in (*PAGE.glob("*.js"), PAGE / "index.html")

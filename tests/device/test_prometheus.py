@@ -16,9 +16,9 @@ from edgefer import __version__
 from edgefer.messages import Box, Face, Report
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.scripted import ScriptedCamera, blank_frames
-from edgefer_device.sinks.context import Shared
-from edgefer_device.sinks.mirror.sink import MirrorSink
-from edgefer_device.sinks.prometheus import Figures, exposition
+from edgefer_device.sinks.opening import SinkContext
+from edgefer_device.sinks.prometheus import Metrics, exposition
+from support.live_mirror import mirror_sink
 
 Samples = dict[tuple[str, str], float]
 """Values by name and the one label that ours have."""
@@ -41,17 +41,17 @@ def report(mood: str | None, frame: int = 0) -> Report:
     return Report(frame / 10, frame, (face,), mood, 0.7)
 
 
-def publish(figures: Figures, clock: Clock, moods: Sequence[str | None], step: float) -> None:
+def publish(metrics: Metrics, clock: Clock, moods: Sequence[str | None], step: float) -> None:
     async def whole() -> None:
         for frame, mood in enumerate(moods):
-            await figures.publish(report(mood, frame))
+            await metrics.publish(report(mood, frame))
             clock.now += step
 
     asyncio.run(whole())
 
 
-def samples(figures: Figures) -> Samples:
-    text, kind = exposition(figures, "")
+def samples(metrics: Metrics) -> Samples:
+    text, kind = exposition(metrics, "")
     assert kind.startswith("text/plain; version=0.0.4")
     return {
         (sample.name, next(iter(sample.labels.values()), "")): sample.value
@@ -62,9 +62,9 @@ def samples(figures: Figures) -> Samples:
 
 def test_moods_are_counted_by_time_and_change() -> None:
     clock = Clock()
-    figures = Figures(Health(clock), clock)
-    publish(figures, clock, ["neutral"] * 10 + ["happy"] * 20 + [None] * 5 + ["happy"] * 2, 0.5)
-    told = samples(figures)
+    metrics = Metrics(Health(clock), clock)
+    publish(metrics, clock, ["neutral"] * 10 + ["happy"] * 20 + [None] * 5 + ["happy"] * 2, 0.5)
+    told = samples(metrics)
     assert told["edgefer_reports_total", ""] == 37
     assert told["edgefer_mood_seconds_total", "neutral"] == pytest.approx(5.0)
     assert told["edgefer_mood_seconds_total", "happy"] == pytest.approx(10.5)
@@ -79,21 +79,21 @@ def test_moods_are_counted_by_time_and_change() -> None:
 
 def test_a_silence_counts_for_nothing_and_nothing_is_told_of_now() -> None:
     clock = Clock()
-    figures = Figures(Health(clock), clock)
-    publish(figures, clock, ["happy", "happy"], 1.0)
+    metrics = Metrics(Health(clock), clock)
+    publish(metrics, clock, ["happy", "happy"], 1.0)
     clock.now += 3600
-    told = samples(figures)
+    told = samples(metrics)
     assert not {name for name, _ in told} & {"edgefer_mood", "edgefer_faces"}
-    publish(figures, clock, ["happy"], 0.0)
-    assert samples(figures)["edgefer_mood_seconds_total", "happy"] == pytest.approx(1.0)
+    publish(metrics, clock, ["happy"], 0.0)
+    assert samples(metrics)["edgefer_mood_seconds_total", "happy"] == pytest.approx(1.0)
 
 
 def test_a_camera_without_pictures_is_no_empty_room() -> None:
     clock = Clock()
-    figures = Figures(Health(clock), clock)
-    publish(figures, clock, ["happy", "happy"], 1.0)
-    asyncio.run(figures.publish(Report(3.0, 1, (), None, None, "unplugged")))
-    told = samples(figures)
+    metrics = Metrics(Health(clock), clock)
+    publish(metrics, clock, ["happy", "happy"], 1.0)
+    asyncio.run(metrics.publish(Report(3.0, 1, (), None, None, "unplugged")))
+    told = samples(metrics)
     assert ("edgefer_faces", "") not in told
     assert told["edgefer_reports_total", ""] == 2
 
@@ -101,15 +101,15 @@ def test_a_camera_without_pictures_is_no_empty_room() -> None:
 def test_latency_is_a_histogram_from_capture_to_report() -> None:
     clock = Clock()
     health = Health(clock)
-    figures = Figures(health, clock)
+    metrics = Metrics(health, clock)
 
     async def whole() -> None:
         for frame in health.watch(ScriptedCamera(blank_frames(4))).frames():
             clock.now += (0.004, 0.04, 0.04, 30.0)[frame.number]
-            await figures.publish(report("happy", frame.number))
+            await metrics.publish(report("happy", frame.number))
 
     asyncio.run(whole())
-    told = samples(figures)
+    told = samples(metrics)
     counts = [told["edgefer_latency_seconds_bucket", edge] for edge in ("0.01", "0.05", "+Inf")]
     assert counts == [1, 3, 4]
     assert told["edgefer_latency_seconds_count", ""] == 4
@@ -120,14 +120,14 @@ def test_latency_is_a_histogram_from_capture_to_report() -> None:
 def test_health_is_told_part_by_part() -> None:
     clock = Clock()
     health = Health(clock)
-    figures = Figures(health, clock)
+    metrics = Metrics(health, clock)
     camera = health.watch(ScriptedCamera(blank_frames(1))).frames()
     next(camera)
-    publish(figures, clock, ["happy"], 0.0)
-    assert samples(figures)["edgefer_healthy", ""] == 1
+    publish(metrics, clock, ["happy"], 0.0)
+    assert samples(metrics)["edgefer_healthy", ""] == 1
     health.asked_for_frame()
     clock.now += 60
-    told = samples(figures)
+    told = samples(metrics)
     assert told["edgefer_healthy", ""] == 0
     assert told["edgefer_part_healthy", "camera"] == 0
     assert told["edgefer_part_healthy", "inference"] == 1
@@ -135,7 +135,7 @@ def test_health_is_told_part_by_part() -> None:
 
 
 def test_openmetrics_is_spoken_to_who_asks_for_it() -> None:
-    text, kind = exposition(Figures(Health()), "application/openmetrics-text; version=1.0.0")
+    text, kind = exposition(Metrics(Health()), "application/openmetrics-text; version=1.0.0")
     assert kind.startswith("application/openmetrics-text")
     read = read_openmetrics(text.decode())  # type: ignore[no-untyped-call]  # the package's own
     names = {family.name for family in read}
@@ -143,17 +143,17 @@ def test_openmetrics_is_spoken_to_who_asks_for_it() -> None:
 
 
 def test_the_process_is_told_too() -> None:
-    told = samples(Figures(Health()))
+    told = samples(Metrics(Health()))
     assert told["process_resident_memory_bytes", ""] > 1e6
     assert told["process_open_fds", ""] > 0
 
 
 def test_the_mirror_serves_it() -> None:
     async def whole() -> tuple[str, str]:
-        shared = Shared()
-        await shared.figures.publish(report("happy"))
+        context = SinkContext()
+        await context.metrics.publish(report("happy"))
         async with (
-            MirrorSink(port=0, shared=shared) as mirror,
+            mirror_sink(context) as mirror,
             ClientSession() as session,
             session.get(mirror.url + "metrics") as got,
         ):
@@ -167,9 +167,8 @@ def test_the_mirror_serves_it() -> None:
 def test_a_daemon_that_nobody_scrapes_does_not_load_the_package() -> None:
     program = (
         "import sys\n"
-        "from edgefer_device.daemon.configuration import Config\n"
-        "from edgefer_device.sinks import open_sinks\n"
-        "open_sinks(Config(sinks=('mirror:', 'metrics:', 'webhook:https://localhost/')))\n"
+        "from edgefer_device.sinks.opening import open_sinks\n"
+        "open_sinks(('mirror:', 'metrics:', 'webhook:https://localhost/'))\n"
         "assert not {'prometheus_client', 'sqlite3'} & set(sys.modules)"
     )
     paths = {"PYTHONPATH": ":".join(sys.path)}

@@ -11,8 +11,7 @@ import msgspec
 import pytest
 
 from edgefer.messages import Report
-from edgefer_device.daemon.configuration import Config
-from edgefer_device.sinks.opening import open_sinks
+from edgefer_device.sinks.opening import SinkContext, open_sinks
 from edgefer_device.sinks.screen import RETRY_SECONDS, ScreenSettings, ScreenSink
 
 NOBODY = Report(0.0, 0, (), None, None)
@@ -149,6 +148,6 @@ def test_settings_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
 
 def test_it_is_there_only_where_it_is_configured() -> None:
     def kinds(settings: ScreenSettings) -> int:
-        return len(open_sinks(Config(screen=settings)))
+        return len(open_sinks((), SinkContext(screen=settings)).sinks)
 
     assert kinds(ScreenSettings(tool="wlopm")) == kinds(ScreenSettings()) + 1

@@ -10,8 +10,13 @@ import pytest
 
 from edgefer.labels import FER2013, FERPLUS, UNKNOWN
 from edgefer.messages import REASONS
-from edgefer_device.sinks.mirror.settings import LANGUAGES, MirrorSettings, languages
-from edgefer_device.sinks.mirror.texts import chosen, texts
+from edgefer_device.sinks.mirror.settings import (
+    LANGUAGES,
+    MirrorSettings,
+    choose_language,
+    languages,
+    load_texts,
+)
 
 ENGLISH = msgspec.json.decode((LANGUAGES / "en.json").read_bytes(), type=dict[str, Any])
 
@@ -45,8 +50,8 @@ def test_every_mood_and_every_reason_has_a_word() -> None:
 
 
 def test_what_a_language_lacks_is_said_in_english() -> None:
-    assert texts("de")["close"] == "Schließen"
-    assert texts("de").keys() == ENGLISH.keys()
+    assert load_texts("de")["close"] == "Schließen"
+    assert load_texts("de").keys() == ENGLISH.keys()
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,7 @@ def test_what_a_language_lacks_is_said_in_english() -> None:
 def test_the_language_is_the_configured_or_the_best_of_the_browsers(
     setting: str, accepted: str, code: str
 ) -> None:
-    assert chosen(setting, accepted) == code
+    assert choose_language(setting, accepted) == code
 
 
 def test_an_unknown_language_is_refused_with_those_there_are() -> None:

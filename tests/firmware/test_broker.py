@@ -11,8 +11,7 @@ import pytest
 
 from edgefer.errors import BrokerError
 from edgefer.messages import Report
-from edgefer_device.sinks.mqtt.broker import parse_broker
-from edgefer_device.sinks.mqtt.settings import MqttSettings
+from edgefer_device.sinks.mqtt.broker import MqttSettings, parse_broker
 from edgefer_device.sinks.mqtt.sink import MqttSink
 from support.certificates import Authority
 from support.firmware_files import FIRMWARE, run

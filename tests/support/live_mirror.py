@@ -8,8 +8,8 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from edgefer.messages import Report
-from edgefer_device.sinks.context import Shared
 from edgefer_device.sinks.mirror.sink import MirrorSink
+from edgefer_device.sinks.opening import SinkContext, open_sink
 from support.browser import report
 
 T = TypeVar("T")
@@ -17,11 +17,18 @@ PATIENCE = 15.0
 """Seconds that a test waits for what should come within one: CI machines are busy."""
 
 
+def mirror_sink(context: SinkContext | None = None, place: str = "127.0.0.1:0") -> MirrorSink:
+    """Return the sink of `mirror:PLACE`; port 0 takes any free one."""
+    sink = open_sink(f"mirror:{place}", context)
+    assert isinstance(sink, MirrorSink)
+    return sink
+
+
 class LiveMirror:
     """Serves the page while it is entered; whatever is called runs on its loop."""
 
-    def __init__(self, shared: Shared | None = None, port: int = 0) -> None:
-        self.sink = MirrorSink(port=port, shared=shared)
+    def __init__(self, context: SinkContext | None = None, port: int = 0) -> None:
+        self.sink = mirror_sink(context, f"127.0.0.1:{port}")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="live mirror")
 

@@ -23,7 +23,6 @@ from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
 from edgefer_device.cameras.camera import Due, Frame, always
 from edgefer_device.cameras.opening import open_camera
-from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.status import resident_mb
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
@@ -34,7 +33,7 @@ from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.sinks.content.settings import ContentSettings, Rule
 from edgefer_device.sinks.history.settings import HistorySettings
-from edgefer_device.sinks.opening import open_sinks, share
+from edgefer_device.sinks.opening import SinkContext, open_sinks
 
 PRESENT = 300.0
 """Seconds of each hour in which somebody is there."""
@@ -113,14 +112,15 @@ def simulate(
     health = Health()
     day = Day(data, hours, every, health, tell)
     rule = Rule(mood="happy", minutes=0.01, text="Good to see you")
-    config = Config(
-        sinks=("mirror:127.0.0.1:0", "metrics:127.0.0.1:0", f"jsonl:{state / 'm'}?max_mb=1&keep=1"),
-        state=str(state),
+    uris = ("mirror:127.0.0.1:0", "metrics:127.0.0.1:0", f"jsonl:{state / 'm'}?max_mb=1&keep=1")
+    context = SinkContext(
+        state=state,
+        health=health,
         history=HistorySettings(keep_days=1),
         content=ContentSettings(rule=(rule,)),
     )
-    sinks = open_sinks(config, shared=share(config, health))
-    bundle = open_bundle(config.model)
+    sinks = open_sinks(uris, context).sinks
+    bundle = open_bundle("small")
     classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(open_detector(None), classifier, tracker, MoodSettings())

@@ -129,29 +129,33 @@ def history(
     yes: bool,
 ) -> None:
     """Show, write out or delete the history of moods."""
-    from edgefer_device.sinks.history import files
+    from edgefer_device.daemon.configuration import Config, load_config
+    from edgefer_device.sinks.history import plot as plots
     from edgefer_device.sinks.history import report as reports
+    from edgefer_device.sinks.history.store import find_store
+    from edgefer_device.system.paths import SYSTEM, state_folder
 
     if delete and (days or table or plot or export):
         raise click.UsageError("--delete deletes all of it: give it without the other options")
     if plot is not None:
-        files.check_plot(plot)
-    store = files.find_store(config)
+        plots.check_name(plot)
+    state = state_folder((load_config(config) if config else Config()).state)
+    store = find_store(state, fallback=None if config else SYSTEM)
     if delete:
         if not yes:
             click.confirm(f"Delete the history in {store.path} for good?", abort=True, err=True)
         click.echo(f"{store.path}: entries deleted for good: {store.delete()}", err=True)
         return
-    held = files.entries(store, days)
+    spans = store.last_days(days)
     if table is not None:
-        files.write_csv(table, held)
+        reports.write(table, reports.to_csv(spans))
     if plot is not None:
-        files.write_plot(plot, held)
+        plots.write_plot(plot, spans)
     if export:
-        for line in reports.to_json_lines(held):
+        for line in reports.to_json_lines(spans):
             click.echo(line)
     elif table is None and plot is None:
-        reports.show(held)
+        reports.show(spans)
 
 
 @click.command()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 
 from edgefer.bundle import Bundle
+from edgefer.manifest import Manifest
 from edgefer.runtime import Classifier, open_classifier
 from edgefer.runtime_choice import chosen
 from edgefer_device.cameras.managed import Pausable
@@ -22,8 +23,9 @@ from edgefer_device.pipeline.face_classifier import FaceClassifier
 from edgefer_device.pipeline.frame_rate import Attentive, FrameRate, Paced
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
-from edgefer_device.sinks.context import Shared
-from edgefer_device.sinks.opening import open_sinks, share
+from edgefer_device.sinks.mqtt.discovery import DeviceInfo
+from edgefer_device.sinks.opening import OpenSinks, SinkContext, open_sinks
+from edgefer_device.system.paths import state_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,14 @@ class Assembly:
     config: Config
     pipeline: Pipeline
     camera: Pausable
-    shared: Shared
+    health: Health
+    sinks: OpenSinks
     frame_rate: FrameRate
 
     @property
     def progress(self) -> int:
         """Work done so far: frames analysed, and tries to reopen a lost camera."""
-        return self.shared.health.analysed + self.camera.tries
+        return self.health.analysed + self.camera.tries
 
 
 ClassifierLoader = Callable[[Bundle, str, int], Classifier]
@@ -56,10 +59,9 @@ def prepare(config: Config, controls: Controls, load: ClassifierLoader = open_cl
     # One face at a time leaves OpenCV nothing to share out but its threads' overhead.
     cv2.setNumThreads(1)
     camera_address(config.camera)
-    shared = share(config, Health(), controls)
-    sinks = open_sinks(config, shared=shared)
+    health, bundle = Health(), model_of(config)
+    sinks = open_sinks(config.sinks, sink_context(config, bundle.manifest, health, controls))
     detector = open_detector(config.detector)
-    bundle = model_of(config)
     runtime = chosen(bundle, config.runtime)
     analyzer = FrameAnalyzer(
         detector,
@@ -69,17 +71,34 @@ def prepare(config: Config, controls: Controls, load: ClassifierLoader = open_cl
         Household() if config.whose == "household" else None,
         quality=config.quality,
         threshold=lambda: controls.threshold,
-        on_latency=shared.health.on_latency,
+        on_latency=health.on_latency,
     )
 
     def finish() -> Assembly:
         hardware = is_hardware(config.camera)
         camera = Pausable(lambda: open_camera(config.camera), controls, hardware)
         frame_rate = FrameRate(config.frame_rate)
-        paced = shared.health.watch(Paced(camera, frame_rate))
+        paced = health.watch(Paced(camera, frame_rate))
         pipeline = Pipeline(
-            paced, Attentive(analyzer, frame_rate), sinks, paused=lambda: controls.paused
+            paced, Attentive(analyzer, frame_rate), sinks.sinks, paused=lambda: controls.paused
         )
-        return Assembly(config, pipeline, camera, shared, frame_rate)
+        return Assembly(config, pipeline, camera, health, sinks, frame_rate)
 
     return finish
+
+
+def sink_context(
+    config: Config, manifest: Manifest, health: Health, controls: Controls
+) -> SinkContext:
+    """Return what the sinks of a configuration are made from."""
+    return SinkContext(
+        state=state_folder(config.state),
+        health=health,
+        controls=controls,
+        device=DeviceInfo.of(manifest, config.mood.threshold),
+        mqtt=config.mqtt,
+        mirror=config.mirror,
+        history=config.history,
+        content=config.content,
+        screen=config.screen,
+    )

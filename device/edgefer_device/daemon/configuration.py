@@ -24,7 +24,7 @@ from edgefer_device.sinks.content.settings import (
 )
 from edgefer_device.sinks.history.settings import HistorySettings
 from edgefer_device.sinks.mirror.settings import MirrorSettings
-from edgefer_device.sinks.mqtt.settings import MqttSettings
+from edgefer_device.sinks.mqtt.broker import MqttSettings
 from edgefer_device.sinks.screen import ScreenSettings
 
 

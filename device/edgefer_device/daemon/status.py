@@ -57,8 +57,8 @@ class Status(msgspec.Struct, frozen=True):
 
 def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
     """Return the status of a running assembly, `uptime` seconds after the daemon's start."""
-    health, heat = now.shared.health, now.frame_rate.heat
-    seen = None if controls.paused else now.shared.figures.present
+    health, heat = now.health, now.frame_rate.heat
+    seen = None if controls.paused else now.sinks.metrics.present
     state, threshold = health.state(), controls.threshold
     return Status(
         version=__version__,
@@ -78,7 +78,7 @@ def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
         celsius=heat.celsius if heat else None,
         hot=now.frame_rate.hot,
         threshold=now.config.mood.threshold if threshold is None else threshold,
-        page=now.shared.page,
+        page=now.sinks.page,
         parts=state.parts,
     )
 

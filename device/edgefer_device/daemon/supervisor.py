@@ -151,7 +151,7 @@ class Supervisor:
         """Run one assembly to its end."""
         self._current = None
         self._current = now = opener()
-        health = now.shared.health
+        health = now.health
         health.paused = self.controls.paused
 
         def on_pause(state: ControlState) -> None:

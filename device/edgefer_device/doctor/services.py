@@ -12,7 +12,7 @@ from edgefer.errors import SettingsError
 from edgefer_device.system.check import Check, current_user, fail, ok, warn
 
 if TYPE_CHECKING:
-    from edgefer_device.sinks.mqtt.settings import MqttSettings
+    from edgefer_device.sinks.mqtt.broker import MqttSettings
 
 SECONDS = 3.0
 """Timeout of a broker."""

@@ -23,9 +23,8 @@ from edgefer.errors import BundleError
 from edgefer_device.export.contract import FILES, contract_of
 from edgefer_device.export.npm import Package, fetch, member
 from edgefer_device.faces.blazeface import find_model
-from edgefer_device.page.assets import SHARED, page_files
-from edgefer_device.sinks.mirror.settings import languages
-from edgefer_device.sinks.mirror.texts import texts
+from edgefer_device.page import SHARED, page_files
+from edgefer_device.sinks.mirror.settings import languages, load_texts
 from edgefer_device.web.access import guard
 from edgefer_device.web.server import listen
 
@@ -68,7 +67,7 @@ def web_files(bundle: Bundle, cache: Path | None = None) -> Files:
     own = _own_texts()
     # The mirror's texts, and the phone's own over them.
     for code, table in own.items():
-        files[f"texts.{code}.json"] = msgspec.json.encode(texts(code) | table)
+        files[f"texts.{code}.json"] = msgspec.json.encode(load_texts(code) | table)
     names = {code: str(table["language"]) for code, table in own.items()}
     files["contract.json"] = msgspec.json.encode(contract_of(bundle.manifest, names))
     files[FILES["classifier"]] = _packed(bundle.read("int8"))

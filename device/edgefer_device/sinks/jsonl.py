@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from typing_extensions import Self
 
-from edgefer.errors import SinkError
+from edgefer.errors import SettingsError, SinkError
+from edgefer.files import write_atomic
 from edgefer.messages import Report, to_json
 from edgefer_device.sinks.lines import LineWriter
-from edgefer_device.sinks.rotation import Rotation, rotate
+from edgefer_device.system.address import count, number
 
 STDOUT = 1
+MEGABYTE = 1_000_000
+KEEP = 5
+"""Full files that are kept beside the one being written, unless `keep` says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLinesOptions:
+    """Options of the address: when a file is full, and how many full ones are kept beside it."""
+
+    max_mb: Annotated[float | None, number(0.0001, 1e6)] = None
+    """Million bytes; None lets it grow."""
+    keep: Annotated[int | None, count(0, 1000)] = None
+    """Files; None keeps `KEEP`."""
+
+    def is_full(self, size: int, more: int) -> bool:
+        """Return whether to rotate a file of `size` bytes before `more` are written.
+
+        A file never grows over the limit, unless one line alone is larger.
+        """
+        return self.max_mb is not None and size > 0 and size + more > round(self.max_mb * MEGABYTE)
 
 
 class JsonLinesSink:
@@ -23,16 +47,24 @@ class JsonLinesSink:
     With a rotation a full file is put aside as `FILE.1` and a new one begun.
     """
 
-    def __init__(self, path: str, rotation: Rotation | None = None) -> None:
-        self._path, self._rotation = path, rotation
+    def __init__(self, path: str, options: JsonLinesOptions | None = None) -> None:
+        """Check path and options; raises `SettingsError`."""
+        self._path, self._options = path, options or JsonLinesOptions()
         self._descriptor: int | None = None
         self._lines: LineWriter | None = None
         self._size = 0
+        if not path:
+            raise SettingsError("jsonl: no path; write jsonl:PATH, or jsonl:- for standard output")
+        if self._options.max_mb is None and self._options.keep is not None:
+            raise SettingsError(f"jsonl:{path}: 'keep' needs a limit beside it, such as max_mb=10")
+        if path == "-" and self._options.max_mb is not None:
+            raise SettingsError("jsonl:-: standard output cannot be limited; give a path")
 
     async def __aenter__(self) -> Self:
         self._open()
         assert self._descriptor is not None
-        if self._rotation is not None and not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+        regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+        if self._options.max_mb is not None and not regular:
             self._close()
             raise SinkError(f"jsonl:{self._path}: no regular file: it cannot be limited by max_mb")
         return self
@@ -44,8 +76,8 @@ class JsonLinesSink:
         """Write the report; raise `SinkError` when the disk is full or the reader has gone."""
         line = to_json(report)
         length = len(line.encode()) + 1
-        if self._rotation is not None and self._rotation.is_due(self._size, length):
-            await self._rotate(self._rotation.keep)
+        if self._options.is_full(self._size, length):
+            await self._rotate()
         assert self._lines is not None, "a sink is used inside 'async with'"
         await self._lines.write(line)
         self._size += length
@@ -62,9 +94,10 @@ class JsonLinesSink:
             os.close(self._descriptor)
         self._lines = self._descriptor = None
 
-    async def _rotate(self, keep: int) -> None:
+    async def _rotate(self) -> None:
         """Begin a new file. Everything was written: reports come one at a time."""
         self._close()
+        keep = KEEP if self._options.keep is None else self._options.keep
         try:
             await asyncio.to_thread(rotate, Path(self._path), keep)
         except OSError as exc:
@@ -77,3 +110,31 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as exc:
         raise SinkError(f"jsonl:{path}: cannot be written: {exc.strerror}") from exc
+
+
+def rotate(path: Path, keep: int) -> None:
+    """Put a file aside and an empty one in its place; raises OSError and loses nothing then.
+
+    The empty file is renamed over the full one, so that who opens the path finds one or
+    the other and never nothing.
+    """
+    for place in range(keep - 1, 0, -1):
+        with contextlib.suppress(FileNotFoundError):
+            numbered(path, place).replace(numbered(path, place + 1))
+    if keep:
+        numbered(path, 1).unlink(missing_ok=True)
+        _give_second_name(path, numbered(path, 1))
+    write_atomic(path, b"")
+
+
+def numbered(path: Path, place: int) -> Path:
+    """Return the name of a rotated file; 1 is the newest."""
+    return path.with_name(f"{path.name}.{place}")
+
+
+def _give_second_name(path: Path, second: Path) -> None:
+    try:
+        os.link(path, second)
+    except OSError:
+        # FAT, as on a card's boot partition, has no second names.
+        path.replace(second)

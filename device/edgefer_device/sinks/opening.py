@@ -1,170 +1,227 @@
-"""The sinks behind the seam in `sink.py`, and the functions that choose among them.
-
-One is chosen by its address, all of them by the configuration.
-"""
+"""Open the sinks of a daemon: those chosen by address, and those of the configuration's tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from edgefer.errors import SettingsError
-from edgefer_device.daemon.configuration import Config
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.sink import Sink
-from edgefer_device.sinks.context import Shared
-from edgefer_device.sinks.history.settings import FILE
-from edgefer_device.sinks.rotation import Rotation
-from edgefer_device.system.address import parse_address
+from edgefer_device.sinks.content.settings import ContentSettings
+from edgefer_device.sinks.history.settings import FILE, HistorySettings
+from edgefer_device.sinks.jsonl import JsonLinesOptions, JsonLinesSink
+from edgefer_device.sinks.message_board import MessageBoard
+from edgefer_device.sinks.mirror.settings import MirrorSettings
+from edgefer_device.sinks.mqtt.broker import PORTS, MqttSettings, parse_broker
+from edgefer_device.sinks.mqtt.discovery import DeviceInfo
+from edgefer_device.sinks.prometheus import Metrics
+from edgefer_device.sinks.screen import ScreenSettings
+from edgefer_device.system.address import Address, parse_address
 from edgefer_device.system.paths import state_folder
 
 if TYPE_CHECKING:
-    from edgefer_device.sinks.history.store import Store
-
-FORMS = {
-    "console": "console:",
-    "jsonl": "jsonl:PATH[?max_mb=10&keep=5] or jsonl:- for standard output",
-    "mqtt": "mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC",
-    "mqtts": "mqtts://[USER:PASSWORD@]HOST[:PORT]/TOPIC",
-    "mirror": "mirror:[HOST:PORT]",
-    "metrics": "metrics:[HOST:PORT]",
-    "webhook": "webhook:https://HOST/PATH",
-}
-"""By scheme: how a sink's address is written."""
-
-MIRROR_PLACE = "127.0.0.1", 8137
-METRICS_PLACE = "127.0.0.1", 9137
-LAST_PORT = 65535
-MEGABYTE = 1_000_000
-KEEP = 5
-"""Full files of JSON lines that are kept beside the one being written."""
+    from edgefer_device.sinks.history.store import HistoryStore
+    from edgefer_device.web.server import WebServer
 
 
-def open_sinks(
-    config: Config, health: Health | None = None, shared: Shared | None = None
-) -> list[Sink]:
-    """Return all sinks that a configuration asks for, each of them watched by `health`.
+@dataclass(frozen=True)
+class SinkContext:
+    """What the sinks of one daemon are made from; each is handed only what it needs of it."""
 
-    Beside those in `sinks` these are the history, the rules of content and the screen, where
-    they are configured, and what counts the figures for whoever serves them. Raises
-    `SettingsError`.
+    state: Path = field(default_factory=lambda: state_folder(None))
+    """Folder for what outlives the daemon."""
+    health: Health = field(default_factory=Health)
+    controls: Controls = field(default_factory=Controls)
+    device: DeviceInfo = field(default_factory=DeviceInfo)
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
+    mirror: MirrorSettings = field(default_factory=MirrorSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
+    content: ContentSettings = field(default_factory=ContentSettings)
+    screen: ScreenSettings = field(default_factory=ScreenSettings)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What is counted for `/metrics`."""
+        return Metrics(self.health)
+
+    @cached_property
+    def board(self) -> MessageBoard:
+        """Where content rules leave lines for the mirror page."""
+        return MessageBoard()
+
+    @cached_property
+    def store(self) -> HistoryStore | None:
+        """The history's file; None where no history is kept."""
+        if not self.history.keep_days:
+            return None
+        from edgefer_device.sinks.history.store import HistoryStore
+
+        return HistoryStore(self.state / FILE)
+
+
+@runtime_checkable
+class PageSink(Protocol):
+    """A sink that serves a page for people."""
+
+    @property
+    def address(self) -> str | None:
+        """The page's URL, with its token where it needs one; None while it is not served."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSinks:
+    """The sinks of one daemon, in the order in which they get reports."""
+
+    sinks: tuple[Sink, ...]
+    metrics: Metrics
+    pages: tuple[PageSink, ...] = ()
+
+    @property
+    def page(self) -> str | None:
+        """The mirror page's URL, for those who may know its token; None while none is served."""
+        return next((page.address for page in self.pages if page.address), None)
+
+
+def open_sinks(uris: Iterable[str], context: SinkContext | None = None) -> OpenSinks:
+    """Return the sinks at some addresses, those of the context's tables, and the metrics.
+
+    All but the last are watched by the context's health. Raises `SettingsError`.
     """
-    shared = shared or share(config, health or Health())
-    sinks = [
-        shared.health.watch_sink(uri.partition(":")[0], open_sink(uri, shared))
-        for uri in config.sinks
-    ]
-    if shared.store is not None:
-        from edgefer_device.sinks.history.sink import HistorySink
-
-        history = HistorySink(shared.store, shared.keep_days)
-        sinks.append(shared.health.watch_sink("history", history))
-    if config.content.rule:
-        sinks.append(shared.health.watch_sink("content", _content(config, shared)))
-    if config.screen.tool != "none":
-        from edgefer_device.sinks.screen import ScreenSink
-
-        sinks.append(shared.health.watch_sink("screen", ScreenSink(config.screen)))
-    return [*sinks, shared.figures]
+    context, uris = context or SinkContext(), tuple(uris)
+    named = [(uri.partition(":")[0], open_sink(uri, context)) for uri in uris]
+    named += _configured(uris, context)
+    watched = [context.health.watch_sink(name, sink) for name, sink in named]
+    pages = tuple(sink for _, sink in named if isinstance(sink, PageSink))
+    return OpenSinks((*watched, context.metrics), context.metrics, pages)
 
 
-def open_sink(uri: str, shared: Shared | None = None) -> Sink:
+def open_sink(uri: str, context: SinkContext | None = None) -> Sink:
     """Return the sink at an address; it is acquired when it is entered.
 
-    Raises `SettingsError` for an address that is not one of `FORMS`. Only the
-    chosen sink is imported: the network libraries are half of the start time.
+    Raises `SettingsError` for an address that is not one of `FORMS`.
     """
-    address = parse_address(uri, "sink", FORMS)
-    shared = shared or Shared()
-    if address.scheme == "jsonl":
-        return _jsonl(uri, address.place, address.options)
-    if address.scheme in ("mqtt", "mqtts"):
-        from edgefer_device.sinks.mqtt.broker import parse_broker
-        from edgefer_device.sinks.mqtt.sink import MqttSink
+    address = parse_address(uri, "sink", FORMS, urls=("webhook",))
+    kind = KINDS[address.scheme]
+    return kind.open(Order(uri, address, address.read(kind.options), context or SinkContext()))
 
-        return MqttSink(parse_broker(uri, shared.config.mqtt), shared)
-    if address.scheme == "mirror":
-        from edgefer_device.sinks.mirror.sink import MirrorSink
 
-        return MirrorSink(*_host_and_port(uri, address.place, MIRROR_PLACE), shared=shared)
-    if address.scheme == "metrics":
-        from edgefer_device.sinks.status_pages import MetricsSink
+@dataclass(frozen=True, slots=True)
+class NoOptions:
+    """The options of sinks that have none."""
 
-        place = _host_and_port(uri, address.place, METRICS_PLACE)
-        state = state_folder(shared.config.state)
-        return MetricsSink(*place, shared.health, shared.figures, state)
-    if address.scheme == "webhook":
-        from edgefer_device.sinks.webhook import WebhookSink
 
-        # The whole of it: what stands behind a question mark belongs to the server.
-        return WebhookSink(uri.partition(":")[2])
-    if address.place or address.options:
-        raise SettingsError(f"{uri}: 'console:' takes nothing after it")
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A sink's address, parsed, and what it is made from."""
+
+    uri: str
+    address: Address
+    options: Any
+    """Those of the scheme, a dataclass."""
+    context: SinkContext
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of sink."""
+
+    form: str
+    """How its address is written."""
+    open: Callable[[Order], Sink]
+    options: type[Any] = NoOptions
+
+
+# Each opener imports its own sink only: the network libraries are half of the start time.
+
+
+def _configured(uris: Iterable[str], context: SinkContext) -> Iterator[tuple[str, Sink]]:
+    """Yield the sinks that no address names: history, content and screen, where configured."""
+    if context.store is not None:
+        from edgefer_device.sinks.history.sink import HistorySink
+
+        yield "history", HistorySink(context.store, context.history.keep_days)
+    if context.content.rule:
+        from edgefer_device.sinks.content.actions import Actions
+        from edgefer_device.sinks.content.sink import ContentSink
+
+        broker = next((uri for uri in uris if uri.partition(":")[0] in PORTS), None)
+        actions = Actions(None if broker is None else parse_broker(broker, context.mqtt))
+        yield "content", ContentSink(context.content, context.board, actions)
+    if context.screen.tool != "none":
+        from edgefer_device.sinks.screen import ScreenSink
+
+        yield "screen", ScreenSink(context.screen)
+
+
+def _console(order: Order) -> Sink:
     from edgefer_device.sinks.console import ConsoleSink
 
+    order.address.refuse_place()
     return ConsoleSink()
 
 
-def history_store(config: Config) -> Store:
-    """Return the history's file, kept or not."""
-    from edgefer_device.sinks.history.store import Store
-
-    return Store(state_folder(config.state) / FILE)
+def _jsonl(order: Order) -> Sink:
+    return JsonLinesSink(order.address.place, order.options)
 
 
-def share(config: Config, health: Health, controls: Controls | None = None) -> Shared:
-    """Return what the sinks of a configuration have in common."""
-    keep = config.history.keep_days
-    return Shared(health, history_store(config) if keep else None, keep, controls, config)
+def _mqtt(order: Order) -> Sink:
+    from edgefer_device.sinks.mqtt.sink import MqttSink
+
+    context = order.context
+    broker = parse_broker(order.uri, context.mqtt)
+    return MqttSink(broker, context.mqtt, context.device, context.controls, context.health)
 
 
-def _content(config: Config, shared: Shared) -> Sink:
-    from edgefer_device.sinks.content.actions import Actions
-    from edgefer_device.sinks.content.sink import ContentSink
-    from edgefer_device.sinks.mqtt.broker import is_broker, parse_broker
+def _mirror(order: Order) -> Sink:
+    from edgefer_device.sinks.mirror.sink import MirrorSink
 
-    broker = next((uri for uri in config.sinks if is_broker(uri)), None)
-    actions = Actions(None if broker is None else parse_broker(broker, config.mqtt))
-    return ContentSink(config.content, shared.board, actions)
+    context, server = order.context, _server("mirror page", 8137, order)
+    if context.store is not None:
+        from edgefer_device.sinks.mirror.week import week_routes
 
-
-def _jsonl(uri: str, path: str, options: Mapping[str, str]) -> Sink:
-    from edgefer_device.sinks.jsonl import JsonLinesSink
-
-    if not path:
-        raise SettingsError(f"{uri}: no path; write jsonl:PATH, or jsonl:- for standard output")
-    rotation = _rotation(uri, options)
-    if rotation is not None and path == "-":
-        raise SettingsError(f"{uri}: standard output cannot be limited; give a path")
-    return JsonLinesSink(path, rotation)
+        server.routes += week_routes(context.store)
+    days = context.history.keep_days
+    return MirrorSink(server, context.mirror, context.controls, context.board, days)
 
 
-def _rotation(uri: str, options: Mapping[str, str]) -> Rotation | None:
-    """Read `max_mb` (million bytes) and `keep` (files)."""
-    unknown = next((name for name in options if name not in ("max_mb", "keep")), None)
-    if unknown is not None:
-        raise SettingsError(f"{uri}: unknown option '{unknown}'; known: max_mb, keep")
-    if "max_mb" not in options:
-        if options:
-            raise SettingsError(f"{uri}: 'keep' needs a limit beside it, such as max_mb=10")
-        return None
-    try:
-        limit, keep = float(options["max_mb"]), int(options.get("keep", KEEP))
-    except ValueError:
-        limit, keep = 0.0, 0
-    if not 0 < limit < float("inf") or keep < 0:
-        raise SettingsError(f"{uri}: expected numbers, such as jsonl:PATH?max_mb=10&keep=5")
-    return Rotation(int(limit * MEGABYTE), keep)
+def _metrics(order: Order) -> Sink:
+    from edgefer_device.sinks.status_pages import MetricsSink
+
+    return MetricsSink(_server("metrics", 9137, order))
 
 
-def _host_and_port(uri: str, place: str, usual: tuple[str, int]) -> tuple[str, int]:
-    """Return where a page is served; `HOST:PORT`, `:PORT` or nothing."""
-    if not place:
-        return usual
-    host, _, port = place.rpartition(":")
-    if not port.isdecimal() or int(port) > LAST_PORT:
-        scheme = uri.partition(":")[0]
-        example = f"{scheme}:{usual[0]}:{usual[1]}"
-        raise SettingsError(f"{uri}: expected {scheme}:HOST:PORT, such as {example}")
-    return host.strip("[]") or usual[0], int(port)
+def _webhook(order: Order) -> Sink:
+    from edgefer_device.sinks.webhook import WebhookSink
+
+    return WebhookSink(order.address.place)
+
+
+def _server(what: str, usual_port: int, order: Order) -> WebServer:
+    """Return a server of the status pages at `HOST:PORT`, `:PORT` or the usual port."""
+    from edgefer_device.sinks.status_pages import status_routes
+    from edgefer_device.web.server import WebServer
+
+    context = order.context
+    host, port = order.address.host_and_port(("127.0.0.1", usual_port))
+    routes = status_routes(context.health, context.metrics)
+    return WebServer(what, host, port, context.state, routes)
+
+
+KINDS = {
+    "console": Kind("console:", _console),
+    "jsonl": Kind(
+        "jsonl:PATH[?max_mb=10&keep=5] or jsonl:- for standard output", _jsonl, JsonLinesOptions
+    ),
+    "mqtt": Kind("mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC", _mqtt),
+    "mqtts": Kind("mqtts://[USER:PASSWORD@]HOST[:PORT]/TOPIC", _mqtt),
+    "mirror": Kind("mirror:[HOST:PORT]", _mirror),
+    "metrics": Kind("metrics:[HOST:PORT]", _metrics),
+    "webhook": Kind("webhook:https://HOST/PATH", _webhook),
+}
+"""By scheme, in the order in which errors list them."""
+FORMS = {scheme: kind.form for scheme, kind in KINDS.items()}

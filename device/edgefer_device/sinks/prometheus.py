@@ -27,7 +27,7 @@ LATENCY_SECONDS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Upper edges of the latency histogram's buckets."""
 
 
-class Figures:
+class Metrics:
     """A sink that counts what is reported; `exposition` writes it down."""
 
     def __init__(self, health: Health, clock: Clock = time.monotonic) -> None:
@@ -76,7 +76,7 @@ class Figures:
         return self._last if fresh else None
 
 
-def exposition(figures: Figures, accept: str) -> tuple[bytes, str]:
+def exposition(metrics: Metrics, accept: str) -> tuple[bytes, str]:
     """Return the metrics in the format that an Accept header asks for, and its content type.
 
     Formats: Prometheus text 0.0.4, or OpenMetrics.
@@ -85,17 +85,17 @@ def exposition(figures: Figures, accept: str) -> tuple[bytes, str]:
     from prometheus_client.exposition import choose_encoder
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(figures))
+    registry.register(_Collector(metrics))
     ProcessCollector(registry=registry)
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
 
 class _Collector:
-    """Turns the figures into metrics when they are asked for."""
+    """Turns the metrics into metrics when they are asked for."""
 
-    def __init__(self, figures: Figures) -> None:
-        self._figures = figures
+    def __init__(self, metrics: Metrics) -> None:
+        self._figures = metrics
 
     def describe(self) -> list[Metric]:
         """Name nothing before it is collected: there is one collector and no clash to look for."""
@@ -126,38 +126,38 @@ def _of_health(health: Health) -> Iterator[Metric]:
     yield Counter("edgefer_camera_frames", "Frames that the camera gave.", health.frames)
 
 
-def _of_moods(figures: Figures) -> Iterator[Metric]:
+def _of_moods(metrics: Metrics) -> Iterator[Metric]:
     from prometheus_client.metrics_core import CounterMetricFamily as Counter
     from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
 
-    yield Counter("edgefer_reports", "Frames that were analysed.", figures.reports)
-    yield Counter("edgefer_mood_changes", "Changes from one mood to another.", figures.changes)
+    yield Counter("edgefer_reports", "Frames that were analysed.", metrics.reports)
+    yield Counter("edgefer_mood_changes", "Changes from one mood to another.", metrics.changes)
     held = Counter("edgefer_mood_seconds", "For how long a mood was seen.", labels=["mood"])
-    for label, seconds in sorted(figures.held.items()):
+    for label, seconds in sorted(metrics.held.items()):
         held.add_metric([label], seconds)
     yield held
     # What was last seen is not what is there when the camera is silent: then nothing is told.
-    now = figures.present
+    now = metrics.present
     if now is None:
         return
     yield Gauge("edgefer_faces", "Faces in view.", len(now.faces))
     mood = Gauge("edgefer_mood", "1 for the mood that is seen now.", labels=["mood"])
-    for label in sorted({*figures.held, *filter(None, [now.mood])}):
+    for label in sorted({*metrics.held, *filter(None, [now.mood])}):
         mood.add_metric([label], float(label == now.mood))
     yield mood
     if now.confidence is not None:
         yield Gauge("edgefer_mood_confidence", "Its smoothed probability, 0..1.", now.confidence)
 
 
-def _of_latency(figures: Figures) -> Metric:
+def _of_latency(metrics: Metrics) -> Metric:
     from prometheus_client.metrics_core import HistogramMetricFamily as Histogram
     from prometheus_client.utils import floatToGoString
 
     edges = [*map(floatToGoString, LATENCY_SECONDS), "+Inf"]
-    counts = accumulate(figures.latencies)
+    counts = accumulate(metrics.latencies)
     return Histogram(
         "edgefer_latency_seconds",
         "From a frame's capture to its report.",
         buckets=list(zip(edges, counts, strict=True)),
-        sum_value=figures.latency_sum,
+        sum_value=metrics.latency_sum,
     )

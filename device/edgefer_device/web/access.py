@@ -1,15 +1,19 @@
-"""Who may read the mirror page: the checks on Host, Origin and token, and the headers."""
+"""Who may read a page: the checks on Host, Origin and token, and the security headers."""
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
+import os
+import secrets
 import socket
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from edgefer_device.web.token import Token
+from edgefer.errors import StateError
 
 POLICY = "; ".join(
     (
@@ -36,12 +40,20 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-
-NO_TOKEN = "this page asks for a token; on its own machine `edgefer status` tells the address\n"
+NO_TOKEN = "this page needs a token; run `edgefer status` on its own machine for the address\n"
+TOKEN_FILE = "page-token"
+"""Its name in the state folder."""
+PARAMETER = "token"
+"""In the address: `http://mirror:8137/?token=...`."""
+TOKEN_BYTES = 24
+SHORTEST = 16
+YEAR = 365 * 24 * 3600
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+"""Headers of a proxy: behind one, everybody seems to come from this machine."""
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address to listen on can be reached from this machine only."""
+    """Return whether an address to listen on can be reached from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -51,13 +63,16 @@ def is_loopback(host: str) -> bool:
 
 
 def is_own_name(authority: str, bound: str) -> bool:
-    """Tell whether a Host header names this machine.
+    """Return whether a Host header names this machine.
 
     A foreign page can point its own DNS name at this address (DNS rebinding) and then
     counts as same-origin; the name in the Host header is what gives it away. So a
-    number is believed, and of names only the one bound to and this machine's own.
+    number is trusted, and of names only the one bound to and this machine's own.
     """
-    host = _hostname(authority)
+    try:
+        host = urlsplit(f"//{authority}").hostname
+    except ValueError:
+        return False
     if host is None:
         return False
     own = socket.gethostname().lower()
@@ -71,39 +86,99 @@ def is_own_name(authority: str, bound: str) -> bool:
 
 
 def is_same_origin(origin: str | None, authority: str) -> bool:
-    """Tell whether a WebSocket may open; programs send no Origin, browsers always do."""
+    """Return whether a WebSocket may open; programs send no Origin, browsers always do."""
     return origin is None or urlsplit(origin).netloc.lower() == authority.lower()
 
 
-def guard(bound: str, token: Token | None = None) -> Middleware:
-    """Return the middleware that turns strangers away.
+class Token:
+    """Admit who has the token: by the address once, by a cookie from then on, or by a header."""
 
-    `bound` is the host listened on, `token` what those from other machines must show; None
-    asks for nothing.
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+
+    @classmethod
+    def load(cls, folder: Path) -> Token:
+        """Return the token of a state folder, created if missing; raise `StateError`."""
+        path = folder / TOKEN_FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                secret = path.read_text().strip()
+            except FileNotFoundError:
+                secret = _create(path)
+        except (OSError, UnicodeDecodeError) as exc:
+            why = getattr(exc, "strerror", None) or exc
+            raise StateError(f"{path}: cannot store the page's token: {why}") from exc
+        if len(secret) < SHORTEST:
+            raise StateError(f"{path}: too short for a token; delete the file and start again")
+        return cls(secret)
+
+    def admits(self, request: web.Request) -> bool:
+        """Return whether a request may pass; those from this machine itself always may."""
+        proxied = any(name in request.headers for name in FORWARDED)
+        if not proxied and request.remote is not None and is_loopback(request.remote):
+            return True
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return self.matches(request.cookies.get(cookie_name(request), "")) or self.matches(bearer)
+
+    def matches(self, text: str) -> bool:
+        """Return whether a text is the token, in a time that does not depend on the text."""
+        return hmac.compare_digest(text.encode(), self.secret.encode())
+
+    def exchange(self, request: web.Request) -> web.Response | None:
+        """Return the redirect that moves the token from the address into a cookie.
+
+        None where the address has none, or a wrong one.
+        """
+        if request.method != "GET" or not self.matches(request.query.get(PARAMETER, "")):
+            return None
+        response = web.Response(status=303, headers={"Location": request.path})
+        response.set_cookie(
+            cookie_name(request),
+            self.secret,
+            max_age=YEAR,
+            httponly=True,
+            samesite="Strict",
+            secure=request.secure,
+        )
+        return response
+
+
+def cookie_name(request: web.Request) -> str:
+    """Return the cookie's name: a browser keeps one jar for all ports of a host."""
+    _, _, port = request.host.rpartition(":")
+    return f"edgefer-{port}" if port.isdecimal() else "edgefer"
+
+
+def guard(bound: str, token: Token | None = None) -> Middleware:
+    """Return the middleware that refuses foreign hosts, origins and, with a token, strangers.
+
+    `bound` is the host listened on; without a token everybody who reaches it may read.
     """
 
     @web.middleware
-    async def refuse_strangers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not is_own_name(request.host, bound):
             raise web.HTTPMisdirectedRequest(text="this mirror has another name\n")
         if not is_same_origin(request.headers.get("Origin"), request.host):
             raise web.HTTPForbidden(text="only the mirror's own page may connect\n")
         if token is None or token.admits(request):
             return await handler(request)
-        if (exchanged := token.exchanged(request)) is not None:
-            return exchanged
+        if (redirect := token.exchange(request)) is not None:
+            return redirect
         raise web.HTTPUnauthorized(text=NO_TOKEN, headers={"WWW-Authenticate": "Bearer"})
 
-    return refuse_strangers
+    return check
 
 
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """Put the security headers on an answer (aiohttp's `on_response_prepare`)."""
+    """Set the security headers of a response (aiohttp's `on_response_prepare`)."""
     response.headers.update(HEADERS)
 
 
-def _hostname(authority: str) -> str | None:
-    try:
-        return urlsplit(f"//{authority}").hostname
-    except ValueError:
-        return None
+def _create(path: Path) -> str:
+    secret = secrets.token_urlsafe(TOKEN_BYTES)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret + "\n")
+    return secret

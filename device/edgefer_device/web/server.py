@@ -1,28 +1,89 @@
-"""Listening on an address: a web application served, or one line that says why not."""
+"""Serve a web application on an address, or say in one line why not."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import socket
+from collections.abc import Iterable
+from pathlib import Path
 
 from aiohttp import web
 
 from edgefer.errors import ServerError, SettingsError
+from edgefer_device.system.paths import state_folder
+from edgefer_device.web.access import (
+    PARAMETER,
+    TOKEN_FILE,
+    Token,
+    add_headers,
+    guard,
+    is_loopback,
+)
 
 HIGHEST_PORT = 65535
 
 
-def check_port(port: int, what: str) -> None:
-    """Raise `SettingsError` for a port that cannot be; 0 takes any free one."""
-    if not 0 <= port <= HIGHEST_PORT:
-        raise SettingsError(f"{what}: port must be 0..{HIGHEST_PORT}, got {port}")
+class WebServer:
+    """Serve routes on one address: to this machine freely, to other machines by token."""
+
+    def __init__(
+        self,
+        what: str,
+        host: str,
+        port: int,
+        state: Path | None = None,
+        routes: Iterable[web.RouteDef] = (),
+    ) -> None:
+        """`what` names it in messages; port 0 takes any free one; `state` keeps the token.
+
+        Raises `SettingsError` for a port that does not exist.
+        """
+        if not 0 <= port <= HIGHEST_PORT:
+            raise SettingsError(f"{what}: port must be 0..{HIGHEST_PORT}, got {port}")
+        self.what, self.host, self.port = what, host, port
+        self.routes = list(routes)
+        self._state = state or state_folder(None)
+        self._token: Token | None = None
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """The root's address, with the real port once started."""
+        return f"http://{_browser_name(self.host)}:{self.port}/"
+
+    @property
+    def address(self) -> str:
+        """The URL that any browser may open: with the token, where one is required."""
+        return f"{self.url}?{PARAMETER}={self._token.secret}" if self._token else self.url
+
+    @property
+    def token_file(self) -> Path | None:
+        """The file with the token that other machines must show; None where none can connect."""
+        return None if self._token is None else self._state / TOKEN_FILE
+
+    async def start(self, *routes: web.RouteDef) -> None:
+        """Serve these routes beside its own until `close`; raises `ServerError`."""
+        self._token = None if is_loopback(self.host) else Token.load(self._state)
+        application = web.Application(middlewares=[guard(self.host, self._token)])
+        application.on_response_prepare.append(add_headers)
+        application.add_routes([*routes, *self.routes])
+        self._runner = await listen(application, self.host, self.port, self.what)
+        self.port = self._runner.addresses[0][1]
+
+    async def close(self) -> None:
+        """Stop serving; may be repeated."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
 
 
 async def listen(application: web.Application, host: str, port: int, what: str) -> web.AppRunner:
-    """Serve an application until the runner's `cleanup`; `what` names it to a person.
+    """Serve an application until the runner's `cleanup`; `what` names it in messages.
 
-    Raises `ServerError` where nobody can listen there.
+    Raises `ServerError` if the address is taken or not this machine's.
     """
-    # A browser keeps a spare connection open that says nothing: no reason to wait at the end.
+    # A browser keeps a spare idle connection open: no reason to wait at the end.
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     try:
@@ -37,7 +98,18 @@ async def listen(application: web.Application, host: str, port: int, what: str) 
 
 
 def _reason(exc: OSError) -> str:
-    # asyncio words these errors at length, so the system's own word; resolver errors
-    # carry negative numbers that it does not know.
+    # asyncio's text is long, so the system's own; resolver errors carry negative numbers
+    # that it does not know.
     number = exc.errno or 0
     return os.strerror(number) if number > 0 else exc.strerror or str(exc)
+
+
+def _browser_name(host: str) -> str:
+    """Return what to type into a browser to reach an address listened on."""
+    try:
+        number = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if number.is_unspecified:
+        return socket.gethostname()
+    return f"[{host}]" if number.version == 6 else host

@@ -20,7 +20,7 @@ from typing_extensions import Self
 
 from edgefer.messages import Report
 from edgefer_device.sinks.content.settings import NOBODY, ContentSettings, Rule
-from edgefer_device.sinks.message_board import Board, Line
+from edgefer_device.sinks.message_board import Line, MessageBoard
 from edgefer_device.system.clock import Clock
 
 SHOWN_SECONDS = 30.0
@@ -81,7 +81,7 @@ class ContentSink:
     def __init__(
         self,
         settings: ContentSettings,
-        board: Board,
+        board: MessageBoard,
         actor: Actor,
         clock: Clock = monotonic,
         now: Callable[[], datetime] = datetime.now,

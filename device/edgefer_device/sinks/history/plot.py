@@ -10,10 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta, tzinfo
 from html import escape
+from pathlib import Path
 
-from edgefer_device.sinks.history.local_time import local
-from edgefer_device.sinks.history.report import DayShares, by_day, duration, moods_of
-from edgefer_device.sinks.history.store import Held
+from edgefer.errors import SettingsError
+from edgefer_device.sinks.history.report import DayShares, by_day, duration, moods_of, write
+from edgefer_device.sinks.history.store import MoodSpan, local
 
 WIDTH = 960
 LEFT, RIGHT = 96, 24
@@ -45,9 +46,22 @@ line { stroke: currentColor; stroke-opacity: .15 } .end { text-anchor: end }
 """
 
 
-def to_svg(held: Sequence[Held], zone: tzinfo | None = None) -> bytes:
+def check_name(path: Path) -> None:
+    """Raise `SettingsError` for a file name that is not SVG's."""
+    if path.suffix.lower() != ".svg":
+        raise SettingsError(f"{path}: the plot is an SVG picture; end its name in .svg")
+
+
+def write_plot(path: Path, spans: Sequence[MoodSpan]) -> None:
+    """Plot some history; raise `SettingsError` if it is empty or the file cannot be written."""
+    if not spans:
+        raise SettingsError(f"{path}: not drawn: nothing was seen in these days")
+    write(path, to_svg(spans))
+
+
+def to_svg(spans: Sequence[MoodSpan], zone: tzinfo | None = None) -> bytes:
     """Return the picture of some history, which must hold something."""
-    days, moods = by_day(held, zone), moods_of(by_day(held, zone))
+    days, moods = by_day(spans, zone), moods_of(by_day(spans, zone))
     height = TOP + BARS + GAP + ROW * len(moods) + 52
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
@@ -55,7 +69,7 @@ def to_svg(held: Sequence[Held], zone: tzinfo | None = None) -> bytes:
         _text(LEFT, 36, _title(days), "title"),
         _text(LEFT, 58, "What faces showed, not what people felt", "soft"),
         *_bars(days, moods),
-        *_clock(held, moods, zone),
+        *_clock(spans, moods, zone),
         "</svg>\n",
     ]
     return "\n".join(parts).encode()
@@ -109,14 +123,14 @@ def _bar(
             yield _box(x, bottom, 0.8 * width, tall, colour(mood), 1.0, words)
 
 
-def _clock(held: Iterable[Held], moods: Sequence[str], zone: tzinfo | None) -> Iterator[str]:
+def _clock(spans: Iterable[MoodSpan], moods: Sequence[str], zone: tzinfo | None) -> Iterator[str]:
     """Yield a row for each mood, with a cell for each hour of the day."""
     sums: defaultdict[tuple[str, int], float] = defaultdict(float)
     totals: defaultdict[int, float] = defaultdict(float)
-    for one in held:
-        hour = local(one.minute, zone).hour
-        sums[one.mood, hour] += one.seconds
-        totals[hour] += one.seconds
+    for span in spans:
+        hour = local(span.minute, zone).hour
+        sums[span.mood, hour] += span.seconds
+        totals[hour] += span.seconds
     top, step = TOP + BARS + GAP, (WIDTH - LEFT - RIGHT) / HOURS
     yield _text(LEFT, top - 12, "By the hour of the day: share of the time with a face", "soft")
     for row, mood in enumerate(moods):

@@ -7,15 +7,17 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timezone, tzinfo
+from pathlib import Path
 
 import msgspec
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from edgefer.errors import SettingsError
+from edgefer.files import write_atomic
 from edgefer.messages import to_json
-from edgefer_device.sinks.history.local_time import local
-from edgefer_device.sinks.history.store import Held
+from edgefer_device.sinks.history.store import MoodSpan, local
 
 
 class DayShares(msgspec.Struct, frozen=True):
@@ -45,17 +47,17 @@ class Entry(msgspec.Struct, frozen=True):
     """For how long the mood was seen in that minute."""
 
     @classmethod
-    def of(cls, held: Held) -> Entry:
+    def of(cls, span: MoodSpan) -> Entry:
         """Return an entry of the store."""
-        return cls(local(held.minute, timezone.utc), held.mood, held.seconds)
+        return cls(local(span.minute, timezone.utc), span.mood, span.seconds)
 
 
-def by_day(held: Iterable[Held], zone: tzinfo | None = None) -> list[DayShares]:
+def by_day(spans: Iterable[MoodSpan], zone: tzinfo | None = None) -> list[DayShares]:
     """Return the days on which anything was seen, oldest first."""
     days: defaultdict[date, dict[str, float]] = defaultdict(dict)
-    for one in held:
-        moods = days[local(one.minute, zone).date()]
-        moods[one.mood] = moods.get(one.mood, 0.0) + one.seconds
+    for span in spans:
+        moods = days[local(span.minute, zone).date()]
+        moods[span.mood] = moods.get(span.mood, 0.0) + span.seconds
     return [DayShares(day, days[day]) for day in sorted(days)]
 
 
@@ -68,10 +70,10 @@ def moods_of(days: Iterable[DayShares]) -> list[str]:
     return sorted(totals, key=lambda mood: (-totals[mood], mood))
 
 
-def show(held: Sequence[Held]) -> None:
+def show(spans: Sequence[MoodSpan]) -> None:
     """Print some history by day."""
-    if held:
-        Console().print(table(by_day(held)))
+    if spans:
+        Console().print(table(by_day(spans)))
     else:
         Console(stderr=True).print("Nothing was seen in these days.")
 
@@ -105,19 +107,27 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02}" if hours else f"{minutes} min"
 
 
-def to_csv(held: Iterable[Held]) -> bytes:
+def to_csv(spans: Iterable[MoodSpan]) -> bytes:
     """Return entries as CSV with a head line, times in UTC."""
     text = io.StringIO(newline="")
     rows = csv.writer(text)
     rows.writerow(Entry.__struct_fields__)
-    for entry in map(Entry.of, held):
+    for entry in map(Entry.of, spans):
         rows.writerow([_stamp(entry.minute), entry.mood, entry.seconds])
     return text.getvalue().encode()
 
 
-def to_json_lines(held: Iterable[Held]) -> list[str]:
+def write(path: Path, content: bytes) -> None:
+    """Write an exported file; raise `SettingsError` if it cannot be written."""
+    try:
+        write_atomic(path, content)
+    except OSError as exc:
+        raise SettingsError(f"{path}: cannot be written: {exc.strerror}") from exc
+
+
+def to_json_lines(spans: Iterable[MoodSpan]) -> list[str]:
     """Return entries as JSON, one a line."""
-    return [to_json(Entry.of(one)) for one in held]
+    return [to_json(Entry.of(span)) for span in spans]
 
 
 def _stamp(moment: datetime) -> str:

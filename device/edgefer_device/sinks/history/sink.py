@@ -13,7 +13,7 @@ from typing_extensions import Self
 
 from edgefer.errors import HistoryError
 from edgefer.messages import Report
-from edgefer_device.sinks.history.store import MINUTES_A_DAY, Store
+from edgefer_device.sinks.history.store import MINUTES_A_DAY, HistoryStore
 from edgefer_device.system.clock import Clock, Stopwatch
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class HistorySink:
 
     def __init__(
         self,
-        store: Store,
+        store: HistoryStore,
         keep_days: int,
         clock: Clock = time.monotonic,
         now: Callable[[], float] = time.time,

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, tzinfo
+from datetime import time as time_of_day
 from pathlib import Path
 
 import msgspec
 
-from edgefer.errors import HistoryError
+from edgefer.errors import HistoryError, SettingsError
+from edgefer_device.sinks.history.settings import FILE, SEASON
 
 MINUTES_A_DAY = 24 * 60
 SCHEMA = 1
@@ -43,7 +47,7 @@ Minutes = Mapping[int, Mapping[str, float]]
 """Seconds by minute (since 1970, UTC) and mood."""
 
 
-class Held(msgspec.Struct, frozen=True):
+class MoodSpan(msgspec.Struct, frozen=True):
     """For how long a mood was seen in a span of time."""
 
     minute: int
@@ -52,7 +56,7 @@ class Held(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Store:
+class HistoryStore:
     """The file of the history.
 
     It is opened for each call and closed again, so that at rest there is one whole file,
@@ -62,11 +66,6 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @property
-    def exists(self) -> bool:
-        """Whether anything was ever kept."""
-        return self.path.exists()
 
     def add(self, minutes: Minutes) -> None:
         """Add what was seen: all of it, or nothing."""
@@ -83,10 +82,16 @@ class Store:
         with self._open() as file, file:
             return file.execute("DELETE FROM moods WHERE minute < ?", [before]).rowcount
 
-    def spans(self, minutes: int = 1, since: int = 0) -> list[Held]:
+    def spans(self, minutes: int = 1, since: int = 0) -> list[MoodSpan]:
         """Return the sums over spans of so many minutes, oldest first."""
         with self._open() as file:
-            return [Held(*row) for row in file.execute(SPANS, {"span": minutes, "since": since})]
+            return [
+                MoodSpan(*row) for row in file.execute(SPANS, {"span": minutes, "since": since})
+            ]
+
+    def last_days(self, days: int | None) -> list[MoodSpan]:
+        """Return the minutes of the last so many days, today among them; None is all of them."""
+        return self.spans(since=0 if days is None else first_minute(time.time(), days))
 
     def delete(self) -> int:
         """Delete everything for good, and return how many entries went.
@@ -147,3 +152,33 @@ class Store:
         # Deleted entries are overwritten and not only unlinked.
         file.execute("PRAGMA secure_delete = ON")
         file.execute("PRAGMA synchronous = NORMAL")
+
+
+def find_store(folder: Path, fallback: Path | None = None) -> HistoryStore:
+    """Return the history in a state folder, or in the `fallback` where that one alone has any.
+
+    Raises `SettingsError` where none was ever kept.
+    """
+    stores = [HistoryStore(one / FILE) for one in (folder, fallback) if one is not None]
+    found = next((store for store in stores if store.path.exists()), None)
+    if found is None:
+        raise SettingsError(
+            f"{stores[0].path}: no history is kept here; keep_days = {SEASON} under [history] "
+            "switches it on, --config names the file where that stands"
+        )
+    return found
+
+
+def local(minute: int, zone: tzinfo | None = None) -> datetime:
+    """Return the local time of a minute since 1970; without a zone, the machine's own."""
+    return datetime.fromtimestamp(60 * minute, zone)
+
+
+def first_minute(now: float, days: int, zone: tzinfo | None = None) -> int:
+    """Return the minute with which the last `days` days began, today among them.
+
+    `now` is in seconds since 1970.
+    """
+    today = datetime.fromtimestamp(now, zone).date()
+    first = datetime.combine(today - timedelta(days=days - 1), time_of_day.min, zone)
+    return int(first.timestamp() // 60)

@@ -1,4 +1,4 @@
-"""What the mirror page is told: each message with its JSON form, and the minutes behind it."""
+"""Messages between the mirror and its page, each with its JSON form, and the ribbon's timeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from edgefer.messages import Report, to_json
+from edgefer.messages import Report
 from edgefer_device.sinks.message_board import Line
 from edgefer_device.sinks.mirror.settings import MirrorSettings
 
@@ -66,8 +66,8 @@ class Rest(msgspec.Struct, frozen=True, tag="rest"):
     paused: bool
 
 
-class Wish(msgspec.Struct, frozen=True):
-    """What a page asks for: the one message that comes from it."""
+class Request(msgspec.Struct, frozen=True):
+    """The one message that a page sends."""
 
     wish: Literal["pause", "resume"]
 
@@ -92,7 +92,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 Message = View | Tick | Content | Rest | Hello
 
 
-class History:
+class Timeline:
     """The ribbon's moments, oldest first; they live in memory only.
 
     The span begins at ten minutes and doubles whenever it is full, up to `longest`: a mirror
@@ -114,9 +114,9 @@ class History:
         self._moments.append(moment)
         while self.span < self.longest and self._moments[0].at < moment.at - self.span:
             self._widen()
-        self.forget(before=moment.at - self.span)
+        self.prune(before=moment.at - self.span)
 
-    def forget(self, before: float) -> None:
+    def prune(self, before: float) -> None:
         """Drop the moments older than `before`, in seconds on the sink's clock."""
         while self._moments and self._moments[0].at < before:
             self._moments.popleft()
@@ -138,8 +138,3 @@ class History:
 
     def __len__(self) -> int:
         return len(self._moments)
-
-
-def encode(message: Message) -> str:
-    """Return the message as the JSON text that goes over the WebSocket."""
-    return to_json(message)

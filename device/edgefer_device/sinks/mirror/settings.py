@@ -1,9 +1,11 @@
-"""The `[mirror]` table: how the page speaks and when its night is."""
+"""The `[mirror]` table, and the page's texts: one file a language, in English what it lacks."""
 
 from __future__ import annotations
 
 import difflib
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,13 +14,10 @@ from edgefer_device.sinks.content.settings import time_of_day
 LANGUAGES = Path(__file__).parent / "page" / "languages"
 """One JSON file of texts for each language, by its code (BCP 47)."""
 AUTO = "auto"
+FALLBACK = "en"
+"""The language that has every text."""
 LONGEST_NAME = 24
 LEAST_HOURS, MOST_HOURS = 0.5, 24
-
-
-def languages() -> list[str]:
-    """Return the codes of the languages that the page has."""
-    return sorted(path.stem for path in LANGUAGES.glob("*.json"))
 
 
 class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,3 +48,50 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"hours must be {LEAST_HOURS} to {MOST_HOURS}, got {self.hours:g}")
         time_of_day(self.evening)
         time_of_day(self.morning)
+
+
+def languages() -> list[str]:
+    """Return the codes of the languages that the page has."""
+    return sorted(path.stem for path in LANGUAGES.glob("*.json"))
+
+
+@cache
+def load_texts(code: str) -> dict[str, Any]:
+    """Return the page's texts in a language, those it lacks in English."""
+    merged = _read(FALLBACK)
+    for key, value in _read(code).items():
+        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = {**merged[key], **value} if nested else value
+    return merged
+
+
+def choose_language(setting: str, accepted: str) -> str:
+    """Return the code of the language to show.
+
+    `setting` is that of the configuration; where it is auto, `accepted` decides, the
+    Accept-Language header of a browser (RFC 9110, 12.5.4): of two with equal weight the
+    first, and of a variant such as de-AT its language.
+    """
+    if setting != AUTO:
+        return setting
+    known = languages()
+    return next((code for code in _ranked(accepted) if code in known), FALLBACK)
+
+
+def _ranked(accepted: str) -> list[str]:
+    """Return the languages of an Accept-Language header, the most wanted first."""
+    ranked: list[tuple[float, str]] = []
+    for item in accepted.split(","):
+        tag, *parameters = item.split(";")
+        quality = next((p.strip()[2:] for p in parameters if p.strip().startswith("q=")), "1")
+        try:
+            weight = float(quality)
+        except ValueError:
+            continue
+        if weight > 0:
+            ranked.append((-weight, tag.strip().lower().partition("-")[0]))
+    return [language for _, language in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def _read(code: str) -> dict[str, Any]:
+    return msgspec.json.decode((LANGUAGES / f"{code}.json").read_bytes(), type=dict[str, Any])

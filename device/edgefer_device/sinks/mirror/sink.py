@@ -3,250 +3,215 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 from aiohttp import web
 from typing_extensions import Self
 
-from edgefer.messages import Report
-from edgefer_device.page.assets import SHARED, page_routes
-from edgefer_device.sinks.context import Shared
+from edgefer.messages import Report, to_json
+from edgefer_device.page import SHARED, page_routes
+from edgefer_device.pipeline.control_state import Controls
+from edgefer_device.sinks.message_board import MessageBoard
 from edgefer_device.sinks.mirror.messages import (
     Content,
     Hello,
-    History,
     Message,
     Moment,
+    Request,
     Rest,
     Tick,
+    Timeline,
     View,
-    Wish,
-    encode,
 )
-from edgefer_device.sinks.mirror.page_connection import OpenPage
-from edgefer_device.sinks.mirror.texts import chosen, texts
-from edgefer_device.sinks.mirror.week import week_routes
-from edgefer_device.sinks.status_pages import status_routes
-from edgefer_device.system.paths import state_folder
+from edgefer_device.sinks.mirror.open_page import OpenPage
+from edgefer_device.sinks.mirror.settings import MirrorSettings, choose_language, load_texts
+from edgefer_device.system.clock import Clock
 from edgefer_device.system.tasks import end
-from edgefer_device.web.access import add_headers, guard, is_loopback
-from edgefer_device.web.server import check_port, listen
-from edgefer_device.web.token import FILE, PARAMETER, Token
+from edgefer_device.web.server import WebServer
 
 PAGE = Path(__file__).parent / "page"
-
-BEATS = 4
-"""Looks at the newest report a second: at most 4 views and 1 tick go to a page in a second."""
-
-SILENCE = 3.0
-"""Seconds without a report after which the last one no longer stands for now."""
+UPDATES = 4
+"""Updates a second: at most 4 views and 1 tick are sent to a page in a second."""
+STALE_SECONDS = 3.0
+"""After which a report is no longer current."""
 
 
 class MirrorSink:
-    """Serves the mirror page and tells every open page what is seen, over a WebSocket."""
+    """Serve the mirror page and push what is seen to every open page over a WebSocket."""
 
     def __init__(
         self,
-        host: str = "127.0.0.1",
-        port: int = 8137,
+        server: WebServer,
+        settings: MirrorSettings | None = None,
+        controls: Controls | None = None,
+        board: MessageBoard | None = None,
+        kept_days: int = 0,
         *,
-        shared: Shared | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time.monotonic,
         heartbeat: float = 10.0,
     ) -> None:
-        """Remember where to listen; port 0 takes any free one.
+        """`kept_days` are those of the history; 0 hides the weekly view.
 
-        `heartbeat` is in seconds: a page that leaves a ping unanswered for half of it is dropped.
-        Raises `SettingsError` for a port that cannot be.
+        A page that leaves a ping unanswered for half of `heartbeat` seconds is dropped.
         """
-        check_port(port, "mirror page")
-        self.host, self.port = host, port
-        self._shared = shared or Shared()
-        self.history = History(longest=3600 * self._shared.config.mirror.hours)
-        self._state = state_folder(self._shared.config.state)
+        self._server = server
+        self._settings = settings or MirrorSettings()
+        self._controls, self._board = controls or Controls(), board or MessageBoard(clock)
+        self._kept_days = kept_days
         self._clock, self._heartbeat = clock, heartbeat
+        self.timeline = Timeline(longest=3600 * self._settings.hours)
         self._view: View | None = None
-        self._seen_at = -SILENCE
-        self._audience: set[OpenPage] = set()
-        self._token: Token | None = None
-        self._runner: web.AppRunner | None = None
-        self._beat: asyncio.Task[None] | None = None
+        self._seen_at = -STALE_SECONDS
+        self._pages: set[OpenPage] = set()
+        self._updates: asyncio.Task[None] | None = None
+
+    @property
+    def host(self) -> str:
+        """The host listened on."""
+        return self._server.host
+
+    @property
+    def port(self) -> int:
+        """The port listened on, the real one once entered."""
+        return self._server.port
 
     @property
     def url(self) -> str:
-        """The page's address, with the real port once entered."""
-        return f"http://{_name_of(self.host)}:{self.port}/"
+        """The page's URL, with the real port once entered."""
+        return self._server.url
 
     @property
-    def address(self) -> str:
-        """What opens the page in any browser that may: with the token, where one is asked for."""
-        return f"{self.url}?{PARAMETER}={self._token.secret}" if self._token else self.url
+    def address(self) -> str | None:
+        """The URL that any browser may open, with its token; None while nothing is served."""
+        return None if self._updates is None else self._server.address
 
     @property
     def pages(self) -> int:
-        """How many pages are connected now."""
-        return len(self._audience)
+        """The number of pages connected now."""
+        return len(self._pages)
 
     async def __aenter__(self) -> Self:
-        if not is_loopback(self.host):
-            self._token = Token.of(self._state)
-        self._runner = await listen(self._application(), self.host, self.port, "mirror page")
-        self.port = self._runner.addresses[0][1]
-        self._beat = asyncio.create_task(self._keep_time(), name="mirror beat")
-        self._shared.page = self.address
-        self._announce()
+        await self._server.start(
+            web.get("/ws", self._serve_socket),
+            web.get("/", _serve_index),
+            web.get("/texts.json", self._serve_texts),
+            *page_routes(PAGE, SHARED),
+        )
+        self._updates = asyncio.create_task(self._update_loop(), name="mirror updates")
+        print(f"mirror page: {self.url}", file=sys.stderr, flush=True)
+        if (path := self._server.token_file) is not None:
+            # Not the token itself: what is printed here stays in the system's log.
+            where = f"other machines need the token in {path}"
+            print(f"{where}; `edgefer status` shows the full URL", file=sys.stderr, flush=True)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._shared.page = None
-        if self._beat is not None:
-            await end(self._beat)
-            self._beat = None
-        if self._runner is not None:
-            for page in list(self._audience):
-                page.leave()
-            await self._runner.cleanup()
-            self._runner = None
+    async def __aexit__(self, *_: object) -> None:
+        if self._updates is not None:
+            await end(self._updates)
+            self._updates = None
+        for page in list(self._pages):
+            page.disconnect()
+        await self._server.close()
 
     async def publish(self, report: Report) -> None:
-        """Keep the report for the next beat; never waits for a page."""
-        if report.problem is not None:
-            # The page says itself that there is no picture, when no more reports come.
-            return
-        self._view = View.of(report)
-        self._seen_at = self._clock()
+        """Keep the report for the next update; never waits for a page."""
+        # The page itself shows that there is no picture when no more reports come.
+        if report.problem is None:
+            self._view, self._seen_at = View.of(report), self._clock()
 
-    def _application(self) -> web.Application:
-        app = web.Application(middlewares=[guard(self.host, self._token)])
-        app.on_response_prepare.append(add_headers)
-        app.router.add_get("/ws", self._serve_socket)
-        app.router.add_get("/", _serve_index)
-        app.router.add_get("/texts.json", self._serve_texts)
-        app.add_routes(status_routes(self._shared.health, self._shared.figures))
-        app.add_routes(week_routes(self._shared.store))
-        app.add_routes(page_routes(PAGE, SHARED))
-        return app
-
-    def _announce(self) -> None:
-        print(f"mirror page: {self.url}", file=sys.stderr, flush=True)
-        if self._token is not None:
-            # Not the token itself: what is printed here stays in the system's log.
-            where = f"other machines need the token in {self._state / FILE}"
-            print(f"{where}; `edgefer status` tells the whole address", file=sys.stderr, flush=True)
-
-    async def _keep_time(self) -> None:
-        """Tell the pages each change, and add a moment to the history once a second."""
-        told, content, rest, beat = None, self._content(), self._rest(), 0
+    async def _update_loop(self) -> None:
+        """Push each change to the pages, and add a moment to the timeline once a second."""
+        shown, content, rest, count = None, self._content(), self._rest(), 0
         while True:
-            # First of all: a page that rests passes over what it is told beside.
+            # First of all: a page that is paused ignores the other messages.
             if rest != (rest := self._rest()):
-                self._tell(rest)
+                self._broadcast(rest)
             view = self._current()
-            if view is not None and view != told:
-                self._tell(view)
-            told = view
+            if view is not None and view != shown:
+                self._broadcast(view)
+            shown = view
             if content != (content := self._content()):
-                self._tell(content)
-            if beat % BEATS == 0:
-                self._tell_tick()
-            beat += 1
-            await asyncio.sleep(1 / BEATS)
+                self._broadcast(content)
+            if count % UPDATES == 0:
+                self._broadcast_tick()
+            count += 1
+            await asyncio.sleep(1 / UPDATES)
 
     def _current(self) -> View | None:
-        fresh = self._clock() - self._seen_at < SILENCE and not self._shared.controls.paused
+        fresh = self._clock() - self._seen_at < STALE_SECONDS and not self._controls.paused
         return self._view if fresh else None
 
-    def _tell_tick(self) -> None:
-        span = self.history.span
-        self._tell(self._tick())
-        if self.history.span != span:
-            self._tell(self._hello())
+    def _broadcast_tick(self) -> None:
+        span = self.timeline.span
+        self._broadcast(self._tick())
+        if self.timeline.span != span:
+            self._broadcast(self._hello())
 
     def _tick(self) -> Tick:
         now, moment = self._clock(), None
-        recent = now - self._seen_at < 1.0 + 1 / BEATS and not self._shared.controls.paused
+        recent = now - self._seen_at < 1.0 + 1 / UPDATES and not self._controls.paused
         if self._view is not None and recent:
             moment = Moment(at=now, mood=self._view.mood, confidence=self._view.confidence)
-            self.history.add(moment)
+            self.timeline.add(moment)
         return Tick(now=now, moment=moment)
 
     def _hello(self) -> Hello:
         now = self._clock()
-        self.history.forget(before=now - self.history.span)
+        self.timeline.prune(before=now - self.timeline.span)
         return Hello(
             now=now,
-            span=self.history.span,
+            span=self.timeline.span,
             view=self._current(),
-            history=tuple(self.history),
+            history=tuple(self.timeline),
             content=self._content(),
-            kept_days=self._shared.keep_days,
-            paused=self._shared.controls.paused,
-            settings=self._shared.config.mirror,
+            kept_days=self._kept_days,
+            paused=self._controls.paused,
+            settings=self._settings,
         )
 
     def _content(self) -> Content:
-        return Content(self._shared.board.line)
+        return Content(self._board.line)
 
     def _rest(self) -> Rest:
-        return Rest(self._shared.controls.paused)
+        return Rest(self._controls.paused)
 
-    def _obey(self, text: str) -> None:
-        """Do what a page asks for; what it cannot ask for is passed over."""
+    def _handle(self, text: str) -> None:
+        """Carry out a page's request; ignore what is none."""
         try:
-            wish = msgspec.json.decode(text, type=Wish).wish
+            wanted = msgspec.json.decode(text, type=Request).wish
         except msgspec.DecodeError:
             return
-        if wish == "pause":
-            self._shared.controls.pause()
+        if wanted == "pause":
+            self._controls.pause()
         else:
-            self._shared.controls.resume()
+            self._controls.resume()
 
     async def _serve_texts(self, request: web.Request) -> web.Response:
-        setting = self._shared.config.mirror.language
-        code = chosen(setting, request.headers.get("Accept-Language", ""))
-        body = msgspec.json.encode(texts(code))
+        accepted = request.headers.get("Accept-Language", "")
+        code = choose_language(self._settings.language, accepted)
+        body = msgspec.json.encode(load_texts(code))
         return web.Response(body=body, content_type="application/json")
 
-    def _tell(self, message: Message) -> None:
-        text = encode(message)
-        for page in list(self._audience):
-            page.tell(text)
+    def _broadcast(self, message: Message) -> None:
+        text = to_json(message)
+        for page in list(self._pages):
+            page.send(text)
 
     async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
-        # A page has little to say: what is longer than a wish is refused.
+        # Requests are short: whatever is longer is refused.
         channel = web.WebSocketResponse(heartbeat=self._heartbeat, max_msg_size=1024)
         await channel.prepare(request)
-        page = OpenPage(channel, request.transport, encode(self._hello()), self._obey)
-        self._audience.add(page)
+        page = OpenPage(channel, request.transport, to_json(self._hello()), self._handle)
+        self._pages.add(page)
         try:
-            await page.attend()
+            await page.serve()
         finally:
-            self._audience.discard(page)
+            self._pages.discard(page)
         return channel
 
 
 async def _serve_index(_: web.Request) -> web.FileResponse:
     return web.FileResponse(PAGE / "index.html")
-
-
-def _name_of(host: str) -> str:
-    """Return what to type into a browser to reach an address listened on."""
-    try:
-        number = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if number.is_unspecified:
-        return socket.gethostname()
-    return f"[{host}]" if number.version == 6 else host

@@ -7,17 +7,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta, tzinfo
-from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
 
 from edgefer.errors import HistoryError
 from edgefer.messages import to_json
-from edgefer_device.sinks.history.local_time import first_minute, local
-
-if TYPE_CHECKING:
-    from edgefer_device.sinks.history.store import Held, Store
+from edgefer_device.sinks.history.store import HistoryStore, MoodSpan, first_minute, local
 
 DAYS = 7
 HOURS = 24
@@ -53,15 +49,15 @@ class Week(msgspec.Struct, frozen=True):
     """For how long each mood was seen in them."""
 
 
-def week(held: Iterable[Held], now: float, zone: tzinfo | None = None) -> Week:
+def week(spans: Iterable[MoodSpan], now: float, zone: tzinfo | None = None) -> Week:
     """Return the seven days up to `now` (seconds since 1970) out of quarters of an hour."""
     cells: dict[tuple[date, int], dict[str, float]] = {}
     minutes: defaultdict[str, float] = defaultdict(float)
-    for one in held:
-        minutes[one.mood] += one.seconds / 60
-        moment = local(one.minute, zone)
+    for span in spans:
+        minutes[span.mood] += span.seconds / 60
+        moment = local(span.minute, zone)
         moods = cells.setdefault((moment.date(), moment.hour), {})
-        moods[one.mood] = moods.get(one.mood, 0.0) + one.seconds
+        moods[span.mood] = moods.get(span.mood, 0.0) + span.seconds
     today = local(int(now // 60), zone).date()
     days = (today - timedelta(days=ago) for ago in reversed(range(DAYS)))
     return Week(tuple(Day(day, _hours(cells, day)) for day in days), dict(minutes))
@@ -79,19 +75,17 @@ def _hour(moods: dict[str, float] | None) -> Hour | None:
 
 
 def week_routes(
-    store: Store | None, now: Callable[[], float] = time.time, zone: tzinfo | None = None
+    store: HistoryStore, now: Callable[[], float] = time.time, zone: tzinfo | None = None
 ) -> list[web.RouteDef]:
-    """Return the route of `/week.json`; without a store there is none."""
-    if store is None:
-        return []
+    """Return the route of `/week.json`."""
 
     async def serve(_: web.Request) -> web.Response:
         moment = now()
         try:
-            held = await asyncio.to_thread(store.spans, QUARTER, first_minute(moment, DAYS, zone))
+            spans = await asyncio.to_thread(store.spans, QUARTER, first_minute(moment, DAYS, zone))
         except HistoryError as exc:
             raise web.HTTPServiceUnavailable(text=f"{exc}\n") from exc
-        text = to_json(week(held, moment, zone))
+        text = to_json(week(spans, moment, zone))
         return web.Response(text=text, content_type="application/json")
 
     return [web.get("/week.json", serve)]

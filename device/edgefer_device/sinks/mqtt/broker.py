@@ -1,17 +1,62 @@
-"""Where an MQTT broker is, what it wants to know, and which topics on it are ours."""
+"""The `[mqtt]` table and a broker's address: how it is reached, and which topics are ours."""
 
 from __future__ import annotations
 
+import os
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+
 from edgefer.errors import SettingsError
-from edgefer_device.sinks.mqtt.settings import MqttSettings, encryption, login
+from edgefer_device.system.address import redacted
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
-"""By scheme: where a broker listens unless told otherwise."""
+"""By scheme: a broker's usual port."""
+USER, PASSWORD = "EDGEFER_MQTT_USER", "EDGEFER_MQTT_PASSWORD"
+"""Variables of the environment that are asked where nothing else names user or password."""
+
+
+class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What holds for every broker of a configuration."""
+
+    user: str | None = None
+    """Who we are there; an address that names a user goes before it."""
+    password_file: str | None = None
+    """File whose first line is the password, so that the configuration can be shown."""
+    ca: str | None = None
+    """PEM file of the authority that signed the broker's certificate; None: the system's."""
+    certificate: str | None = None
+    """PEM file of our own certificate, where the broker asks for one."""
+    key: str | None = None
+    """PEM file of its key; None: it is in `certificate`."""
+    insecure: bool = False
+    """Whether to talk to a broker whose certificate nobody vouches for."""
+    version: Literal["3.1.1", "5"] = "3.1.1"
+    """Of the protocol."""
+    qos: Literal[0, 1, 2] = 1
+    """Of all that we publish: 0 at most once, 1 at least once, 2 exactly once."""
+    discovery: str = "homeassistant"
+    """Topic under which Home Assistant looks for devices; "" tells it nothing."""
+    name: str = ""
+    """What the device is called there; "": after the last level of its topic."""
+    commands: bool = True
+    """Whether the broker may pause, set the threshold and restart."""
+
+    def __post_init__(self) -> None:
+        if self.key and not self.certificate:
+            raise ValueError("key needs its certificate beside it")
+        if set("+# ") & set(self.discovery):
+            raise ValueError(f"discovery must be a topic without + and #, got '{self.discovery}'")
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether something here makes sense only where the connection is encrypted."""
+        return bool(self.ca or self.certificate or self.insecure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +103,6 @@ class Broker:
         return f"{self.prefix}/{control}/set"
 
 
-def is_broker(uri: str) -> bool:
-    """Whether the address of a sink is that of a broker."""
-    return uri.partition(":")[0] in PORTS
-
-
 def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
     """Read `mqtt[s]://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC`; raise `SettingsError`.
 
@@ -71,7 +111,7 @@ def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
     """
     settings = settings or MqttSettings()
     scheme = "mqtts" if uri.startswith("mqtts:") else "mqtt"
-    shown = f"{scheme}://" + uri.rpartition("@")[2].removeprefix(f"{scheme}://")
+    shown = redacted(uri)
     form = f"{scheme}://[USER:PASSWORD@]HOST[:PORT]/TOPIC"
     try:
         parts = urlsplit(uri)
@@ -81,7 +121,7 @@ def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
     prefix = parts.path.strip("/")
     if not host or not prefix or parts.query:
         raise SettingsError(f"{shown}: expected {form}, such as {scheme}://localhost/home/mirror")
-    if "+" in prefix or "#" in shown:
+    if "+" in prefix or "#" in uri.rpartition("@")[2]:
         raise SettingsError(f"{shown}: a topic to publish on cannot hold '+' or '#'")
     if scheme == "mqtt" and settings.encrypts:
         raise SettingsError(
@@ -94,3 +134,70 @@ def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
         password = unquote(parts.password) if parts.password is not None else password
     tls = encryption(settings) if scheme == "mqtts" else None
     return Broker(host, port, prefix, user, password, tls, settings.version, settings.qos)
+
+
+def login(
+    settings: MqttSettings, environment: Mapping[str, str] = os.environ
+) -> tuple[str | None, str | None]:
+    """Return user and password as the table or the environment tell them.
+
+    Raises `SettingsError` for a file that cannot be read; its text never shows the password.
+    """
+    user = settings.user or environment.get(USER)
+    if settings.password_file is None:
+        return user, environment.get(PASSWORD)
+    path = Path(settings.password_file).expanduser()
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "not a text"
+        raise SettingsError(f"{path}: the password cannot be read: {why}") from None
+    if not lines or not lines[0]:
+        raise SettingsError(f"{path}: expected the password in its first line, which is empty")
+    return user, lines[0]
+
+
+def encryption(settings: MqttSettings) -> ssl.SSLContext:
+    """Return how to encrypt: TLS 1.2 or later; raise `SettingsError` for a bad file."""
+    context = _vouched_by(settings.ca)
+    context.sslsocket_class = _Socket
+    if settings.insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if settings.certificate is not None:
+        own = Path(settings.certificate).expanduser()
+        key = None if settings.key is None else Path(settings.key).expanduser()
+        try:
+            # Without this a locked key would be asked for at the terminal.
+            context.load_cert_chain(own, key, password=lambda: "")
+        except OSError as exc:
+            files = f"{own}, {key}" if key else str(own)
+            raise SettingsError(
+                f"{files}: not a certificate and its unlocked key in PEM: {_why(exc)}"
+            ) from None
+    return context
+
+
+class _Socket(ssl.SSLSocket):
+    """Closes itself when the two cannot agree: paho 2.2 forgets it then."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
+def _vouched_by(ca: str | None) -> ssl.SSLContext:
+    path = None if ca is None else Path(ca).expanduser()
+    try:
+        return ssl.create_default_context(cafile=path)
+    except OSError as exc:
+        raise SettingsError(f"{path}: not a certificate authority in PEM: {_why(exc)}") from None
+
+
+def _why(error: OSError) -> str:
+    """Return the reason without OpenSSL's own line numbers."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "unknown form").lower().replace("_", " ")
+    return str(error.strerror)

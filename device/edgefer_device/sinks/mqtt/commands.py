@@ -1,4 +1,4 @@
-"""What the broker may ask for: privacy, another threshold, a restart."""
+"""Commands from the broker: privacy, another threshold, a restart."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ log = logging.getLogger(__name__)
 PRIVACY, THRESHOLD, RESTART = "privacy", "threshold", "restart"
 ON, OFF, PRESS = "ON", "OFF", "PRESS"
 LONGEST = 40
-"""Characters of a strange message that a warning shows."""
+"""Characters of an unknown message that a warning shows."""
 
 
 class Commands:
-    """Hands what is asked on a broker's topics to the controls; what is strange is warned of."""
+    """Pass commands on a broker's topics to the controls; log a warning for unknown ones."""
 
     def __init__(self, broker: Broker, controls: Controls) -> None:
         self._controls = controls
@@ -25,27 +25,27 @@ class Commands:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """Where commands come."""
+        """The topics to subscribe to."""
         return tuple(self._names)
 
-    def obey(self, topic: str, payload: bytes, retained: bool) -> str | None:
-        """Do what a message asks; return the control that it spoke of, None for no command.
+    def handle(self, topic: str, payload: bytes, retained: bool) -> bool:
+        """Carry out a message; return whether its topic is a command's.
 
-        A retained one is not obeyed: it was meant for another time, and a restart would
-        find it again.
+        A retained one is refused: it was meant for another time, and a restart would
+        receive it again.
         """
         name = self._names.get(topic)
         if name is None:
-            return None
+            return False
         text = payload.decode(errors="replace").strip()
         if retained:
             log.warning("mqtt: retained '%s' is not obeyed; send it without retain", topic)
-        elif not self._do(name, text):
+        elif not self._execute(name, text):
             log.warning("mqtt: %s: cannot be '%s'", topic, text[:LONGEST])
-        return name
+        return True
 
-    def _do(self, name: str, text: str) -> bool:
-        """Do it; False when the text is none of those that are known."""
+    def _execute(self, name: str, text: str) -> bool:
+        """Carry out a command; False when its text is none of those known."""
         if name == PRIVACY and text in (ON, OFF):
             if text == ON:
                 self._controls.pause()

@@ -1,4 +1,4 @@
-"""The one way to a broker, for all who publish there, and what its refusals mean."""
+"""Connect to a broker, and explain its refusals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_YET_VALID = 9
 
 
 def connection(
-    broker: Broker, will: aiomqtt.Will | None = None, timeout: float | None = None
+    broker: Broker, will: aiomqtt.Will | None = None, timeout: float = TIMEOUT_SECONDS
 ) -> aiomqtt.Client:
     """Return a client for a broker; entering it connects, encrypts and logs in.
 
@@ -39,7 +39,7 @@ def connection(
         protocol=versions[broker.version],
         tls_context=broker.tls,
         will=will,
-        timeout=TIMEOUT_SECONDS if timeout is None else timeout,
+        timeout=timeout,
         keepalive=KEEPALIVE_SECONDS,
     )
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgefer import __version__
-from edgefer.errors import BundleError
 from edgefer.labels import LABEL_SETS, UNKNOWN
-from edgefer_device.daemon.configuration import Config, model_of
+from edgefer.manifest import Manifest
+from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.control_state import THRESHOLDS
 from edgefer_device.sinks.mqtt.broker import Broker
 
@@ -28,27 +28,25 @@ STEP = 0.05
 Component = dict[str, Any]
 
 
+EVERY_LABEL = tuple(dict.fromkeys(label for labels in LABEL_SETS.values() for label in labels))
+"""Of every label set that a model of ours may have."""
+
+
 @dataclass(frozen=True, slots=True)
-class About:
+class DeviceInfo:
     """What does not change while the daemon runs."""
 
-    labels: tuple[str, ...]
-    model: str
+    labels: tuple[str, ...] = EVERY_LABEL
+    model: str = ""
     """Name of the bundle and the beginning of its model's hash."""
-    threshold: float
+    threshold: float = MoodSettings().threshold
     """As configured, 0..1."""
 
     @classmethod
-    def of(cls, config: Config) -> About:
-        """Return what a configuration says; without its model, what any of ours could say."""
-        try:
-            manifest = model_of(config).manifest
-        except BundleError:
-            # Whoever opens the model says what is wrong with it.
-            every = dict.fromkeys(label for labels in LABEL_SETS.values() for label in labels)
-            return cls(tuple(every), config.model, config.mood.threshold)
+    def of(cls, manifest: Manifest, threshold: float) -> DeviceInfo:
+        """Return what a model's manifest and the configured threshold say."""
         digest = manifest.files["int8"].sha256[:8] if "int8" in manifest.files else ""
-        return cls(manifest.labels, f"{manifest.name} {digest}".strip(), config.mood.threshold)
+        return cls(manifest.labels, f"{manifest.name} {digest}".strip(), threshold)
 
 
 def topic(discovery: str, broker: Broker) -> str:
@@ -61,10 +59,10 @@ def device_id(broker: Broker) -> str:
     return f"edgefer_{_slug(broker.prefix)}"
 
 
-def message(broker: Broker, name: str, about: About, commands: bool) -> dict[str, Any]:
+def message(broker: Broker, name: str, device: DeviceInfo, commands: bool) -> dict[str, Any]:
     """Return the message, for JSON; without `commands` only what can be read."""
     name = name or broker.prefix.rpartition("/")[2].replace("_", " ").capitalize()
-    components = {**_seen(broker, about), **_diagnostic(broker)}
+    components = {**_seen(broker, device), **_diagnostic(broker)}
     if commands:
         components.update(_controls(broker))
     for key, component in components.items():
@@ -76,7 +74,7 @@ def message(broker: Broker, name: str, about: About, commands: bool) -> dict[str
             "identifiers": [device_id(broker)],
             "name": name,
             "manufacturer": "edgefer",
-            "model": about.model,
+            "model": device.model,
             "sw_version": __version__,
         },
         "origin": {"name": "edgefer", "sw_version": __version__},
@@ -86,7 +84,7 @@ def message(broker: Broker, name: str, about: About, commands: bool) -> dict[str
     }
 
 
-def _seen(broker: Broker, about: About) -> dict[str, Component]:
+def _seen(broker: Broker, device: DeviceInfo) -> dict[str, Component]:
     """What stands in the state, while something can be seen."""
     mood = (
         f"{{{{ '{NOBODY}' if value_json.mood is none else "
@@ -94,7 +92,7 @@ def _seen(broker: Broker, about: About) -> dict[str, Component]:
     )
     sure = "{{ none if value_json.confidence is none else (100 * value_json.confidence) | round }}"
     why = "{{ {'reason': value_json.reason} | tojson }}"
-    options = [label for label in about.labels if label != UNKNOWN]
+    options = [label for label in device.labels if label != UNKNOWN]
     return {
         "mood": {
             **_sensor("Mood", broker.state_topic, mood, icon="mdi:emoticon-outline"),
