@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edgefer.errors import SettingsError
+
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write a file through to the disk under another name, then rename it over `path`.
@@ -37,6 +39,15 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def write_output(path: Path, content: bytes | str) -> None:
+    """Write a file that a user named, and its folder; raise `SettingsError`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
+    except OSError as exc:
+        raise SettingsError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
 
 
 @contextmanager

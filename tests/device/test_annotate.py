@@ -1,4 +1,4 @@
-"""Annotated pictures: readable, complete, and never in the place of another picture."""
+"""Annotated images: legible, complete, and never in place of another image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ground(level: int, height: int = 480, width: int = 640) -> Pixels:
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_frame_and_words_show_on_any_ground(level: int) -> None:
+def test_frame_and_text_show_on_any_background(level: int) -> None:
     box = Box(200, 200, 160, 160)
     drawn = annotate(ground(level), [face(box)])
     words = drawn[120:195, 190:420]
@@ -39,14 +39,14 @@ def test_frame_and_words_show_on_any_ground(level: int) -> None:
     assert (around > 230).any()
     assert (around < 40).any()
     inside = drawn[215:345, 215:345]
-    assert (inside == level).all(), "the face itself stays as it is"
+    assert (inside == level).all(), "the face itself is unchanged"
 
 
 def test_without_a_face_nothing_is_drawn() -> None:
     assert (annotate(ground(77), []) == 77).all()
 
 
-def test_the_picture_that_was_given_stays_as_it_is() -> None:
+def test_the_input_stays_unchanged() -> None:
     picture = ground(77)
     annotate(picture, [face(Box(200, 200, 160, 160))])
     assert (picture == 77).all()
@@ -61,14 +61,14 @@ def test_the_picture_that_was_given_stays_as_it_is() -> None:
         Box(300, 0, 40, 40),
     ],
 )
-def test_words_stay_within_the_picture(box: Box) -> None:
+def test_text_stays_within_the_image(box: Box) -> None:
     drawn = annotate(ground(128), [face(box)])
     assert drawn.shape == (480, 640, 3)
     dark = (drawn == (22, 20, 18)).all(-1)
     assert dark.sum() > 800, "a plate is there"
 
 
-def test_neighbours_words_do_not_cover_each_other_or_a_face() -> None:
+def test_captions_do_not_cover_each_other_or_a_face() -> None:
     boxes = [Box(200 + 70 * at, 200, 60, 60) for at in range(4)]
     drawn = annotate(ground(128), [face(box) for box in boxes])
     dark = (drawn == (22, 20, 18)).all(-1).astype(np.uint8)
@@ -80,7 +80,7 @@ def test_neighbours_words_do_not_cover_each_other_or_a_face() -> None:
         assert (drawn[top : top + 44, left : left + 44] == 128).all()
 
 
-def test_a_small_picture_is_enlarged_for_its_words() -> None:
+def test_a_small_image_is_enlarged_for_its_text() -> None:
     drawn = annotate(ground(128, 48, 48), [face(Box(4, 4, 40, 40))])
     assert drawn.shape == (640, 640, 3)
     assert annotate(ground(128, 4, 900), [face(Box(0, 0, 4, 4))]).shape == (4, 900, 3)
@@ -93,7 +93,7 @@ def test_nothing_is_written_unless_asked(data: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["party.jpg"]
 
 
-def test_the_annotated_picture_lies_beside_and_the_source_stays(data: Path, tmp_path: Path) -> None:
+def test_the_annotated_image_is_a_file_of_its_own(data: Path, tmp_path: Path) -> None:
     photo = tmp_path / "party.jpg"
     photo.write_bytes((data / "photos" / "2008_001322.jpg").read_bytes())
     before = photo.read_bytes()
@@ -107,12 +107,12 @@ def test_the_annotated_picture_lies_beside_and_the_source_stays(data: Path, tmp_
     assert source is not None
     assert drawn.shape[1] == 640
     again = edgefer("predict", photo, "--annotate", tmp_path)
-    assert again.exit_code == 0, "an annotated picture of ours is written anew"
+    assert again.exit_code == 0, "an annotated image is overwritten"
 
 
-def test_a_picture_that_is_read_is_never_replaced(tmp_path: Path) -> None:
+def test_an_input_is_never_replaced(tmp_path: Path) -> None:
     images = [tmp_path / "a.jpg", tmp_path / "a.annotated.jpg"]
-    with pytest.raises(SettingsError, match=r"a\.annotated\.jpg: is a picture to read"):
+    with pytest.raises(SettingsError, match=r"a\.annotated\.jpg: is an input image"):
         targets(images, tmp_path)
     assert targets(images, tmp_path / "out") == {
         images[0]: tmp_path / "out" / "a.annotated.jpg",
@@ -120,13 +120,13 @@ def test_a_picture_that_is_read_is_never_replaced(tmp_path: Path) -> None:
     }
 
 
-def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
     images = [tmp_path / "one" / "a.jpg", tmp_path / "two" / "a.jpg"]
     with pytest.raises(SettingsError, match="would both become"):
         targets(images, tmp_path / "out")
 
 
-def test_a_form_that_is_not_written_becomes_png(tmp_path: Path) -> None:
+def test_other_formats_become_png(tmp_path: Path) -> None:
     image = tmp_path / "a.tiff"
     assert targets([image], tmp_path) == {image: tmp_path / "a.annotated.png"}
 
@@ -136,6 +136,6 @@ def test_a_folder_that_cannot_be_written_is_one_line(data: Path, tmp_path: Path)
     (tmp_path / "file").write_text("mine")
     done = edgefer("predict", photo, "--annotate", tmp_path / "file")
     assert done.exit_code == 1
-    assert "could not be written: " in done.stderr
+    assert "cannot be written: " in done.stderr
     assert done.stderr.count("\n") == 1
     assert (tmp_path / "file").read_text() == "mine"

@@ -36,28 +36,20 @@ def settings(folder: Path, text: str) -> Path:
     return path
 
 
-def test_where_all_is_well_the_exit_status_is_0(data: Path, tmp_path: Path) -> None:
+def test_without_a_failure_the_exit_status_is_0(data: Path, tmp_path: Path) -> None:
     clip = data / "clips/help.mkv"
     done = doctor("--config", settings(tmp_path, f'camera = "file:{clip}"'), "--json")
     diagnosis = json.loads(done.stdout)
     fails = [check for check in diagnosis["checks"] if check["level"] == "fail"]
     assert fails == []
     assert (done.exit_code, diagnosis["ok"]) == (0, True)
-    looked = {check["what"] for check in diagnosis["checks"]}
+    checked = {check["what"] for check in diagnosis["checks"]}
     expected = {"system", "architecture", "python", "memory", "clock", "throttling", "heat"}
-    expected |= {
-        "numpy",
-        "opencv",
-        "litert",
-        "edgetpu",
-        "camera stack",
-        "permission",
-        "configuration",
-    }
-    assert looked == expected | {"limits", "model", "detector", "camera", "state"}
+    expected |= {"numpy", "opencv", "litert", "edgetpu", "camera stack", "permission", "model"}
+    assert checked == expected | {"configuration", "limits", "detector", "camera", "state"}
 
 
-def test_a_failure_is_exit_status_1_and_a_line_with_what_to_do(tmp_path: Path) -> None:
+def test_a_failure_is_exit_status_1_and_a_line_with_advice(tmp_path: Path) -> None:
     done = doctor("--config", settings(tmp_path, 'camera = "file:absent.mkv"'))
     assert done.exit_code == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("fail")]
@@ -123,7 +115,7 @@ main(["doctor"], standalone_mode=False)
         ("ai_edge_litert", "OSError('wrong ELF class')", "wrong ELF class"),
     ],
 )
-def test_a_broken_part_is_told_and_hides_nothing_else(
+def test_a_broken_package_fails_and_hides_nothing_else(
     tmp_path: Path, package: str, error: str, told: str
 ) -> None:
     (tmp_path / f"{package}.py").write_text(f"raise {error}\n")
@@ -171,7 +163,7 @@ def test_memory_must_hold_the_daemon(tmp_path: Path, free: int, level: str) -> N
         (None, "cpu", "warn"),
     ],
 )
-def test_a_kernel_that_keeps_no_limit_of_memory_is_told(
+def test_a_kernel_without_the_memory_control_group_is_a_warning(
     tmp_path: Path, controllers: str | None, folder: str, level: str
 ) -> None:
     """As a Raspberry Pi's, unless it is told to; the first version of control groups as well."""
@@ -187,7 +179,7 @@ def refused() -> int:
     raise OSError("adjtimex is not permitted")
 
 
-def test_a_clock_that_nothing_keeps_right_is_told() -> None:
+def test_an_unsynchronised_clock_is_a_warning() -> None:
     assert machine.check_clock(lambda: 0).level is Level.ok
     check = machine.check_clock(lambda: machine.UNSYNCHRONISED)
     assert (check.level, check.advice) == (Level.warn, "run: sudo timedatectl set-ntp true")
@@ -204,7 +196,7 @@ def test_a_clock_that_nothing_keeps_right_is_told() -> None:
         (0x10000, "warn", "since boot: under-voltage; use the power supply"),
     ],
 )
-def test_the_bits_of_throttling_are_told_in_words(bits: int, level: str, words: str) -> None:
+def test_throttling_flags_are_named(bits: int, level: str, words: str) -> None:
     check = machine.throttling(bits)
     assert check.level == level
     assert f"{check.found}; {check.advice}".startswith(words)
@@ -218,7 +210,7 @@ def test_the_bits_of_throttling_are_told_in_words(bits: int, level: str, words: 
         ("echo VCHI initialization failed; exit 1", "warn", "does not respond"),
     ],
 )
-def test_a_raspberry_pis_firmware_is_asked(
+def test_the_firmware_of_a_raspberry_pi_is_queried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, level: str, found: str
 ) -> None:
     program = tmp_path / "vcgencmd"
@@ -237,7 +229,7 @@ def test_without_vcgencmd_throttling_is_not_checked(
     assert machine.check_throttling(tmp_path).level is Level.ok
 
 
-def test_the_hottest_zone_is_told(tmp_path: Path) -> None:
+def test_the_hottest_zone_is_reported(tmp_path: Path) -> None:
     assert "no temperature sensor" in machine.check_heat(tmp_path).found
     for number, (name, millidegrees) in enumerate([("cpu", "61200"), ("gpu", "74900")]):
         zone = tmp_path / f"class/thermal/thermal_zone{number}"
@@ -252,10 +244,10 @@ def test_the_hottest_zone_is_told(tmp_path: Path) -> None:
     assert str(check.advice).startswith("throttled at 80 °C")
 
 
-# --- the parts -------------------------------------------------------------------------
+# --- the installation -------------------------------------------------------------------------
 
 
-def test_the_parts_of_this_environment_are_well() -> None:
+def test_this_environment_passes() -> None:
     for check in (
         installation.check_numpy(),
         installation.check_opencv(),
@@ -271,7 +263,7 @@ def test_opencv_5_is_too_new() -> None:
     assert check.advice == "run: pip install 'opencv-python-headless>=4.10,<5'"
 
 
-def test_a_damaged_model_is_told(tmp_path: Path) -> None:
+def test_a_damaged_model_fails(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     check = installation.check_model(str(tmp_path))
     assert check.level is Level.fail
@@ -317,7 +309,7 @@ CLOSED = ("v4l2:/dev/video2", "may not be opened; run: sudo usermod -aG video pi
         ("gstreamer:videotestsrc ! appsink", [], "fail", "finds no PyGObject"),
     ],
 )
-def test_the_camera_is_looked_for_among_those_that_are_there(
+def test_the_configured_camera_is_matched_with_those_found(
     uri: str, cameras: camera_checks.Found, level: str, found: str
 ) -> None:
     check = camera_checks.check_camera(uri, cameras)
@@ -325,14 +317,14 @@ def test_the_camera_is_looked_for_among_those_that_are_there(
     assert found in check.found
 
 
-def test_a_camera_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_a_missing_camera_is_reported_with_those_found() -> None:
     check = camera_checks.check_camera("v4l2:/dev/video9", [WEBCAM, ("picamera2:0", None)])
     assert (
         check.advice == "found: v4l2:/dev/video0, picamera2:0; list cameras with: edgefer cameras"
     )
 
 
-def test_a_lasting_name_means_the_camera_behind_it(tmp_path: Path) -> None:
+def test_a_stable_name_means_its_camera(tmp_path: Path) -> None:
     (tmp_path / "video0").touch()
     link = tmp_path / "usb-Some_Webcam"
     link.symlink_to("video0")
@@ -340,7 +332,7 @@ def test_a_lasting_name_means_the_camera_behind_it(tmp_path: Path) -> None:
     assert check.level is Level.ok
 
 
-def test_a_stream_must_answer_and_its_password_is_not_shown() -> None:
+def test_a_stream_must_respond_and_its_password_is_hidden() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         port = listening.getsockname()[1]
         uri = f"rtsp://me:secret@127.0.0.1:{port}/live#rotate=90"
@@ -363,7 +355,7 @@ def test_only_a_raspberry_pi_needs_picamera2(tmp_path: Path) -> None:
     assert "sudo apt install python3-picamera2" in check.found
 
 
-def test_nodes_that_may_not_be_opened_are_told_with_their_group(tmp_path: Path) -> None:
+def test_devices_without_permission_are_reported_with_their_group(tmp_path: Path) -> None:
     assert camera_checks.check_permission(tmp_path).level is Level.ok
     (tmp_path / "video0").touch()
     assert camera_checks.check_permission(tmp_path).level is Level.ok
@@ -375,10 +367,10 @@ def test_nodes_that_may_not_be_opened_are_told_with_their_group(tmp_path: Path) 
     assert str(check.advice).startswith("run: sudo usermod -aG ")
 
 
-# --- what it leans on ------------------------------------------------------------------
+# --- services ------------------------------------------------------------------
 
 
-def test_a_broker_that_lets_us_in_is_well(broker: Mosquitto) -> None:
+def test_a_broker_that_accepts_the_connection_is_ok(broker: Mosquitto) -> None:
     check = services.check_broker(f"mqtt://127.0.0.1:{broker.port}/home/mirror")
     assert (check.level, check.found) == (
         Level.ok,
@@ -386,7 +378,7 @@ def test_a_broker_that_lets_us_in_is_well(broker: Mosquitto) -> None:
     )
 
 
-def test_a_broker_that_refuses_us_is_told_why(locked_broker: Mosquitto) -> None:
+def test_a_broker_that_refuses_fails_with_the_reason(locked_broker: Mosquitto) -> None:
     address = f"127.0.0.1:{locked_broker.port}"
     assert services.check_broker(f"mqtt://mirror:right@{address}/home").level is Level.ok
     check = services.check_broker(f"mqtt://mirror:wrong@{address}/home")
@@ -395,7 +387,7 @@ def test_a_broker_that_refuses_us_is_told_why(locked_broker: Mosquitto) -> None:
     assert "wrong" not in f"{check.found} {check.advice}"
 
 
-def test_a_broker_that_is_not_there_is_told() -> None:
+def test_a_missing_broker_fails() -> None:
     port = free_port()
     check = services.check_broker(f"mqtt://127.0.0.1:{port}/home/mirror")
     assert check.level is Level.fail
@@ -403,14 +395,14 @@ def test_a_broker_that_is_not_there_is_told() -> None:
     assert "Connection refused" in check.found
 
 
-def test_a_state_folder_is_well_if_it_could_be_made(tmp_path: Path) -> None:
+def test_a_state_folder_is_ok_if_it_could_be_created(tmp_path: Path) -> None:
     check = services.check_state(str(tmp_path / "state" / "edgefer"))
     assert check.level in (Level.ok, Level.warn)
     assert check.found.startswith(f"{tmp_path / 'state' / 'edgefer'} is writable, ")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_state_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_an_impossible_state_folder_fails(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert services.check_state(str(tmp_path / "file" / "state")).level is Level.fail
     check = services.check_state("/proc/edgefer")

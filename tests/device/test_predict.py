@@ -1,4 +1,4 @@
-"""One picture at a time, and pictures that are none."""
+"""Predictions for single image files, and files that are no images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from edgefer.errors import ImageError
 from edgefer.labels import UNKNOWN
 from edgefer.messages import Box, Detection, Prediction, to_json
+from edgefer_device.pipeline.face_classifier import FaceClassifier
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
 from edgefer_device.predict.images import describe, predict
 from support.bundles import manifest
@@ -30,11 +31,11 @@ def photo(tmp_path: Path) -> Path:
 def read(
     path: Path, *probabilities: float, faces: tuple[Detection, ...] = tuple(FACES)
 ) -> Prediction:
-    classifier = ScriptedClassifier([probabilities])
-    return predict(path, ScriptedDetector([faces]), classifier, manifest())
+    classifier = FaceClassifier(ScriptedClassifier([probabilities]), manifest())
+    return predict(path, ScriptedDetector([faces]), classifier)
 
 
-def test_every_face_of_a_picture_is_read(photo: Path) -> None:
+def test_every_face_of_an_image_is_classified(photo: Path) -> None:
     prediction = read(photo, *HAPPY)
     assert prediction.image == str(photo)
     assert [face.track for face in prediction.faces] == [1, 2]
@@ -44,22 +45,22 @@ def test_every_face_of_a_picture_is_read(photo: Path) -> None:
     assert to_json(prediction).startswith('{"image":"')
 
 
-def test_a_face_that_cannot_be_told_is_unknown(photo: Path) -> None:
+def test_a_face_below_the_threshold_is_unknown(photo: Path) -> None:
     assert {face.label for face in read(photo, *TORN).faces} == {UNKNOWN}
 
 
-def test_a_picture_without_a_face_has_none(photo: Path) -> None:
+def test_an_image_without_a_face_has_none(photo: Path) -> None:
     assert read(photo, *HAPPY, faces=()).faces == ()
 
 
-def test_a_prediction_reads_well(photo: Path) -> None:
+def test_a_prediction_in_one_line(photo: Path) -> None:
     assert describe(read(photo, *HAPPY)) == f"{photo}: happy 94 %, happy 94 %"
     assert describe(read(photo, *TORN, faces=(FACES[0],))) == f"{photo}: unknown (unsure)"
     assert describe(read(photo, *HAPPY, faces=())) == f"{photo}: no face"
 
 
 @pytest.mark.parametrize("content", [b"this is a text\n" * 50, b"", b"\xff\xd8\xff\xe0broken"])
-def test_what_is_no_image_is_refused(
+def test_a_file_that_is_no_image_is_refused(
     tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "notes.jpg"
@@ -69,7 +70,7 @@ def test_what_is_no_image_is_refused(
     assert capfd.readouterr().err == ""
 
 
-def test_a_missing_image_is_said(tmp_path: Path) -> None:
+def test_a_missing_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"absent\.jpg: No such file"):
         read(tmp_path / "absent.jpg", *HAPPY)
     with pytest.raises(ImageError, match="Is a directory"):

@@ -9,14 +9,12 @@ from itertools import count as numbers
 from pathlib import Path
 from typing import Annotated
 
-import cv2
-import numpy as np
-
-from edgefer.errors import CameraError, CameraNotFound
+from edgefer.errors import CameraError, CameraNotFound, ImageError
 from edgefer.preprocess import Pixels
 from edgefer_device.cameras.camera import Due, Frame, always
 from edgefer_device.system.address import choice, flag, number
 from edgefer_device.system.clock import Clock
+from edgefer_device.system.image_file import read_image
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -71,13 +69,9 @@ class Images:
         """Return a picture, BGR (H, W, 3); a single one is not decoded over and over."""
         if self._last is None or self._last[0] != path:
             try:
-                content = np.fromfile(path, np.uint8)
-            except OSError as exc:
-                raise CameraError(f"{path}: {exc.strerror}") from exc
-            picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-            if picture is None:
-                raise CameraError(f"{path}: not a picture that OpenCV can read; remove it")
-            self._last = path, np.asarray(picture, np.uint8)
+                self._last = path, read_image(path)
+            except ImageError as exc:
+                raise CameraError(f"{exc}; remove it") from exc
         return self._last[1]
 
 

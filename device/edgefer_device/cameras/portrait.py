@@ -16,6 +16,7 @@ from edgefer.errors import CameraNotFound
 from edgefer.preprocess import Pixels
 from edgefer_device.cameras.camera import Due, Frame, always
 from edgefer_device.system.clock import Clock
+from edgefer_device.system.image_file import read_image
 
 PACKAGE = "scikit-image"
 """Its data folder is all that is used."""
@@ -74,8 +75,7 @@ def view(picture: Pixels, time: float) -> Pixels:
 
 def open_portrait(clock: Clock) -> Portrait:
     """Open the portrait that scikit-image carries; raise `CameraNotFound` without it."""
-    picture = cv2.imread(str(find_portrait()), cv2.IMREAD_COLOR)
-    return Portrait(np.asarray(picture, np.uint8), clock)
+    return Portrait(read_image(find_portrait()), clock)
 
 
 def find_portrait() -> Path:

@@ -1,4 +1,4 @@
-"""A picture with its faces framed and named, in words that can be read on any ground."""
+"""Annotated images: every face framed and captioned, legible on any background."""
 
 from __future__ import annotations
 
@@ -10,49 +10,50 @@ import msgspec
 import numpy as np
 
 from edgefer.errors import ImageError, SettingsError
-from edgefer.files import write_atomic
+from edgefer.files import write_output
 from edgefer.messages import Box, Face, Prediction
 from edgefer.preprocess import Pixels
-from edgefer_device.predict.images import read_picture, said
+from edgefer_device.predict.images import caption
+from edgefer_device.system.image_file import read_image
 
 FONT = cv2.FONT_HERSHEY_DUPLEX
 """The plainest that OpenCV carries; what draws font files is not in the builds on PyPI."""
 
 FINE = 4
-"""Words are drawn this much larger and then shrunk, which smooths Hershey's strokes."""
+"""Text is drawn this much larger and then shrunk, which smooths Hershey's strokes."""
 
 SMALLEST = 640
-"""Pixels of the longer side below which a picture is enlarged, so that its words have room."""
+"""Pixels of the longer side below which an image is enlarged, to make room for text."""
 
 DARK, BRIGHT = (22, 20, 18), (255, 255, 255)
 """BGR; every line and letter is one on the other, so that one of them always shows."""
 
 ROWS = 6
-"""How many plates' heights one may be from its face, where many stand close."""
+"""How many plates' heights a plate may be from its face, where faces are close."""
 
 WRITTEN = (".jpg", ".jpeg", ".png", ".webp")
-"""Forms that are written as they came; all others become PNG."""
+"""Formats that are kept; all others become PNG."""
 
 
-def annotate(picture: Pixels, faces: Sequence[Face]) -> Pixels:
-    """Return a BGR picture (H, W, 3) with each face framed and named; a small one is enlarged."""
-    scale = max(1.0, SMALLEST / max(picture.shape[:2]))
-    canvas = np.array(picture, np.uint8)
+def annotate(image: Pixels, faces: Sequence[Face]) -> Pixels:
+    """Return a BGR image (H, W, 3) with each face framed and captioned; a small one is enlarged."""
+    scale = max(1.0, SMALLEST / max(image.shape[:2]))
+    canvas = np.array(image, np.uint8)
     if scale > 1:
-        larger = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        larger = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         canvas = np.asarray(larger, np.uint8)
     boxes = [Box(*(scale * side for side in msgspec.structs.astuple(face.box))) for face in faces]
     line = max(2, round(max(canvas.shape[:2]) / 320))
     for box in boxes:
         _frame(canvas, box, line)
     plates = [
-        _plate(said(face), _letters(box, canvas), canvas)
+        _plate(caption(face), _text_height(box, canvas), canvas)
         for face, box in zip(faces, boxes, strict=True)
     ]
     places: list[Box] = []
     for plate, box in zip(plates, boxes, strict=True):
         places.append(_place(plate, box, canvas, [*boxes, *places], line))
-        _lead(canvas, box, places[-1], line)
+        _connect(canvas, box, places[-1], line)
     for plate, at in zip(plates, places, strict=True):
         left, top = int(at.left), int(at.top)
         canvas[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
@@ -60,21 +61,21 @@ def annotate(picture: Pixels, faces: Sequence[Face]) -> Pixels:
 
 
 def _frame(canvas: Pixels, box: Box, line: int) -> None:
-    """A bright line between two dark ones."""
+    """Draw a bright line between two dark ones."""
     first = round(box.left), round(box.top)
     last = round(box.left + box.width), round(box.top + box.height)
     cv2.rectangle(canvas, first, last, DARK, 3 * line, cv2.LINE_AA)
     cv2.rectangle(canvas, first, last, BRIGHT, line, cv2.LINE_AA)
 
 
-def _letters(box: Box, canvas: Pixels) -> float:
-    """The height of capitals in pixels: by the face, within what reads well in the picture."""
+def _text_height(box: Box, canvas: Pixels) -> float:
+    """Return the height of capitals in pixels: by the face, within what is legible."""
     side = max(canvas.shape[:2])
     return float(min(max(0.14 * box.width, side / 45), side / 20))
 
 
 def _plate(text: str, height: float, canvas: Pixels) -> Pixels:
-    """Bright words on a dark ground, BGR, no larger than the picture."""
+    """Return bright text on a dark plate, BGR, no larger than the image."""
     thick = max(1, round(FINE * height / 9))
     scale = cv2.getFontScaleFromHeight(FONT, round(FINE * height), thick)
     (width, high), below = cv2.getTextSize(text, FONT, scale, thick)
@@ -88,7 +89,7 @@ def _plate(text: str, height: float, canvas: Pixels) -> Pixels:
 
 
 def _place(plate: Pixels, box: Box, canvas: Pixels, taken: Sequence[Box], line: int) -> Box:
-    """Where a plate covers nothing that is taken, as near its face as can be; else the least."""
+    """Return where a plate covers nothing taken, or the least, as near its face as possible."""
     (height, width), (rows, columns) = plate.shape[:2], canvas.shape[:2]
     above, below = box.top - height - 2 * line, box.top + box.height + 2 * line
     steps = [half * height / 2 for half in range(2 * ROWS)]
@@ -100,13 +101,13 @@ def _place(plate: Pixels, box: Box, canvas: Pixels, taken: Sequence[Box], line: 
         for left in lefts
         if 0 <= round(top) <= rows - height
     ]
-    # A face that fills the picture leaves no place outside its box.
+    # A face that fills the image leaves no place outside its box.
     places = places or [Box(0, rows - height, width, height)]
-    return min(places, key=lambda place: sum(_shared(place, one) for one in taken))
+    return min(places, key=lambda place: sum(_intersection(place, one) for one in taken))
 
 
-def _lead(canvas: Pixels, box: Box, plate: Box, line: int) -> None:
-    """Join a plate that had to go further away with its face."""
+def _connect(canvas: Pixels, box: Box, plate: Box, line: int) -> None:
+    """Draw a line from a plate that is farther away to its face."""
     up = plate.top < box.top
     x = round(min(max(plate.left + plate.width / 2, box.left), box.left + box.width))
     start = x, round(box.top if up else box.top + box.height)
@@ -116,18 +117,17 @@ def _lead(canvas: Pixels, box: Box, plate: Box, line: int) -> None:
         cv2.line(canvas, start, end, BRIGHT, line, cv2.LINE_AA)
 
 
-def _shared(one: Box, other: Box) -> float:
-    """The area that two boxes share, square pixels."""
+def _intersection(one: Box, other: Box) -> float:
+    """Return the intersection of two boxes, square pixels."""
     across = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
     down = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
     return max(0.0, across) * max(0.0, down)
 
 
 def targets(images: Iterable[Path], folder: Path) -> dict[Path, Path]:
-    """Return where each image's annotated picture goes: `party.jpg` to `party.annotated.jpg`.
+    """Return the file of each annotated image: `party.jpg` to `party.annotated.jpg`.
 
-    Raises `SettingsError` where two would go to one file or one would replace an image that
-    is read.
+    Raises `SettingsError` where two would go to one file, or one would replace an input.
     """
     images = list(images)
     chosen = {image: folder / f"{image.stem}.annotated{_suffix(image)}" for image in images}
@@ -135,7 +135,7 @@ def targets(images: Iterable[Path], folder: Path) -> dict[Path, Path]:
     seen: dict[Path, Path] = {}
     for image, target in chosen.items():
         if target.resolve() in sources:
-            raise SettingsError(f"{target}: is a picture to read; annotate into another folder")
+            raise SettingsError(f"{target}: is an input image; annotate into another folder")
         if target in seen:
             raise SettingsError(
                 f"{seen[target]} and {image} would both become {target}; annotate them one by one"
@@ -149,19 +149,9 @@ def _suffix(image: Path) -> str:
 
 
 def write_annotated(prediction: Prediction, target: Path) -> None:
-    """Read a prediction's image again and write it annotated, whole or not at all.
-
-    Raises `ImageError` when it is no longer there and `SettingsError` when it cannot be written.
-    """
-    picture = annotate(read_picture(Path(prediction.image)), prediction.faces)
-    done, content = cv2.imencode(target.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    """Write a prediction's image annotated; raise `ImageError` or `SettingsError`."""
+    image = annotate(read_image(Path(prediction.image)), prediction.faces)
+    done, content = cv2.imencode(target.suffix, image, [cv2.IMWRITE_JPEG_QUALITY, 95])
     if not done:
-        raise ImageError(f"{target}: OpenCV cannot write this form")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(target, content.tobytes())
-    except OSError as exc:
-        why = exc.strerror or exc
-        raise SettingsError(
-            f"{target}: could not be written: {why}; choose another --annotate"
-        ) from exc
+        raise ImageError(f"{target}: OpenCV cannot write this format")
+    write_output(target, content.tobytes())

@@ -1,0 +1,23 @@
+"""Reading image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgefer.errors import ImageError
+from edgefer.preprocess import Pixels
+
+
+def read_image(path: Path) -> Pixels:
+    """Return an image file as BGR uint8 (H, W, 3), turned as its EXIF says; raise `ImageError`."""
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise ImageError(f"{path}: {exc.strerror or exc}") from exc
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    if image is None:
+        raise ImageError(f"{path}: not an image that OpenCV can read (JPEG, PNG, WebP, ...)")
+    return np.asarray(image, np.uint8)
