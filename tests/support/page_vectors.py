@@ -77,7 +77,7 @@ def vectors() -> dict[str, Any]:
     """Return all of them."""
     return {
         "contract": contract_of(open_bundle("small").manifest, {}),
-        "grey": _grey(), "shrink": _shrink(), "face crop": _chip(), "letterbox": _letterboxes(),
+        "grey": _grey(), "shrink": _shrink(), "face_crop": _chip(), "letterbox": _letterboxes(),
         "counts": _counts(), "softmax": _softmax(), "quality": _quality(), "motion": _motion(),
         "turn": _turn(), "mood": _mood(), "analysis": _analysis(),
     }  # fmt: skip
@@ -187,7 +187,7 @@ def _quality() -> list[dict[str, Any]]:
     def made(low: int, high: int, blur: float = 0) -> tuple[Pixels, dict[str, Any]]:
         grain = noise(7, 48, 48, 1, low, high)
         crop = np.asarray(cv2.GaussianBlur(grain, (0, 0), blur), np.uint8) if blur else grain
-        return crop, {"face crop": base64.b64encode(crop.tobytes()).decode()}
+        return crop, {"face_crop": base64.b64encode(crop.tobytes()).decode()}
 
     plain = made(40, 200)
     return [

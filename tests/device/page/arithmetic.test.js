@@ -32,8 +32,8 @@ for (const { seed, width, height, to_width: across, to_height: down, wanted } of
   });
 }
 
-for (const { seed, width, height, box, margin, wanted } of vectors.chip) {
-  test(`the chip of ${box} with a margin of ${margin} is the device's`, () => {
+for (const { seed, width, height, box, margin, wanted } of vectors.face_crop) {
+  test(`the face crop of ${box} with a margin of ${margin} is the device's`, () => {
     const [left, top, wide, high] = box;
     const place = { left, top, width: wide, height: high };
     const chip = chipOf(noise(seed, width, height), place, { size: 48, margin });
@@ -62,8 +62,8 @@ test("counts become calibrated probabilities", () => {
 });
 
 test("the same faces cannot be read, for the same reason", () => {
-  for (const { chip, side, turn, sharpness: sharp, wanted } of vectors.quality) {
-    const picture = { data: Uint8Array.from(Buffer.from(chip, "base64")), width: 48, height: 48, channels: 1 };
+  for (const { face_crop: crop, side, turn, sharpness: sharp, wanted } of vectors.quality) {
+    const picture = { data: Uint8Array.from(Buffer.from(crop, "base64")), width: 48, height: 48, channels: 1 };
     assert.equal(fault(picture, side, turn, contract.quality, contract.white), wanted);
     near(sharpness(picture), sharp, 1e-4 * sharp);
   }
