@@ -10,7 +10,7 @@ import numpy as np
 
 from edgefer.messages import Box
 from edgefer.preprocess import PIXEL, Pixels, Preprocess
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier
 from edgefer_device.pipeline.scripted import ScriptedClassifier
 from edgefer_train.data import sources
 from edgefer_train.data.dataset import Usage

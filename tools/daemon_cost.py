@@ -33,17 +33,16 @@ class Stopwatch:
     """Notes when each report came, and what the process had used by then."""
 
     def __init__(self, health: Health) -> None:
-        self._health = health
-        self._judge = health.report_came
+        self._health, self._record = health, health.on_report
         self.rows: list[tuple[float, float, float]] = []
         """Wall time, processor time and latency of each report, seconds."""
 
-    def report_came(self, report: Report) -> float | None:
+    def on_report(self, report: Report) -> None:
         """Stand in for the health's own."""
-        latency = self._judge(report)
+        self._record(report)
+        latency = self._health.latency(report)
         if latency is not None:
             self.rows.append((time.monotonic(), cpu_seconds(), latency))
-        return latency
 
 
 def measure(camera: str, seconds: float, active: float) -> str:
@@ -53,7 +52,7 @@ def measure(camera: str, seconds: float, active: float) -> str:
     )
     assembly = prepare(config, Controls())()
     stopwatch = Stopwatch(assembly.health)
-    vars(assembly.health)["report_came"] = stopwatch.report_came
+    vars(assembly.health)["on_report"] = stopwatch.on_report
     asyncio.run(assembly.pipeline.run(Limit(seconds=seconds)))
     rows = np.array(stopwatch.rows)
     rows = rows[rows[:, 0] >= rows[0, 0] + WARM_UP * seconds]

@@ -26,8 +26,7 @@ from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 
 MARK = 1_000_000
 """As in `count.c`."""

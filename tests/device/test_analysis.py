@@ -19,8 +19,7 @@ from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector, blank_frames
 from support.bundles import manifest
 

@@ -15,7 +15,7 @@ from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.mood.baseline import LEARNING_SECONDS, Baseline
 from edgefer_device.mood.filter import Mood, MoodSettings
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier
 
 LABELS = ("happy", "sad", "neutral")
 STUCK = np.log([0.05, 0.65, 0.30])

@@ -17,10 +17,8 @@ from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline import runner as pipelines
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
-from edgefer_device.pipeline.runner import Limit, Pipeline
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
+from edgefer_device.pipeline.runner import Limit, Pipeline, Timing
 from edgefer_device.pipeline.scripted import (
     ScriptedCamera,
     ScriptedClassifier,
@@ -28,10 +26,12 @@ from edgefer_device.pipeline.scripted import (
     blank_frames,
 )
 from edgefer_device.pipeline.sink import RecordingSink
-from edgefer_device.pipeline.stall_detector import STALLED_SECONDS, StallDetector
+from edgefer_device.pipeline.stall_detector import StallDetector
 from support.bundles import manifest
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
+STALLED = 2.0
+SOON = Timing(stalled=0.3, repeat=0.02)
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 
 
@@ -44,26 +44,26 @@ def analyzer() -> FrameAnalyzer:
 
 def test_silence_is_told_with_the_time_that_passes() -> None:
     now = [100.0]
-    silence = StallDetector(lambda: now[0])
+    stall = StallDetector(lambda: now[0], lambda: False, STALLED)
     (frame,) = blank_frames(1)
-    silence.note(Frame(frame.picture, 7.0, 42))
-    now[0] += STALLED_SECONDS - 0.1
-    assert silence.report() is None
+    stall.on_frame(Frame(frame.picture, 7.0, 42))
+    now[0] += STALLED - 0.1
+    assert stall.report() is None
     now[0] += 3.1
-    expected = "the camera has given no picture for 5 s"
-    assert silence.report() == Report(12.0, 42, (), None, None, problem=expected)
-    silence.note(Frame(frame.picture, 12.5, 43))
-    assert silence.report() is None
-    assert silence.elapsed == 5.5
+    expected = "the camera has given no frame for 5 s"
+    assert stall.report() == Report(12.0, 42, (), None, None, problem=expected)
+    stall.on_frame(Frame(frame.picture, 12.5, 43))
+    assert stall.report() is None
+    assert stall.elapsed == 5.5
 
 
 def test_a_camera_that_never_gave_anything_is_silent_too() -> None:
     now = [100.0]
-    silence = StallDetector(lambda: now[0])
+    stall = StallDetector(lambda: now[0], lambda: False, STALLED)
     now[0] += 30
-    told = silence.report()
+    told = stall.report()
     assert told is not None
-    assert (told.time, told.frame, silence.elapsed) == (30.0, 0, 0.0)
+    assert (told.time, told.frame, stall.elapsed) == (30.0, 0, 0.0)
 
 
 class Stalling:
@@ -92,20 +92,15 @@ class Listening(RecordingSink):
             self._camera.goes_on.set()
 
 
-@pytest.fixture
-def soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgefer_device.pipeline.stall_detector.STALLED_SECONDS", 0.3)
-    monkeypatch.setattr(pipelines, "LISTEN_SECONDS", 0.02)
-
-
 def run(camera: Camera, sink: RecordingSink, limit: Limit | None = None) -> None:
     async def whole() -> None:
-        await asyncio.wait_for(Pipeline(camera, analyzer(), [sink]).run(limit), timeout=30)
+        await asyncio.wait_for(
+            Pipeline(camera, analyzer(), [sink], timing=SOON).run(limit), timeout=30
+        )
 
     asyncio.run(whole())
 
 
-@pytest.mark.usefixtures("soon_silent")
 def test_while_the_camera_stands_still_no_mood_is_told() -> None:
     script = Stalling()
     sink = Listening(script)
@@ -114,12 +109,11 @@ def test_while_the_camera_stands_still_no_mood_is_told() -> None:
     assert problems
     for report in problems:
         assert (report.mood, report.confidence, report.faces) == (None, None, ())
-        assert "the camera has given no picture for" in str(report.problem)
+        assert "the camera has given no frame for" in str(report.problem)
     assert sink.reports[-1].frame == 9
     assert sink.reports[-1].problem is None
 
 
-@pytest.mark.usefixtures("soon_silent")
 def test_a_limit_of_time_ends_it_while_the_camera_stands_still() -> None:
     script = Stalling()
     camera = ScriptedCamera(script.frames(), live=True)
@@ -145,7 +139,6 @@ class Releasing(RecordingSink):
             self._script.goes_on.set()
 
 
-@pytest.mark.usefixtures("soon_silent")
 def test_a_clip_is_never_silent() -> None:
     script = Stalling()
     timer = threading.Timer(1.0, script.goes_on.set)

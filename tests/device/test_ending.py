@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from edgefer_device.system.tasks import end
+from edgefer_device.system.tasks import cancel_and_wait
 
 
 async def deaf(times: int) -> None:
@@ -22,7 +22,7 @@ def test_a_task_that_lost_its_cancellation_is_told_again() -> None:
     async def whole() -> bool:
         task = asyncio.create_task(deaf(1))
         await asyncio.sleep(0)
-        await asyncio.wait_for(end(task), 20)
+        await asyncio.wait_for(cancel_and_wait(task), 20)
         return task.cancelled()
 
     assert asyncio.run(whole())
@@ -36,7 +36,7 @@ def test_the_end_of_one_that_failed_or_was_done_is_no_error() -> None:
         failed = asyncio.create_task(fails())
         done = asyncio.create_task(asyncio.sleep(0))
         await asyncio.sleep(0.01)
-        await end(failed, done)
-        await end()
+        await cancel_and_wait(failed, done)
+        await cancel_and_wait()
 
     asyncio.run(whole())

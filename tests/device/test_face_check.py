@@ -17,7 +17,7 @@ from edgefer_device.bench.box_calibration import BLACK, EDGE, middle, scene
 from edgefer_device.bench.detector_data import Labelled, Photo, read_fer2013, read_photos
 from edgefer_device.bench.detector_survey import Survey, measure
 from edgefer_device.faces.opening import open_detector
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
 from support.bundles import manifest
 

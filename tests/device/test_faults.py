@@ -21,9 +21,8 @@ from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
-from edgefer_device.pipeline.frame_rate import Attentive, FrameRate, FrameRateSettings, Paced
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
+from edgefer_device.pipeline.frame_rate import FrameRate, FrameRateSettings
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.pipeline.scripted import (
     ScriptedCamera,
@@ -183,8 +182,7 @@ def test_a_4k_stream_is_looked_at_and_its_frames_do_not_pile_up(data: Path, tmp_
     before = peak_mb()
 
     async def whole() -> None:
-        analyzer = Attentive(real_analyzer(), frame_rate)
-        pipeline = Pipeline(Paced(camera, frame_rate), analyzer, [sink])
+        pipeline = Pipeline(camera, real_analyzer(), [sink], frame_rate=frame_rate)
         running = asyncio.create_task(pipeline.run())
         end = time.monotonic() + 60
         while not any(report.faces for report in sink.reports):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,9 @@ from aiohttp import ClientSession
 
 from edgefer.errors import ServerError, SinkError
 from edgefer.messages import Box, Detection, Report
-from edgefer_device.cameras.camera import Frame
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.health import CAMERA_SECONDS, INFERENCE_SECONDS, SINK_SECONDS, Health
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.pipeline.scripted import (
@@ -25,7 +22,7 @@ from edgefer_device.pipeline.scripted import (
     ScriptedDetector,
     blank_frames,
 )
-from edgefer_device.pipeline.sink import RecordingSink
+from edgefer_device.pipeline.sink import RecordingSink, Sink, SinkQueue
 from edgefer_device.sinks.opening import SinkContext, open_sink, open_sinks
 from edgefer_device.sinks.status_pages import MetricsSink
 from support.bundles import manifest
@@ -51,8 +48,13 @@ def report(frame: int = 0) -> Report:
     return Report(frame / 10, frame, (), None, None)
 
 
-def frames(health: Health, count: int = 100) -> Iterator[Frame]:
-    return health.watch(ScriptedCamera(blank_frames(count))).frames()
+async def delivered(health: Health, sink: Sink, *reports: Report) -> None:
+    """Deliver reports through the sink's queue."""
+    queue = SinkQueue(sink, True, health.monitor_of(sink))
+    for one in reports:
+        await queue.offer(one)
+    await queue.end()
+    await queue.deliver()
 
 
 def faults(health: Health) -> list[str]:
@@ -68,20 +70,20 @@ def test_nothing_is_well_before_it_has_worked(clock: Clock) -> None:
 
 def test_frames_and_reports_make_it_well(clock: Clock) -> None:
     health = Health(clock)
-    camera = frames(health)
-    next(camera)
+    health.on_frame(0)
     assert faults(health) == ["inference"]
     clock.now += 0.04
-    assert health.report_came(report(0)) == pytest.approx(0.04)
+    health.on_report(report(0))
+    assert health.latency(report(0)) == pytest.approx(0.04)
     assert health.state().ok
     assert (health.frames, health.state().camera.age) == (1, 0.04)
 
 
 def test_a_camera_that_owes_a_frame_is_at_fault_and_the_idle_inference_is_not(clock: Clock) -> None:
     health = Health(clock)
-    next(frames(health))
-    health.report_came(report(0))
-    health.asked_for_frame()
+    health.on_frame(0)
+    health.on_report(report(0))
+    health.camera.begin()
     clock.now += CAMERA_SECONDS + 1
     assert faults(health) == ["camera"]
     assert health.state().camera.note == "silent for 6 s"
@@ -89,19 +91,18 @@ def test_a_camera_that_owes_a_frame_is_at_fault_and_the_idle_inference_is_not(cl
 
 def test_a_camera_that_nobody_asks_is_well(clock: Clock) -> None:
     health = Health(clock)
-    next(frames(health))  # whoever took it is busy and does not ask for the next
-    health.report_came(report(0))
+    health.on_frame(0)  # whoever took it is busy and does not ask for the next
+    health.on_report(report(0))
     clock.now += 60
     assert health.state().ok
 
 
 def test_an_inference_that_owes_a_report_is_at_fault(clock: Clock) -> None:
     health = Health(clock)
-    camera = frames(health)
-    next(camera)
-    health.report_came(report(0))
-    for _ in range(10):
-        next(camera)
+    health.on_frame(0)
+    health.on_report(report(0))
+    for number in range(1, 11):
+        health.on_frame(number)
         clock.now += INFERENCE_SECONDS / 9
     assert faults(health) == ["inference"]
 
@@ -109,60 +110,58 @@ def test_an_inference_that_owes_a_report_is_at_fault(clock: Clock) -> None:
 def test_a_sink_that_holds_a_report_is_at_fault(clock: Clock) -> None:
     class Stuck(RecordingSink):
         async def publish(self, report: Report) -> None:
+            await super().publish(report)
             await asyncio.Event().wait()
 
     async def whole() -> None:
         health = Health(clock)
-        async with health.watch_sink("file", Stuck()) as sink:
-            assert health.state().sinks["file"].ok
-            stuck = asyncio.create_task(sink.publish(report()))
+        sink = health.watch_sink("file", Stuck())
+        health.monitor_of(sink).done()
+        assert health.state().sinks["file"].ok
+        stuck = asyncio.create_task(delivered(health, sink, report()))
+        while not sink.reports:
             await asyncio.sleep(0)
-            clock.now += SINK_SECONDS + 1
-            assert not health.state().sinks["file"].ok
-            stuck.cancel()
+        clock.now += SINK_SECONDS + 1
+        assert not health.state().sinks["file"].ok
+        stuck.cancel()
 
     asyncio.run(whole())
 
 
 def test_a_sink_that_has_nothing_to_do_is_well(clock: Clock) -> None:
-    async def whole() -> None:
-        health = Health(clock)
-        async with health.watch_sink("file", RecordingSink()):
-            clock.now += 3600
-            assert health.state().sinks["file"].ok
-
-    asyncio.run(whole())
+    health = Health(clock)
+    health.monitor_of(health.watch_sink("file", RecordingSink())).done()
+    clock.now += 3600
+    assert health.state().sinks["file"].ok
 
 
-def test_a_sink_speaks_of_its_own_trouble(clock: Clock) -> None:
+def test_a_sink_reports_its_own_fault(clock: Clock) -> None:
     class Offline(RecordingSink):
         fault: str | None = "no broker"
 
-    async def whole() -> None:
-        health, sink = Health(clock), Offline()
-        async with health.watch_sink("mqtt", sink):
-            assert health.state().sinks["mqtt"].note == "no broker"
-            sink.fault = None
-            assert health.state().sinks["mqtt"].ok
-
-    asyncio.run(whole())
+    health = Health(clock)
+    sink = health.watch_sink("mqtt", Offline())
+    health.monitor_of(sink).done()
+    assert health.state().sinks["mqtt"].note == "no broker"
+    sink.fault = None
+    assert health.state().sinks["mqtt"].ok
 
 
-def test_a_watched_sink_is_the_sink(clock: Clock) -> None:
+def test_reports_that_a_sink_was_too_slow_for_are_counted(clock: Clock) -> None:
+    health, inner = Health(clock), RecordingSink()
+    sink = health.watch_sink("a", inner)
+    asyncio.run(delivered(health, sink, *map(report, range(11))))
+    assert [one.frame for one in inner.reports] == list(range(3, 11))
+    assert health.state().sinks["a"].dropped == 3
+
+
+def test_what_a_sink_raises_is_raised(clock: Clock) -> None:
     class Refusing(RecordingSink):
         async def publish(self, report: Report) -> None:
             raise SinkError("full")
 
-    async def whole() -> None:
-        health, inner = Health(clock), RecordingSink()
-        async with health.watch_sink("a", inner) as sink:
-            await sink.publish(report(7))
-        assert [one.frame for one in inner.reports] == [7]
-        async with health.watch_sink("b", Refusing()) as sink:
-            with pytest.raises(SinkError, match="full"):
-                await sink.publish(report())
-
-    asyncio.run(whole())
+    with pytest.raises(SinkError, match="full"):
+        asyncio.run(delivered(Health(clock), Refusing(), report()))
 
 
 def test_several_sinks_of_a_kind_have_names_of_their_own(clock: Clock) -> None:
@@ -172,18 +171,9 @@ def test_several_sinks_of_a_kind_have_names_of_their_own(clock: Clock) -> None:
     assert list(health.state().sinks) == ["jsonl", "jsonl 2", "jsonl 3"]
 
 
-def test_a_watched_camera_is_the_camera(clock: Clock) -> None:
-    camera = ScriptedCamera(blank_frames(3), live=True)
-    watched = Health(clock).watch(camera)
-    assert watched.live
-    assert [frame.number for frame in watched.frames()] == [0, 1, 2]
-    watched.close()
-    assert camera.closed
-
-
 def test_a_pause_is_no_fault(clock: Clock) -> None:
     health = Health(clock)
-    health.asked_for_frame()
+    health.camera.begin()
     clock.now += 3600
     health.paused = True
     assert health.state().ok
@@ -192,22 +182,22 @@ def test_a_pause_is_no_fault(clock: Clock) -> None:
 
 def test_a_problem_that_is_told_is_the_cameras_until_a_frame_comes(clock: Clock) -> None:
     health = Health(clock)
-    camera = frames(health)
-    next(camera)
-    health.report_came(report(0))
-    health.report_came(Report(2.5, 0, (), None, None, problem="unplugged"))
+    health.on_frame(0)
+    health.on_report(report(0))
+    health.on_report(Report(2.5, 0, (), None, None, problem="unplugged"))
     assert faults(health) == ["camera"]
     assert health.state().camera.note == "unplugged"
-    next(camera)
+    health.on_frame(1)
     assert faults(health) == []
 
 
 def test_memory_of_frames_without_reports_is_bounded(clock: Clock) -> None:
     health = Health(clock)
-    for _ in frames(health, 500):
+    for number in range(500):
+        health.on_frame(number)
         clock.now += 0.03
-    assert health.report_came(report(499)) is not None
-    assert health.report_came(report(1)) is None
+    assert health.latency(report(499)) is not None
+    assert health.latency(report(1)) is None
 
 
 def test_a_running_pipeline_is_well_from_end_to_end(tmp_path: Path) -> None:
@@ -216,10 +206,10 @@ def test_a_running_pipeline_is_well_from_end_to_end(tmp_path: Path) -> None:
     face = Detection(Box(40, 30, 60, 60), 0.95)
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(ScriptedDetector([[face]]), classifier, tracker, MoodSettings())
-    camera = health.watch(ScriptedCamera(blank_frames(50)))
+    camera = ScriptedCamera(blank_frames(50))
     files = (f"jsonl:{tmp_path / 'a'}", f"jsonl:{tmp_path / 'b'}")
     opened = open_sinks(files, SinkContext(health=health))
-    asyncio.run(asyncio.wait_for(Pipeline(camera, analyzer, opened.sinks).run(), 20))
+    asyncio.run(asyncio.wait_for(Pipeline(camera, analyzer, opened.sinks, health=health).run(), 20))
     state = health.state()
     assert state.ok
     assert list(state.sinks) == ["jsonl", "jsonl 2"]
@@ -250,15 +240,16 @@ def test_the_page_tells_the_truth_with_its_status_and_its_words(clock: Clock) ->
             url = f"http://127.0.0.1:{sink.port}/healthz"
             status, said = await answer(url)
             assert (status, said["ok"], said["camera"]["ok"]) == (503, False, False)
-            next(frames(health))
+            health.on_frame(0)
             await context.metrics.publish(report(0))
             status, said = await answer(url)
             assert (status, said["ok"]) == (200, True)
-            health.asked_for_frame()
+            health.camera.begin()
             clock.now += 30
             status, said = await answer(url)
             assert status == 503
-            assert said["camera"] == {"ok": False, "age": 30.0, "note": "silent for 30 s"}
+            camera = {"ok": False, "age": 30.0, "note": "silent for 30 s", "dropped": 0}
+            assert said["camera"] == camera
             assert said["inference"]["ok"]
 
     asyncio.run(whole())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,10 +14,9 @@ from edgefer.messages import Box, Detection, Report
 from edgefer_device.cameras.camera import Camera, Frame
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.latest_slot import LatestSlot
-from edgefer_device.pipeline.runner import Limit, Pipeline
+from edgefer_device.pipeline.runner import Limit, Pipeline, Timing
 from edgefer_device.pipeline.scripted import (
     ScriptedCamera,
     ScriptedClassifier,
@@ -96,28 +94,42 @@ def test_a_limit_of_seconds_counts_on_the_cameras_clock() -> None:
     assert sink.reports[-1].time == pytest.approx(2.0)
 
 
-def test_a_frame_that_was_on_its_way_when_silence_was_told_does_not_turn_back_time() -> None:
-    sink, now = RecordingSink(), [0.0]
+def test_a_frame_that_was_on_its_way_when_a_stall_was_reported_does_not_turn_back_time() -> None:
+    now = [0.0]
+    reported, stalled, processed = threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    class Telling(RecordingSink):
+        async def publish(self, report: Report) -> None:
+            await super().publish(report)
+            (stalled if report.problem else reported).set()
+
+    class Counting(ScriptedDetector):
+        def detect(self, picture: object) -> list[Detection]:
+            processed.release()
+            return []
 
     def frames() -> Iterator[Frame]:
         first, late, next_ = blank_frames(3, rate=1.0)
         yield first
-        while not sink.reports:
-            time.sleep(0.01)
+        assert processed.acquire(timeout=20)
+        assert reported.wait(20)
         now[0] = 3.0
-        while sink.reports[-1].problem is None:
-            time.sleep(0.01)
+        assert stalled.wait(20)
         yield late
-        time.sleep(0.3)  # long enough to be looked at, and told if it may be
+        assert processed.acquire(timeout=20)
         yield dataclasses.replace(next_, time=4.0)
 
-    async def whole() -> None:
-        camera = ScriptedCamera(frames(), live=True)
-        await asyncio.wait_for(Pipeline(camera, analyzer(), [sink], lambda: now[0]).run(), 20)
+    async def whole() -> list[Report]:
+        camera, sink = ScriptedCamera(frames(), live=True), Telling()
+        pipeline = Pipeline(
+            camera, analyzer(Counting([])), [sink], lambda: now[0], timing=Timing(repeat=0.01)
+        )
+        await asyncio.wait_for(pipeline.run(), 20)
+        return sink.reports
 
-    asyncio.run(whole())
-    assert {report.time for report in sink.reports} == {0.0, 3.0, 4.0}
-    times = [report.time for report in sink.reports]
+    reports = asyncio.run(whole())
+    assert {report.time for report in reports} == {0.0, 3.0, 4.0}
+    times = [report.time for report in reports]
     assert times == sorted(times)
 
 
@@ -245,15 +257,11 @@ def test_a_slow_sink_loses_nothing_of_a_clip() -> None:
 
 
 @pytest.mark.parametrize("live", [True, False])
-def test_stop_ends_it_even_with_a_sink_that_hangs(
-    live: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edgefer_device.pipeline.runner.DRAIN_SECONDS", 0.05)
-
+def test_stop_ends_it_even_with_a_sink_that_hangs(live: bool) -> None:
     async def whole() -> RecordingSink:
         hanging = SlowSink(asyncio.Event())
         camera = ScriptedCamera(blank_frames(1_000_000), live=live)
-        pipeline = Pipeline(camera, analyzer(), [hanging])
+        pipeline = Pipeline(camera, analyzer(), [hanging], timing=Timing(drain=0.05))
         running = asyncio.create_task(pipeline.run())
         while not hanging.reports:
             await asyncio.sleep(0)
@@ -266,16 +274,13 @@ def test_stop_ends_it_even_with_a_sink_that_hangs(
     assert len(numbers(asyncio.run(whole()))) == 1
 
 
-def test_stop_ends_the_wait_for_a_sink_after_the_last_frame(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("edgefer_device.pipeline.runner.DRAIN_SECONDS", 0.05)
-
+def test_stop_ends_the_wait_for_a_sink_after_the_last_frame() -> None:
     async def whole() -> None:
-        hanging = SlowSink(asyncio.Event())
-        pipeline = Pipeline(ScriptedCamera(blank_frames(3)), analyzer(), [hanging])
+        hanging, camera = SlowSink(asyncio.Event()), ScriptedCamera(blank_frames(3))
+        pipeline = Pipeline(camera, analyzer(), [hanging], timing=Timing(drain=0.05))
         running = asyncio.create_task(pipeline.run())
-        await asyncio.wait([running], timeout=0.3)
+        while not hanging.reports or not camera.closed:
+            await asyncio.sleep(0)
         assert not running.done()
         pipeline.stop()
         await asyncio.wait_for(running, timeout=20)

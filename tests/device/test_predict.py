@@ -11,7 +11,7 @@ import pytest
 from edgefer.errors import ImageError
 from edgefer.labels import UNKNOWN
 from edgefer.messages import Box, Detection, Prediction, to_json
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
 from edgefer_device.predict.images import describe, predict
 from support.bundles import manifest

@@ -15,7 +15,6 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from edgefer import __version__
 from edgefer.messages import Box, Face, Report
 from edgefer_device.pipeline.health import Health
-from edgefer_device.pipeline.scripted import ScriptedCamera, blank_frames
 from edgefer_device.sinks.opening import SinkContext
 from edgefer_device.sinks.prometheus import Metrics, exposition
 from support.live_mirror import mirror_sink
@@ -104,9 +103,10 @@ def test_latency_is_a_histogram_from_capture_to_report() -> None:
     metrics = Metrics(health, clock)
 
     async def whole() -> None:
-        for frame in health.watch(ScriptedCamera(blank_frames(4))).frames():
-            clock.now += (0.004, 0.04, 0.04, 30.0)[frame.number]
-            await metrics.publish(report("happy", frame.number))
+        for number, seconds in enumerate((0.004, 0.04, 0.04, 30.0)):
+            health.on_frame(number)
+            clock.now += seconds
+            await metrics.publish(report("happy", number))
 
     asyncio.run(whole())
     told = samples(metrics)
@@ -121,17 +121,18 @@ def test_health_is_told_part_by_part() -> None:
     clock = Clock()
     health = Health(clock)
     metrics = Metrics(health, clock)
-    camera = health.watch(ScriptedCamera(blank_frames(1))).frames()
-    next(camera)
-    publish(metrics, clock, ["happy"], 0.0)
+    health.on_frame(0)
+    health.on_report(report("happy", 0))
+    health.inference.dropped = 3
     assert samples(metrics)["edgefer_healthy", ""] == 1
-    health.asked_for_frame()
+    health.camera.begin()
     clock.now += 60
     told = samples(metrics)
     assert told["edgefer_healthy", ""] == 0
     assert told["edgefer_part_healthy", "camera"] == 0
     assert told["edgefer_part_healthy", "inference"] == 1
     assert told["edgefer_part_age_seconds", "camera"] == 60
+    assert told["edgefer_part_dropped_total", "inference"] == 3
 
 
 def test_openmetrics_is_spoken_to_who_asks_for_it() -> None:

@@ -14,8 +14,7 @@ from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from support import soak
 
 SHORT_HOURS = 0.15

@@ -29,8 +29,7 @@ from edgefer_device.faces.motion import Motion
 from edgefer_device.faces.quality import QualitySettings, rejection_reason, sharpness
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import Mood, MoodSettings
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
 
 FILE = Path(__file__).parents[1] / "device" / "page" / "vectors.json"

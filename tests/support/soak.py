@@ -27,8 +27,7 @@ from edgefer_device.daemon.status import resident_mb
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.sinks.content.settings import ContentSettings, Rule
@@ -124,7 +123,7 @@ def simulate(
     classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(open_detector(None), classifier, tracker, MoodSettings())
-    asyncio.run(Pipeline(health.watch(day), analyzer, sinks).run())
+    asyncio.run(Pipeline(day, analyzer, sinks, health=health).run())
     return day.samples
 
 

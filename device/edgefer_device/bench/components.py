@@ -20,8 +20,7 @@ from edgefer_device.daemon.status import resident_mb
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from edgefer.progress import shown
 from edgefer_device.bench.box_calibration import median, middle, nearest, scene
 from edgefer_device.bench.detector_data import Labelled, Photo
 from edgefer_device.faces.detector import FaceDetector
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier
 
 SAME = 0.25
 """Overlap from which a box is the marked face: people mark the head, detectors the face."""

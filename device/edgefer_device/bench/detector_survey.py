@@ -20,7 +20,7 @@ from edgefer_device.bench.detector_data import MARKED, read_fer2013, read_photos
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.opening import DETECTORS, open_detector
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier
 
 SIDES = (144, 240)
 """Of the pictures in their scenes, pixels: a face two metres from the camera, and one before it."""

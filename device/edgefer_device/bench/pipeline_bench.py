@@ -19,7 +19,7 @@ WHAT = "whole pipeline, a frame"
 
 
 class Timekeeper:
-    """An analyst in the pipeline that notes each look, and ends the pipeline after the last."""
+    """An analyzer that times each frame, and ends the pipeline after the last."""
 
     def __init__(
         self, analyzer: FrameAnalyzer, turn: TurnClock, stop: Callable[[], object]
@@ -28,6 +28,11 @@ class Timekeeper:
         self._cpu = time.process_time()
         self.series = Series(WHAT, turn)
         """Wall time of the look; CPU time of the whole process since the look before."""
+
+    @property
+    def has_unconfirmed(self) -> bool:
+        """As the analyzer's."""
+        return self._analyzer.has_unconfirmed
 
     def process(self, frame: Frame) -> Report:
         """Return what the frame shows."""

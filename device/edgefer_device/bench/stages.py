@@ -12,7 +12,7 @@ from edgefer_device.bench.components import Parts
 from edgefer_device.bench.loops import Series, Thing, TurnClock
 from edgefer_device.bench.source import Source
 from edgefer_device.faces.detector import FaceDetector
-from edgefer_device.pipeline.face_classifier import FaceClassifier, Probabilities
+from edgefer_device.pipeline.analyzer import FaceClassifier, Probabilities
 
 STAGE = "stage: "
 """How the names of parts of a frame begin."""

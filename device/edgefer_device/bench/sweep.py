@@ -19,8 +19,7 @@ from edgefer_device.bench.components import Parts, noise
 from edgefer_device.bench.loops import Plan, calling, in_turns
 from edgefer_device.bench.result import Point, Sweep
 from edgefer_device.cameras.camera import Frame
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 
 RATES = (5, 10, 15, 30, 60)
 """Frames a second."""

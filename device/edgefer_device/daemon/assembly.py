@@ -17,10 +17,9 @@ from edgefer_device.daemon.configuration import Config, model_of
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.mood.household import Household
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.control_state import Controls
-from edgefer_device.pipeline.face_classifier import FaceClassifier
-from edgefer_device.pipeline.frame_rate import Attentive, FrameRate, Paced
+from edgefer_device.pipeline.frame_rate import FrameRate
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.sinks.mqtt.discovery import DeviceInfo
@@ -78,9 +77,13 @@ def prepare(config: Config, controls: Controls, load: ClassifierLoader = open_cl
         hardware = is_hardware(config.camera)
         camera = Pausable(lambda: open_camera(config.camera), controls, hardware)
         frame_rate = FrameRate(config.frame_rate)
-        paced = health.watch(Paced(camera, frame_rate))
         pipeline = Pipeline(
-            paced, Attentive(analyzer, frame_rate), sinks.sinks, paused=lambda: controls.paused
+            camera,
+            analyzer,
+            sinks.sinks,
+            health=health,
+            frame_rate=frame_rate,
+            paused=lambda: controls.paused,
         )
         return Assembly(config, pipeline, camera, health, sinks, frame_rate)
 

@@ -24,7 +24,7 @@ from edgefer_device.pipeline.control_state import Controls, ControlState, PauseM
 from edgefer_device.pipeline.frame_rate import watch_temperature
 from edgefer_device.pipeline.runner import Limit
 from edgefer_device.system.paths import state_folder
-from edgefer_device.system.tasks import end
+from edgefer_device.system.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class Supervisor:
             await now.pipeline.run(limit)
         finally:
             unsubscribe()
-            await end(*tasks)
+            await cancel_and_wait(*tasks)
 
     async def _reload(self) -> None:
         """Build the new configuration while the old one runs, then let that one end."""
@@ -209,7 +209,7 @@ class Supervisor:
                 await entered.enter_async_context(ControlServer(folder, self._handlers()))
             if self._notifier.enabled:
                 pings = asyncio.create_task(watchdog.run(), name="watchdog")
-                entered.push_async_callback(end, pings)
+                entered.push_async_callback(cancel_and_wait, pings)
             yield
 
     def _handlers(self) -> dict[str, Handler]:

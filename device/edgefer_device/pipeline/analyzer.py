@@ -1,13 +1,18 @@
-"""From a frame to a report: look, follow, read, judge; no thread of its own."""
+"""From a frame to a report: detect, track, classify, smooth; no thread of its own."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edgefer.messages import Face, Report
+from edgefer.manifest import Manifest
+from edgefer.messages import Box, Face, Report
+from edgefer.metrics import softmax
+from edgefer.preprocess import Pixels
+from edgefer.runtime import Classifier
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.motion import Motion
@@ -15,11 +20,44 @@ from edgefer_device.faces.quality import QualitySettings, rejection_reason
 from edgefer_device.faces.tracker import Track, Tracker
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.mood.household import Household
-from edgefer_device.pipeline.face_classifier import FaceClassifier, Probabilities
 from edgefer_device.system.clock import Clock
+
+Probabilities = NDArray[np.float32]
+"""(faces, labels), calibrated; rows sum to 1."""
 
 GAP_SECONDS = 2.0
 """Between two frames: after a longer one, whoever stands there may be somebody else."""
+
+
+class FaceClassifier:
+    """Crops faces and returns their calibrated probabilities, as the manifest says."""
+
+    def __init__(self, classifier: Classifier, manifest: Manifest) -> None:
+        self._classifier, self._manifest = classifier, manifest
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return self._manifest.labels
+
+    def crop(self, picture: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
+        """Cut the faces at `boxes` out of a BGR picture (H, W, 3), as the model sees them."""
+        return [self._manifest.input.preprocess.chip(picture, box) for box in boxes]
+
+    def resized(self, faces: Pixels) -> list[Pixels]:
+        """Bring grey faces (N, H, W) that were cut out already to what the model sees."""
+        return [self._manifest.input.preprocess.resize(face) for face in faces]
+
+    def read(self, crops: Sequence[Pixels]) -> Probabilities:
+        """Return the probabilities of faces, each uint8 (size, size)."""
+        if not crops:
+            return np.empty((0, len(self.labels)), np.float32)
+        logits = self._classifier.logits(np.stack(crops))
+        return softmax(logits, self._manifest.output.temperature)
+
+    def by_label(self, row: NDArray[np.floating]) -> dict[str, float]:
+        """Return one face's probabilities by label."""
+        return dict(zip(self.labels, map(float, row), strict=True))
 
 
 class FrameAnalyzer:

@@ -5,17 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgefer.messages import Report
-from edgefer_device.cameras.camera import Camera, Due, Frame, always
 from edgefer_device.system.thermal import Heat, HeatReader, read_heat
-
-if TYPE_CHECKING:
-    from edgefer_device.pipeline.analyzer import FrameAnalyzer
 
 log = logging.getLogger(__name__)
 
@@ -108,44 +101,8 @@ class FrameRate:
         return f"the machine is {how}: at most {self._settings.hot_rate:g} frames a second"
 
 
-class Paced:
-    """A live camera of whose frames only those that are due are passed on."""
-
-    def __init__(self, camera: Camera, frame_rate: FrameRate) -> None:
-        self._camera, self._frame_rate = camera, frame_rate
-
-    @property
-    def live(self) -> bool:
-        """As the camera's."""
-        return self._camera.live
-
-    def frames(self, due: Due = always) -> Iterator[Frame]:
-        """Yield the frames that are due; of a clip, which cannot be late, all."""
-        if not self._camera.live:
-            return self._camera.frames(due)
-        return self._camera.frames(lambda time: due(time) and self._frame_rate.due(time))
-
-    def close(self) -> None:
-        """Close the camera."""
-        self._camera.close()
-
-
 async def watch_temperature(frame_rate: FrameRate, read: HeatReader = read_heat) -> None:
     """Look at the thermometer for ever."""
     while True:
         frame_rate.on_temperature(await asyncio.to_thread(read))
         await asyncio.sleep(HEAT_SECONDS)
-
-
-class Attentive:
-    """An analyzer that reports faces to the frame rate."""
-
-    def __init__(self, analyzer: FrameAnalyzer, frame_rate: FrameRate) -> None:
-        self._analyzer, self._frame_rate = analyzer, frame_rate
-
-    def process(self, frame: Frame) -> Report:
-        """Return what the frame shows."""
-        report = self._analyzer.process(frame)
-        # What may be a face is reason enough: it is confirmed by several frames.
-        self._frame_rate.on_face(frame.time, bool(report.faces) or self._analyzer.has_unconfirmed)
-        return report

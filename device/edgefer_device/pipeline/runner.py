@@ -1,11 +1,11 @@
-"""The running whole: a camera's thread, an inference thread, and a task for each sink.
+"""The running pipeline: a capture thread, an inference thread, and a task for each sink.
 
     camera ──▶ capture ──LatestSlot──▶ inference ──SinkQueue──▶ sink
-               thread    (newest)    thread      (each)    task
+               thread     (newest)     thread       (each)      task
 
-A live camera never waits: frames and reports that come too fast are dropped,
-oldest first. A clip waits, so that everything in it is reported. When a live camera
-gives nothing, or everything is paused, that is reported in place of the last mood.
+A live camera never waits: frames and reports that come too fast are dropped, oldest first, and
+counted. A clip waits, so that everything in it is reported. While a live camera stalls, or
+everything is paused, that is reported in place of the last mood.
 """
 
 from __future__ import annotations
@@ -20,22 +20,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edgefer.messages import Report
-from edgefer_device.cameras.camera import Camera, Frame
+from edgefer_device.cameras.camera import Camera, Frame, always
+from edgefer_device.pipeline.frame_rate import FrameRate
+from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.latest_slot import LatestSlot
-from edgefer_device.pipeline.sink import Sink
-from edgefer_device.pipeline.sink_queue import SinkQueue
+from edgefer_device.pipeline.sink import Sink, SinkQueue
 from edgefer_device.pipeline.stall_detector import StallDetector
 from edgefer_device.system.clock import Clock
-from edgefer_device.system.worker import Worker
+from edgefer_device.system.tasks import Worker
 
 log = logging.getLogger(__name__)
-
-LISTEN_SECONDS = 1.0
-"""How often a camera that gives nothing is reported."""
-JOIN_SECONDS = 3.0
-"""How long a thread may take to end."""
-DRAIN_SECONDS = 3.0
-"""How long sinks may take for their last reports; a clip that nobody stopped waits for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +47,27 @@ class Limit:
         return enough or (self.seconds is not None and seconds >= self.seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Deadlines of a pipeline, seconds."""
+
+    stalled: float = 2.0
+    """Without a frame, after which that is reported: longer than the slowest exposure by night."""
+    repeat: float = 1.0
+    """Between two reports of a stall or a pause."""
+    join: float = 3.0
+    """How long a thread may take to end."""
+    drain: float = 3.0
+    """How long sinks may take for their last reports; a clip that nobody stopped waits for ever."""
+
+
 class Analyzer(Protocol):
-    """What the pipeline needs of an analyst."""
+    """What the pipeline needs of an analyzer."""
+
+    @property
+    def has_unconfirmed(self) -> bool:
+        """Whether something is tracked that may be a face."""
+        ...
 
     def process(self, frame: Frame) -> Report:
         """Return what a frame shows; frames come in order."""
@@ -64,25 +77,36 @@ class Analyzer(Protocol):
 class Pipeline:
     """Runs once, from the camera's first frame to its last or to `stop`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of the whole, each with a seam of its own
         self,
         camera: Camera,
         analyzer: Analyzer,
         sinks: Sequence[Sink],
         clock: Clock = time.monotonic,
+        *,
+        health: Health | None = None,
+        frame_rate: FrameRate | None = None,
         paused: Callable[[], bool] = lambda: False,
+        timing: Timing | None = None,
     ) -> None:
-        """Take the parts; while `paused` says so, no mood reaches a sink."""
+        """Take the parts; while `paused` returns true, no mood reaches a sink.
+
+        Without a `frame_rate` every frame is due, as is every frame of a clip.
+        """
         self._camera, self._analyzer, self._sinks = camera, analyzer, sinks
+        self._health, self._frame_rate = health or Health(clock), frame_rate
+        self._clock, self._paused, self._timing = clock, paused, timing or Timing()
         self._frames: LatestSlot[Frame] = LatestSlot(lossy=camera.live)
-        self._outboxes = [SinkQueue(sink, lossy=camera.live) for sink in sinks]
-        self._clock, self._silence, self._paused = clock, StallDetector(clock, paused), paused
+        self._queues = [
+            SinkQueue(sink, camera.live, self._health.monitor_of(sink)) for sink in sinks
+        ]
+        self._stall = StallDetector(clock, paused, self._timing.stalled)
         self._stopping = asyncio.Event()
         self.started = asyncio.Event()
         """Set once every sink is entered and frames are taken."""
         self._halted = False
         self._offering: asyncio.Task[None] | None = None
-        self._silent_at = float("-inf")
+        self._stalled_at = float("-inf")
 
     def stop(self) -> None:
         """End soon and clean; on the event loop's thread, before or during `run`, and again."""
@@ -99,6 +123,7 @@ class Pipeline:
             async with AsyncExitStack() as entered:
                 for sink in self._sinks:
                     await entered.enter_async_context(sink)
+                    self._health.monitor_of(sink).done()
                 await self._flow(limit or Limit())
         finally:
             self._camera.close()
@@ -107,44 +132,53 @@ class Pipeline:
         capture = Worker("capture", self._capture)
         loop = asyncio.get_running_loop()
         inference = Worker("inference", lambda: self._infer(limit, loop))
-        deliveries = [asyncio.create_task(outbox.deliver()) for outbox in self._outboxes]
-        self._silence = StallDetector(self._clock, self._paused)
-        listening = asyncio.create_task(self._listen(limit), name="listening for silence")
+        deliveries = [asyncio.create_task(queue.deliver()) for queue in self._queues]
+        self._stall = StallDetector(self._clock, self._paused, self._timing.stalled)
+        watching = asyncio.create_task(self._report_stalls(limit), name="stall detector")
         capture.start()
         inference.start()
         self.started.set()
         # A delivery that is done while reports still come has failed.
         await asyncio.wait([inference.done, *deliveries], return_when=asyncio.FIRST_COMPLETED)
         self._halt()
-        listening.cancel()
+        watching.cancel()
         for worker in (inference, capture):
-            if not await worker.join(JOIN_SECONDS):
-                log.warning("the %s thread did not end within %g s", worker.name, JOIN_SECONDS)
+            if not await worker.join(self._timing.join):
+                log.warning("the %s thread did not end within %g s", worker.name, self._timing.join)
         await self._drain(deliveries)
-        ends: list[asyncio.Future[None]] = [capture.done, inference.done, listening, *deliveries]
+        ends: list[asyncio.Future[None]] = [capture.done, inference.done, watching, *deliveries]
         # All are asked, for asyncio complains of errors that nobody looked at.
         errors = [end.exception() for end in ends if end.done() and not end.cancelled()]
         for error in filter(None, errors):
             raise error
 
     def _capture(self) -> None:
-        """Work of the capture thread: hand frames over as they come."""
+        """Work of the capture thread: put frames into the slot as they come."""
+        health, rate = self._health, self._frame_rate
+        due = rate.due if rate is not None and self._camera.live else always
         try:
-            for frame in self._camera.frames():
-                self._silence.note(frame)
+            health.camera.begin()
+            for frame in self._camera.frames(due):
+                self._stall.on_frame(frame)
+                health.on_frame(frame.number)
                 if not self._frames.put(frame):
                     return
+                health.inference.dropped = self._frames.dropped
+                health.camera.begin()
         finally:
             self._frames.end()
 
     def _infer(self, limit: Limit, loop: asyncio.AbstractEventLoop) -> None:
-        """Work of the inference thread: a report for every frame that is handed over."""
+        """Work of the inference thread: a report for every frame taken from the slot."""
         made, start = 0, None
         while (frame := self._frames.take()) is not None:
             start = frame.time if start is None else start
-            offered = asyncio.run_coroutine_threadsafe(
-                self._offer(self._analyzer.process(frame)), loop
-            )
+            report = self._analyzer.process(frame)
+            if self._frame_rate is not None:
+                # What may be a face is reason enough: it is confirmed by several frames.
+                present = bool(report.faces) or self._analyzer.has_unconfirmed
+                self._frame_rate.on_face(frame.time, present)
+            offered = asyncio.run_coroutine_threadsafe(self._offer(report), loop)
             made += 1
             try:
                 offered.result()
@@ -153,29 +187,32 @@ class Pipeline:
             if limit.reached(made, frame.time - start):
                 return
 
-    async def _listen(self, limit: Limit) -> None:
-        """Report the silence of a live camera, and a pause; a limit of time ends them too."""
+    async def _report_stalls(self, limit: Limit) -> None:
+        """Report that a live camera stalls, or a pause; a limit of time ends them too."""
         while not self._halted:
-            await asyncio.sleep(LISTEN_SECONDS)
-            report = self._silence.report() if self._camera.live or self._paused() else None
+            await asyncio.sleep(self._timing.repeat)
+            report = self._stall.report() if self._camera.live or self._paused() else None
             if report is None or self._halted:
                 continue
-            self._silent_at = report.time
-            for outbox in self._outboxes:
-                await outbox.offer(report)
-            if limit.reached(0, self._silence.elapsed):
+            self._stalled_at = report.time
+            await self._enqueue(report)
+            if limit.reached(0, self._stall.elapsed):
                 self._halt()
 
     async def _offer(self, report: Report) -> None:
-        """Put a report into every outbox, unless the end or a pause has begun."""
+        """Queue a report for every sink, unless the end or a pause has begun."""
         if self._halted or self._paused():
             return
-        if self._camera.live and report.time < self._silent_at:
-            # It was on its way while the silence was told; the next one follows at once.
+        if self._camera.live and report.time < self._stalled_at:
+            # It was on its way while the stall was reported; the next one follows at once.
             return
         self._offering = asyncio.current_task()
-        for outbox in self._outboxes:
-            await outbox.offer(report)
+        await self._enqueue(report)
+
+    async def _enqueue(self, report: Report) -> None:
+        self._health.on_report(report)
+        for queue in self._queues:
+            await queue.offer(report)
 
     def _halt(self) -> None:
         """Take no more from the camera, and nobody waits any longer."""
@@ -189,15 +226,15 @@ class Pipeline:
         """Let the sinks have what is left; what takes too long is given up."""
         if not deliveries:
             return
-        for outbox in self._outboxes:
-            await outbox.end()
+        for queue in self._queues:
+            await queue.end()
         rest = asyncio.gather(*deliveries, return_exceptions=True)
         if not self._camera.live:
             stopping = asyncio.ensure_future(self._stopping.wait())
             either: list[asyncio.Future[Any]] = [rest, stopping]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-        await asyncio.wait([rest], timeout=DRAIN_SECONDS)
+        await asyncio.wait([rest], timeout=self._timing.drain)
         for delivery in deliveries:
             delivery.cancel()
         await rest

@@ -15,7 +15,7 @@ from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.quality import QualitySettings, rejection_reason
 from edgefer_device.mood.filter import Mood, MoodSettings
-from edgefer_device.pipeline.face_classifier import FaceClassifier, Probabilities
+from edgefer_device.pipeline.analyzer import FaceClassifier, Probabilities
 from edgefer_device.system.image_file import read_image
 
 

@@ -50,7 +50,6 @@ class Metrics:
     async def publish(self, report: Report) -> None:
         """Count the report."""
         if report.problem is not None:
-            self.health.report_came(report)
             self._stopwatch.stop()
             self._last = None
             return
@@ -63,7 +62,7 @@ class Metrics:
             # Every label is told from the start: a series must not begin with its first event.
             for label in face.probabilities:
                 self.held[label] += 0.0
-        latency = self.health.report_came(report)
+        latency = self.health.latency(report)
         if latency is not None:
             self.latencies[bisect_left(LATENCY_SECONDS, latency)] += 1
             self.latency_sum += latency
@@ -116,13 +115,18 @@ def _of_health(health: Health) -> Iterator[Metric]:
     state = health.state()
     yield Gauge("edgefer_healthy", "1 while every part does its work, as /healthz.", state.ok)
     well = Gauge("edgefer_part_healthy", "1 while a part does its work.", labels=["part"])
+    dropped = Counter(
+        "edgefer_part_dropped", "Frames or reports that a part was too slow for.", labels=["part"]
+    )
     age = Gauge("edgefer_part_age_seconds", "Since a part last did its work.", labels=["part"])
     for name, part in state.parts.items():
         well.add_metric([name], part.ok)
+        dropped.add_metric([name], part.dropped)
         if part.age is not None:
             age.add_metric([name], part.age)
     yield well
     yield age
+    yield dropped
     yield Counter("edgefer_camera_frames", "Frames that the camera gave.", health.frames)
 
 

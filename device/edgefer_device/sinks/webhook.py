@@ -18,7 +18,7 @@ from typing_extensions import Self
 from edgefer import __version__
 from edgefer.errors import SettingsError
 from edgefer.messages import Report
-from edgefer_device.system.tasks import end
+from edgefer_device.system.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class WebhookSink:
             return
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._waiting.join(), FAREWELL_SECONDS)
-        await end(self._sender)
+        await cancel_and_wait(self._sender)
         self._sender = None
 
     async def publish(self, report: Report) -> None:

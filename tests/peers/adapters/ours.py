@@ -13,8 +13,7 @@ from edgefer_device.cameras.camera import Frame
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
-from edgefer_device.pipeline.analyzer import FrameAnalyzer
-from edgefer_device.pipeline.face_classifier import FaceClassifier
+from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 
 
 class Adapter:

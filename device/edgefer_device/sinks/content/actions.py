@@ -12,7 +12,7 @@ from typing import Any
 
 from edgefer_device.sinks.content.settings import Publication, Rule
 from edgefer_device.sinks.mqtt.broker import Broker
-from edgefer_device.system.tasks import end
+from edgefer_device.system.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Actions:
 
     async def close(self) -> None:
         """End what is still on its way; commands are killed."""
-        await end(*self._tasks.values())
+        await cancel_and_wait(*self._tasks.values())
 
     def _begin(self, key: tuple[str, int], work: Coroutine[Any, Any, None]) -> None:
         if key in self._tasks:

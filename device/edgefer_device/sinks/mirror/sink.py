@@ -29,7 +29,7 @@ from edgefer_device.sinks.mirror.messages import (
 from edgefer_device.sinks.mirror.open_page import OpenPage
 from edgefer_device.sinks.mirror.settings import MirrorSettings, choose_language, load_texts
 from edgefer_device.system.clock import Clock
-from edgefer_device.system.tasks import end
+from edgefer_device.system.tasks import cancel_and_wait
 from edgefer_device.web.server import WebServer
 
 PAGE = Path(__file__).parent / "page"
@@ -110,7 +110,7 @@ class MirrorSink:
 
     async def __aexit__(self, *_: object) -> None:
         if self._updates is not None:
-            await end(self._updates)
+            await cancel_and_wait(self._updates)
             self._updates = None
         for page in list(self._pages):
             page.disconnect()

@@ -26,7 +26,7 @@ from edgefer_device.sinks.mqtt.connection import TIMEOUT_SECONDS, connection, is
 from edgefer_device.sinks.mqtt.retained_queue import RetainedQueue
 from edgefer_device.sinks.mqtt.state import Diagnostics, State
 from edgefer_device.system.clock import Clock
-from edgefer_device.system.tasks import end
+from edgefer_device.system.tasks import cancel_and_wait
 from edgefer_device.system.thermal import read_heat
 
 log = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ class MqttSink:
             for task in done:
                 task.result()
         finally:
-            await end(*tasks)
+            await cancel_and_wait(*tasks)
 
     async def _publish_loop(self, client: aiomqtt.Client) -> None:
         while True:
@@ -262,5 +262,5 @@ class MqttSink:
 
     async def _disconnect(self) -> None:
         if self._connection is not None:
-            await end(self._connection)
+            await cancel_and_wait(self._connection)
             self._connection = None
