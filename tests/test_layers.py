@@ -15,7 +15,6 @@ BREACHES = {
     "edgefer_convert.importers.external_model edgefer_convert.importers.keras_file "
     "edgefer_convert.importers.onnx_file",
     "edgefer_device.bench.pipeline_bench",
-    "edgefer_device.deploy.deploy_log",
     "edgefer_train.commands -> edgefer_device.mood.filter",
 }
 """What breaks a rule today. It only ever shrinks."""

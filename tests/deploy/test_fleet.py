@@ -45,13 +45,13 @@ def written(folder: Path, text: str) -> Path:
 
 def test_the_nearer_word_goes_before(tmp_path: Path) -> None:
     inventory = read_inventory(written(tmp_path, FLEET))
-    found = inventory.named()
+    found = inventory.entries()
     assert list(found) == ["pi@one.local", "pi@two.local", "pi@two.local:2222", "jo@three"]
     hall = {"mirror": {"language": "de", "name": "Hall"}}
     assert found["pi@one.local"] == Entry(target="rpi", settings=hall)
     assert found["pi@two.local"].settings["mirror"]["name"] == "Two"
     assert (found["jo@three"].target, found["jo@three"].camera) == ("debian", False)
-    assert list(inventory.named(("lab",))) == ["pi@two.local:2222", "jo@three"]
+    assert list(inventory.entries(("lab",))) == ["pi@two.local:2222", "jo@three"]
 
 
 @pytest.mark.parametrize(

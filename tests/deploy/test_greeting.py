@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgefer.errors import HostUnreachable
-from edgefer_device.deploy import connection
-from edgefer_device.deploy.connection import Connection
-from edgefer_device.deploy.hosts import Access, Host
+from edgefer_device.deploy.connection import Connection, Timeouts
+from edgefer_device.deploy.inventory import Access, Host
 
 HASTE = 0.3
 """Seconds that the network may take here."""
@@ -37,8 +36,9 @@ def listening(answer: Answer) -> Iterator[Host]:
         serving.join(30)
 
 
-def refusal(host: Host, access: Access) -> str:
-    with pytest.raises(HostUnreachable) as caught, Connection(host, access):
+def refusal(host: Host, access: Access, **timeouts: float) -> str:
+    opened = Connection(host, access, Timeouts(**timeouts))
+    with pytest.raises(HostUnreachable) as caught, opened:
         pass
     return str(caught.value)
 
@@ -60,17 +60,16 @@ def says_nothing(peer: socket.socket) -> None:
         pass
 
 
-def test_a_slow_handshake_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "CONNECT_SECONDS", HASTE)
+def test_a_slow_handshake_is_waited_for() -> None:
     with listening(greets_late) as host:
         # What is looked at once the handshake is done.
-        assert "its host key is unknown" in refusal(host, Access())
+        assert "its host key is unknown" in refusal(host, Access(), connect=HASTE)
 
 
-def test_a_host_that_never_greets_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HANDSHAKE_SECONDS", 1)
+def test_a_host_that_never_greets_is_named() -> None:
     with listening(says_nothing) as host:
-        assert "its SSH did not finish greeting in 1 s: is it very busy?" in refusal(host, Access())
+        why = refusal(host, Access(), handshake=1)
+        assert "its SSH did not finish greeting in 1 s: is it very busy?" in why
 
 
 def test_a_new_key_is_accepted_where_none_was_kept(

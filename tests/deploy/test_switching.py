@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.deploy.agent import durable, switching, undo
-from edgefer_device.deploy.agent.files import File
-from edgefer_device.deploy.agent.health import Checks
+from edgefer_device.deploy.agent import files, releases
 from edgefer_device.deploy.agent.layout import Layout, Refused
+from edgefer_device.deploy.agent.messages import Change, Checks, File, Outcome
 from edgefer_device.deploy.agent.releases import listed, previous, prune, rollback_change
 from edgefer_device.deploy.agent.services import Unit
-from edgefer_device.deploy.agent.switching import Change, Switch
+from edgefer_device.deploy.agent.switching import Switch
 
 UNIT = "/etc/systemd/system/edgefer.service"
 SETTINGS = "/etc/edgefer/edgefer.toml"
 NEW = "/etc/edgefer/deployed.toml"
+CHECKS = Checks(deadline=0.01, watch=0.01, control_socket=False)
 
 
 class PowerCut(BaseException):
@@ -34,12 +34,11 @@ class Machine:
         self.told: list[str] = []
         self.enabled: set[str] = set()
 
-    def changed(self, paths: Iterable[str]) -> None:
+    def reload(self, paths: Iterable[str]) -> None:
         self.told += [f"changed {path}" for path in paths]
 
-    def enable(self, name: str) -> bool:
+    def enable(self, name: str) -> None:
         self.enabled.add(name)
-        return True
 
     def disable(self, name: str) -> None:
         self.enabled.discard(name)
@@ -48,17 +47,17 @@ class Machine:
         self.told.append(f"restart {name}")
 
     def unit(self, name: str) -> Unit:
-        said = "active (running)" if self.well else "failed (failed), exit-code"
-        return Unit(self.well, os.getpid(), 0 if self.well else 3, said)
+        state = "active (running)" if self.well else "failed (failed), exit-code"
+        return Unit(self.well, os.getpid(), 0 if self.well else 3, state)
 
-    def last_words(self, name: str) -> str:
+    def last_error(self, name: str) -> str:
         return "" if self.well else "no camera at /dev/video0"
 
 
 class Board:
     """A device's files in a folder, with two releases, of which `old` runs."""
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root: Path) -> None:
         self.layout = Layout(root)
         self.machine = Machine()
         for name in ("old", "new"):
@@ -67,7 +66,7 @@ class Board:
             (folder / "release.json").write_text(json.dumps({"id": name}))
         self.layout.current.symlink_to("releases/old")
         self.write(UNIT, "old unit")
-        self.boots = self.layout.there(
+        self.boots = self.layout.resolve(
             "/etc/systemd/system/multi-user.target.wants/edgefer.service"
         )
         self.boots.parent.mkdir()
@@ -75,12 +74,9 @@ class Board:
         self.write(SETTINGS, "old settings")
         staged = {UNIT: "new unit", SETTINGS: "new settings", NEW: "new file"}
         self.stage(staged)
-        # Neither a doctor nor a door is there to be asked.
-        monkeypatch.setattr(switching, "doctor", lambda *_: None)
-        monkeypatch.setattr(switching, "EVERY", 0.001)
 
     def write(self, path: str, text: str) -> None:
-        place = self.layout.there(path)
+        place = self.layout.resolve(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
         place.chmod(0o644)
@@ -91,23 +87,29 @@ class Board:
             place = self.layout.staged / "files" / path.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text)
-            listed.append(File(path, 0o644, durable.digest(place)).table())
-        checks = {"deadline": 0.01, "watch": 0.01, "door": False}
-        change = {"release": "new", "files": listed, "units": ["edgefer"], "checks": checks}
-        (self.layout.staged / "change.json").write_text(json.dumps(change))
+            listed.append(File(path, 0o644, files.digest(place)))
+        self.change = Change("new", tuple(listed), ("edgefer",), CHECKS)
 
     @property
     def state(self) -> dict[str, str | None]:
         """What a boot would find."""
-        places = {path: self.layout.there(path) for path in (UNIT, SETTINGS, NEW)}
+        places = {path: self.layout.resolve(path) for path in (UNIT, SETTINGS, NEW)}
         texts = {
             path: place.read_text() if place.exists() else None for path, place in places.items()
         }
         return {"runs": self.layout.running(), **texts}
 
-    def switch(self) -> dict[str, object]:
-        change = Change.read(self.layout.staged)
-        return Switch(self.layout, self.machine).make(change, "token")
+    @property
+    def switcher(self) -> Switch:
+        """Neither a doctor nor a control socket is there."""
+        return Switch(self.layout, self.machine, interval=0.001, doctor=lambda *_: None)
+
+    def switch(self) -> Outcome:
+        return self.switcher.apply(self.change, self.layout.staged, "token")
+
+    def roll_back(self, name: str) -> Outcome:
+        change = rollback_change(self.layout, name)
+        return self.switcher.apply(change, self.layout.snapshot(name), "token")
 
 
 OLD = {"runs": "old", UNIT: "old unit", SETTINGS: "old settings", NEW: None}
@@ -115,23 +117,23 @@ SWITCHED = {"runs": "new", UNIT: "new unit", SETTINGS: "new settings", NEW: "new
 
 
 @pytest.fixture
-def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Board:
-    return Board(tmp_path, monkeypatch)
+def board(tmp_path: Path) -> Board:
+    return Board(tmp_path)
 
 
 def test_a_switch_that_is_well_counts(board: Board) -> None:
-    assert board.switch()["result"] == "committed"
+    assert board.switch().result == "committed"
     assert board.state == SWITCHED
-    assert undo.pending(board.layout) is None
-    assert not Switch(board.layout, board.machine).recover(running=False)
+    assert releases.pending(board.layout) is None
+    assert not board.switcher.recover(running=False)
     assert board.state == SWITCHED
 
 
 def test_one_that_is_not_is_undone_with_its_reason(board: Board) -> None:
     board.machine.well = False
     done = board.switch()
-    assert done["result"] == "rolled back"
-    assert "failed (failed), exit-code: no camera at /dev/video0" in str(done["reason"])
+    assert done.result == "rolled back"
+    assert "failed (failed), exit-code: no camera at /dev/video0" in str(done.reason)
     assert board.state == OLD
     assert board.machine.told[-1] == "restart edgefer"
 
@@ -171,7 +173,7 @@ def test_cut_at_any_instant_the_next_boot_has_the_old_or_the_new_one_whole(
     while True:
         step += 1
         with monkeypatch.context() as context:
-            board = Board(tmp_path / str(step), context)
+            board = Board(tmp_path / str(step))
             board.machine.well = well
             cut_at(context, step)
             try:
@@ -180,9 +182,9 @@ def test_cut_at_any_instant_the_next_boot_has_the_old_or_the_new_one_whole(
             except PowerCut:
                 pass
         # The next boot: before the daemon starts, what is pending is undone.
-        Switch(board.layout, board.machine).recover(running=False)
+        board.switcher.recover(running=False)
         assert board.state in (OLD, SWITCHED), f"cut at operation {step}"
-        assert undo.pending(board.layout) is None
+        assert releases.pending(board.layout) is None
         seen.append(board.state == SWITCHED)
     # Once it counts it counts; a release that is not well never does.
     assert seen == sorted(seen)
@@ -196,20 +198,20 @@ def test_a_recovery_that_is_cut_too_is_made_the_next_time(
     step = 0
     while True:
         step += 1
-        board = Board(tmp_path / str(step), monkeypatch)
-        change = Change.read(board.layout.staged)
-        undo.begin(board.layout, "new", [file.path for file in change.files], ["edgefer"], [])
+        board = Board(tmp_path / str(step))
+        paths = [file.path for file in board.change.files]
+        releases.begin(board.layout, board.change, paths, [])
         for path, text in ((UNIT, "new unit"), (SETTINGS, "new settings"), (NEW, "new file")):
             board.write(path, text)
-        durable.point(board.layout.current, "releases/new")
+        files.link(board.layout.current, "releases/new")
         with monkeypatch.context() as context:
             cut_at(context, step)
             try:
-                Switch(board.layout, board.machine).recover(running=False)
+                board.switcher.recover(running=False)
                 break
             except PowerCut:
                 pass
-        Switch(board.layout, board.machine).recover(running=False)
+        board.switcher.recover(running=False)
         assert board.state == OLD, f"cut at operation {step}"
     assert board.state == OLD
     assert step > 5
@@ -218,22 +220,21 @@ def test_a_recovery_that_is_cut_too_is_made_the_next_time(
 def test_a_rollback_brings_back_the_files_too(board: Board) -> None:
     board.switch()
     assert previous(board.layout) == "old"
-    checks = Checks(deadline=0.01, watch=0.01, door=False)
-    back = rollback_change(board.layout, "old", checks)
-    assert Switch(board.layout, board.machine).make(back, "t")["result"] == "committed"
+    # The old one was never switched to: it has no checks of its own yet.
+    files.write_message(board.layout.release("old") / releases.CHECKS, CHECKS)
+    assert board.roll_back("old").result == "committed"
     assert board.state == OLD
     # And forth again.
     assert previous(board.layout) == "new"
-    forth = rollback_change(board.layout, "new", checks)
-    assert Switch(board.layout, board.machine).make(forth, "t")["result"] == "committed"
+    assert board.roll_back("new").result == "committed"
     assert board.state == SWITCHED
 
 
 def test_files_that_were_not_copied_whole_change_nothing(board: Board) -> None:
     (board.layout.staged / "files" / UNIT.lstrip("/")).write_text("half")
     done = board.switch()
-    assert done["result"] == "refused"
-    assert "was not copied whole" in str(done["reason"])
+    assert done.result == "refused"
+    assert "was not copied whole" in str(done.reason)
     assert board.state == OLD
 
 
@@ -241,14 +242,13 @@ def test_where_nothing_ran_before_nothing_is_left(board: Board) -> None:
     board.layout.current.unlink()
     board.boots.unlink()
     board.machine.well = False
-    assert board.switch()["result"] == "rolled back"
+    assert board.switch().result == "rolled back"
     assert board.state == {**OLD, "runs": None}
     assert board.machine.enabled == set()
 
 
 def test_two_switches_at_once_are_one_too_many(board: Board) -> None:
-    one = Switch(board.layout, board.machine)
-    with one.locked(), pytest.raises(Refused, match="another switch is under way"):
+    with board.switcher.locked(), pytest.raises(Refused, match="another switch is under way"):
         board.switch()
 
 
@@ -260,7 +260,7 @@ def test_three_releases_stay_and_the_one_that_runs_is_among_them(board: Board) -
         os.utime(folder / "release.json", (2e9 + number, 2e9 + number))
     (board.layout.release("half") / "bin").mkdir(parents=True)
     assert prune(board.layout) == ["half", "more0", "more1", "new"]
-    kept = [one["id"] for one in listed(board.layout)["releases"]]
+    kept = [one.id for one in listed(board.layout).releases]
     assert kept == ["more3", "more2", "old"]
 
 
@@ -268,4 +268,4 @@ def test_a_rollback_with_nowhere_to_go_says_so(board: Board) -> None:
     with pytest.raises(Refused, match="no earlier release"):
         previous(board.layout)
     with pytest.raises(Refused, match="there is no release gone here; there is: "):
-        rollback_change(board.layout, "gone", Checks())
+        rollback_change(board.layout, "gone")

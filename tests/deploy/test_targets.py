@@ -11,8 +11,7 @@ from deploy.conftest import GOOD, Laptop
 from edgefer.bundle import open_bundle
 from edgefer.cli import main
 from edgefer_device.deploy import artifacts
-from edgefer_device.deploy.model import model_for
-from edgefer_device.deploy.targets import TARGETS
+from edgefer_device.deploy.targets import TARGETS, model_for
 from edgefer_device.deploy.wheels import Pins, Python
 from support.edgetpu_library import build_library, bundle_for_chip
 

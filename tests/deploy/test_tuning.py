@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from edgefer_device.deploy.connection import Report
-from edgefer_device.deploy.model import model_for
+from edgefer_device.deploy.plan import measured, tuned_file
+from edgefer_device.deploy.release_builder import tune
 from edgefer_device.deploy.staging import Placed
-from edgefer_device.deploy.targets import TARGETS
-from edgefer_device.deploy.tuning import measured, place, tune
+from edgefer_device.deploy.targets import TARGETS, model_for
 
 OWN_PYTHON = f'#!/bin/sh\nshift  # -I: edgefer is on the path here\nexec {sys.executable} "$@"\n'
 
@@ -67,8 +67,8 @@ def test_a_jetson_without_a_gpu_says_so_and_takes_the_fastest_of_the_rest(device
     for setting in ("int8, threads 1: ", "onnx-int8, threads 1: ", "onnx, threads 1: "):
         assert any(line.startswith(setting) for line in lines)
     assert not any(line.startswith("{") for line in lines)
-    kept = Placed(device.there(place("one")).read_bytes(), 0o644)
-    best = measured({place("one"): kept}, "one")
+    kept = Placed(device.there(tuned_file("one")).read_bytes(), 0o644)
+    best = measured({tuned_file("one"): kept}, "one")
     assert set(best) == {"runtime", "threads"}
     assert lines[-1] == f"fastest: runtime = {best['runtime']}, threads = {best['threads']}"
     quickest = next(line for line in lines if "ms a face" in line)

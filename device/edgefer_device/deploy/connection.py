@@ -12,9 +12,9 @@ import io
 import logging
 import shlex
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,20 +22,16 @@ from typing import Any, Protocol
 from typing_extensions import Self
 
 from edgefer.errors import CommandFailed, HostRefused, HostUnreachable
-from edgefer_device.deploy.hosts import Access, Host
+from edgefer_device.deploy.inventory import Access, Host
 
-CONNECT_SECONDS = 15
-HANDSHAKE_SECONDS = 90
-"""For SSH's greeting, keys and login: a small board that is busy needs longer for them than the
-network needs to reach it."""
-ENDING_SECONDS = 5
+CLOSING_SECONDS = 5
 """For the connection to end after what ran on it was cut off; its thread ends a moment later."""
-ALIVE_SECONDS = 10
-"""Between two signs of life to a host; one that takes none for three times as long is gone."""
+KEEPALIVE_SECONDS = 10
+"""Between two keepalives; a host that acknowledges none for three times as long is lost."""
 
 SMALL = 65536
-"""Bytes up to which a file goes through the command's own input: in one step, and by no way through
-/tmp, where others could read a secret."""
+"""Bytes up to which a file goes through a command's stdin: in one step, and not through /tmp,
+where others could read a secret."""
 PUT = r"""
 set -e
 is_there() { [ -f "$1" ] && [ "$(sha256sum <"$1" | cut -d' ' -f1)" = "$digest" ]; }
@@ -52,12 +48,22 @@ mv "$place.part" "$place"
 echo sent
 """
 Report = Callable[[str], None]
-"""Takes a line for whoever watches."""
+"""Takes a line of progress."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """How a command ended."""
+class Timeouts:
+    """Seconds until a host is given up."""
+
+    connect: float = 15
+    handshake: float = 90
+    """For SSH's greeting, keys and login: a small board that is busy needs longer for them than
+    the network needs to reach it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that has ended."""
 
     status: int
     out: str
@@ -65,18 +71,18 @@ class Said:
 
     @property
     def last(self) -> str:
-        """The last line of what it complained, or else said."""
+        """The last line of stderr, or else of stdout."""
         lines = [line for line in (self.err.strip() or self.out.strip()).splitlines() if line]
         return lines[-1].strip() if lines else f"status {self.status}"
 
 
 class Remote(Protocol):
-    """A host that can be told to do something, as root."""
+    """A host on which commands run as root."""
 
-    def run(self, script: str, doing: str, report: Report | None = None) -> str:
-        """Run a shell script; return what it said, each line also reported.
+    def run(self, script: str, action: str, report: Report | None = None) -> str:
+        """Run a shell script; return its stdout, each line also reported.
 
-        Raises `CommandFailed`, with `doing` in its message, and `HostUnreachable`.
+        Raises `CommandFailed`, with `action` in its message, and `HostUnreachable`.
         """
         ...
 
@@ -86,30 +92,31 @@ class Remote(Protocol):
 
 
 class Connection:
-    """A `Remote` over SSH; entering connects and makes sure of root's rights."""
+    """A `Remote` over SSH; entering connects and becomes root."""
 
-    def __init__(self, host: Host, access: Access) -> None:
-        self.host, self._access = host, access
+    def __init__(self, host: Host, access: Access, timeouts: Timeouts = Timeouts()) -> None:
+        self.host, self._access, self._timeouts = host, access, timeouts
         self._root: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         # Its annotations end halfway.
         api: Any = importlib.import_module("pyinfra.api")
         exceptions = importlib.import_module("pyinfra.api.exceptions")
-        # A jump host's key it would ask a person for: that is believed as the device's is, or not.
-        ways: Any = importlib.import_module("pyinfra.connectors.sshuserclient.client")
-        ways.AskPolicy = ways.AcceptNewPolicy if self._access.accept_new else ways.StrictPolicy
-        if self._access.accept_new:
+        # It would ask a person about a jump host's key: that is trusted as the device's is, or not.
+        client: Any = importlib.import_module("pyinfra.connectors.sshuserclient.client")
+        accept_new = self._access.accept_new
+        client.AskPolicy = client.AcceptNewPolicy if accept_new else client.StrictPolicy
+        if accept_new:
             # It writes the key to known_hosts, and makes no folder for it.
             Path("~/.ssh").expanduser().mkdir(mode=0o700, exist_ok=True)
         inventory = api.Inventory(([(self.host.name, self._data())], {}))
-        self._state = api.State(inventory, api.Config(CONNECT_TIMEOUT=CONNECT_SECONDS))
+        self._state = api.State(inventory, api.Config(CONNECT_TIMEOUT=self._timeouts.connect))
         self._peer: Any = next(iter(inventory))
         logging.getLogger("pyinfra").setLevel(logging.CRITICAL)
         try:
             self._peer.connect(show_errors=False, raise_exceptions=True)
         except exceptions.ConnectError as exc:
-            raise _refusal(self.host, exc, self._access) from exc
+            raise _refusal(self.host, exc, self._access, self._timeouts) from exc
         except Exception as exc:
             # paramiko raises what it likes for a server that speaks nonsense.
             raise HostUnreachable(f"{self.host}: {_text(exc)}", str(self.host)) from exc
@@ -118,30 +125,27 @@ class Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A host that vanished cannot be told goodbye.
+        # A host that was lost cannot be disconnected from.
         with contextlib.suppress(Exception):
             self._peer.disconnect()
         with contextlib.suppress(Exception):
             self._client.close()
 
-    def run(self, script: str, doing: str, report: Report | None = None) -> str:
+    def run(self, script: str, action: str, report: Report | None = None) -> str:
         """Run a shell script as root; see `Remote`."""
-        said = self._run(script, doing, self._root, report)
-        if said.status:
-            raise CommandFailed(f"{self.host}: {doing}: {said.last}", said.status)
-        return said.out
+        return self._checked(self._run(script, action, self._root, report), action)
 
     def send(self, content: bytes, place: str, mode: int) -> bool:
         """Put a file there unless it is there already; whole, or not at all."""
-        doing = f"sending {place}"
+        action = f"sending {place}"
         small = len(content) <= SMALL
         stdin = [base64.b64encode(content).decode()] if small else None
         if not small:
             if self._has(content, place):
                 return False
-            with self._translated(doing):
+            with self._translated(action):
                 if not self._peer.put_file(io.BytesIO(content), f"{place}.part", **self._root):
-                    raise CommandFailed(f"{self.host}: {doing}: no room, or not allowed there", 1)
+                    raise CommandFailed(f"{self.host}: {action}: no room, or not allowed there", 1)
         words = {
             "place": place,
             "folder": place.rpartition("/")[0] or "/",
@@ -150,12 +154,13 @@ class Connection:
             "read": "yes" if small else "",
         }
         head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
-        said = self._run(
-            head + PUT, doing, {**self._root, "_stdin": stdin} if stdin else self._root
-        )
-        if said.status:
-            raise CommandFailed(f"{self.host}: {doing}: {said.last}", said.status)
-        return said.out.strip() == "sent"
+        rights = {**self._root, "_stdin": stdin} if stdin else self._root
+        return self._checked(self._run(head + PUT, action, rights), action).strip() == "sent"
+
+    def _checked(self, done: Completed, action: str) -> str:
+        if done.status:
+            raise CommandFailed(f"{self.host}: {action}: {done.last}", done.status)
+        return done.out
 
     def _has(self, content: bytes, place: str) -> bool:
         """Whether a file is there already; where it has to go there is a folder afterwards."""
@@ -165,10 +170,10 @@ class Connection:
         return found.status == 0 and found.out.split()[0] == sha256(content).hexdigest()
 
     def _run(
-        self, script: str, doing: str, rights: dict[str, Any], report: Report | None = None
-    ) -> Said:
+        self, script: str, action: str, rights: dict[str, Any], report: Report | None = None
+    ) -> Completed:
         api: Any = importlib.import_module("pyinfra.api")
-        with self._translated(doing), _overheard(report):
+        with self._translated(action), _echoed(report):
             _, out = self._peer.run_shell_command(
                 api.StringCommand(f'( {script}\n); echo "edgefer-status $?"'),
                 print_output=report is not None,
@@ -178,12 +183,12 @@ class Connection:
         # sudo, or the shell itself, may fail before the script has begun.
         if not lines or not lines[-1].startswith("edgefer-status "):
             if not self._alive:
-                self._vanished(doing)
-            return Said(1, out.stdout, out.stderr)
-        return Said(int(lines[-1].split()[1]), "\n".join(lines[:-1]), out.stderr)
+                self._lost(action)
+            return Completed(1, out.stdout, out.stderr)
+        return Completed(int(lines[-1].split()[1]), "\n".join(lines[:-1]), out.stderr)
 
     @contextlib.contextmanager
-    def _translated(self, doing: str) -> Iterator[None]:
+    def _translated(self, action: str) -> Iterator[None]:
         from paramiko import SSHException
         from pyinfra.api.exceptions import ConnectError
 
@@ -191,10 +196,10 @@ class Connection:
             yield
         except (SSHException, OSError, EOFError, ConnectError) as exc:
             if isinstance(exc, EOFError) and (transport := self._client.get_transport()):
-                transport.join(ENDING_SECONDS)
+                transport.join(CLOSING_SECONDS)
             if not self._alive:
-                self._vanished(doing)
-            raise CommandFailed(f"{self.host}: {doing}: {_text(exc)}", 1) from exc
+                self._lost(action)
+            raise CommandFailed(f"{self.host}: {action}: {_text(exc)}", 1) from exc
 
     @property
     def _client(self) -> Any:
@@ -205,25 +210,25 @@ class Connection:
         transport = self._client.get_transport()
         return transport is not None and transport.is_active()
 
-    def _vanished(self, doing: str) -> None:
+    def _lost(self, action: str) -> None:
         raise HostUnreachable(
-            f"{self.host}: vanished while {doing}; the device runs what it ran, or goes back to it "
-            "by itself: deploy again",
+            f"{self.host}: connection lost while {action}; the device runs what it ran, or rolls "
+            "back by itself: deploy again",
             str(self.host),
         )
 
     def _keep_alive(self) -> None:
         transport = self._client.get_transport()
-        transport.set_keepalive(ALIVE_SECONDS)
+        transport.set_keepalive(KEEPALIVE_SECONDS)
         if isinstance(transport.sock, socket.socket):
-            limit = 3000 * ALIVE_SECONDS  # milliseconds (tcp(7))
+            limit = 3000 * KEEPALIVE_SECONDS  # milliseconds (tcp(7))
             transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit)
 
     def _become_root(self) -> None:
-        if self._run("id -u", "asking who we are", {}).out.strip() == "0":
+        if self._run("id -u", "looking up the user", {}).out.strip() == "0":
             return
         password = self._access.sudo_password
-        without = self._run("sudo -n true", "asking for sudo", {})
+        without = self._run("sudo -n true", "trying sudo", {})
         if without.status == 0:
             self._root = {"_sudo": True}
             return
@@ -235,11 +240,11 @@ class Connection:
                 "EDGEFER_SUDO_PASSWORD"
             )
         self._root = {"_sudo": True, "_sudo_password": password}
-        tried = self._run("true", "asking for sudo", self._root)
+        tried = self._run("true", "trying sudo", self._root)
         if tried.status:
             user = self.host.user or "this user"
             reason = "may not use sudo, or its password is wrong"
-            raise HostRefused(f"{self.host}: {user} {reason}: {_sudo_words(tried)}")
+            raise HostRefused(f"{self.host}: {user} {reason}: {tried.last.removeprefix('sudo: ')}")
 
     def _data(self) -> dict[str, Any]:
         access = self._access
@@ -249,29 +254,29 @@ class Connection:
             "ssh_key": str(access.key) if access.key else None,
             "ssh_password": access.password,
             "ssh_paramiko_connect_kwargs": {
-                "banner_timeout": HANDSHAKE_SECONDS,
-                "auth_timeout": HANDSHAKE_SECONDS,
-                "transport_factory": _patient,
+                "banner_timeout": self._timeouts.handshake,
+                "auth_timeout": self._timeouts.handshake,
+                "transport_factory": partial(_patient, self._timeouts.handshake),
             },
         }
         strict = {"ssh_strict_host_key_checking": "accept-new" if access.accept_new else "yes"}
         return {key: value for key, value in given.items() if value is not None} | strict
 
 
-def _patient(*args: Any, **options: Any) -> Any:
+def _patient(seconds: float, *args: Any, **options: Any) -> Any:
     """Return paramiko's transport with more time than its 15 s for a handshake."""
     from paramiko import Transport
 
     class Patient(Transport):
         def start_client(self, event: Any = None, timeout: float | None = None) -> None:
-            self.handshake_timeout = HANDSHAKE_SECONDS
-            super().start_client(event, timeout and HANDSHAKE_SECONDS)
+            self.handshake_timeout = seconds
+            super().start_client(event, timeout and seconds)
 
     return Patient(*args, **options)
 
 
-def _refusal(host: Host, exc: Exception, access: Access) -> HostUnreachable:
-    """Report why there is no connection, and what to do."""
+def _refusal(host: Host, exc: Exception, access: Access, timeouts: Timeouts) -> HostUnreachable:
+    """Return why there is no connection, and what to do."""
     from paramiko import AuthenticationException, BadHostKeyException, SSHException
 
     cause = exc.__context__
@@ -292,38 +297,28 @@ def _refusal(host: Host, exc: Exception, access: Access) -> HostUnreachable:
     elif isinstance(cause, (TimeoutError, OSError)) and not isinstance(cause, SSHException):
         text = f"does not answer: {_text(cause)}; is it on, and in this network?"
     elif "No existing session" in str(cause) or "protocol banner" in str(cause):
-        text = f"its SSH did not finish greeting in {HANDSHAKE_SECONDS} s: is it very busy?"
+        text = f"its SSH did not finish greeting in {timeouts.handshake:g} s: is it very busy?"
     else:
         text = _text(cause or exc)
     return HostUnreachable(f"{host}: {text}", str(host))
-
-
-def _sudo_words(said: Said) -> str:
-    lines = [line for line in said.err.splitlines() if line.strip()]
-    return lines[-1].removeprefix("sudo: ") if lines else "no word from sudo"
 
 
 def _text(exc: BaseException) -> str:
     return (str(exc).strip() or type(exc).__name__).splitlines()[0]
 
 
-_listening = threading.local()
-
-
 @contextlib.contextmanager
-def _overheard(report: Report | None) -> Iterator[None]:
-    """Have what a command prints told as it comes."""
+def _echoed(report: Report | None) -> Iterator[None]:
+    """Report what a command prints as it comes."""
     from pyinfra.api import output
 
-    def heard(message: object = None, **_: object) -> None:
-        told = getattr(_listening, "report", None)
+    def echo(message: object = None, **_: object) -> None:
         line = str(message).strip()
-        if told is not None and "edgefer-status" not in line:
-            told(line.partition("] ")[2] or line)
+        if report is not None and "edgefer-status" not in line:
+            report(line.partition("] ")[2] or line)
 
-    output.set_echo(heard)
-    _listening.report = report
+    output.set_echo(echo)
     try:
         yield
     finally:
-        _listening.report = None
+        output.set_echo(lambda *_, **__: None)

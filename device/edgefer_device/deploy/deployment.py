@@ -1,43 +1,52 @@
-"""One host, from a first look to a release that counts or is undone."""
+"""One host: a deployment from the first look to a release that counts, and a rollback."""
 
 from __future__ import annotations
 
-import contextlib
-import getpass
-import json
-import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+import msgspec
 
 from edgefer.errors import CommandFailed, EdgeferError, HostUnreachable
-from edgefer_device.deploy import preflight, program
+from edgefer_device.deploy import preflight
+from edgefer_device.deploy.agent.layout import HOME
+from edgefer_device.deploy.agent.messages import Outcome, Releases, to_json
+from edgefer_device.deploy.agent_client import Agent
 from edgefer_device.deploy.connection import Remote, Report
 from edgefer_device.deploy.plan import Plan, change, plan
-from edgefer_device.deploy.release_builder import make_release
-from edgefer_device.deploy.spec import HOME, DeploySpec, Result
+from edgefer_device.deploy.release_builder import make_release, tune
+from edgefer_device.deploy.spec import DeploySpec, Result
 from edgefer_device.deploy.staging import GUARD
 from edgefer_device.deploy.targets import BROKER, KIOSK
-from edgefer_device.deploy.tuning import tune
 
 Connect = Callable[[], AbstractContextManager[Remote]]
 """Opens a connection to the host."""
 RETRIES, PAUSE = 12, 5.0
-"""How often, and after how many seconds, a host is looked for that vanished while it switched."""
+"""How often, and every how many seconds, a host is reconnected to that was lost in a switch."""
 
 
 def deploy(host: str, connect: Connect, spec: DeploySpec, dry_run: bool, report: Report) -> Result:
-    """Bring an order to a host; whatever goes wrong is told in the result."""
+    """Bring a spec to a host; whatever goes wrong is told in the result."""
+    return _timed(host, lambda: _deploy(host, connect, spec, dry_run, report))
+
+
+def roll_back(
+    host: str, connect: Connect, report: Report, release: str | None, watch: float
+) -> Result:
+    """Go back to a release, or to the previous one; the same checks decide whether it counts."""
+    return _timed(host, lambda: _roll_back(host, connect, report, release, watch))
+
+
+def _timed(host: str, work: Callable[[], Result]) -> Result:
     began = time.monotonic()
     try:
-        done = _deploy(host, connect, spec, dry_run, report)
+        result = work()
     except EdgeferError as exc:
-        text = str(exc).removeprefix(f"{host}: ")
-        done = Result(host, "failed", text)
-    seconds = round(time.monotonic() - began, 1)
-    return Result(done.host, done.status, done.detail, done.changes, seconds)
+        result = Result(host, "failed", str(exc).removeprefix(f"{host}: "))
+    return msgspec.structs.replace(result, seconds=round(time.monotonic() - began, 1))
 
 
 def _deploy(host: str, connect: Connect, spec: DeploySpec, dry_run: bool, report: Report) -> Result:
@@ -45,7 +54,7 @@ def _deploy(host: str, connect: Connect, spec: DeploySpec, dry_run: bool, report
     with connect() as remote:
         report("looking at it")
         packages = packages_of(spec)
-        machine = preflight.look(remote, packages)
+        machine = preflight.inspect(remote, packages)
         preflight.require(machine, spec.target, host, new=False)
         found = plan(remote, spec, machine, host)
         preflight.require(machine, spec.target, host, new=not found.made)
@@ -54,39 +63,27 @@ def _deploy(host: str, connect: Connect, spec: DeploySpec, dry_run: bool, report
         if dry_run or not found.changes:
             detail, changes = f"{found.running or 'nothing'} runs", tuple(found.changes)
             return Result(host, "would change" if changes else "unchanged", detail, changes)
-        with locked(remote):
+        agent = Agent(remote, host)
+        with agent.locked():
             # Whoever deployed in between may have changed what was looked at.
-            found = plan(remote, spec, preflight.look(remote, packages), host)
+            found = plan(remote, spec, preflight.inspect(remote, packages), host)
             _prepare(remote, spec, found, report)
             _stage(remote, spec, host, report)
-            program.tell(remote, ["start", token], "starting the switch")
+            agent.start(token)
             try:
-                done = followed(remote, token, report)
+                outcome = agent.wait(token, report)
             except HostUnreachable:
-                report("vanished during the switch, which goes on without us; looking for it again")
-                done = _found_again(connect, token, report)
+                report("connection lost during the switch, which goes on; reconnecting")
+                outcome = _reconnected(host, connect, token, report)
             else:
-                program.tell(remote, ["prune"], "letting old releases go")
-    return _result(host, found, done)
+                agent.prune()
+    return _result(host, found, outcome)
 
 
 def packages_of(spec: DeploySpec) -> tuple[str, ...]:
-    """Return Debian's packages that an order needs."""
+    """Return the Debian packages that a spec needs."""
     kiosk, broker = KIOSK if spec.kiosk else (), BROKER if spec.broker else ()
     return (*spec.target.packages, *kiosk, *broker)
-
-
-@contextmanager
-def locked(remote: Remote) -> Iterator[None]:
-    """Hold the deployment's lock on a device; it ends with the connection, however that ends."""
-    remote.send(program.packed(), program.PLACE, 0o755)
-    who = f"{getpass.getuser()}@{socket.gethostname()}"
-    program.tell(remote, ["lock", who], "taking the lock")
-    try:
-        yield
-    finally:
-        with contextlib.suppress(EdgeferError):
-            program.tell(remote, ["unlock"], "giving the lock back")
 
 
 def _prepare(remote: Remote, spec: DeploySpec, found: Plan, report: Report) -> None:
@@ -95,7 +92,7 @@ def _prepare(remote: Remote, spec: DeploySpec, found: Plan, report: Report) -> N
         _install(remote, spec, found.missing, report)
     if remote.send(found.guard.content, GUARD, found.guard.mode):
         script = "systemctl daemon-reload; systemctl enable --quiet edgefer-release"
-        remote.run(script, "having a cut switch undone at boot")
+        remote.run(script, "enabling the recovery at boot")
     if not found.made:
         make_release(remote, spec, found, report)
     if not found.tuned:
@@ -106,20 +103,20 @@ def _prepare(remote: Remote, spec: DeploySpec, found: Plan, report: Report) -> N
 
 def _stage(remote: Remote, spec: DeploySpec, host: str, report: Report) -> None:
     """Bring what the switch is to put in place, in the light of all that was prepared."""
-    found = plan(remote, spec, preflight.look(remote, packages_of(spec)), host)
+    found = plan(remote, spec, preflight.inspect(remote, packages_of(spec)), host)
     report("staging settings and units")
     staged = f"{HOME}/staged"
     remote.run(f"rm -rf {staged}; mkdir -p -m 700 {staged}", "making room for settings")
     for path in found.differing:
         remote.send(found.files[path].content, f"{staged}/files{path}", 0o600)
-    listed = change(found, spec)
-    # What is so already is not copied again, and need not be checked.
-    listed["files"] = [file for file in listed["files"] if file["path"] in found.differing]
-    remote.send(json.dumps(listed).encode(), f"{staged}/change.json", 0o600)
+    whole = change(found, spec)
+    # What is there already is not copied again, and need not be verified.
+    listed = replace(whole, files=tuple(one for one in whole.files if one.path in found.differing))
+    remote.send(to_json(listed).encode(), f"{staged}/change.json", 0o600)
 
 
 def _install(remote: Remote, spec: DeploySpec, missing: tuple[str, ...], report: Report) -> None:
-    """Let apt install what is missing."""
+    """Install missing packages by apt."""
     names = " ".join(missing)
     if spec.offline:
         raise CommandFailed(f"offline, and it lacks: {names}; run there: apt-get install", 1)
@@ -134,36 +131,66 @@ def _install(remote: Remote, spec: DeploySpec, missing: tuple[str, ...], report:
 
 
 def _open_broker(remote: Remote, found: Plan) -> None:
-    """Let a broker of the device's own have its password, where it has none yet, and start at
-    each boot."""
+    """Give a broker on the device its password, where it has none yet, and start it at boot."""
     folder = f"{HOME}/releases/{found.release}/lib/python{found.python.dotted}/site-packages"
     install = f"sh {folder}/edgefer_device/firmware-config/common/install --password debian"
     remote.run(f"{install} && systemctl enable --quiet --now mosquitto", "preparing the broker")
 
 
-def followed(remote: Remote, token: str, report: Report) -> dict[str, Any]:
-    """Follow a switch to its end."""
-    heard = program.without_json(report)
-    return program.outcome(program.tell(remote, ["wait", token], "following the switch", heard))
-
-
-def _found_again(connect: Connect, token: str, report: Report) -> dict[str, Any]:
+def _reconnected(host: str, connect: Connect, token: str, report: Report) -> Outcome:
     for attempt in range(1, RETRIES + 1):
         time.sleep(PAUSE)
         try:
             with connect() as remote:
-                return followed(remote, token, report)
+                return Agent(remote, host).wait(token, report)
         except HostUnreachable:
             if attempt == RETRIES:
                 raise
     raise AssertionError("unreachable")
 
 
-def _result(host: str, found: Plan, done: dict[str, Any]) -> Result:
+def _result(host: str, found: Plan, outcome: Outcome) -> Result:
     changes = tuple(found.changes)
-    if done["result"] == "committed":
+    if outcome.result == "committed":
         return Result(host, "deployed", f"{found.release} runs", changes)
-    if done["result"] == "rolled back":
-        return Result(host, "rolled back", f"{done['reason']}; {done['now']}", changes)
+    if outcome.result == "rolled back":
+        return Result(host, "rolled back", f"{outcome.reason}; {outcome.now}", changes)
     running = found.running or "nothing"
-    return Result(host, "failed", f"{done['reason']}; {running} runs as before", changes)
+    return Result(host, "failed", f"{outcome.reason}; {running} runs as before", changes)
+
+
+def _roll_back(
+    host: str, connect: Connect, report: Report, release: str | None, watch: float
+) -> Result:
+    token = uuid.uuid4().hex
+    with connect() as remote:
+        agent = Agent(remote, host)
+        agent.require()
+        with agent.locked():
+            agent.start_rollback(token, release, watch)
+            outcome = agent.wait(token, report)
+    if outcome.result == "committed":
+        return Result(host, "deployed", f"{outcome.release} runs")
+    back = outcome.result == "rolled back"
+    return Result(host, "rolled back" if back else "failed", outcome.reason or "")
+
+
+def releases(host: str, connect: Connect) -> Releases:
+    """Return the releases of a device; raise `DeployError`."""
+    with connect() as remote:
+        return Agent(remote, host).releases()
+
+
+def describe(host: str, found: Releases) -> list[str]:
+    """Return a device's releases in lines, the running one marked."""
+    lines = [host]
+    for one in found.releases:
+        mark = "*" if one.id == found.running else " "
+        made = time.localtime(one.made) if one.made else None
+        when = time.strftime("%Y-%m-%d %H:%M", made) if made else "by hand"
+        lines.append(f"{mark} {one.id}  {when}  {one.model or ''}  {one.target or ''}")
+    if found.pending:
+        lines.append(f"  {found.pending} is not committed yet")
+    if found.outcome and found.outcome.reason:
+        lines.append(f"  last: {found.outcome.result}: {found.outcome.reason}")
+    return lines

@@ -1,99 +1,94 @@
-"""Which hosts get what, in which waves."""
+"""A deployment to many hosts, in waves."""
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+import click
 
 from edgefer.cache import cache_folder
 from edgefer.errors import SettingsError
-from edgefer.settings import read_toml
 from edgefer_device.deploy import artifacts, deployment
 from edgefer_device.deploy.connection import Connection, Report
-from edgefer_device.deploy.deploy_log import Log, Task, together
 from edgefer_device.deploy.deployment import Connect
-from edgefer_device.deploy.hosts import Access, parse_host
-from edgefer_device.deploy.inventory import Entry, Inventory, over, read_inventory
-from edgefer_device.deploy.model import Model, model_for
+from edgefer_device.deploy.host_pool import DeployLog, Task, run_on_hosts
+from edgefer_device.deploy.inventory import Access, Entry, parse_host
 from edgefer_device.deploy.spec import DeploySpec, Result
-from edgefer_device.deploy.targets import TARGETS
+from edgefer_device.deploy.targets import TARGETS, Model, model_for
+
+COLOURS = {"deployed": "green", "unchanged": "green", "would change": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
 class DeployRequest:
-    """What the command line asks of `edgefer deploy`."""
+    """What `edgefer deploy` is to bring, and how."""
 
     hosts: Mapping[str, Entry]
-    wave: int | None
-    pause: float
-    words: Mapping[str, Any]
-    """The other options by name."""
-    secrets: Mapping[str, bytes]
+    """Each host with its own options."""
     access: Access
-
-    @staticmethod
-    def of(words: Mapping[str, Any], access: Access) -> DeployRequest:
-        """Read what the options name; raise `SettingsError` before anything is connected."""
-        given = Entry(
-            target=words["target"],
-            model=words["model"] if words["hosts"] else None,
-            kiosk=words["kiosk"] or None,
-            broker=words["broker"] or None,
-            camera=False if words["no_camera"] else None,
-            settings=read_toml(words["settings"]) if words["settings"] else {},
-        )
-        inventory = _inventory(words)
-        hosts = {
-            host: over(entry, given) for host, entry in inventory.named(words["groups"]).items()
-        }
-        for host in hosts:
-            parse_host(host)
-        pause = inventory.pause if words["pause"] is None else words["pause"]
-        secrets = dict(map(_secret, words["secrets"]))
-        return DeployRequest(hosts, words["wave"] or inventory.wave, pause, words, secrets, access)
+    model: str = "small"
+    """For hosts that name none: a bundle's path or a shipped one's name."""
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Files of /etc/edgefer by name."""
+    wheels: tuple[Path, ...] = ()
+    """Edgefer's own, and one of onnxruntime, where they are given."""
+    wheelhouse: Path | None = None
+    """Where wheels are kept on this machine; None is the cache."""
+    wave: int | None = None
+    """Hosts at a time; None is all of them."""
+    pause: float = 0.0
+    """Seconds between two waves."""
+    offline: bool = False
+    tune: bool = False
+    deadline: float = 60.0
+    watch: float = 90.0
+    dry_run: bool = False
 
 
-def _inventory(words: Mapping[str, Any]) -> Inventory:
-    if words["inventory"]:
-        return read_inventory(words["inventory"])
-    return Inventory(hosts=dict.fromkeys(words["hosts"], Entry()))
+def read_secrets(named: Iterable[str]) -> dict[str, bytes]:
+    """Return the contents of `NAME=FILE` by name; raise `SettingsError`."""
+    secrets = {}
+    for one in named:
+        name, _, file = one.partition("=")
+        if name not in ("mqtt-password", "mqtt.key") or not file:
+            raise SettingsError(f"--secret {one}: expected mqtt-password=FILE or mqtt.key=FILE")
+        try:
+            secrets[name] = Path(file).read_bytes()
+        except OSError as exc:
+            raise SettingsError(f"--secret {one}: {exc.strerror}") from exc
+    return secrets
 
 
-def _secret(named: str) -> tuple[str, bytes]:
-    """Return the name and the content of `NAME=FILE`."""
-    name, _, file = named.partition("=")
-    if name not in ("mqtt-password", "mqtt.key") or not file:
-        raise SettingsError(f"--secret {named}: expected mqtt-password=FILE or mqtt.key=FILE")
-    try:
-        return name, Path(file).read_bytes()
-    except OSError as exc:
-        raise SettingsError(f"--secret {named}: {exc.strerror}") from exc
+def deploy(request: DeployRequest, log: DeployLog) -> list[Result]:
+    """Deploy wave by wave; after a wave that failed, the rest is not tried.
 
-
-def deploy(request: DeployRequest, log: Log) -> list[Result]:
-    """Deploy wave by wave, with a pause after each that something was brought to; after a wave
-    that failed, the rest is not tried."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgefer-")))
-        own, onnx = artifacts.named_wheels(request.words["named"])
-        specs = dict(_specs(request, artifacts.own_wheel(own, folder), onnx))
+    What cannot be used on this side raises `SettingsError` or `BundleError` before anything is
+    connected.
+    """
+    opened = dict(connections(list(request.hosts), request.access))
+    with tempfile.TemporaryDirectory(prefix="edgefer-") as folder:
+        specs = dict(_specs(request, Path(folder)))
         results: list[Result] = []
         last: list[Result] = []
         for number, wave in enumerate(waves(list(specs), request.wave)):
             if results and not all(result.ok for result in results):
                 results += [Result(host, "not tried", "a wave before failed") for host in wave]
                 continue
-            # What brought nothing new need not be waited for.
+            # What changed nothing need not be waited for.
             if any(result.status == "deployed" for result in last):
-                log.write("fleet", f"wave {number} is well; the next in {request.pause:g} s")
+                log.write("fleet", f"wave {number} is ok; the next in {request.pause:g} s")
                 time.sleep(request.pause)
-            last = together([(host, _task(host, specs[host], request)) for host in wave], log)
+            tasks = [
+                partial(deployment.deploy, host, opened[host], specs[host], request.dry_run)
+                for host in wave
+            ]
+            last = _run(list(zip(wave, tasks, strict=True)), log)
             results += last
     return results
 
@@ -105,19 +100,13 @@ def waves(hosts: Sequence[str], size: int | None) -> Iterator[Sequence[str]]:
         yield hosts[start : start + step]
 
 
-def _task(host: str, spec: DeploySpec, request: DeployRequest) -> Task:
-    connect = partial(Connection, parse_host(host), request.access)
-    dry_run = request.words["dry_run"]
-    return partial(deployment.deploy, host, connect, spec, dry_run)
-
-
-def _specs(
-    request: DeployRequest, wheel: Path, onnx: Path | None
-) -> Iterator[tuple[str, DeploySpec]]:
-    """Yield every host's order; a bundle that several get is opened once."""
-    words, models = request.words, dict[tuple[str, str], Model]()
+def _specs(request: DeployRequest, folder: Path) -> Iterator[tuple[str, DeploySpec]]:
+    """Yield each host's spec; a bundle that several get is opened once."""
+    own, onnx = artifacts.named_wheels(request.wheels)
+    wheel = artifacts.own_wheel(own, folder)
+    models: dict[tuple[str, str], Model] = {}
     for host, entry in request.hosts.items():
-        target, name = TARGETS[entry.target or "debian"], entry.model or words["model"]
+        target, name = TARGETS[entry.target or "debian"], entry.model or request.model
         if (target.name, name) not in models:
             models[target.name, name] = model_for(target, name)
         yield (
@@ -127,31 +116,51 @@ def _specs(
                 model=models[target.name, name],
                 wheel=wheel,
                 onnx=onnx,
-                house=words["house"] or cache_folder() / "wheels",
+                wheelhouse=request.wheelhouse or cache_folder() / "wheels",
                 settings=entry.settings,
                 secrets=request.secrets,
                 kiosk=bool(entry.kiosk),
                 broker=bool(entry.broker),
-                offline=words["offline"],
+                offline=request.offline,
                 camera=entry.camera is not False,
-                tune=words["tune"] or target.tune,
-                deadline=words["deadline"],
-                watch=words["watch"],
+                tune=request.tune or target.tune,
+                deadline=request.deadline,
+                watch=request.watch,
             ),
         )
 
 
 def connections(hosts: Sequence[str], access: Access) -> list[tuple[str, Connect]]:
-    """Return what opens each host; raise `SettingsError` for an address that is none."""
+    """Return what connects to each host; raise `SettingsError` for an invalid address."""
     return [(host, partial(Connection, parse_host(host), access)) for host in hosts]
 
 
 def on_each(
     hosts: Sequence[str],
     access: Access,
-    log: Log,
+    log: DeployLog,
     work: Callable[[str, Connect, Report], Result],
 ) -> list[Result]:
-    """Do the same on several hosts at once; `work` is a function or a `partial` of one."""
+    """Run the same on several hosts at once; `work` is a function or a `partial` of one."""
     opened = connections(hosts, access)
-    return together([(host, partial(work, host, connect)) for host, connect in opened], log)
+    return _run([(host, partial(work, host, connect)) for host, connect in opened], log)
+
+
+def _run(tasks: Sequence[tuple[str, Task[Result]]], log: DeployLog) -> list[Result]:
+    results = run_on_hosts(tasks, log.write)
+    for result in results:
+        log.write(result.host, f"{result.status}: {result.detail}")
+    return results
+
+
+def show(results: Sequence[Result], log: DeployLog) -> None:
+    """Print the results, host by host, on stdout."""
+    widest = max(len(result.host) for result in results)
+    for result in results:
+        for change in result.changes if result.status == "would change" else ():
+            click.echo(f"{result.host:<{widest}}  would {change}")
+        status = click.style(f"{result.status:<12}", fg=COLOURS.get(result.status, "red"))
+        took = f"  ({result.seconds:.0f} s)" if result.seconds else ""
+        click.echo(f"{result.host:<{widest}}  {status}  {result.detail}{took}")
+    if sys.stderr.isatty():
+        click.echo(f"log: {log.path}", err=True)

@@ -1,22 +1,22 @@
-"""How the devices of a fleet are: over SSH each is asked, over MQTT the broker tells of all."""
+"""The state of every device of a fleet: over SSH from each, over MQTT from the broker."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
 from edgefer.errors import BrokerError, EdgeferError
-from edgefer_device.deploy import rollback
+from edgefer_device.deploy.agent.messages import DaemonStatus
+from edgefer_device.deploy.agent_client import Agent, parsed
 from edgefer_device.deploy.connection import Remote, Report
 from edgefer_device.deploy.deployment import Connect
 from edgefer_device.deploy.host_pool import run_on_hosts
 
-ASK = """
+STATUS = """
 systemctl is-active edgefer
 STATE_DIRECTORY=/var/lib/edgefer /opt/edgefer/current/bin/edgefer status --json 2>/dev/null
 true
@@ -24,56 +24,71 @@ true
 
 
 class DeviceStatus(msgspec.Struct, frozen=True):
-    """One device, as it was found; a line of `edgefer fleet status --json`."""
+    """The status of one device; a line of `edgefer fleet status --json`."""
 
     device: str
     """Its address, or its topic."""
     ok: bool
     release: str | None
-    """None where it was not asked: a broker does not know it."""
+    """None over MQTT: a broker does not know it."""
     version: str | None
     mood: str | None
     note: str
     """What is wrong, or how it is, in words."""
 
 
+class RetainedState(msgspec.Struct, frozen=True):
+    """What is needed of the topic `state`."""
+
+    mood: str | None
+    problem: str | None = None
+    paused: bool = False
+
+
+class RetainedDiagnostics(msgspec.Struct, frozen=True):
+    """What is needed of the topic `diagnostics`."""
+
+    version: str | None = None
+
+
+Message = TypeVar("Message", RetainedState, RetainedDiagnostics)
+
+
 def over_ssh(hosts: Sequence[tuple[str, Connect]]) -> list[DeviceStatus]:
-    """Ask every device, several at a time."""
-    works = [(host, partial(_asked, host, connect)) for host, connect in hosts]
-    return run_on_hosts(works, lambda host, line: None)
+    """Return the status of every device, from several at a time."""
+    tasks = [(host, partial(_status, host, connect)) for host, connect in hosts]
+    return run_on_hosts(tasks, lambda host, line: None)
 
 
-def _asked(host: str, connect: Connect, _: Report) -> DeviceStatus:
+def _status(host: str, connect: Connect, _: Report) -> DeviceStatus:
     try:
         with connect() as remote:
-            listed = rollback.asked(remote, host)
-            active, told = _daemon(remote)
+            running = Agent(remote, host).releases().running
+            active, status = _daemon(remote)
     except EdgeferError as exc:
         return DeviceStatus(host, False, None, None, None, str(exc).removeprefix(f"{host}: "))
-    running = listed["running"]
-    if told is None:
+    if status is None:
         note = f"the service is {active}" if running else "nothing is deployed there"
         return DeviceStatus(host, False, running, None, None, note)
-    ill = [f"{name}: {part['note']}" for name, part in told["parts"].items() if not part["ok"]]
-    note = "; ".join(ill) or ("paused" if told["paused"] else f"{told['analysed']} frames")
-    return DeviceStatus(host, told["ok"], running, told["version"], told["mood"], note)
+    note = status.faults or ("paused" if status.paused else f"{status.analysed} frames")
+    return DeviceStatus(host, status.ok, running, status.version, status.mood, note)
 
 
-def _daemon(remote: Remote) -> tuple[str, dict[str, Any] | None]:
-    """Return systemd's word for the service, and the daemon's own, if it has one."""
-    active, *told = remote.run(ASK, "asking how it is").splitlines() or ["unknown"]
-    return active, json.loads(told[0]) if told else None
+def _daemon(remote: Remote) -> tuple[str, DaemonStatus | None]:
+    """Return systemd's state of the service, and the daemon's status, if it reports one."""
+    active, *lines = remote.run(STATUS, "reading its status").splitlines() or ["unknown"]
+    return active, parsed(DaemonStatus, lines[0]) if lines else None
 
 
 def over_mqtt(uri: str, seconds: float) -> list[DeviceStatus]:
-    """Return what a broker keeps of every device; raise `BrokerError` where it lets nobody in.
+    """Return what a broker retains of every device; raise `BrokerError` where it lets nobody in.
 
     `uri` is `mqtt://[USER:PASSWORD@]HOST[:PORT][/TOPIC]`; of all devices below the topic.
     """
-    return asyncio.run(_heard(uri, seconds))
+    return asyncio.run(_listen(uri, seconds))
 
 
-async def _heard(uri: str, seconds: float) -> list[DeviceStatus]:
+async def _listen(uri: str, seconds: float) -> list[DeviceStatus]:
     import aiomqtt
 
     from edgefer_device.sinks.mqtt.broker import parse_broker
@@ -81,46 +96,46 @@ async def _heard(uri: str, seconds: float) -> list[DeviceStatus]:
 
     everything = not uri.partition("://")[2].partition("/")[2]
     broker = parse_broker(f"{uri.rstrip('/')}/all" if everything else uri)
-    held: dict[str, dict[str, bytes]] = {}
+    received: dict[str, dict[str, bytes]] = {}
 
-    async def listen() -> None:
+    async def receive() -> None:
         async with connection(broker) as client:
             await client.subscribe("#" if everything else f"{broker.prefix}/#")
             async for message in client.messages:
                 topic, _, leaf = str(message.topic).rpartition("/")
-                held.setdefault(topic, {})[leaf] = bytes(message.payload)
+                received.setdefault(topic, {})[leaf] = bytes(message.payload)
 
     try:
-        # What is kept comes at once; how much there is nobody tells.
-        await asyncio.wait_for(listen(), seconds)
+        # Retained messages come at once; how many there are is not announced.
+        await asyncio.wait_for(receive(), seconds)
     except asyncio.TimeoutError:
         pass
     except aiomqtt.MqttError as exc:
         raise BrokerError(f"{broker.name} {refusal(exc)}") from exc
-    return [_kept(topic, parts) for topic, parts in sorted(held.items()) if _is_ours(parts)]
+    devices = (_retained(topic, parts) for topic, parts in sorted(received.items()))
+    return [device for device in devices if device is not None]
 
 
-def _is_ours(parts: dict[str, bytes]) -> bool:
-    """Whether a topic is an edgefer's: others too have a state and an availability."""
-    return "availability" in parts and "mood" in _json(parts.get("state"))
+def _retained(topic: str, parts: dict[str, bytes]) -> DeviceStatus | None:
+    """Return a device from its retained messages (docs/homeassistant.md, Topics).
 
-
-def _kept(topic: str, parts: dict[str, bytes]) -> DeviceStatus:
-    """Return a device from its retained messages (docs/homeassistant.md, Topics)."""
-    state, figures = _json(parts.get("state")), _json(parts.get("diagnostics"))
+    None for another kind of device: others too have a state and an availability.
+    """
+    state = _decoded(parts.get("state"), RetainedState)
+    if state is None or "availability" not in parts:
+        return None
     online = parts["availability"] == b"online"
-    problem = state.get("problem")
-    note = problem or ("paused" if state.get("paused") else "online") if online else "offline"
-    ok = online and not problem
-    return DeviceStatus(topic, ok, None, figures.get("version"), state.get("mood"), note)
+    note = state.problem or ("paused" if state.paused else "online") if online else "offline"
+    diagnostics = _decoded(parts.get("diagnostics"), RetainedDiagnostics)
+    version = diagnostics.version if diagnostics else None
+    return DeviceStatus(topic, online and not state.problem, None, version, state.mood, note)
 
 
-def _json(payload: bytes | None) -> dict[str, Any]:
+def _decoded(payload: bytes | None, kind: type[Message]) -> Message | None:
     try:
-        table = json.loads(payload or b"{}")
-    except ValueError:
-        return {}
-    return table if isinstance(table, dict) else {}
+        return msgspec.json.decode(payload or b"", type=kind)
+    except msgspec.DecodeError:
+        return None
 
 
 def describe(found: Sequence[DeviceStatus]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The work of several hosts at once, each in a process of its own.
+"""The work of several hosts at once, each in a process of its own, its lines shown and logged.
 
 pyinfra stands on gevent, whose loops do not bear several threads: with ten it crashed.
 """
@@ -7,55 +7,88 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.queues import Queue
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+import click
+from typing_extensions import Self
 
 from edgefer_device.deploy.connection import Report
+from edgefer_device.system.paths import state_folder
 
-Out = TypeVar("Out")
-Work = Callable[[Report], Out]
-"""One host's, which tells lines; a function or a `partial` of one, for it goes to a process."""
+Result = TypeVar("Result")
+Task = Callable[[Report], Result]
+"""One host's work; a function or a `partial` of one, for it goes to a process."""
 Line = tuple[str, str]
-"""A host and what it tells."""
+"""A host and what it reports."""
 
-TOGETHER = 20
+WORKERS = 20
 """Hosts at a time; each costs this machine a process of some 60 MB."""
 
-_told: Any = None
-"""In a child: where its lines go."""
+_lines: Any = None
+"""In a child: the queue of its lines."""
+
+
+class DeployLog:
+    """A file that keeps every line with its time and host; also shown on stderr."""
+
+    def __init__(self, path: Path | None) -> None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        self.path = path or state_folder(None) / "deploy" / f"{stamp}.log"
+        self._lock = threading.Lock()
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, host: str, line: str) -> None:
+        """Keep and show one line."""
+        with self._lock:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("a")
+            self._file.write(f"{time.strftime('%H:%M:%S')} {host}: {line}\n")
+            self._file.flush()
+            click.echo(f"{host}: {line}", err=True)
 
 
 def run_on_hosts(
-    works: Sequence[tuple[str, Work[Out]]], tell: Callable[[str, str], None]
-) -> list[Out]:
-    """Do the work of each host; return what came of them in order."""
-    if len(works) < 2:
-        return [work(lambda line, host=host: tell(host, line)) for host, work in works]  # type: ignore[misc]  # mypy takes no default for a lambda's argument
+    tasks: Sequence[tuple[str, Task[Result]]], write: Callable[[str, str], None]
+) -> list[Result]:
+    """Run each host's task; return the results in order."""
+    if len(tasks) < 2:
+        return [task(lambda line, host=host: write(host, line)) for host, task in tasks]  # type: ignore[misc]  # mypy takes no default for a lambda's argument
     # A fresh interpreter: a copy of this one would share its locks and sockets.
     context = multiprocessing.get_context("spawn")
     lines: Queue[Line | None] = context.Queue()
-    teller = threading.Thread(target=_tell_all, args=(lines, tell), name="telling")
-    teller.start()
-    size = min(TOGETHER, len(works))
+    writer = threading.Thread(target=_write_all, args=(lines, write), name="deploy log")
+    writer.start()
+    size = min(WORKERS, len(tasks))
     try:
-        with ProcessPoolExecutor(size, context, _begin, (lines,)) as pool:
-            return list(pool.map(_do, *zip(*works, strict=True)))
+        with ProcessPoolExecutor(size, context, _set_queue, (lines,)) as pool:
+            return list(pool.map(_run, *zip(*tasks, strict=True)))
     finally:
         lines.put(None)
-        teller.join()
+        writer.join()
 
 
-def _tell_all(lines: Queue[Line | None], tell: Callable[[str, str], None]) -> None:
+def _write_all(lines: Queue[Line | None], write: Callable[[str, str], None]) -> None:
     while (line := lines.get()) is not None:
-        tell(*line)
+        write(*line)
 
 
-def _begin(lines: Queue[Line | None]) -> None:
-    global _told  # noqa: PLW0603 - a process of a pool has no other place for it
-    _told = lines
+def _set_queue(lines: Queue[Line | None]) -> None:
+    global _lines  # noqa: PLW0603 - a process of a pool has no other place for it
+    _lines = lines
 
 
-def _do(host: str, work: Work[Out]) -> Out:
-    return work(lambda line: _told.put((host, line)))
+def _run(host: str, task: Task[Result]) -> Result:
+    return task(lambda line: _lines.put((host, line)))

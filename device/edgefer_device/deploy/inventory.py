@@ -1,7 +1,7 @@
-"""A fleet in one TOML file: groups of hosts, what they all are, and what is each one's own.
+"""Hosts and how to log in to them; a fleet of them in one TOML file.
 
 wave = 2                     # hosts at a time
-pause = 30                   # seconds after a wave that something was brought to
+pause = 30                   # seconds after a wave that changed something
 
 [defaults]
 target = "rpi"
@@ -16,7 +16,11 @@ settings.camera = "v4l2:/dev/video2"
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import getpass
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,13 +28,56 @@ import msgspec
 
 from edgefer.errors import SettingsError
 from edgefer.settings import parse, read_toml, refuse_unknown_keys
-from edgefer_device.deploy.hosts import parse_host
 from edgefer_device.deploy.spec import laid_over
 from edgefer_device.deploy.targets import TARGETS
 
+ADDRESS = re.compile(
+    r"(?:(?P<user>[^@\s:]+)@)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[\w.-]+)(?::(?P<port>\d{1,5}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """`[USER@]HOST[:PORT]`; what is left out is taken from ~/.ssh/config."""
+
+    name: str
+    user: str | None = None
+    port: int | None = None
+
+    def __str__(self) -> str:
+        user = f"{self.user}@" if self.user else ""
+        port = f":{self.port}" if self.port else ""
+        return f"{user}{self.name}{port}"
+
+
+def parse_host(address: str) -> Host:
+    """Return the host of an address; raise `SettingsError` for an invalid one."""
+    found = ADDRESS.fullmatch(address)
+    port = int(found["port"]) if found and found["port"] else None
+    if found is None or (port is not None and not 0 < port < 65536):
+        raise SettingsError(f"{address}: no address of a host; expected [USER@]HOST[:PORT]")
+    return Host(found["host"].strip("[]"), found["user"], port)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to log in to hosts."""
+
+    key: Path | None = None
+    """A private key; without, the SSH agent, ~/.ssh/config and the usual names."""
+    password: str | None = field(default=None, repr=False)
+    sudo_password: str | None = field(default=None, repr=False)
+    accept_new: bool = False
+    """Whether an unknown host key is trusted on first use, and written to known_hosts."""
+
+
+def read_password(variable: str, prompt: str, ask: bool) -> str | None:
+    """Return a password from an environment variable, or else the keyboard if `ask`."""
+    return os.environ.get(variable) or (getpass.getpass(prompt) if ask else None)
+
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be said of all hosts, of a group or of one; nearer words go before."""
+    """Options of all hosts, of a group or of one; the more specific entry wins."""
 
     target: str | None = None
     model: str | None = None
@@ -40,6 +87,13 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """False: it has none yet."""
     settings: dict[str, Any] = {}
     """Keys of edgefer.toml."""
+
+    def over(self, below: Entry) -> Entry:
+        """Return this entry laid over another, settings key by key."""
+        fields = [field for field in Entry.__struct_fields__ if field != "settings"]
+        own = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
+        other = {name: getattr(below, name) for name in fields}
+        return Entry(**{**other, **own}, settings=laid_over(below.settings, self.settings))
 
 
 class Group(Entry, frozen=True, forbid_unknown_fields=True):
@@ -54,13 +108,13 @@ class Inventory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wave: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Hosts at a time; None is all of them."""
     pause: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    """Seconds between two waves, where something was brought to the first of them."""
+    """Seconds between two waves, where the first of them changed something."""
     defaults: Entry = Entry()
     groups: dict[str, Group] = {}
     hosts: dict[str, Entry] = {}
 
-    def named(self, groups: tuple[str, ...] = ()) -> dict[str, Entry]:
-        """Return each host once with all that counts for it; raise `SettingsError`.
+    def entries(self, groups: Sequence[str] = ()) -> dict[str, Entry]:
+        """Return each host once with its merged entry; raise `SettingsError`.
 
         With `groups`, only their hosts.
         """
@@ -70,19 +124,11 @@ class Inventory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         found: dict[str, Entry] = {}
         for name, group in self.groups.items():
             for host in group.hosts if not groups or name in groups else ():
-                found[host] = over(found.get(host, self.defaults), group)
+                found[host] = group.over(found.get(host, self.defaults))
         for host, entry in self.hosts.items():
             if host in found or not groups:
-                found[host] = over(found.get(host, self.defaults), entry)
+                found[host] = entry.over(found.get(host, self.defaults))
         return found
-
-
-def over(below: Entry, above: Entry) -> Entry:
-    """Return one entry laid over another, settings key by key."""
-    fields = [field for field in Entry.__struct_fields__ if field != "settings"]
-    nearer = {name: getattr(above, name) for name in fields if getattr(above, name) is not None}
-    further = {name: getattr(below, name) for name in fields}
-    return Entry(**{**further, **nearer}, settings=laid_over(below.settings, above.settings))
 
 
 def read_inventory(path: Path) -> Inventory:
@@ -90,9 +136,9 @@ def read_inventory(path: Path) -> Inventory:
     table = read_toml(path)
     for kind, part in ((Group, "groups"), (Entry, "hosts")):
         held = table.get(part)
-        for name, words in held.items() if isinstance(held, dict) else ():
-            if isinstance(words, dict):
-                refuse_unknown_keys(words, kind, str(path), f"{part}.{name}.")
+        for name, keys in held.items() if isinstance(held, dict) else ():
+            if isinstance(keys, dict):
+                refuse_unknown_keys(keys, kind, str(path), f"{part}.{name}.")
     inventory = parse(table, Inventory, str(path))
     for problem in _problems(inventory):
         raise SettingsError(f"{path}: {problem}")
@@ -100,10 +146,10 @@ def read_inventory(path: Path) -> Inventory:
 
 
 def _problems(inventory: Inventory) -> Iterator[str]:
-    named = inventory.named()
-    if not named:
+    entries = inventory.entries()
+    if not entries:
         yield "names no host; write [groups.NAME] with hosts = [...]"
-    for host, entry in named.items():
+    for host, entry in entries.items():
         parse_host(host)
         if entry.target not in TARGETS:
             known = ", ".join(TARGETS)

@@ -1,7 +1,8 @@
-"""What one host lacks of a DeploySpec, in words and as files: the whole of a dry run."""
+"""What one host lacks of a spec, in words and as files: the whole of a dry run."""
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,19 +15,20 @@ from edgefer.errors import HostRefused
 from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.deploy import artifacts, staging
+from edgefer_device.deploy.agent.layout import HOME
+from edgefer_device.deploy.agent.messages import Change, Checks, File
 from edgefer_device.deploy.connection import Remote
 from edgefer_device.deploy.merge import Merged, checked, deployed, merge
 from edgefer_device.deploy.preflight import Machine
-from edgefer_device.deploy.spec import HOME, DeploySpec
+from edgefer_device.deploy.spec import DeploySpec
 from edgefer_device.deploy.staging import DEPLOYED, GUARD, SETTINGS, Files, Placed
-from edgefer_device.deploy.tuning import measured, place
 from edgefer_device.deploy.wheels import Pins, Python
 from edgefer_device.system.paths import SYSTEM
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One host's way to what was ordered."""
+    """The way of one host to its spec."""
 
     release: str
     bases: tuple[str, str]
@@ -41,19 +43,19 @@ class Plan:
     there: Files
     """The files that the device has of those below."""
     files: Files
-    """What it is to have, all that may change with a release."""
+    """All files that it is to have and that may change with a release."""
     guard: Placed
     """The unit that undoes a switch at boot."""
     merged: Merged
     config: Config
     missing: tuple[str, ...]
-    """Packages of Debian's."""
+    """Debian packages."""
     note: str | None
     """What keeps the model from the chip that the target has, in words."""
 
     @property
     def differing(self) -> list[str]:
-        """The paths whose files are not so yet."""
+        """The paths of files that are different there, or missing."""
         return [path for path, file in self.files.items() if self.there.get(path) != file]
 
     @property
@@ -80,8 +82,7 @@ class Plan:
 
     @property
     def notes(self) -> list[str]:
-        """What is not as one would expect, in words: also what somebody set on the device,
-        against the deployment."""
+        """What may surprise, in words: also what somebody set on the device against the spec."""
         kept = [
             f"{SETTINGS} keeps {line}, which was set on the device" for line in self.merged.kept
         ]
@@ -89,7 +90,7 @@ class Plan:
 
 
 def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
-    """Compare a host with an order; raise `DeployError` or `SettingsError` for what cannot be."""
+    """Compare a host with a spec; raise `DeployError` or `SettingsError` for what cannot be."""
     firmware = artifacts.firmware_config()
     python = machine.python(spec.target.system_numpy)
     if spec.onnx is not None and not python.takes(spec.onnx):
@@ -100,9 +101,9 @@ def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
     release = spec.release(python, pins)
     target, kiosk, broker = spec.target.name, spec.kiosk, spec.broker
     paths = staging.wanted_paths(firmware, target, kiosk, broker)
-    secrets = [posixpath.join("/etc/edgefer", name) for name in spec.secrets]
-    mark = f"{HOME}/releases/{release}/release.json"
-    there = staging.read(remote, [*paths, *secrets, mark, place(release)])
+    secrets = {posixpath.join("/etc/edgefer", name): text for name, text in spec.secrets.items()}
+    mark, tuned = f"{HOME}/releases/{release}/release.json", tuned_file(release)
+    there = staging.read(remote, [*paths, *secrets, mark, tuned])
     files = staging.wanted(firmware, target, kiosk, broker, there)
     guard = files.pop(GUARD)
     note = _off_the_chip(spec, machine)
@@ -114,36 +115,49 @@ def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
     mode = there[SETTINGS].mode if SETTINGS in there else 0o644
     files[SETTINGS] = Placed(merged.text.encode(), mode)
     files[DEPLOYED] = Placed(deployed(wanted).encode(), 0o644)
-    secret = zip(secrets, spec.secrets.values(), strict=True)
-    files |= {path: Placed(content, 0o600) for path, content in secret}
-    made = mark in there and _is_whole(there[mark].content)
-    tuned = not spec.tune or place(release) in there
-    config = checked(merged.text, host)
+    files |= {path: Placed(content, 0o600) for path, content in secrets.items()}
     return Plan(
-        release, spec.bases(python, pins), python, pins, made, tuned, machine.running,
-        there, files, guard, merged, config, machine.missing, note,
-    )  # fmt: skip
+        release=release,
+        bases=spec.bases(python, pins),
+        python=python,
+        pins=pins,
+        made=mark in there and _is_whole(there[mark].content),
+        tuned=not spec.tune or tuned in there,
+        running=machine.running,
+        there=there,
+        files=files,
+        guard=guard,
+        merged=merged,
+        config=checked(merged.text, host),
+        missing=machine.missing,
+        note=note,
+    )
 
 
-def change(plan: Plan, spec: DeploySpec) -> dict[str, Any]:
-    """Return change.json, which the device's own program reads."""
+def tuned_file(release: str) -> str:
+    """Return where a release keeps which runtime is fastest there."""
+    return f"{HOME}/releases/{release}/tuned.json"
+
+
+def measured(there: Files, release: str) -> dict[str, Any]:
+    """Return the settings that were measured fastest for a release; empty where none were."""
+    kept = there.get(tuned_file(release))
+    return {} if kept is None else msgspec.json.decode(kept.content, type=dict[str, Any])
+
+
+def change(plan: Plan, spec: DeploySpec) -> Change:
+    """Return the change that the agent on the device is to make."""
     units = ["edgefer-power"] if spec.target.name == "jetson" else []
     units += ["edgefer", *(["edgefer-kiosk"] if spec.kiosk else [])]
-    return {
-        "release": plan.release,
-        "files": [
-            {"path": path, "mode": file.mode, "sha256": file.sha256}
-            for path, file in sorted(plan.files.items())
-        ],
-        "units": units,
-        "checks": {
-            "deadline": spec.deadline,
-            "watch": spec.watch,
-            "state": plan.config.state or str(SYSTEM),
-            "door": pause_persists(plan.config.camera),
-            "camera": spec.camera,
-        },
-    }
+    files = [File(path, file.mode, file.sha256) for path, file in sorted(plan.files.items())]
+    checks = Checks(
+        deadline=spec.deadline,
+        watch=spec.watch,
+        state=plan.config.state or str(SYSTEM),
+        control_socket=pause_persists(plan.config.camera),
+        camera=spec.camera,
+    )
+    return Change(plan.release, tuple(files), tuple(units), checks)
 
 
 def _merged(wanted: dict[str, Any], there: Files, shipped: str, host: str) -> Merged:
@@ -166,7 +180,7 @@ def _off_the_chip(spec: DeploySpec, machine: Machine) -> str | None:
 
 def _is_whole(content: bytes) -> bool:
     try:
-        msgspec.json.decode(content)
-    except msgspec.DecodeError:
+        json.loads(content)
+    except ValueError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""A look at a host before anything is sent there: what the doctor can judge without edgefer."""
+"""A look at a host before anything is sent there: whether edgefer can run on it at all."""
 
 from __future__ import annotations
 
@@ -11,17 +11,9 @@ from edgefer.errors import HostRefused
 from edgefer_device.deploy.connection import Remote
 from edgefer_device.deploy.targets import Target
 from edgefer_device.deploy.wheels import Python
-from edgefer_device.system.check import (
-    OLDEST,
-    Check,
-    Level,
-    check_architecture,
-    check_python,
-    fail,
-    ok,
-)
+from edgefer_device.system.check import OLDEST, Level, check_architecture
 
-LOOK = r"""
+SCRIPT = r"""
 field() { printf '%s=%s\n' "$1" "$2"; }
 field kernel "$(uname -s)"
 field machine "$(uname -m)"
@@ -53,35 +45,35 @@ NEEDED_MB = 700
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What was seen of a host."""
+    """What was found on a host."""
 
-    told: Mapping[str, str]
+    fields: Mapping[str, str]
     missing: tuple[str, ...]
-    """Packages of Debian's that it lacks."""
+    """Debian packages that it lacks."""
 
     @property
     def running(self) -> str | None:
         """The release that runs there, or None."""
-        return self.told.get("running", "").rpartition("/")[2] or None
+        return self.fields.get("running", "").rpartition("/")[2] or None
 
     @property
     def has_libedgetpu(self) -> bool:
         """Whether the library of an Edge TPU is installed there."""
-        return "edgetpu" in self.told
+        return "edgetpu" in self.fields
 
     def python(self, system_numpy: bool) -> Python:
         """Return its Python, and whether its system's NumPy is used with it."""
-        major, minor = self.told["python"].split()[0].split(".")
-        glibc = self.told["glibc"].split(".")
-        numpy = self.told["system_numpy"] if system_numpy else ""
+        major, minor = self.fields["python"].split()[0].split(".")
+        glibc = self.fields["glibc"].split(".")
+        numpy = self.fields["system_numpy"] if system_numpy else ""
         system = {"numpy": numpy} if numpy else {}
         place = int(glibc[0]), int(glibc[1])
-        return Python((int(major), int(minor)), self.told["machine"], place, system)
+        return Python((int(major), int(minor)), self.fields["machine"], place, system)
 
 
-def look(remote: Remote, packages: tuple[str, ...]) -> Machine:
-    """Look at a host."""
-    script = LOOK.replace("PACKAGES", shlex.join(packages) if packages else "")
+def inspect(remote: Remote, packages: tuple[str, ...]) -> Machine:
+    """Look at a host, and which of some packages it lacks."""
+    script = SCRIPT.replace("PACKAGES", shlex.join(packages) if packages else "")
     script = script.replace("LIBEDGETPU", edgetpu.LIBRARY)
     pairs = [line.partition("=")[::2] for line in remote.run(script, "looking at it").splitlines()]
     missing = tuple(value for key, value in pairs if key == "missing")
@@ -93,45 +85,36 @@ def require(machine: Machine, target: Target, host: str, new: bool) -> None:
 
     `new` is whether a release has to be made there, which takes room.
     """
-    for check in _checks(machine, target, new):
-        if check.level is Level.fail:
-            raise HostRefused(f"{host}: {check.what}: {check.found}; {check.advice}")
+    for fault in _faults(machine, target, new):
+        raise HostRefused(f"{host}: {fault}")
 
 
-def _checks(machine: Machine, target: Target, new: bool) -> Iterator[Check]:
-    told = machine.told
-    if told["kernel"] != "Linux":
-        yield fail("system", told["kernel"], "a device runs Linux")
-    python = told["python"].split()
-    yield check_architecture(told["machine"], int(python[1] if python else told["bits"]))
+def _faults(machine: Machine, target: Target, new: bool) -> Iterator[str]:
+    fields = machine.fields
+    if fields["kernel"] != "Linux":
+        yield f"system: {fields['kernel']}; a device runs Linux"
+    python = fields["python"].split()
+    bits = int(python[1] if python else fields["bits"])
+    check = check_architecture(fields["machine"], bits)
+    if check.level is Level.fail:
+        yield f"{check.what}: {check.found}; {check.advice}"
     if not python:
         found = "there is no /usr/bin/python3 with its venv module"
-        yield fail("python", found, "run there: sudo apt-get install python3 python3-venv")
+        yield f"python: {found}; run there: sudo apt-get install python3 python3-venv"
         return
-    major, minor = python[0].split(".")
-    yield _python((int(major), int(minor)))
-    if "systemd" not in told:
-        yield fail("systemd", "does not run there", "edgefer is a service of systemd")
-    if not told["glibc"]:
-        yield fail("glibc", "is missing", "wheels are for glibc: take a Debian")
-    if target.name.startswith("rpi") and "Debian" not in told["system"]:
-        yield fail("system", told["system"], "a Raspberry Pi's target is Raspberry Pi OS")
-    if new:
-        yield _room("/opt", int(told["free"] or 0) // 1024, NEEDED_MB)
-        yield _room("/tmp", int(told["spool"] or 0) // 1024, 100)
-
-
-def _python(version: tuple[int, int]) -> Check:
-    check = check_python(version)
-    found = f"{version[0]}.{version[1]}"
-    if version < OLDEST:
-        advice = f"edgefer needs {OLDEST[0]}.{OLDEST[1]}: install a newer system"
-        return fail("python", f"/usr/bin/python3 is {found}", advice)
-    return check
-
-
-def _room(place: str, free: int, needed: int) -> Check:
-    found = f"{free:,} MB free in {place}"
-    if free < needed:
-        return fail("room", found, f"a release needs {needed} MB there: make room")
-    return ok("room", found)
+    major, minor = map(int, python[0].split("."))
+    if (major, minor) < OLDEST:
+        needed = ".".join(map(str, OLDEST))
+        found = f"/usr/bin/python3 is {major}.{minor}"
+        yield f"python: {found}; edgefer needs {needed}: install a newer system"
+    if "systemd" not in fields:
+        yield "systemd: does not run there; edgefer is a service of systemd"
+    if not fields["glibc"]:
+        yield "glibc: is missing; wheels are for glibc: take a Debian"
+    if target.name.startswith("rpi") and "Debian" not in fields["system"]:
+        yield f"system: {fields['system']}; a Raspberry Pi's target is Raspberry Pi OS"
+    for place, key, needed_mb in (("/opt", "free", NEEDED_MB), ("/tmp", "spool", 100)):
+        free = int(fields[key] or 0) // 1024
+        if new and free < needed_mb:
+            found = f"{free:,} MB free in {place}"
+            yield f"room: {found}; a release needs {needed_mb} MB there: make room"

@@ -12,17 +12,18 @@ import time
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import parse_wheel_filename
 
 from edgefer import __version__
 from edgefer.errors import CommandFailed
 from edgefer_device.deploy import artifacts
+from edgefer_device.deploy.agent.layout import CACHE, HOME, MODEL
+from edgefer_device.deploy.agent.messages import Manifest, to_json
+from edgefer_device.deploy.agent_client import last_line, without_json
 from edgefer_device.deploy.connection import Remote, Report
-from edgefer_device.deploy.model import PLACE
-from edgefer_device.deploy.plan import Plan
-from edgefer_device.deploy.spec import HOME, DeploySpec
+from edgefer_device.deploy.plan import Plan, tuned_file
+from edgefer_device.deploy.spec import DeploySpec
 from edgefer_device.deploy.wheels import Wheelhouse, requirements
 
 WHEELS = f"{HOME}/wheels"
@@ -79,7 +80,7 @@ finish "$release" release.json "$manifest"
 
 def make_release(remote: Remote, spec: DeploySpec, plan: Plan, report: Report) -> None:
     """Make the release of a plan on a device; it is there whole, or not at all."""
-    house = Wheelhouse(spec.house / plan.python.name)
+    house = Wheelhouse(spec.wheelhouse / plan.python.name)
     report(f"fetching wheels for Python {plan.python.dotted} on {plan.python.machine}")
     assets = house.data(artifacts.assets(), spec.assets, plan.python)
     named = [] if spec.onnx is None else [spec.onnx]
@@ -145,27 +146,26 @@ def _script(spec: DeploySpec, plan: Plan, wheels: list[Path], assets: list[str])
         "requirements": shlex.join([*requirements(spec.wheel), *spec.extra, *onnx]),
         "own": shlex.quote(own),
         "assets": shlex.join(assets),
-        "model": PLACE,
-        "manifest": json.dumps(_manifest(spec, plan, wheels)),
+        "model": MODEL,
+        "manifest": to_json(_manifest(spec, plan, wheels)),
     }
     head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
     return head + MAKE
 
 
-def _manifest(spec: DeploySpec, plan: Plan, wheels: list[Path]) -> dict[str, Any]:
-    """Return release.json."""
-    return {
-        "id": plan.release,
-        "bases": list(plan.bases),
-        "version": __version__,
-        "model": spec.model.name,
-        "model_sha256": spec.model.sha256,
-        "formats": list(spec.model.formats),
-        "target": spec.target.name,
-        "python": plan.python.dotted,
-        "made": int(time.time()),
-        "wheels": [wheel.name for wheel in wheels],
-    }
+def _manifest(spec: DeploySpec, plan: Plan, wheels: list[Path]) -> Manifest:
+    return Manifest(
+        id=plan.release,
+        version=__version__,
+        model=spec.model.name,
+        model_sha256=spec.model.sha256,
+        formats=spec.model.formats,
+        target=spec.target.name,
+        python=plan.python.dotted,
+        made=int(time.time()),
+        bases=plan.bases,
+        wheels=tuple(wheel.name for wheel in wheels),
+    )
 
 
 def sent(wheel: Path) -> str:
@@ -176,3 +176,34 @@ def sent(wheel: Path) -> str:
 def _pinned(wheel: Path) -> str:
     name, version = wheel.name.split("-")[:2]
     return f"{name.replace('_', '-')}=={version}"
+
+
+MEASURE = """
+import json, sys
+from edgefer.bundle import open_bundle
+from edgefer_device.bench.loops import Plan
+from edgefer_device.bench.tune import try_all
+
+def report(line):
+    print(line, flush=True)
+
+best, *others = try_all(open_bundle(sys.argv[1]), Plan(2.0, short=True), report)
+for one in (best, *others):
+    report(f"{one.runtime}, threads {one.threads}: {one.quiet:.2f} ms a face")
+report(json.dumps({"runtime": best.runtime, "threads": best.threads}))
+"""
+"""Runs in the new release, beside the one that runs: its share of the processor counts too."""
+KEEP = f"[ ! -d {CACHE}/. ] || chown -R --reference={CACHE}/. {CACHE}/."
+"""The service's user has what is kept for it, once it has one (systemd.exec(5), DynamicUser=)."""
+
+
+def tune(remote: Remote, release: str, report: Report) -> None:
+    """Measure which runtime is fastest on a device, and keep it with the release."""
+    report("measuring which runtime is fastest there")
+    folder = f"{HOME}/releases/{release}"
+    command = shlex.join([f"{folder}/bin/python", "-I", "-c", MEASURE, f"{folder}/{MODEL}"])
+    script = f"CACHE_DIRECTORY={CACHE} {command} && {{ {KEEP}; }}"
+    output = remote.run(script, "measuring which runtime is fastest", without_json(report))
+    best = json.loads(last_line(output))
+    remote.send(json.dumps(best).encode(), tuned_file(release), 0o644)
+    report(f"fastest: {', '.join(f'{key} = {value}' for key, value in best.items())}")

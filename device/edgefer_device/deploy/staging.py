@@ -45,9 +45,9 @@ def read(remote: Remote, paths: Iterable[str]) -> Files:
         'for file in PATHS; do [ -f "$file" ] || continue\n'
         'printf "%s %s " "$file" "$(stat -c %a "$file")"; base64 -w0 "$file"; echo; done'
     )
-    told = remote.run(script.replace("PATHS", shlex.join(paths)), "reading its settings")
+    output = remote.run(script.replace("PATHS", shlex.join(paths)), "reading its settings")
     found = {}
-    for line in told.splitlines():
+    for line in output.splitlines():
         path, mode, content = f"{line} ".split(" ")[:3]
         found[path] = Placed(base64.b64decode(content), int(mode, 8))
     return found
@@ -64,11 +64,11 @@ def wanted(
 ) -> Files:
     """Return what `common/install` would make of a device that has some files already."""
     # The settings are merged, the secrets are the device's own: neither is made here.
-    apart = (SETTINGS, *SECRETS)
+    skipped = (SETTINGS, *SECRETS)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         seeds = {path: there[path].content for path in (CONFIG_TXT,) if path in there}
-        for path, content in (seeds | dict.fromkeys(apart, b"-")).items():
+        for path, content in (seeds | dict.fromkeys(skipped, b"-")).items():
             place = root / path.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
@@ -82,4 +82,4 @@ def wanted(
             f"/{path.relative_to(root)}": Placed(path.read_bytes(), path.stat().st_mode & 0o777)
             for path in made
         }
-    return {path: file for path, file in found.items() if path not in apart}
+    return {path: file for path, file in found.items() if path not in skipped}

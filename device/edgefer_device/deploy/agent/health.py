@@ -1,4 +1,4 @@
-"""Whether a release does its work: by what it says itself, and by what others see of it."""
+"""Health of a release: its service, the daemon's own status, and its page."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import json
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from .layout import Layout
+from .messages import Checks, DaemonStatus, decoded
 from .services import Services, Unit
 
 SECONDS = 5.0
@@ -20,107 +19,79 @@ DAEMON = "edgefer"
 
 
 @dataclass(frozen=True, slots=True)
-class Checks:
-    """What is asked of a release."""
+class Health:
+    """The result of one look at a release."""
 
-    deadline: float = 60.0
-    """Seconds after which it must be well."""
-    watch: float = 90.0
-    """Seconds for which it must stay so before it counts."""
-    inferences: int = 5
-    """Frames that it must have analysed."""
-    state: str = "/var/lib/edgefer"
-    """The daemon's state folder, where its door is."""
-    door: bool = True
-    """Whether it has one: a clip read as fast as it can be has none."""
-    camera: bool = True
-    """Whether there is a camera; declared absent, the daemon may be waiting for one."""
-
-    @staticmethod
-    def read(table: dict[str, Any]) -> Checks:
-        """Take it from JSON."""
-        return Checks(**table)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One look."""
-
-    well: bool
-    why: str
+    ok: bool
+    detail: str
     """In words: what is wrong, or how it is."""
     unit: Unit
 
 
-Ask = Callable[[Path], dict[str, Any]]
-"""Asks the daemon of a state folder how it is; raises `OSError` where none answers."""
-
-
-def look(layout: Layout, services: Services, checks: Checks, release: str) -> Finding:
-    """Look once at the service, what it says, and its page."""
+def check_health(layout: Layout, services: Services, checks: Checks, release: str) -> Health:
+    """Check once that a release's service runs, its parts work and its page is served."""
     unit = services.unit(DAEMON)
     if not checks.camera:
-        return Finding(True, "no camera: the service is installed", unit)
+        return Health(True, "no camera: the service is installed", unit)
     if not unit.active or not unit.pid:
-        return Finding(False, f"the service is {unit.said}", unit)
+        return Health(False, f"the service is {unit.state}", unit)
     program = _program(layout, unit.pid)
     if program is not None and f"/releases/{release}/" not in program:
-        return Finding(False, f"the service runs {program}, not release {release}", unit)
-    if not checks.door:
-        return Finding(True, "the service runs", unit)
+        return Health(False, f"the service runs {program}, not release {release}", unit)
+    if not checks.control_socket:
+        return Health(True, "the service runs", unit)
     try:
-        status = ask(layout.there(checks.state))
+        status = daemon_status(layout.resolve(checks.state))
     except (OSError, ValueError) as exc:
-        return Finding(False, f"the daemon does not say how it is: {exc}", unit)
-    why = _unwell(status, checks)
-    return Finding(why is None, why or f"{status['analysed']} frames analysed", unit)
+        return Health(False, f"the daemon reports no status: {exc}", unit)
+    fault = _fault(status, checks)
+    return Health(fault is None, fault or f"{status.analysed} frames analysed", unit)
 
 
-def _unwell(status: dict[str, Any], checks: Checks) -> str | None:
-    """Return what is wrong by the daemon's own word and its page's, or None."""
-    ill = [f"{name}: {part['note']}" for name, part in status["parts"].items() if not part["ok"]]
-    if ill:
-        return "; ".join(ill)
-    if not status["paused"]:
-        if not status["camera_open"]:
-            return f"the camera {status['camera']} is not open"
-        if status["analysed"] < checks.inferences:
-            return f"{status['analysed']} of {checks.inferences} frames analysed"
-    return _page(status["page"]) if status["page"] else None
+def _fault(status: DaemonStatus, checks: Checks) -> str | None:
+    """Return what is wrong by the daemon's status and its page, or None."""
+    if status.faults:
+        return status.faults
+    if not status.paused:
+        if not status.camera_open:
+            return f"the camera {status.camera} is not open"
+        if status.analysed < checks.inferences:
+            return f"{status.analysed} of {checks.inferences} frames analysed"
+    return _page_fault(status.page) if status.page else None
 
 
-def ask(state: Path) -> dict[str, Any]:
-    """Ask at the daemon's door how it is; raises `OSError` or `ValueError`."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
-        caller.settimeout(SECONDS)
-        caller.connect(str(state / "control.sock"))
-        caller.sendall(b'{"command": "status"}\n')
-        with caller.makefile("rb") as answers:
-            answer = json.loads(answers.readline() or b"{}")
-    if not isinstance(answer.get("result"), dict):
-        raise ValueError(answer.get("error") or "no response")
-    result: dict[str, Any] = answer["result"]
-    return result
+def daemon_status(state: Path) -> DaemonStatus:
+    """Request the daemon's status at its control socket; raise `OSError` or `ValueError`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(SECONDS)
+        client.connect(str(state / "control.sock"))
+        client.sendall(b'{"command": "status"}\n')
+        with client.makefile("rb") as responses:
+            response = json.loads(responses.readline() or b"{}")
+    if not isinstance(response.get("result"), dict):
+        raise ValueError(response.get("error") or "no response")
+    status: DaemonStatus = decoded(DaemonStatus, response["result"])
+    return status
 
 
-def _page(address: str) -> str | None:
+def _page_fault(address: str) -> str | None:
     """Return what is wrong with the mirror page, or None."""
-    # Whoever serves all addresses is reached by the nearest.
+    # A page on all addresses is reached by the loopback one.
     near = address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-    bare = near.partition("?")[0]
+    shown = near.partition("?")[0]
     # No proxy of the environment stands between a machine and itself.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(near, timeout=SECONDS) as page:
-            return None if page.status == 200 else f"{bare} answers {page.status}"
+            return None if page.status == 200 else f"{shown} answers {page.status}"
     except (OSError, urllib.error.URLError) as exc:
-        return f"{bare} does not answer: {exc}"
+        return f"{shown} does not answer: {exc}"
 
 
 def _program(layout: Layout, pid: int) -> str | None:
     """Return the interpreter that a process was started with; None where it is gone already."""
     try:
-        words = (layout.root / "proc" / str(pid) / "cmdline").read_bytes().split(b"\0")
+        command = (layout.root / "proc" / str(pid) / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return None
-    return words[0].decode(errors="replace")
+    return command[0].decode(errors="replace")

@@ -16,30 +16,30 @@ CONSEQUENCES = (
     ("/etc/sysusers.d/", ("systemd-sysusers", "edgefer-kiosk.conf")),
     ("/etc/mosquitto/", ("systemctl", "restart", "--no-block", "mosquitto")),
 )
-"""By where a file lies: what has to be done after it changed."""
+"""By the folder of a file: what has to be run after it changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """How a service is."""
+    """The state of a service."""
 
     active: bool
     pid: int
     """Of its main process; 0: there is none."""
     restarts: int
-    said: str
-    """systemd's words for it: `activating (auto-restart), exit-code`."""
+    state: str
+    """In systemd's words: `activating (auto-restart), exit-code`."""
 
 
 class Services(Protocol):
-    """What keeps programs alive on a device."""
+    """The service manager of a device."""
 
-    def changed(self, paths: Iterable[str]) -> None:
-        """Do what changed files ask for."""
+    def reload(self, paths: Iterable[str]) -> None:
+        """Have the system take in files that changed."""
         ...
 
-    def enable(self, name: str) -> bool:
-        """Have a service started at boot; return whether it was not before."""
+    def enable(self, name: str) -> None:
+        """Have a service started at boot."""
         ...
 
     def disable(self, name: str) -> None:
@@ -47,69 +47,62 @@ class Services(Protocol):
         ...
 
     def restart(self, name: str) -> None:
-        """Start a service anew, and let it become ready by itself."""
+        """Restart a service, without waiting until it is ready."""
         ...
 
     def unit(self, name: str) -> Unit:
-        """Look at a service."""
+        """Return the state of a service."""
         ...
 
-    def last_words(self, name: str) -> str:
-        """Return the last line that a service wrote to the journal."""
+    def last_error(self, name: str) -> str:
+        """Return the last error that a service wrote to the journal, or nothing."""
         ...
 
 
 class Systemd:
-    """The real ones."""
+    """systemd; what it lacks or refuses shows in the health checks that follow."""
 
-    def changed(self, paths: Iterable[str]) -> None:
-        """Do what changed files ask for; what the system lacks is passed over."""
-        held = tuple(paths)
-        for place, command in CONSEQUENCES:
-            if any(path.startswith(place) for path in held):
+    def reload(self, paths: Iterable[str]) -> None:
+        """Run what changed files ask for."""
+        changed = tuple(paths)
+        for folder, command in CONSEQUENCES:
+            if any(path.startswith(folder) for path in changed):
                 _run(*command)
 
-    def enable(self, name: str) -> bool:
-        """Have a service started at boot; return whether it was not before."""
-        if _run("systemctl", "is-enabled", name).strip() == "enabled":
-            return False
-        _run("systemctl", "enable", name)
-        return True
+    def enable(self, name: str) -> None:
+        """Have a service started at boot."""
+        if _run("systemctl", "is-enabled", name).strip() != "enabled":
+            _run("systemctl", "enable", name)
 
     def disable(self, name: str) -> None:
         """Stop a service and start it no more."""
         _run("systemctl", "disable", "--now", name)
 
     def restart(self, name: str) -> None:
-        """Start a service anew; one that had failed often is let begin afresh."""
+        """Restart a service; the count of earlier failures is reset."""
         _run("systemctl", "reset-failed", name)
         _run("systemctl", "restart", "--no-block", name)
 
     def unit(self, name: str) -> Unit:
-        """Look at a service."""
+        """Return the state of a service."""
         wanted = "ActiveState,SubState,MainPID,NRestarts,Result"
         lines = _run("systemctl", "show", name, f"--property={wanted}").splitlines()
-        told = {key: value for key, _, value in (line.partition("=") for line in lines)}
-        said = f"{told.get('ActiveState')} ({told.get('SubState')})"
-        if told.get("Result", "success") != "success":
-            said += f", {told['Result']}"
-        return Unit(
-            told.get("ActiveState") == "active",
-            int(told.get("MainPID") or 0),
-            int(told.get("NRestarts") or 0),
-            said,
-        )
+        values = {key: value for key, _, value in (line.partition("=") for line in lines)}
+        state = f"{values.get('ActiveState')} ({values.get('SubState')})"
+        if values.get("Result", "success") != "success":
+            state += f", {values['Result']}"
+        pid, restarts = (int(values.get(key) or 0) for key in ("MainPID", "NRestarts"))
+        return Unit(values.get("ActiveState") == "active", pid, restarts, state)
 
-    def last_words(self, name: str) -> str:
-        """Return the last line that a service wrote to the journal, not systemd's of it."""
-        said = _run("journalctl", "--unit", name, "--lines=40", "--output=cat", "--boot")
-        lines = [line for line in said.splitlines() if line.startswith("edgefer: ")]
-        errors = lines or [line for line in said.splitlines() if "Error" in line]
+    def last_error(self, name: str) -> str:
+        """Return the last error line of a service in the journal, not systemd's about it."""
+        journal = _run("journalctl", "--unit", name, "--lines=40", "--output=cat", "--boot")
+        lines = [line for line in journal.splitlines() if line.startswith("edgefer: ")]
+        errors = lines or [line for line in journal.splitlines() if "Error" in line]
         return errors[-1].removeprefix("edgefer: ").strip() if errors else ""
 
 
 def _run(*command: str) -> str:
-    """Run a program of the system; what it lacks or refuses shows in the health that follows."""
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired):
