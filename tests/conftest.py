@@ -9,10 +9,13 @@ Tiers: `make test` runs what is in none, `make test-all` everything.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Chrome
 
+from support.browser import CHROMEDRIVER, CHROMIUM, chromium, tab
 from support.mediapipe import mediapipe_python
 
 HERE = Path(__file__).parent
@@ -25,7 +28,7 @@ GROUPS = {
     "deployed": "deploy",
     "fresh": "deploy",
     "mediapipe": "mediapipe",
-    "browser": "browser",
+    "chromium_once": "browser",
 }
 """What a worker has once: who asks for one of these fixtures goes where it is.
 
@@ -48,6 +51,23 @@ def data() -> Path:
 def mediapipe() -> list[str]:
     """The command of a Python that has MediaPipe."""
     return mediapipe_python()
+
+
+@pytest.fixture(scope="session")
+def chromium_once() -> Iterator[Chrome]:
+    """One Chromium for all files: to start it takes seconds."""
+    if not (CHROMIUM and CHROMEDRIVER):
+        pytest.skip("chromium and chromedriver are not installed")
+    # Without a graphics chip the halo's motion would cost most of the tests' time.
+    with chromium(1280, 720, "force-prefers-reduced-motion") as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_once: Chrome) -> Iterator[Chrome]:
+    """A tab of it for one file, 1280x720; sizes, scripts and settings of others are gone."""
+    with tab(chromium_once):
+        yield chromium_once
 
 
 @pytest.hookimpl(tryfirst=True)

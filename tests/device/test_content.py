@@ -28,7 +28,7 @@ from edgefer_device.sinks.content.sink import SHOWN_SECONDS, ContentSink, Holdin
 from edgefer_device.sinks.message_board import Line, MessageBoard
 from edgefer_device.sinks.mqtt.broker import parse_broker
 from edgefer_device.sinks.opening import SinkContext, open_sinks
-from support.browser import CHROMEDRIVER, CHROMIUM, chromium, resize
+from support.browser import CHROMEDRIVER, CHROMIUM, resize
 from support.live_mirror import PATIENCE, LiveMirror, mirror_sink
 from support.mosquitto import Mosquitto, free_port
 
@@ -497,13 +497,10 @@ PIECES = "['#clock', '#date', '#halo', '#mood', '#detail', '#content', '#ribbon'
 
 
 @contextmanager
-def page(context: SinkContext) -> Iterator[tuple[Chrome, LiveMirror]]:
-    with (
-        LiveMirror(context) as mirror,
-        chromium(1280, 720, "force-prefers-reduced-motion") as browser,
-    ):
+def page(browser: Chrome, context: SinkContext) -> Iterator[LiveMirror]:
+    with LiveMirror(context) as mirror:
         browser.get(mirror.sink.url)
-        yield browser, mirror
+        yield mirror
 
 
 def shown(browser: Chrome, script: str) -> Any:
@@ -518,10 +515,12 @@ def wait(browser: Chrome, script: str, wanted: object) -> None:
 
 
 @needs_chromium
-def test_the_page_shows_the_line_and_its_link_and_everything_still_fits() -> None:
+def test_the_page_shows_the_line_and_its_link_and_everything_still_fits(
+    browser: Chrome,
+) -> None:
     context = SinkContext()
     board = context.board
-    with page(context) as (browser, mirror):
+    with page(browser, context) as mirror:
         text = "document.querySelector('#content').textContent"
         hidden = "document.querySelector('#content').hidden"
         wait(browser, hidden, True)

@@ -37,7 +37,7 @@ from edgefer_device.sinks.history.store import HistoryStore, MoodSpan, first_min
 from edgefer_device.sinks.mirror.week import QUARTER, week
 from edgefer_device.sinks.opening import SinkContext, open_sinks
 from edgefer_device.system.paths import state_folder
-from support.browser import CHROMEDRIVER, CHROMIUM, chromium, resize
+from support.browser import CHROMEDRIVER, CHROMIUM, resize
 from support.live_mirror import PATIENCE, LiveMirror, mirror_sink
 
 NOON = int(datetime(2026, 5, 17, 12, 0, tzinfo=timezone.utc).timestamp()) // 60
@@ -583,12 +583,6 @@ def test_delete_with_anything_else_is_wrong_usage(config: Path) -> None:
 needs_chromium = pytest.mark.skipif(
     not (CHROMIUM and CHROMEDRIVER), reason="chromium and chromedriver are not installed"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    with chromium(1280, 720, "force-prefers-reduced-motion") as driver:
-        yield driver
 
 
 def asked(browser: Chrome, script: str) -> Any:

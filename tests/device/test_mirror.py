@@ -27,7 +27,7 @@ from edgefer_device.sinks.mirror.sink import MirrorSink
 from edgefer_device.sinks.opening import SinkContext
 from edgefer_device.web.access import Token, is_loopback, is_own_name, is_same_origin
 from edgefer_device.web.server import WebServer
-from support.browser import CHROMEDRIVER, CHROMIUM, chromium, report, resize
+from support.browser import CHROMEDRIVER, CHROMIUM, report, resize
 from support.live_mirror import LiveMirror, mirror_sink
 
 T = TypeVar("T")
@@ -425,13 +425,6 @@ def test_every_answer_carries_the_policy() -> None:
 
 
 # --- Chromium ----------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    # Without a graphics chip the halo's motion would cost most of the tests' time.
-    with chromium(1280, 720, "force-prefers-reduced-motion") as driver:
-        yield driver
 
 
 def read(browser: Chrome, selector: str) -> str:

@@ -46,6 +46,20 @@ def chromium(width: int = 1280, height: int = 720, *flags: str) -> Iterator[webd
             driver.quit()
 
 
+@contextmanager
+def tab(driver: webdriver.Chrome, width: int = 1280, height: int = 720) -> Iterator[None]:
+    """Work in a tab of its own, with what it stores; its cookies are gone afterwards."""
+    before = driver.current_window_handle
+    driver.switch_to.new_window("tab")
+    try:
+        resize(driver, width, height)
+        yield
+    finally:
+        driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        driver.close()
+        driver.switch_to.window(before)
+
+
 def resize(driver: webdriver.Chrome, width: int, height: int) -> None:
     """Set the page's size in CSS pixels; the window itself cannot be as narrow as a phone."""
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}

@@ -9,6 +9,7 @@ import cv2
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
+from selenium.webdriver import Chrome
 
 from edgefer.cli import main
 from edgefer.errors import SettingsError
@@ -17,11 +18,13 @@ from edgefer_train.data.dataset import Dataset
 from edgefer_train.evaluation.evaluate import Evaluation
 from edgefer_train.evaluation.report import MARK, RECORD, report_dir
 from edgefer_train.evaluation.report_folder import report_folder
-from support.browser import CHROMEDRIVER, CHROMIUM, chromium
+from support.browser import tab
 from support.runs import write_run
 from support.slices import write_slice
 
 CHARTS = {"confusion.png", "calibration.png", "coverage.png", "classes.png"}
+
+pytestmark = pytest.mark.xdist_group("browser")  # one test wants it, all want one report
 
 
 def edgefer(*words: object) -> Result:
@@ -179,12 +182,9 @@ def test_nothing_is_left_of_a_report_that_fails(tmp_path: Path) -> None:
     assert (tmp_path / "report" / "new.png").exists(), "the older one stays"
 
 
-@pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER), reason="chromium and chromedriver are not installed"
-)
-def test_the_page_fits_a_phone_and_turns_dark_with_it(report: Path) -> None:
-    with chromium(360, 780) as page:
-        grounds = []
+def test_the_page_fits_a_phone_and_turns_dark_with_it(report: Path, chromium_once: Chrome) -> None:
+    page, grounds = chromium_once, []
+    with tab(page, 360, 780):
         for scheme in ("light", "dark"):
             feature = {"name": "prefers-color-scheme", "value": scheme}
             page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
@@ -197,7 +197,7 @@ def test_the_page_fits_a_phone_and_turns_dark_with_it(report: Path) -> None:
 
 
 GROUND = """
-const chart = document.querySelector("image img");
-const dark = document.querySelector("image source").srcset;
+const chart = document.querySelector("picture img");
+const dark = document.querySelector("picture source").srcset;
 return [getComputedStyle(document.body).backgroundColor, chart.currentSrc === dark];
 """

@@ -245,9 +245,9 @@ def _figure(chart: Chart, caption: str, kind: str = "") -> str:
     alt = escape(caption or "curves of the second stage", quote=True)
     said = f"\n<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
-        f'<figure><div class="scroll {kind}"><image>'
+        f'<figure><div class="scroll {kind}"><picture>'
         f'<source media="(prefers-color-scheme: dark)" srcset="{_inlined(chart.dark)}">'
-        f'<img src="{_inlined(chart.light)}" alt="{alt}"></image></div>{said}</figure>'
+        f'<img src="{_inlined(chart.light)}" alt="{alt}"></picture></div>{said}</figure>'
     )
 
 
