@@ -22,9 +22,8 @@ from edgefer.cli import main
 from edgefer.errors import SettingsError, UnknownKey
 from edgefer.messages import Report
 from edgefer_device.daemon.configuration import Config, load_config
-from edgefer_device.sinks.content.actions import Actions
 from edgefer_device.sinks.content.settings import ContentSettings, Publication, Rule
-from edgefer_device.sinks.content.sink import SHOWN_SECONDS, ContentSink, Holding
+from edgefer_device.sinks.content.sink import SHOWN_SECONDS, Actions, ContentSink, RuleTrigger
 from edgefer_device.sinks.message_board import Line, MessageBoard
 from edgefer_device.sinks.mqtt.broker import parse_broker
 from edgefer_device.sinks.opening import SinkContext, open_sinks
@@ -45,10 +44,11 @@ class Clock:
         return self.now
 
 
-class Notes:
-    """An actor that only remembers."""
+class RecordedActions(Actions):
+    """Actions that are only recorded."""
 
     def __init__(self) -> None:
+        super().__init__(None)
         self.started: list[tuple[str, str]] = []
         self.closed = False
 
@@ -169,7 +169,7 @@ def test_times_of_day(begin: str, end: str, inside: list[str], outside: list[str
 
 def fired(rule: Rule, moods: list[str], step: float = 1.0, patience: float = 5.0) -> list[int]:
     """Return the seconds at which a rule fires, for what is seen at each second."""
-    holding, day = Holding(rule, patience), MORNING.time()
+    holding, day = RuleTrigger(rule, patience), MORNING.time()
     return [moment for moment, mood in enumerate(moods) if holding.update(mood, step * moment, day)]
 
 
@@ -194,14 +194,14 @@ def test_a_short_interruption_does_not_count() -> None:
 
 
 def test_a_silence_breaks_it_as_another_mood_does() -> None:
-    holding = Holding(Rule(mood="happy", minutes=1.0, text="x"), patience=5.0)
+    holding = RuleTrigger(Rule(mood="happy", minutes=1.0, text="x"), patience=5.0)
     assert not holding.update("happy", 0.0, MORNING.time())
     assert not holding.update("happy", 90.0, MORNING.time())
     assert not holding.update("happy", 95.0, MORNING.time())
 
 
 def test_it_waits_for_its_time_of_day() -> None:
-    holding = Holding(Rule(mood="happy", begin="08:00", text="x"), patience=5.0)
+    holding = RuleTrigger(Rule(mood="happy", begin="08:00", text="x"), patience=5.0)
     seven, eight = datetime(2026, 5, 17, 7, 59).time(), datetime(2026, 5, 17, 8, 0).time()
     assert not holding.update("happy", 0.0, seven)
     assert holding.update("happy", 1.0, eight)
@@ -218,7 +218,7 @@ def test_several_moods_are_one() -> None:
 
 
 def test_the_sink_follows_every_rule_and_closes_what_it_started() -> None:
-    clock, notes = Clock(), Notes()
+    clock, notes = Clock(), RecordedActions()
     rules = Rule(mood="happy", text="a"), Rule(mood="nobody", minutes=1.0, text="b")
 
     async def whole() -> None:
@@ -236,7 +236,7 @@ def test_the_sink_follows_every_rule_and_closes_what_it_started() -> None:
 
 
 def test_no_picture_is_not_nobody() -> None:
-    clock, notes = Clock(), Notes()
+    clock, notes = Clock(), RecordedActions()
 
     async def whole() -> None:
         settings = ContentSettings(rule=(Rule(mood="nobody", text="b"),))
@@ -255,12 +255,12 @@ def test_no_picture_is_not_nobody() -> None:
 def test_the_newest_line_stands_in_front_and_goes_when_its_time_is_over() -> None:
     clock = Clock()
     board = MessageBoard(clock)
-    board.put("0", Line("first"), clock.now + 100)
-    board.put("1", Line("second"), clock.now + 10)
+    board.put(0, Line("first"), clock.now + 100)
+    board.put(1, Line("second"), clock.now + 10)
     assert board.line == Line("second")
     clock.now += 11
     assert board.line == Line("first")
-    board.extend("1", clock.now + 100)  # what is gone stays gone
+    board.extend(1, clock.now + 100)  # what is gone stays gone
     assert board.line == Line("first")
     clock.now += 100
     assert board.line is None
@@ -273,7 +273,7 @@ def test_a_line_stands_as_long_as_its_mood_holds() -> None:
 
     async def whole() -> list[bool]:
         shown = []
-        async with ContentSink(settings, board, Notes(), clock, lambda: MORNING) as sink:
+        async with ContentSink(settings, board, RecordedActions(), clock, lambda: MORNING) as sink:
             for mood in ["happy"] * 120 + ["sad"] * 20:
                 await sink.publish(report(mood))
                 shown.append(board.line == Line("hello"))
@@ -290,7 +290,7 @@ def test_a_line_of_a_moment_can_be_read() -> None:
     settings = ContentSettings(rule=(Rule(mood="surprise", text="hello"),))
 
     async def whole() -> None:
-        async with ContentSink(settings, board, Notes(), clock, lambda: MORNING) as sink:
+        async with ContentSink(settings, board, RecordedActions(), clock, lambda: MORNING) as sink:
             await sink.publish(report("surprise"))
 
     asyncio.run(whole())
@@ -308,7 +308,7 @@ def test_pages_are_told_the_line_when_it_changes_and_when_they_come() -> None:
                 while (first := await page.receive_json())["type"] != "hello":
                     pass
                 assert first["content"] == {"type": "content", "line": None}
-                context.board.put("0", Line("hi", "https://example.org/"), time.monotonic() + 60)
+                context.board.put(0, Line("hi", "https://example.org/"), time.monotonic() + 60)
                 while (told := await page.receive_json())["type"] != "content":
                     pass
             async with session.ws_connect(mirror.url + "ws") as late:
@@ -354,18 +354,17 @@ def test_a_message_reaches_the_broker(broker: Mosquitto) -> None:
 
 
 def test_a_broker_that_is_away_is_tried_again_and_then_left(
-    broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("edgefer_device.sinks.content.actions.WAIT_SECONDS", 0.01)
     port = free_port()
-    actions = Actions(parse_broker(f"mqtt://127.0.0.1:{port}/home"))
+    actions = Actions(parse_broker(f"mqtt://127.0.0.1:{port}/home"), retry_seconds=0.01)
 
     async def story() -> None:
         actions.start(Rule(mqtt=Publication("lamp/set")), "happy")
         await until(lambda: bool(caplog.records))
 
     act(actions, story)
-    assert f"'lamp/set' not sent: broker 127.0.0.1:{port} cannot be reached" in caplog.text
+    assert f"'lamp/set' not published: broker 127.0.0.1:{port} cannot be reached" in caplog.text
 
 
 def test_a_command_gets_its_words_as_they_are_and_the_mood(tmp_path: Path) -> None:
@@ -459,7 +458,7 @@ def test_a_command_that_still_runs_is_not_started_again(
 
     act(actions, story)
     assert out.read_text() == "x\n"
-    assert "the last command of a rule is still on its way" in caplog.text
+    assert "the last command of a rule has not ended yet" in caplog.text
 
 
 def test_the_configuration_builds_it_all(tmp_path: Path) -> None:
@@ -524,13 +523,13 @@ def test_the_page_shows_the_line_and_its_link_and_everything_still_fits(
         text = "document.querySelector('#content').textContent"
         hidden = "document.querySelector('#content').hidden"
         wait(browser, hidden, True)
-        board.put("0", Line("A song for <you>?"), time.monotonic() + 3600)
+        board.put(0, Line("A song for <you>?"), time.monotonic() + 3600)
         wait(browser, text, "A song for <you>?")
         assert not shown(browser, "document.querySelector('#content a')")
         long = (
             "Good morning: the kitchen radio plays the list that you chose for mornings like this"
         )
-        board.put("1", Line(long, "https://radio.example/list"), time.monotonic() + 3600)
+        board.put(1, Line(long, "https://radio.example/list"), time.monotonic() + 3600)
         wait(browser, text, long)
         assert shown(browser, "document.querySelector('#content a').href").endswith("/list")
         for size in [(320, 568), (844, 390), (1080, 1920), (3840, 2160)]:

@@ -32,7 +32,7 @@ from edgefer_device.pipeline.scripted import (
 )
 from edgefer_device.pipeline.sink import RecordingSink
 from edgefer_device.sinks.content.settings import ContentSettings, Rule
-from edgefer_device.sinks.content.sink import ContentSink
+from edgefer_device.sinks.content.sink import Actions, ContentSink
 from edgefer_device.sinks.history.sink import HistorySink
 from edgefer_device.sinks.history.store import HistoryStore
 from edgefer_device.sinks.message_board import MessageBoard
@@ -129,7 +129,7 @@ def test_a_clock_that_jumps_an_hour_loses_no_minute_and_invents_none(
 def test_a_clock_that_jumps_fires_no_rule_twice() -> None:
     from datetime import datetime, timedelta
 
-    class Actor:
+    class Counting(Actions):
         fired = 0
 
         def start(self, rule: Rule, mood: str) -> None:
@@ -138,7 +138,7 @@ def test_a_clock_that_jumps_fires_no_rule_twice() -> None:
         async def close(self) -> None:
             """Nothing was begun."""
 
-    actor, day, clock = Actor(), [datetime(2026, 3, 29, 1, 59)], [0.0]
+    actor, day, clock = Counting(None), [datetime(2026, 3, 29, 1, 59)], [0.0]
     settings = ContentSettings(rule=(Rule(mood="happy", minutes=1, rest=30, text="Hello"),))
     sink = ContentSink(settings, MessageBoard(), actor, lambda: clock[0], lambda: day[0])
 

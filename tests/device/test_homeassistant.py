@@ -36,7 +36,7 @@ def message(**changes: Any) -> dict[str, Any]:
 def sink(broker: Mosquitto, controls: Controls, **settings: Any) -> MqttSink:
     table = MqttSettings(**settings)
     address = parse_broker(f"mqtt://127.0.0.1:{broker.port}/{PREFIX}", table)
-    return MqttSink(address, table, ABOUT, controls, HEALTH, timing=QUICK, jitter=lambda: 0.0)
+    return MqttSink(address, table, ABOUT, controls, HEALTH, jitter=lambda: 0.0)
 
 
 def test_the_message_is_a_device_discovery() -> None:
@@ -150,10 +150,12 @@ def test_a_retained_status_of_home_assistant_is_no_return(broker: Mosquitto) -> 
     async def whole() -> int:
         async with listening(broker, PREFIX, TOPIC) as listener:
             await listener.ask("/homeassistant/status", "online", retain=True)
-            async with sink(broker, Controls()) as one:
-                await one.publish(HAPPY)
-                await asyncio.sleep(0.3)
             told = 0
+            async with sink(broker, Controls()):
+                # Commands come in order: with this one answered, the status before it was read.
+                await listener.ask("threshold/set", "0.7")
+                while (heard := await listener.next())[:2] != ("threshold", "0.7"):
+                    told += heard[0] == TOPIC
             while (heard := await listener.next())[1] != "offline":
                 told += heard[0] == TOPIC
             return told
@@ -262,19 +264,19 @@ def test_a_threshold_out_of_range_springs_back(broker: Mosquitto) -> None:
     asyncio.run(whole())
 
 
-def test_diagnostics_tell_rate_and_time_of_inference(
-    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    controls = Controls()
-    one = sink(broker, controls)
+def test_diagnostics_tell_rate_and_time_of_inference(broker: Mosquitto) -> None:
+    now = 0.0
+    address = parse_broker(f"mqtt://127.0.0.1:{broker.port}/{PREFIX}")
+    one = MqttSink(address, health=HEALTH, timing=QUICK, clock=lambda: now)
 
     async def whole() -> None:
+        nonlocal now
         async with one, listening(broker, PREFIX) as listener:
             HEALTH.on_latency(0.0125)
             for _ in range(40):
                 await one.publish(HAPPY)
-                await asyncio.sleep(0.01)
-            told = await listener.where("diagnostics", lambda told: told["frame_rate"] > 5)
+            now += 4
+            told = await listener.where("diagnostics", lambda told: told["frame_rate"] == 10)
             assert told["inference_ms"] == 12.5
             assert told["version"]
 

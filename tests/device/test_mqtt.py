@@ -21,7 +21,7 @@ from support.listening import listening
 from support.mosquitto import Mosquitto
 
 PREFIX = "home/mirror"
-QUICK = Timing(start=0.2, answer=0.3, backoff=(0.05, 0.2))
+QUICK = Timing(reconnect=(0.05, 0.2))
 
 
 def report(
@@ -78,7 +78,11 @@ def test_who_comes_later_finds_the_last_state(broker: Mosquitto) -> None:
         async with sink(broker) as one:
             await one.publish(report("happy"))
             await one.publish(report("sad", time=0.1))
-            await asyncio.sleep(0.2)
+            async with listening(broker, PREFIX) as first:
+                heard: dict[str, Any] = {}
+                while len(heard) < 5 or heard["state"]["mood"] != "sad":
+                    topic, value, _ = await first.next()
+                    heard[topic] = value
             async with listening(broker, PREFIX) as listener:
                 found = [await listener.next() for _ in range(5)]
                 assert all(retained for _, _, retained in found)
@@ -94,12 +98,13 @@ def test_who_comes_later_finds_the_last_state(broker: Mosquitto) -> None:
 def test_a_steady_mood_is_published_once(broker: Mosquitto) -> None:
     async def whole() -> list[str | None]:
         async with listening(broker, PREFIX) as listener:
+            moods = []
             async with sink(broker) as one:
-                for frame in range(100):
-                    mood = None if frame < 10 else "happy" if frame < 60 else "sad"
-                    await one.publish(report(mood, 0.8, frame / 10))
-                    await asyncio.sleep(0.002)
-            return await listener.moods_until_offline()
+                for time, mood in enumerate((None, "happy", "sad")):
+                    for frame in range(30):
+                        await one.publish(report(mood, 0.8, time + frame / 30))
+                    moods.append((await listener.where("state", bool))["mood"])
+            return [*moods, *await listener.moods_until_offline()]
 
     assert asyncio.run(whole()) == [None, "happy", "sad"]
 
@@ -124,12 +129,12 @@ def test_a_reason_and_a_problem_are_news_and_the_seconds_in_its_words_are_not() 
 
 
 def test_a_broker_that_is_not_there_yet_is_waited_for(
-    broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
     broker.kill()
 
     async def whole() -> None:
-        async with sink(broker) as one:
+        async with sink(broker, QUICK) as one:
             assert one.fault == "the broker cannot be reached: [Errno 111] Connection refused"
             await one.publish(report("happy"))
             broker.start()
@@ -191,11 +196,11 @@ def test_the_broker_says_it_when_we_die(broker: Mosquitto) -> None:
 
 
 def test_a_lost_broker_stops_nothing_and_is_told_all_when_it_returns(
-    broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
 
     async def whole() -> None:
-        async with sink(broker) as one:
+        async with sink(broker, QUICK) as one:
             await one.publish(report("happy"))
             broker.kill()
             while not caplog.records:
@@ -216,11 +221,9 @@ def test_a_lost_broker_stops_nothing_and_is_told_all_when_it_returns(
     assert record.getMessage().endswith("connecting again")
 
 
-def test_a_broker_that_stands_still_holds_nobody_up_and_gets_the_newest(
-    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broker_that_stands_still_holds_nobody_up_and_gets_the_newest(broker: Mosquitto) -> None:
     async def whole() -> tuple[list[str | None], float]:
-        async with listening(broker, PREFIX) as listener, sink(broker) as one:
+        async with listening(broker, PREFIX) as listener, sink(broker, Timing(answer=0.3)) as one:
             await one.publish(report("neutral"))
             await listener.until("state", said("neutral", 0.8))
             with broker.stalled():
@@ -246,12 +249,12 @@ def test_a_broker_that_stands_still_holds_nobody_up_and_gets_the_newest(
 
 
 def test_a_broker_that_hangs_at_the_start_holds_nobody_up(
-    broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
 
     async def whole() -> None:
         with broker.stalled():
-            one = sink(broker)
+            one = sink(broker, Timing(start=0.2, reconnect=(0.05, 0.2)))
             await one.__aenter__()
             await one.publish(report("happy"))
         try:
@@ -264,13 +267,11 @@ def test_a_broker_that_hangs_at_the_start_holds_nobody_up(
     assert "does not answer; trying again" in caplog.text
 
 
-def test_a_full_broker_is_tried_again(
-    tmp_path: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_broker_is_tried_again(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
 
     async def whole(full: Mosquitto) -> None:
         async with listening(full, PREFIX):
-            one = sink(full)
+            one = sink(full, QUICK)
             await one.__aenter__()
             assert one.fault is not None
         await one.publish(report("happy"))

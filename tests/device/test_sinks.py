@@ -143,14 +143,11 @@ def test_a_line_for_people_reads_well() -> None:
     assert describe(dark) == "    0.5 s  unknown   dark    (1 face)"
 
 
-def test_a_pipe_that_nobody_reads_holds_up_only_its_own_sink(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("edgefer_device.sinks.lines.CLOSE_SECONDS", 0.05)
+def test_a_pipe_that_nobody_reads_holds_up_only_its_own_sink() -> None:
     reading, writing = os.pipe()
 
     async def whole() -> None:
-        async with ConsoleSink(writing) as sink:
+        async with ConsoleSink(writing, close_seconds=0.05) as sink:
             moods = ("happy", "sad")
             stuck = asyncio.create_task(publish_many(sink, moods * 4000))
             # The loop lives on while the sink's thread hangs in the full pipe.

@@ -14,17 +14,13 @@ from aiohttp import web
 from edgefer.errors import SettingsError
 from edgefer.messages import Report
 from edgefer_device.sinks.opening import open_sink
-from edgefer_device.sinks.webhook import CAPACITY, WebhookSink, checked
+from edgefer_device.sinks.webhook import CAPACITY, WebhookSink, server_name
+from edgefer_device.system.backoff import Backoff
 from support.mosquitto import free_port
 
 SECONDS = 20.0
 """Time after which a test gives up."""
 NOON = datetime(2026, 5, 17, 12, 0, tzinfo=timezone.utc)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgefer_device.sinks.webhook.BACKOFF_SECONDS", (0.02, 0.05))
 
 
 class Receiver:
@@ -79,8 +75,9 @@ def report(mood: str | None, confidence: float = 0.8123) -> Report:
     return Report(0.0, 0, (), mood, None if mood is None else confidence)
 
 
-def hook(url: str) -> WebhookSink:
-    return WebhookSink(url, now=lambda: NOON, jitter=lambda: 0.0)
+def hook(url: str, timeout: float = SECONDS, farewell: float = 2.0) -> WebhookSink:
+    backoff = Backoff(0.02, 0.05, jitter=lambda: 0.0)
+    return WebhookSink(url, lambda: NOON, backoff, timeout, farewell)
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:
@@ -176,13 +173,9 @@ def test_a_slow_server_slows_nobody_and_of_too_many_changes_the_oldest_go() -> N
     run(story())
 
 
-def test_an_answer_that_does_not_come_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("edgefer_device.sinks.webhook.TIMEOUT_SECONDS", 0.05)
-
+def test_an_answer_that_does_not_come_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
-        async with Receiver() as server, hook(server.url) as sink:
+        async with Receiver() as server, hook(server.url, timeout=0.05) as sink:
             server.open.clear()
             await publish(sink, "happy")
             await server.until(lambda: sink.fault is not None)
@@ -193,11 +186,9 @@ def test_an_answer_that_does_not_come_is_not_waited_for(
     assert "no answer within 0.05 s; trying again" in caplog.text
 
 
-def test_leaving_does_not_wait_for_a_dead_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgefer_device.sinks.webhook.FAREWELL_SECONDS", 0.05)
-
+def test_leaving_does_not_wait_for_a_dead_server() -> None:
     async def story() -> None:
-        async with hook(f"http://127.0.0.1:{free_port()}/") as sink:
+        async with hook(f"http://127.0.0.1:{free_port()}/", farewell=0.05) as sink:
             await publish(sink, "happy")
         await sink.__aexit__()
 
@@ -237,4 +228,4 @@ def test_the_address_keeps_its_query_and_a_person_sees_the_server_alone() -> Non
     sink = open_sink("webhook:https://hooks.example:8443/T0/secret?key=a&mood=1")
     assert isinstance(sink, WebhookSink)
     assert sink.name == "hooks.example:8443"
-    assert checked("http://h/x") == "h"
+    assert server_name("http://h/x") == "h"

@@ -1,4 +1,4 @@
-"""Lines of text to a file descriptor, written by a thread of their own."""
+"""Write lines of text to a file descriptor from a thread of their own."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ import threading
 
 from edgefer.errors import SinkError
 
-CLOSE_SECONDS = 1.0
-"""How long `close` waits for a reader that has stopped reading."""
-
 
 class LineWriter:
-    """Writes lines without ever holding up the event loop.
+    """Write lines without ever blocking the event loop.
 
     A pipe whose reader stands still blocks its writer. So the writing is done in a
     daemon thread, and on the descriptor itself: Python's own stdout has a lock that
     a blocked thread would still hold when the interpreter ends.
     """
 
-    def __init__(self, descriptor: int, name: str) -> None:
-        self._descriptor, self._name = descriptor, name
+    def __init__(self, descriptor: int, name: str, close_seconds: float = 1.0) -> None:
+        """`close` waits `close_seconds` at most for a reader that has stopped reading."""
+        self._descriptor, self._name, self._close_seconds = descriptor, name, close_seconds
         self._loop = asyncio.get_running_loop()
         self._work: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]] | None] = (
             queue.SimpleQueue()
@@ -32,15 +30,15 @@ class LineWriter:
         self._thread.start()
 
     async def write(self, line: str) -> None:
-        """Write a line and its end; raise `SinkError` when nobody takes it."""
+        """Write a line; raise `SinkError` if that fails."""
         written = self._loop.create_future()
         self._work.put((line.encode() + b"\n", written))
         await written
 
     def close(self) -> None:
-        """End the thread; again is allowed."""
+        """End the thread; may be repeated."""
         self._work.put(None)
-        self._thread.join(CLOSE_SECONDS)
+        self._thread.join(self._close_seconds)
 
     def _run(self) -> None:
         while (item := self._work.get()) is not None:

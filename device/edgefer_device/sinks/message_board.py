@@ -22,14 +22,14 @@ class MessageBoard:
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
-        self._lines: dict[str, tuple[Line, float]] = {}
+        self._lines: dict[int, tuple[Line, float]] = {}
 
-    def put(self, owner: str, line: Line, until: float) -> None:
+    def put(self, owner: int, line: Line, until: float) -> None:
         """Show an owner's line, in front of all others, until a time on the clock."""
         self._lines.pop(owner, None)
         self._lines[owner] = line, until
 
-    def extend(self, owner: str, until: float) -> None:
+    def extend(self, owner: int, until: float) -> None:
         """Show an owner's line longer, in its place; one that expired stays away."""
         line, before = self._lines.get(owner, (None, 0.0))
         if line is not None and before > self._clock():

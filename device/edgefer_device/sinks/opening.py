@@ -79,12 +79,12 @@ class OpenSinks:
 
     sinks: tuple[Sink, ...]
     metrics: Metrics
-    pages: tuple[PageSink, ...] = ()
 
     @property
     def page(self) -> str | None:
         """The mirror page's URL, for those who may know its token; None while none is served."""
-        return next((page.address for page in self.pages if page.address), None)
+        pages = (sink.address for sink in self.sinks if isinstance(sink, PageSink))
+        return next(filter(None, pages), None)
 
 
 def open_sinks(uris: Iterable[str], context: SinkContext | None = None) -> OpenSinks:
@@ -96,8 +96,7 @@ def open_sinks(uris: Iterable[str], context: SinkContext | None = None) -> OpenS
     named = [(uri.partition(":")[0], open_sink(uri, context)) for uri in uris]
     named += _configured(uris, context)
     watched = [context.health.watch_sink(name, sink) for name, sink in named]
-    pages = tuple(sink for _, sink in named if isinstance(sink, PageSink))
-    return OpenSinks((*watched, context.metrics), context.metrics, pages)
+    return OpenSinks((*watched, context.metrics), context.metrics)
 
 
 def open_sink(uri: str, context: SinkContext | None = None) -> Sink:
@@ -146,8 +145,7 @@ def _configured(uris: Iterable[str], context: SinkContext) -> Iterator[tuple[str
 
         yield "history", HistorySink(context.store, context.history.keep_days)
     if context.content.rule:
-        from edgefer_device.sinks.content.actions import Actions
-        from edgefer_device.sinks.content.sink import ContentSink
+        from edgefer_device.sinks.content.sink import Actions, ContentSink
 
         broker = next((uri for uri in uris if uri.partition(":")[0] in PORTS), None)
         actions = Actions(None if broker is None else parse_broker(broker, context.mqtt))

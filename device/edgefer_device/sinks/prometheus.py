@@ -1,7 +1,7 @@
-"""What Prometheus is told at `/metrics`: counted here, written by prometheus-client.
+"""Metrics for Prometheus: counted here, formatted by prometheus-client.
 
-That package is imported when somebody first asks: it costs a daemon that nobody
-scrapes neither start time nor memory.
+That package is imported at the first scrape, so that a daemon that nobody scrapes pays
+neither start time nor memory for it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,14 @@ from edgefer_device.pipeline.health import Health
 from edgefer_device.system.clock import LONGEST_SECONDS, Clock, Stopwatch
 
 if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
+    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 LATENCY_SECONDS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Upper edges of the latency histogram's buckets."""
 
 
 class Metrics:
-    """A sink that counts what is reported; `exposition` writes it down."""
+    """Count reports; `exposition` formats them."""
 
     def __init__(self, health: Health, clock: Clock = time.monotonic) -> None:
         self.health, self._clock = health, clock
@@ -59,7 +59,7 @@ class Metrics:
             self.held[before.mood] += passed
             self.changes += report.mood not in (None, before.mood)
         for face in report.faces:
-            # Every label is told from the start: a series must not begin with its first event.
+            # Every label from the start: a series must not begin with its first event.
             for label in face.probabilities:
                 self.held[label] += 0.0
         latency = self.health.latency(report)
@@ -70,7 +70,7 @@ class Metrics:
 
     @property
     def present(self) -> Report | None:
-        """The last report, while it stands for now."""
+        """The last report, while it is current."""
         fresh = self._clock() - self._last_at <= LONGEST_SECONDS
         return self._last if fresh else None
 
@@ -91,69 +91,67 @@ def exposition(metrics: Metrics, accept: str) -> tuple[bytes, str]:
 
 
 class _Collector:
-    """Turns the metrics into metrics when they are asked for."""
+    """Yield the metrics of a scrape."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._figures = metrics
+        self._metrics = metrics
 
     def describe(self) -> list[Metric]:
-        """Name nothing before it is collected: there is one collector and no clash to look for."""
+        """Name nothing ahead: there is one collector, and no clash to look for."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        yield from _of_health(self._figures.health)
-        yield from _of_moods(self._figures)
-        yield _of_latency(self._figures)
+        yield from _health(self._metrics.health)
+        yield from _moods(self._metrics)
+        yield _latency(self._metrics)
 
 
-def _of_health(health: Health) -> Iterator[Metric]:
+def _health(health: Health) -> Iterator[Metric]:
     from prometheus_client.metrics_core import CounterMetricFamily as Counter
     from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
     from prometheus_client.metrics_core import InfoMetricFamily as Info
 
-    yield Info("edgefer_build", "What runs here.", {"version": __version__})
+    yield Info("edgefer_build", "The version that runs here.", {"version": __version__})
     state = health.state()
-    yield Gauge("edgefer_healthy", "1 while every part does its work, as /healthz.", state.ok)
-    well = Gauge("edgefer_part_healthy", "1 while a part does its work.", labels=["part"])
-    dropped = Counter(
-        "edgefer_part_dropped", "Frames or reports that a part was too slow for.", labels=["part"]
-    )
-    age = Gauge("edgefer_part_age_seconds", "Since a part last did its work.", labels=["part"])
-    for name, part in state.parts.items():
-        well.add_metric([name], part.ok)
-        dropped.add_metric([name], part.dropped)
-        if part.age is not None:
-            age.add_metric([name], part.age)
-    yield well
-    yield age
-    yield dropped
-    yield Counter("edgefer_camera_frames", "Frames that the camera gave.", health.frames)
+    yield Gauge("edgefer_healthy", "1 while every part is healthy, as /healthz.", state.ok)
+    parts = state.parts
+    healthy = Gauge("edgefer_part_healthy", "1 while a part is healthy.", labels=["part"])
+    yield _fill(healthy, {name: float(part.ok) for name, part in parts.items()})
+    age = Gauge("edgefer_part_age_seconds", "Seconds since it last did its work.", labels=["part"])
+    yield _fill(age, {name: part.age for name, part in parts.items() if part.age is not None})
+    dropped = Counter("edgefer_part_dropped", "Frames or reports dropped.", labels=["part"])
+    yield _fill(dropped, {name: float(part.dropped) for name, part in parts.items()})
+    yield Counter("edgefer_camera_frames", "Frames that the camera delivered.", health.frames)
 
 
-def _of_moods(metrics: Metrics) -> Iterator[Metric]:
+def _moods(metrics: Metrics) -> Iterator[Metric]:
     from prometheus_client.metrics_core import CounterMetricFamily as Counter
     from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
 
     yield Counter("edgefer_reports", "Frames that were analysed.", metrics.reports)
     yield Counter("edgefer_mood_changes", "Changes from one mood to another.", metrics.changes)
-    held = Counter("edgefer_mood_seconds", "For how long a mood was seen.", labels=["mood"])
-    for label, seconds in sorted(metrics.held.items()):
-        held.add_metric([label], seconds)
-    yield held
-    # What was last seen is not what is there when the camera is silent: then nothing is told.
+    held = Counter("edgefer_mood_seconds", "Seconds for which a mood was seen.", labels=["mood"])
+    yield _fill(held, dict(sorted(metrics.held.items())))
+    # The last report is not current when the camera stalls.
     now = metrics.present
     if now is None:
         return
     yield Gauge("edgefer_faces", "Faces in view.", len(now.faces))
     mood = Gauge("edgefer_mood", "1 for the mood that is seen now.", labels=["mood"])
-    for label in sorted({*metrics.held, *filter(None, [now.mood])}):
-        mood.add_metric([label], float(label == now.mood))
-    yield mood
+    labels = sorted({*metrics.held, *filter(None, [now.mood])})
+    yield _fill(mood, {label: float(label == now.mood) for label in labels})
     if now.confidence is not None:
         yield Gauge("edgefer_mood_confidence", "Its smoothed probability, 0..1.", now.confidence)
 
 
-def _of_latency(metrics: Metrics) -> Metric:
+def _fill(family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[str, float]) -> Metric:
+    """Return a family with a sample for each value of its one label."""
+    for label, value in values.items():
+        family.add_metric([label], value)
+    return family
+
+
+def _latency(metrics: Metrics) -> Metric:
     from prometheus_client.metrics_core import HistogramMetricFamily as Histogram
     from prometheus_client.utils import floatToGoString
 
@@ -161,7 +159,7 @@ def _of_latency(metrics: Metrics) -> Metric:
     counts = accumulate(metrics.latencies)
     return Histogram(
         "edgefer_latency_seconds",
-        "From a frame's capture to its report.",
+        "Seconds from a frame's capture to its report.",
         buckets=list(zip(edges, counts, strict=True)),
         sum_value=metrics.latency_sum,
     )

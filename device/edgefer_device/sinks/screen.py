@@ -1,11 +1,10 @@
-"""The mirror's screen, on while somebody is there and off after a while without."""
+"""Switch the mirror's screen on while somebody is there, and off after a while."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from typing import Literal
 
@@ -13,6 +12,7 @@ import msgspec
 from typing_extensions import Self
 
 from edgefer.messages import Report
+from edgefer_device.sinks.command import run_command
 from edgefer_device.system.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -26,14 +26,14 @@ TOOLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "wlopm": (("wlopm", "--on", "*"), ("wlopm", "--off", "*")),
     "vcgencmd": (("vcgencmd", "display_power", "1"), ("vcgencmd", "display_power", "0")),
 }
-"""By tool: what switches the screen on, and off."""
+"""By tool: commands that switch the screen on, and off."""
 
 
 class ScreenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[screen]` table."""
 
     tool: Literal["none", "wlopm", "vcgencmd", "command"] = "none"
-    """What switches the screen; none leaves it alone."""
+    """Program that switches the screen; none leaves it alone."""
     off_after: float = 5.0
     """Minutes without anybody after which it goes off."""
     on: tuple[str, ...] = ()
@@ -48,15 +48,15 @@ class ScreenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def commands(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What switches it on, and off."""
+        """Commands that switch it on, and off."""
         return TOOLS.get(self.tool, (self.on, self.off))
 
 
 class ScreenSink:
-    """Switches the screen by who is there.
+    """Switch the screen off when frames have shown nobody for the whole time.
 
-    Off needs a camera that sees, and sees nobody, for the whole time: without a picture, and
-    while paused, somebody may be there, so the screen is on. It is on again at the end.
+    Without frames, and while paused, somebody may be there, so the screen is on. It is on
+    again at the end.
     """
 
     def __init__(self, settings: ScreenSettings, clock: Clock = time.monotonic) -> None:
@@ -67,7 +67,7 @@ class ScreenSink:
         self._tried = -RETRY_SECONDS
         self._switching: asyncio.Task[None] | None = None
         self.fault: str | None = None
-        """Why the screen does not obey; None while it does."""
+        """Why the screen could not be switched; None once it could."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -80,7 +80,7 @@ class ScreenSink:
             await self._switch(True)
 
     async def publish(self, report: Report) -> None:
-        """Take what is seen now; never waits for the screen."""
+        """Start a switch if one is due; never waits for the screen."""
         now = self._clock()
         self._wanted = not self._empty_for_long(report, now)
         busy = self._switching is not None and not self._switching.done()
@@ -99,29 +99,8 @@ class ScreenSink:
 
     async def _switch(self, on: bool) -> None:
         command = self._commands[0 if on else 1]
-        before, self.fault = self.fault, await _run(command)
+        before, self.fault = self.fault, await run_command(command, COMMAND_SECONDS)
         if self.fault is None:
             self._is_on = on
         elif before is None:
             log.warning("screen: %s; trying again every %g s", self.fault, RETRY_SECONDS)
-
-
-async def _run(command: tuple[str, ...]) -> str | None:
-    """Run a program without a shell; return in words what went wrong, None if nothing did."""
-    silence = asyncio.subprocess.DEVNULL
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=silence, stdout=silence, stderr=silence, env=dict(os.environ)
-        )
-    except OSError as exc:
-        return f"{command[0]} cannot be started: {exc.strerror}"
-    try:
-        status = await asyncio.wait_for(process.wait(), COMMAND_SECONDS)
-    except asyncio.TimeoutError:
-        return f"{command[0]} did not end within {COMMAND_SECONDS:g} s and was killed"
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    return f"{command[0]} ended with status {status}" if status else None

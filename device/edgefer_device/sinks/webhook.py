@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import random
 from collections.abc import Callable
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
@@ -18,16 +17,11 @@ from typing_extensions import Self
 from edgefer import __version__
 from edgefer.errors import SettingsError
 from edgefer.messages import Report
+from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS = 10.0
-"""How long the server may take for one answer."""
-BACKOFF_SECONDS = (0.5, 60.0)
-"""The first wait before trying again, doubled up to the last."""
-FAREWELL_SECONDS = 2.0
-"""How long the changes that are left may take when we leave."""
 CAPACITY = 32
 """Changes that wait for a server; of more than that the oldest are dropped."""
 TOO_MANY_REQUESTS = 429
@@ -50,107 +44,111 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def now_in_utc() -> datetime:
-    """Return the time of day that is posted."""
+    """Return the time that is posted."""
     return datetime.now(timezone.utc)
 
 
 class WebhookSink:
-    """Posts each change in order, and again until the server takes it; `publish` never waits."""
+    """Post each change in order, and again until the server takes it; `publish` never waits."""
 
     def __init__(
         self,
         url: str,
         now: Callable[[], datetime] = now_in_utc,
-        jitter: Callable[[], float] = random.random,
+        backoff: Backoff | None = None,
+        timeout: float = 10.0,
+        farewell: float = 2.0,
     ) -> None:
-        """Remember the address; raises `SettingsError` for one that cannot be posted to."""
-        self._url, self._now, self._jitter = url, now, jitter
-        self.name = checked(url)
-        """The server, for people; never the path, which may hold a secret."""
+        """Check the address; raises `SettingsError` for one that cannot be posted to.
+
+        `timeout` is for each response, `farewell` for the changes left at the end, seconds.
+        """
+        self._url, self._now = url, now
+        self._backoff = backoff or Backoff(0.5, 60.0)
+        self._timeout, self._farewell = timeout, farewell
+        self.name = server_name(url)
+        """Host and port, for people; never the path, which may hold a secret."""
         self.fault: str | None = None
         """Why the last change could not be delivered; None once one was."""
         self.dropped = 0
         """Changes that were lost: the server refused them, or was away for too long."""
-        self._said: tuple[str | None, bool] | None = None
-        self._waiting: asyncio.Queue[Change] = asyncio.Queue(CAPACITY)
+        self._last: tuple[str | None, bool] | None = None
+        self._queue: asyncio.Queue[Change] = asyncio.Queue(CAPACITY)
         self._sender: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._sender = asyncio.create_task(self._send(), name=f"webhook {self.name}")
+        self._sender = asyncio.create_task(self._send_loop(), name=f"webhook {self.name}")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._sender is None:
             return
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._waiting.join(), FAREWELL_SECONDS)
+            await asyncio.wait_for(self._queue.join(), self._farewell)
         await cancel_and_wait(self._sender)
         self._sender = None
 
     async def publish(self, report: Report) -> None:
-        """Queue the report's mood if it is not the one told last."""
+        """Queue the report's mood if it changed."""
         seen = report.mood, report.problem is None
-        if self._said == seen:
+        if self._last == seen:
             return
-        before = self._said[0] if self._said else None
-        self._said = seen
+        before = self._last[0] if self._last else None
+        self._last = seen
         sure = None if report.confidence is None else round(report.confidence, 3)
         change = Change(self._now(), report.mood, before, sure, len(report.faces), report.problem)
-        if self._waiting.full():
-            self._waiting.get_nowait()
-            self._waiting.task_done()
+        if self._queue.full():
+            self._queue.get_nowait()
+            self._queue.task_done()
             self.dropped += 1
-        self._waiting.put_nowait(change)
+        self._queue.put_nowait(change)
 
-    async def _send(self) -> None:
-        """Post what waits, for ever."""
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-        agent = {"User-Agent": f"edgefer/{__version__}", "Content-Type": "application/json"}
-        async with aiohttp.ClientSession(timeout=timeout, headers=agent) as session:
+    async def _send_loop(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=self._timeout)
+        headers = {"User-Agent": f"edgefer/{__version__}", "Content-Type": "application/json"}
+        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
             while True:
-                await self._deliver(session, await self._waiting.get())
-                self._waiting.task_done()
+                await self._deliver(session, await self._queue.get())
+                self._queue.task_done()
 
     async def _deliver(self, session: aiohttp.ClientSession, change: Change) -> None:
-        """Post one change until it is taken, or refused in a way that trying cannot mend."""
-        wait = BACKOFF_SECONDS[0]
+        """Post one change until it is taken, or refused for good."""
+        self._backoff.reset()
         while True:
-            fault, again = await self._post(session, change)
-            self._tell(fault, again)
-            if fault is None or not again:
+            fault, retry = await self._post(session, change)
+            self._log(fault, retry)
+            if fault is None or not retry:
                 self.dropped += fault is not None
                 return
-            # Jitter, so that many mirrors do not come back in the same moment.
-            await asyncio.sleep(wait * (1 + self._jitter()) / 2)
-            wait = min(2 * wait, BACKOFF_SECONDS[1])
+            await asyncio.sleep(self._backoff.next())
 
     async def _post(
         self, session: aiohttp.ClientSession, change: Change
     ) -> tuple[str | None, bool]:
-        """Return what went wrong, None for nothing, and whether trying again may help."""
+        """Return what went wrong, None for nothing, and whether to try again."""
         body = msgspec.json.encode(change)
         try:
             # A redirect would repeat a POST at an address that nobody chose.
-            async with session.post(self._url, data=body, allow_redirects=False) as answer:
-                status = answer.status
+            async with session.post(self._url, data=body, allow_redirects=False) as response:
+                status = response.status
         except asyncio.TimeoutError:
-            return f"no answer within {TIMEOUT_SECONDS:g} s", True
+            return f"no answer within {self._timeout:g} s", True
         except (aiohttp.ClientError, OSError) as exc:
-            return _words(exc), True
+            return _reason(exc), True
         if 200 <= status < 300:
             return None, False
         return f"answers {status}", status >= 500 or status == TOO_MANY_REQUESTS
 
-    def _tell(self, fault: str | None, again: bool) -> None:
-        """Log a trouble when it begins, not at each attempt."""
+    def _log(self, fault: str | None, retry: bool) -> None:
+        """Log a fault when it begins, not at each attempt."""
         if fault is not None and fault != self.fault:
-            what = "trying again" if again else "the change is dropped"
-            log.warning("webhook %s: %s; %s", self.name, fault, what)
+            consequence = "trying again" if retry else "the change is dropped"
+            log.warning("webhook %s: %s; %s", self.name, fault, consequence)
         self.fault = fault
 
 
-def checked(url: str) -> str:
-    """Return an address's server for people; raise `SettingsError` if it is none to post to."""
+def server_name(url: str) -> str:
+    """Return the host and port of an address; raise `SettingsError` if it is none to post to."""
     form = "expected webhook:https://HOST/PATH"
     try:
         parts = urlsplit(url)
@@ -163,7 +161,7 @@ def checked(url: str) -> str:
     return host if port is None else f"{host}:{port}"
 
 
-def _words(exc: Exception) -> str:
+def _reason(exc: Exception) -> str:
     """Return why a server was not reached, without the address, whose path may hold a secret."""
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         return "its certificate is not trusted"

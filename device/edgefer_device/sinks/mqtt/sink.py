@@ -25,6 +25,7 @@ from edgefer_device.sinks.mqtt.commands import OFF, ON, PRIVACY, THRESHOLD, Comm
 from edgefer_device.sinks.mqtt.connection import TIMEOUT_SECONDS, connection, is_final, refusal
 from edgefer_device.sinks.mqtt.retained_queue import RetainedQueue
 from edgefer_device.sinks.mqtt.state import Diagnostics, State
+from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.tasks import cancel_and_wait
 from edgefer_device.system.thermal import read_heat
@@ -42,8 +43,8 @@ class Timing:
     """For the last messages: without `offline` we would be online for ever."""
     answer: float = TIMEOUT_SECONDS
     """For each answer of the broker."""
-    backoff: tuple[float, float] = (0.5, 8.0)
-    """Before the first attempt to reconnect, doubled up to the last: back within 10 s."""
+    reconnect: tuple[float, float] = (0.5, 8.0)
+    """Before the first and the last attempt to reconnect: back within 10 s."""
     diagnostics: float = 30.0
     """Between two diagnostics."""
 
@@ -65,13 +66,14 @@ class MqttSink:
         health: Health | None = None,
         *,
         timing: Timing | None = None,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] | None = random.random,
         clock: Clock = time.monotonic,
     ) -> None:
         self._broker, self._settings = broker, settings or MqttSettings()
         self._device = device or discovery.DeviceInfo()
         self._controls, self._health = controls or Controls(), health or Health()
-        self._timing, self._jitter, self._clock = timing or Timing(), jitter, clock
+        self._timing, self._clock = timing or Timing(), clock
+        self._backoff = Backoff(*self._timing.reconnect, jitter)
         self._commands = Commands(broker, self._controls)
         self._queue = RetainedQueue()
         self._state: State | None = None
@@ -145,12 +147,12 @@ class MqttSink:
 
     async def _keep_connected(self, connected: asyncio.Future[None]) -> None:
         """Hold the connection, and reconnect after a loss."""
-        wait, longest = self._timing.backoff
         while True:
             try:
                 async with connection(self._broker, self._will, self._timing.answer) as client:
                     await self._on_connect(client)
-                    self._client, self.fault, wait = client, None, self._timing.backoff[0]
+                    self._client, self.fault = client, None
+                    self._backoff.reset()
                     if not connected.done():
                         connected.set_result(None)
                     await self._serve(client)
@@ -164,9 +166,7 @@ class MqttSink:
                     connected.set_result(None)
             finally:
                 self._client = None
-            # Jitter, so that many mirrors do not come back in the same moment.
-            await asyncio.sleep(wait * (1 + self._jitter()) / 2)
-            wait = min(2 * wait, longest)
+            await asyncio.sleep(self._backoff.next())
 
     def _warn(self, error: aiomqtt.MqttError, first: bool) -> None:
         """Log once that there is no connection, and why; keep `fault` up to date."""
