@@ -16,11 +16,17 @@ import pytest
 from edgefer.errors import CameraError, CameraLost, CameraNotFound, SettingsError
 from edgefer.notices import Fallback
 from edgefer_device.cameras import portrait
-from edgefer_device.cameras.auto import AutoOptions, first_camera
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.cameras.capture import TORN, CaptureCamera
 from edgefer_device.cameras.faulty import Faults
-from edgefer_device.cameras.opening import FORMS, KINDS, camera_address, open_camera
+from edgefer_device.cameras.opening import (
+    FORMS,
+    KINDS,
+    AutoOptions,
+    camera_address,
+    first_camera,
+    open_camera,
+)
 from edgefer_device.cameras.portrait import view
 from edgefer_device.system.address import Address
 

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound, SettingsError
-from edgefer_device.cameras import reconnecting as reopening
 from edgefer_device.cameras.camera import Camera, Frame
-from edgefer_device.cameras.faulty import Faults, with_faults
+from edgefer_device.cameras.faulty import Faults, FaultyHardware
+from edgefer_device.cameras.managed import BACKOFF_SECONDS, ManagedCamera, Opened
 from edgefer_device.cameras.opening import camera_address, open_camera
-from edgefer_device.cameras.reconnecting import BACKOFF_SECONDS, Reopening
+from edgefer_device.cameras.view import View
+from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.scripted import ScriptedCamera
+from edgefer_device.system.clock import Clock
 
 
 class Leap(threading.Event):
@@ -45,8 +47,13 @@ def grey_frames(count: int) -> Iterator[Frame]:
 
 def seen(faults: Faults, count: int, leap: Leap | None = None) -> list[Frame]:
     leap = leap or Leap()
-    camera = with_faults(ScriptedCamera(grey_frames(1000)), faults, leap.clock, leap)
+    camera = faulty(ScriptedCamera(grey_frames(1000)), faults, leap.clock, leap)
     return list(islice(camera.frames(), count))
+
+
+def faulty(camera: Camera, faults: Faults, clock: Clock, waiting: threading.Event) -> ManagedCamera:
+    hardware = FaultyHardware(lambda: (camera, View()), faults, clock, waiting=waiting)
+    return ManagedCamera(hardware.open, clock=clock, release=hardware.close, closed=waiting)
 
 
 def lit(frame: Frame) -> float:
@@ -121,7 +128,7 @@ class Noted(threading.Event):
 
 def test_closing_ends_a_stall_and_what_lies_beneath() -> None:
     beneath, waiting = ScriptedCamera(grey_frames(1000), live=True), Noted()
-    camera = with_faults(beneath, Faults(every=2, stall=3600.0), lambda: 0.0, waiting)
+    camera = faulty(beneath, Faults(every=2, stall=3600.0), lambda: 0.0, waiting)
     watching = threading.Thread(target=lambda: list(camera.frames()))
     watching.start()
     assert waiting.awaited.wait(20)
@@ -139,23 +146,23 @@ class Plug:
         self.script = list(script)
         self.cameras: list[ScriptedCamera] = []
 
-    def open(self) -> Camera:
+    def open(self) -> Opened:
         length = self.script.pop(0)
         if length is None:
             raise CameraNotFound("still unplugged")
         end = CameraLost("unplugged") if self.script else None
         camera = ScriptedCamera(grey_frames(length), live=True, end=end)
         self.cameras.append(camera)
-        return camera
+        return camera, View()
 
 
-def reopening_camera(plug: Plug, leap: Leap) -> Reopening:
-    return Reopening(plug.open(), plug.open, leap.clock, leap)
+def managed(plug: Plug, leap: Leap) -> ManagedCamera:
+    return ManagedCamera(plug.open, clock=leap.clock, closed=leap)
 
 
 def test_a_lost_camera_is_opened_until_it_is_back_and_frames_go_on() -> None:
     plug, leap = Plug(3, None, None, None, 2), Leap()
-    frames = list(reopening_camera(plug, leap).frames())
+    frames = list(managed(plug, leap).frames())
     assert [frame.number for frame in frames] == [0, 1, 2, 3, 4]
     times = [frame.time for frame in frames]
     assert times == sorted(times)
@@ -169,7 +176,7 @@ def test_what_is_due_is_asked_on_one_clock_over_a_loss() -> None:
         asked.append(time)
         return len(asked) % 2 == 0
 
-    frames = list(reopening_camera(plug, leap).frames(second))
+    frames = list(managed(plug, leap).frames(second))
     assert [frame.number for frame in frames] == [1, 3, 5, 7, 9]
     assert [frame.time for frame in frames] == asked[1::2]
     assert asked == sorted(asked)
@@ -177,25 +184,27 @@ def test_what_is_due_is_asked_on_one_clock_over_a_loss() -> None:
 
 def test_the_wait_doubles_up_to_a_limit_within_which_a_camera_is_back() -> None:
     plug, leap = Plug(3, *[None] * 8, 2), Leap()
-    list(reopening_camera(plug, leap).frames())
+    list(managed(plug, leap).frames())
     assert leap.waits == [0.25, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0, 4.0]
     assert BACKOFF_SECONDS[1] <= 5.0
 
 
 def test_a_loss_and_a_return_are_said_once_each(caplog: pytest.LogCaptureFixture) -> None:
     plug, leap = Plug(3, *[None] * 8, 2), Leap()
-    list(reopening_camera(plug, leap).frames())
-    said = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
-    assert said == ["unplugged; trying to open it again", "the camera is back, after 23.8 s"]
+    with caplog.at_level(logging.INFO):
+        list(managed(plug, leap).frames())
+    said = [record.message for record in caplog.records if record.levelno >= logging.INFO]
+    assert said == ["unplugged; trying to reopen it", "the camera is back, after 23.8 s"]
 
 
 def test_one_that_opens_but_gives_nothing_is_not_called_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     plug, leap = Plug(3, 0, 0, 0, 2), Leap()
-    list(reopening_camera(plug, leap).frames())
+    with caplog.at_level(logging.INFO):
+        list(managed(plug, leap).frames())
     assert [record.message for record in caplog.records] == [
-        "unplugged; trying to open it again",
+        "unplugged; trying to reopen it",
         "the camera is back, after 3.8 s",
     ]
     assert all(camera.closed for camera in plug.cameras[:-1])
@@ -203,7 +212,7 @@ def test_one_that_opens_but_gives_nothing_is_not_called_back(
 
 def test_the_wait_is_short_again_after_the_camera_had_lasted() -> None:
     plug, leap = Plug(1, None, None, 1, 1), Leap()
-    frames = reopening_camera(plug, leap).frames()
+    frames = managed(plug, leap).frames()
     next(frames)
     next(frames)
     leap.now += 60.0
@@ -212,30 +221,53 @@ def test_the_wait_is_short_again_after_the_camera_had_lasted() -> None:
 
 
 def test_closing_while_it_is_lost_ends_the_frames() -> None:
-    leap = Leap()
+    leap, plug = Leap(), Plug(2, 0)
 
-    def gone() -> Camera:
+    def gone() -> Opened:
+        if len(plug.script) == 2:
+            return plug.open()
         camera.close()
         raise CameraError("still not there")
 
-    camera = Reopening(Plug(2, 0).open(), gone, leap.clock, leap)
+    camera = ManagedCamera(gone, clock=leap.clock, closed=leap)
     assert len(list(camera.frames())) == 2
 
 
 def test_closing_while_it_is_opened_closes_what_comes() -> None:
-    leap, late = Leap(), ScriptedCamera(grey_frames(10))
+    leap, plug, late = Leap(), Plug(2, 0), ScriptedCamera(grey_frames(10))
 
-    def slow() -> Camera:
+    def slow() -> Opened:
+        if len(plug.script) == 2:
+            return plug.open()
         camera.close()
-        return late
+        return late, View()
 
-    camera = Reopening(Plug(2, 0).open(), slow, leap.clock, leap)
+    camera = ManagedCamera(slow, clock=leap.clock, closed=leap)
     assert len(list(camera.frames())) == 2
     assert late.closed
 
 
+def test_what_cannot_come_back_is_lost_for_good() -> None:
+    camera = ManagedCamera(Plug(3, 1).open, reopens=False)
+    frames = camera.frames()
+    assert len(list(islice(frames, 3))) == 3
+    with pytest.raises(CameraLost, match="unplugged"):
+        next(frames)
+
+
+def test_pausing_lets_go_of_what_outlives_a_loss() -> None:
+    beneath, controls, leap = ScriptedCamera(grey_frames(9), live=True), Controls(), Leap()
+    hardware = FaultyHardware(lambda: (beneath, View()), Faults(), leap.clock)
+    camera = ManagedCamera(hardware.open, pause=controls, release=hardware.close)
+    before = threading.active_count()
+    controls.pause()
+    while threading.active_count() > before:
+        pass
+    assert beneath.closed
+    camera.close()
+
+
 def test_a_camera_that_ends_by_itself_is_not_opened_again() -> None:
     plug, leap = Plug(3), Leap()
-    assert len(list(reopening_camera(plug, leap).frames())) == 3
+    assert len(list(managed(plug, leap).frames())) == 3
     assert leap.waits == []
-    assert reopening.BACKOFF_SECONDS[0] > 0

@@ -106,7 +106,7 @@ def test_what_the_sensor_turns_and_what_is_left_make_the_whole(
     hflip, vflip, rest = flips(view)
     sent = picture[::-1] if vflip else picture
     sent = sent[:, ::-1] if hflip else sent
-    assert np.array_equal(rest.seen(np.ascontiguousarray(sent)), view.seen(picture))
+    assert np.array_equal(rest.apply(np.ascontiguousarray(sent)), view.apply(picture))
 
 
 @pytest.mark.parametrize("form", ["BGR888", "MJPEG", "NV12", "YUV420", "YUYV"])
@@ -146,7 +146,7 @@ def test_what_a_sensor_did_and_what_is_then_left_make_the_whole(
     hflip, vflip, rest = flips(view)
     sent = picture[::-1] if done[1] else picture
     sent = np.ascontiguousarray(sent[:, ::-1] if done[0] else sent)
-    assert np.array_equal(left(rest, (hflip, vflip), done).seen(sent), view.seen(picture))
+    assert np.array_equal(left(rest, (hflip, vflip), done).apply(sent), view.apply(picture))
 
 
 def test_a_pulled_cable_is_a_lost_camera_and_lets_go_of_the_sensor(pi: Any) -> None:

@@ -241,7 +241,7 @@ def test_the_page_tells_the_truth_with_its_status_and_its_words(clock: Clock) ->
             status, said = await answer(url)
             assert (status, said["ok"], said["camera"]["ok"]) == (503, False, False)
             health.on_frame(0)
-            await context.metrics.publish(report(0))
+            health.on_report(report(0))
             status, said = await answer(url)
             assert (status, said["ok"]) == (200, True)
             health.camera.begin()

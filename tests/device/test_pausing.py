@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from edgefer.errors import CameraLost, CameraNotFound
-from edgefer_device.cameras import managed as pausing
 from edgefer_device.cameras.camera import Camera, Due, Frame, always
-from edgefer_device.cameras.managed import Pausable
-from edgefer_device.cameras.opening import is_hardware, pause_persists
-from edgefer_device.cameras.reconnecting import Reopening
-from edgefer_device.cameras.view import View, Viewed
+from edgefer_device.cameras.managed import ManagedCamera, Opened
+from edgefer_device.cameras.opening import pause_persists
+from edgefer_device.cameras.view import View
 from edgefer_device.pipeline.control_state import Controls, PauseMemory
 from edgefer_device.pipeline.scripted import ScriptedCamera, blank_frames
+from edgefer_device.system.backoff import Backoff
 
 PATIENCE = 10.0
 
@@ -31,14 +30,14 @@ class Hardware:
         self.missing = 0
         """How often it is not to be found."""
 
-    def open(self) -> Camera:
+    def open(self) -> Opened:
         if self.missing:
             self.missing -= 1
             raise CameraNotFound("no such camera")
         assert self.held is None, "a camera is opened by one alone"
         self.opened += 1
         self.held = Held(self)
-        return self.held
+        return self.held, View()
 
 
 class Held:
@@ -93,15 +92,13 @@ def wait(holds: Callable[[], bool]) -> None:
 
 def test_a_pause_lets_go_of_the_camera_and_its_end_takes_it_again() -> None:
     hardware, controls = Hardware(), Controls()
-    camera = Pausable(hardware.open, controls, hardware=True)
+    camera = ManagedCamera(hardware.open, pause=controls)
     with Viewer(camera) as viewer:
         wait(lambda: len(viewer.frames) > 5)
         controls.pause()
         wait(lambda: hardware.held is None)
         assert not camera.open
         seen = len(viewer.frames)
-        time.sleep(0.02)
-        assert len(viewer.frames) <= seen + 1
         controls.resume()
         wait(lambda: len(viewer.frames) > seen + 5)
         assert hardware.opened == 2
@@ -114,13 +111,13 @@ def test_a_pause_lets_go_of_the_camera_and_its_end_takes_it_again() -> None:
 
 def test_after_a_pause_it_is_asked_of_the_same_clock_what_is_due() -> None:
     hardware, controls = Hardware(), Controls()
-    camera = Pausable(hardware.open, controls, hardware=True)
+    camera = ManagedCamera(hardware.open, pause=controls)
     asked: list[float] = []
     for frame in camera.frames(lambda time: len(asked.append(time) or asked) % 10 == 0):  # type: ignore[func-returns-value]
         assert frame.time == asked[-1]
         if len(asked) == 20:
             controls.pause()
-            time.sleep(0.05)
+            wait(lambda: hardware.held is None)
             controls.resume()
         elif len(asked) >= 40:
             break
@@ -132,7 +129,7 @@ def test_after_a_pause_it_is_asked_of_the_same_clock_what_is_due() -> None:
 def test_a_camera_that_starts_paused_is_not_touched() -> None:
     hardware, controls = Hardware(), Controls()
     controls.pause()
-    camera = Pausable(hardware.open, controls, hardware=True)
+    camera = ManagedCamera(hardware.open, pause=controls)
     assert (hardware.opened, camera.live) == (0, True)
     with Viewer(camera) as viewer:
         controls.resume()
@@ -142,7 +139,7 @@ def test_a_camera_that_starts_paused_is_not_touched() -> None:
 def test_pausing_and_resuming_over_and_over_leaves_one_camera_and_no_thread() -> None:
     hardware, controls = Hardware(), Controls()
     before = threading.active_count()
-    with Viewer(Pausable(hardware.open, controls, hardware=True)) as viewer:
+    with Viewer(ManagedCamera(hardware.open, pause=controls)) as viewer:
         for _ in range(30):
             controls.pause()
             controls.resume()
@@ -153,11 +150,11 @@ def test_pausing_and_resuming_over_and_over_leaves_one_camera_and_no_thread() ->
 
 
 def test_a_camera_that_is_gone_after_the_pause_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(pausing, "RETRY_SECONDS", 0.01)
     hardware, controls = Hardware(), Controls()
-    with Viewer(Pausable(hardware.open, controls, hardware=True)) as viewer:
+    soon = Backoff(0.01, 0.01)
+    with Viewer(ManagedCamera(hardware.open, pause=controls, backoff=soon)) as viewer:
         wait(lambda: len(viewer.frames) > 2)
         controls.pause()
         wait(lambda: hardware.held is None)
@@ -165,13 +162,13 @@ def test_a_camera_that_is_gone_after_the_pause_is_waited_for(
         controls.resume()
         seen = len(viewer.frames)
         wait(lambda: len(viewer.frames) > seen + 2)
-    assert "no such camera; trying again" in caplog.text
+    assert "no such camera; trying to reopen it" in caplog.text
 
 
 def test_closing_ends_a_pause() -> None:
     hardware, controls = Hardware(), Controls()
     controls.pause()
-    camera = Pausable(hardware.open, controls, hardware=True)
+    camera = ManagedCamera(hardware.open, pause=controls)
     with Viewer(camera) as viewer:
         pass
     assert (viewer.frames, hardware.opened) == ([], 0)
@@ -179,16 +176,19 @@ def test_closing_ends_a_pause() -> None:
 
 def test_a_clip_waits_where_it_is() -> None:
     controls = Controls()
-    clip = ScriptedCamera(blank_frames(50))
-    with Viewer(Pausable(lambda: clip, controls, hardware=False)) as viewer:
+    with Viewer(of_clip(controls)) as viewer:
         wait(lambda: len(viewer.frames) == 50)
     controls.pause()
-    again = ScriptedCamera(blank_frames(50))
-    with Viewer(Pausable(lambda: again, controls, hardware=False)) as viewer:
-        time.sleep(0.02)
-        assert viewer.frames == []
+    camera = of_clip(controls)
+    with Viewer(camera) as viewer:
+        assert (camera.open, viewer.frames) == (True, [])
         controls.resume()
         wait(lambda: len(viewer.frames) == 50)
+
+
+def of_clip(controls: Controls) -> ManagedCamera:
+    clip = ScriptedCamera(blank_frames(50))
+    return ManagedCamera(lambda: (clip, View()), reopens=False, pause=controls)
 
 
 def test_a_pause_is_remembered_and_forgotten(tmp_path: Path) -> None:
@@ -219,26 +219,28 @@ class Impatient(threading.Event):
         return self.is_set()
 
 
-def test_tries_to_open_a_lost_camera_are_work_that_the_watchdog_sees() -> None:
-    missing = [CameraNotFound("no such camera")] * 2
-
-    def again() -> Camera:
-        if missing:
-            raise missing.pop()
-        return ScriptedCamera(blank_frames(1), live=True)
-
+def test_tries_to_reopen_a_lost_camera_are_work_that_the_watchdog_sees() -> None:
     lost = ScriptedCamera(blank_frames(1), live=True, end=CameraLost("unplugged"))
-    reopening = Reopening(lost, again, lambda: 0.0, Impatient())
-    camera = Pausable(lambda: Viewed(reopening, View(mirror=True)), Controls(), hardware=True)
+    script: list[Opened | CameraNotFound] = [
+        (lost, View()),
+        CameraNotFound("no such camera"),
+        CameraNotFound("no such camera"),
+        (ScriptedCamera(blank_frames(1), live=True), View(mirror=True)),
+    ]
+
+    def open_next() -> Opened:
+        step = script.pop(0)
+        if isinstance(step, CameraNotFound):
+            raise step
+        return step
+
+    camera = ManagedCamera(open_next, closed=Impatient())
     assert camera.tries == 0
     assert len(list(camera.frames())) == 2
     assert camera.tries == 3
     camera.close()
 
 
-def test_what_is_an_eye() -> None:
-    assert is_hardware("v4l2:/dev/video0")
-    assert is_hardware("faulty:rtsp://cam/1#gone=5s")
-    assert not is_hardware("demo:")
+def test_a_pause_of_a_clip_does_not_outlive_the_daemon() -> None:
     assert pause_persists("demo:")
     assert not pause_persists("file:clip.mkv?loop=1")

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgefer.errors import CameraError, CameraNotFound
-from edgefer_device.cameras.auto import JETSON
-from edgefer_device.cameras.gstreamer import INSTALL, absent
+from edgefer_device.cameras.gstreamer import INSTALL, JETSON, absent
 from edgefer_device.cameras.kernel import Device, query
 from edgefer_device.cameras.pi import sensors
 from edgefer_device.cameras.portrait import find_portrait

@@ -12,8 +12,8 @@ import numpy as np
 
 from edgefer.errors import CameraLost, CameraNotFound
 from edgefer.preprocess import Pixels
-from edgefer_device.cameras.camera import Camera, Due, Frame, always
-from edgefer_device.cameras.reconnecting import Reopening
+from edgefer_device.cameras.camera import Due, Frame, always
+from edgefer_device.cameras.managed import Opened
 from edgefer_device.system.address import count, seconds
 from edgefer_device.system.clock import Clock
 
@@ -54,36 +54,63 @@ class Faults:
 
 
 class FaultyHardware:
-    """What stands between a camera and whoever opens it; it goes on through disconnections."""
+    """A camera's hardware with a schedule of faults that goes on through disconnections."""
 
     def __init__(
-        self, camera: Camera, faults: Faults, clock: Clock, waiting: threading.Event
+        self,
+        open_camera: Callable[[], Opened],
+        faults: Faults,
+        clock: Clock,
+        *,
+        reopens: bool = True,
+        waiting: threading.Event | None = None,
     ) -> None:
-        self.live = camera.live
-        self.waiting = waiting
-        self._clock = clock
-        self._schedule = self._struck(camera.frames(), faults)
+        """Take how to open the camera inside, again after a loss of its own where it `reopens`.
+
+        A stall is waited out with `waiting`, which is set while nothing is open.
+        """
+        self._open, self._faults, self._clock, self._reopens = open_camera, faults, clock, reopens
+        self.waiting = waiting or threading.Event()
+        self._opened: Opened | None = None
+        self._schedule: Iterator[Frame | float] = iter(())
         self._back = -np.inf
 
-    def plug(self) -> FaultyCamera:
-        """Open the camera; raise `CameraNotFound` while it is gone."""
+    def open(self) -> Opened:
+        """Open the camera; raise `CameraNotFound` while it is unplugged."""
         if self._clock() < self._back:
             raise CameraNotFound("faulty: is unplugged, as its options say")
-        return FaultyCamera(self)
+        if self._opened is None:
+            self._opened = self._open()
+            self._schedule = self._struck(self._opened[0].frames())
+            self.waiting.clear()
+        camera, view = self._opened
+        return FaultyCamera(self, camera.live), view
+
+    def close(self) -> None:
+        """Close the camera inside; again is allowed."""
+        self.waiting.set()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened[0].close()
 
     def next(self) -> Frame | None:
         """Return the next frame, None at the end; raise `CameraLost` when it is unplugged."""
-        step = next(self._schedule, None)
+        try:
+            step = next(self._schedule, None)
+        except CameraLost:
+            if self._reopens:
+                self.close()
+            raise
         if isinstance(step, float):
             self._back = self._clock() + step
             raise CameraLost("faulty: was unplugged, as its options say")
         return step
 
-    def _struck(self, source: Iterator[Frame], faults: Faults) -> Iterator[Frame | float]:
+    def _struck(self, source: Iterator[Frame]) -> Iterator[Frame | float]:
         """Yield frames as the schedule leaves them; a number unplugs for so many seconds."""
         older: Pixels | None = None
-        for kind, length in cycle(faults.chosen):
-            for _ in range(faults.every):
+        for kind, length in cycle(self._faults.chosen):
+            for _ in range(self._faults.every):
                 if (frame := next(source, None)) is None:
                     return
                 older = frame.picture
@@ -100,8 +127,8 @@ class FaultyHardware:
 class FaultyCamera:
     """One opening of the faulty hardware."""
 
-    def __init__(self, hardware: FaultyHardware) -> None:
-        self.live = hardware.live
+    def __init__(self, hardware: FaultyHardware, live: bool) -> None:
+        self.live = live
         self._hardware = hardware
         self._closed = threading.Event()
 
@@ -114,18 +141,6 @@ class FaultyCamera:
     def close(self) -> None:
         """End the frames; the hardware stays."""
         self._closed.set()
-
-
-def with_faults(
-    camera: Camera, faults: Faults, clock: Clock, waiting: threading.Event | None = None
-) -> Camera:
-    """Return a camera that fails on schedule and, when it was unplugged, opens again by itself.
-
-    `waiting` is what all waits are made with; it is set when the camera is closed.
-    """
-    waiting = waiting or threading.Event()
-    hardware = FaultyHardware(camera, faults, clock, waiting)
-    return Reopening(hardware.plug(), hardware.plug, clock, waiting, beneath=camera)
 
 
 def torn(picture: Pixels, older: Pixels | None) -> Pixels:

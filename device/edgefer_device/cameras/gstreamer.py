@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -20,6 +21,8 @@ from edgefer_device.cameras.capture import CaptureCamera
 from edgefer_device.system.address import count
 from edgefer_device.system.clock import Clock
 
+JETSON = Path("/etc/nv_tegra_release")
+"""Exists on every Jetson."""
 SENSOR, WIDE = Size(1280, 720), Size(640, 360)
 INSTALL = (
     "sudo apt install python3-gi gir1.2-gstreamer-1.0 gstreamer1.0-plugins-base, "

@@ -1,4 +1,4 @@
-"""A camera that is closed while everything is paused."""
+"""The camera that the pipeline reads: reopened when it is lost, released while paused."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Protocol
 
-from edgefer.errors import CameraError
+from edgefer.errors import CameraError, CameraLost
 from edgefer_device.cameras.camera import Camera, Due, Frame, always
+from edgefer_device.cameras.view import View
+from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.clock import Clock
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 2.0
-"""Between two tries to open a camera that was there before the pause and is not after it."""
+BACKOFF_SECONDS = (0.25, 4.0)
+"""First and longest wait before reopening: a camera is back within 10 s of being plugged in, with
+the time that its own start takes."""
+
+Opened = tuple[Camera, View]
+"""An open camera, and what is still to be done to its frames."""
 
 
 class PauseSwitch(Protocol):
@@ -32,107 +37,180 @@ class PauseSwitch(Protocol):
         ...
 
 
-class Pausable:
-    """A camera that lets go of its hardware while `controls` ask for a pause.
+class NeverPaused:
+    """The switch of a camera that nobody pauses."""
 
-    Its frames keep one count and one time over all pauses. A clip that is read as fast as
-    it can be is no eye on anyone: it stays open, and waits where it is.
+    paused = False
+
+    def listen(self, _: Callable[[object], None]) -> Callable[[], None]:
+        """Do nothing: there are no changes."""
+        return lambda: None
+
+
+class Timeline:
+    """One count and one time of frames over all openings of a camera."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._start = clock, clock()
+        self._offset, self._reopened = 0.0, False
+        self.number, self.time = -1, 0.0
+
+    def reopen(self) -> None:
+        """Expect a camera whose own time may start anew; it then goes on from now."""
+        self._reopened = True
+
+    def advance(self, own: float) -> float:
+        """Return the time of the next frame, for its time by the camera, seconds."""
+        if self._reopened and self._offset + own < self.time:
+            self._offset = max(self._clock() - self._start, self.time) - own
+        self._reopened = False
+        self.number, self.time = self.number + 1, max(self.time, self._offset + own)
+        return self.time
+
+
+class ManagedCamera:
+    """A camera that outlives the loss of its hardware, and holds none while paused.
+
+    Each loss and each return is logged once. A clip that is read as fast as it can be needs no
+    privacy: it stays open through a pause, and waits where it is.
     """
 
     def __init__(
         self,
-        open_camera: Callable[[], Camera],
-        controls: PauseSwitch,
-        hardware: bool,
+        open_camera: Callable[[], Opened],
+        *,
+        reopens: bool = True,
+        pause: PauseSwitch | None = None,
         clock: Clock = time.monotonic,
+        backoff: Backoff | None = None,
+        release: Callable[[], None] = lambda: None,
+        closed: threading.Event | None = None,
     ) -> None:
-        """Open the camera, unless it is `hardware` and paused now; raises `CameraError`."""
-        self._open, self._controls, self._clock = open_camera, controls, clock
-        self._start = clock()
-        self._changed = threading.Condition()
-        self._closed = False
-        self._camera = None if hardware and controls.paused else open_camera()
-        self.live = True if self._camera is None else self._camera.live
-        if self.live and controls.paused:
-            self._release()
-        self._end_listening = controls.listen(self._obey)
+        """Open the camera, unless it `reopens` and is paused now; raises `CameraError`.
 
-    @property
-    def tries(self) -> int:
-        """How often a lost camera was tried to be opened again."""
-        return int(getattr(self._camera, "tries", 0))
+        `reopens` is false for what cannot come back: its loss is raised. `release` lets go of what
+        outlives a loss, at a pause and at the end. The waits are made with `closed`, which is set
+        at the end.
+        """
+        self._open, self._reopens, self._release_rest = open_camera, reopens, release
+        self._pause, self._clock = pause or NeverPaused(), clock
+        self._backoff = backoff or Backoff(*BACKOFF_SECONDS, jitter=None)
+        self._closed, self._changed = closed or threading.Event(), threading.Condition()
+        self._opened = None if reopens and self._pause.paused else open_camera()
+        self.live = self._opened[0].live if self._opened else True
+        self._lost_at: float | None = None
+        self._failed = False
+        self.tries = 0
+        """Attempts to reopen the camera after a loss: work, though no frame comes of it."""
+        if self.live and self._pause.paused:
+            self._release()
+        self._end_listening = self._pause.listen(self._on_change)
 
     @property
     def open(self) -> bool:
-        """Whether the hardware is held now."""
-        return self._camera is not None
+        """Whether the camera is held now."""
+        return self._opened is not None
 
     def frames(self, due: Due = always) -> Iterator[Frame]:
-        """Yield the camera's frames whenever there is no pause, until it ends or `close`."""
-        number, last, offset = 0, 0.0, 0.0
-
-        def wanted(now: float) -> bool:
-            nonlocal number, last
-            number, last = number + 1, max(last, offset + now)
-            return due(last)
-
-        while (camera := self._ready()) is not None:
-            for frame in camera.frames(wanted):
-                if self._controls.paused and not self._waited(camera):
-                    break
-                last = max(last, offset + frame.time)
-                yield replace(frame, time=last, number=number - 1)
-            if self._camera is camera and not (self.live and self._controls.paused):
-                return
-            self._release()
-            offset = self._clock() - self._start
+        """Yield frames until the camera ends by itself or `close`; raises as `View.apply`."""
+        timeline = Timeline(self._clock)
+        while (opened := self._ready()) is not None:
+            camera, view = opened
+            began = self._clock()
+            try:
+                for frame in camera.frames(lambda own: self._wanted(own, timeline, due)):
+                    if self._pause.paused and not self._hold():
+                        break
+                    yield Frame(view.apply(frame.picture), timeline.time, timeline.number)
+                else:
+                    if self._opened is opened:
+                        return
+            except CameraLost as exc:
+                if not self._reopens:
+                    raise
+                # One that fails again at once is not asked as often as one that had lasted.
+                if self._clock() - began >= self._backoff.limit:
+                    self._backoff.reset()
+                self._on_lost(exc)
+            self._close(opened)
+            timeline.reopen()
 
     def close(self) -> None:
         """Release the camera and open it no more; again is allowed."""
         self._end_listening()
+        self._closed.set()
         with self._changed:
-            self._closed = True
             self._changed.notify_all()
         self._release()
 
-    def _ready(self) -> Camera | None:
-        """Wait for the end of a pause and return the open camera; None once closed."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed or not self._controls.paused)
-                if self._closed or self._camera is not None:
-                    return None if self._closed else self._camera
-            try:
-                camera = self._open()
-            except CameraError as exc:
-                log.warning("%s; trying again every %g s", exc, RETRY_SECONDS)
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closed, RETRY_SECONDS)
-                continue
-            with self._changed:
-                if not self._closed:
-                    self._camera = camera
-                    continue
-            camera.close()
+    def _wanted(self, own: float, timeline: Timeline, due: Due) -> bool:
+        if self._lost_at is not None:
+            log.info("the camera is back, after %.1f s", self._clock() - self._lost_at)
+            self._lost_at = None
+        return due(timeline.advance(own))
 
-    def _waited(self, camera: Camera) -> bool:
+    def _ready(self) -> Opened | None:
+        """Wait out a loss and a pause; return the open camera, None once closed."""
+        while not (self._failed and self._closed.wait(self._backoff.next())):
+            with self._changed:
+                self._changed.wait_for(self._may_go_on)
+                if self._closed.is_set() or self._opened is not None:
+                    return None if self._closed.is_set() else self._opened
+            self.tries += self._failed
+            try:
+                opened = self._open()
+            except CameraError as exc:
+                self._on_lost(exc)
+                continue
+            self._failed = False
+            with self._changed:
+                if not self._closed.is_set() and not self._pause.paused:
+                    self._opened = opened
+                    return opened
+            opened[0].close()
+            self._release_rest()
+        return None
+
+    def _may_go_on(self) -> bool:
+        return self._closed.is_set() or not self._pause.paused
+
+    def _hold(self) -> bool:
         """Wait out a pause with a clip in hand; False where the camera is to be closed."""
-        if camera.live:
+        if self.live:
             return False
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or not self._controls.paused)
-        return not self._closed
+            self._changed.wait_for(self._may_go_on)
+        return not self._closed.is_set()
 
-    def _obey(self, _: object) -> None:
-        """Close at once on a pause: a camera that stands still would be held for seconds more."""
-        if self._controls.paused and self.live:
+    def _on_change(self, _: object) -> None:
+        """Close at once on a pause: a camera that stalls would be held for seconds more."""
+        if self._pause.paused and self.live:
             # Whoever asked must not wait for a driver.
             threading.Thread(target=self._release, name="closing the camera", daemon=True).start()
         with self._changed:
             self._changed.notify_all()
 
-    def _release(self) -> None:
+    def _on_lost(self, error: CameraError) -> None:
+        self._failed = True
+        if self._lost_at is None and not self._closed.is_set():
+            self._lost_at = self._clock()
+            log.warning("%s; trying to reopen it", error)
+        else:
+            log.debug("still not there: %s", error)
+
+    def _close(self, opened: Opened) -> None:
+        """Close an opening, unless it was released already."""
         with self._changed:
-            camera, self._camera = self._camera, None
-        if camera is not None:
-            camera.close()
+            mine = self._opened is opened
+            if mine:
+                self._opened = None
+        if mine:
+            opened[0].close()
+
+    def _release(self) -> None:
+        """Hold nothing any longer."""
+        with self._changed:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened[0].close()
+        self._release_rest()

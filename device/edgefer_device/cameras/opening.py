@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from edgefer.errors import CameraNotFound, SettingsError
-from edgefer_device.cameras.auto import AutoOptions, first_camera, warn_of_demo
-from edgefer_device.cameras.camera import Camera
+from edgefer.errors import CameraError, CameraNotFound, SettingsError
+from edgefer.notices import Fallback
+from edgefer_device.cameras.camera import VGA, Camera, Size
 from edgefer_device.cameras.clip import ClipOptions, open_clip
-from edgefer_device.cameras.faulty import Faults, with_faults
-from edgefer_device.cameras.gstreamer import GStreamerOptions, open_gstreamer
+from edgefer_device.cameras.faulty import Faults, FaultyHardware
+from edgefer_device.cameras.gstreamer import JETSON, GStreamerOptions, open_gstreamer
 from edgefer_device.cameras.images import ImagesOptions, open_images
-from edgefer_device.cameras.pi import PiOptions, open_pi
+from edgefer_device.cameras.managed import ManagedCamera, Opened, PauseSwitch
+from edgefer_device.cameras.pi import PiOptions, installed, open_pi, sensors
 from edgefer_device.cameras.portrait import DemoOptions, open_portrait
-from edgefer_device.cameras.reconnecting import Reopening
 from edgefer_device.cameras.stream import StreamOptions, open_stream, server
-from edgefer_device.cameras.v4l2 import V4l2Options, open_v4l2
-from edgefer_device.cameras.view import View, Viewed
-from edgefer_device.system.address import parse_address
+from edgefer_device.cameras.v4l2 import DEVICES, V4l2Options, nodes, open_v4l2
+from edgefer_device.cameras.view import View
+from edgefer_device.system.address import number, parse_address
 from edgefer_device.system.clock import Clock
 
 STREAMS = ("rtsp", "http", "https")
 FAULTY = "faulty"
+
+
+@dataclass(frozen=True, slots=True)
+class AutoOptions:
+    """The options of `auto:`: those that every kind of camera has."""
+
+    size: Annotated[Size, Size.parse] = VGA
+    rate: Annotated[float, number(1, 240)] = 30.0
+    """Frames a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ class Kind:
     form: str
     """How its address is written."""
     options: type[Any]
-    open: Callable[[CameraSpec, Clock], tuple[Camera, View]]
+    open: Callable[[CameraSpec, Clock], Opened]
     """Returns the camera and what is left to do of the view."""
     hardware: bool
     """Whether it can be lost and come back."""
@@ -75,92 +86,118 @@ def camera_address(uri: str) -> CameraSpec:
     return CameraSpec(address.scheme, address.place, options, view, struck)
 
 
-def is_hardware(uri: str) -> bool:
-    """Whether a camera's address names hardware that must stay closed while paused."""
-    return KINDS[camera_address(uri).scheme].hardware
-
-
 def pause_persists(uri: str) -> bool:
     """Whether a pause of such a camera outlives the daemon: of clips and images it does not."""
     return camera_address(uri).scheme not in ("file", "images")
 
 
-def open_camera(uri: str, clock: Clock = time.monotonic) -> Camera:
+def open_camera(
+    uri: str, clock: Clock = time.monotonic, pause: PauseSwitch | None = None
+) -> ManagedCamera:
     """Open the camera at an address; hardware that is lost later is reopened until it is back.
 
-    Raises `SettingsError` for an address that is not one of `FORMS`, `CameraNotFound` where
-    nothing stands at it and `CameraError` where what stands there is no camera.
+    It is closed while `pause` says so. Raises `SettingsError` for an address that is not one of
+    `FORMS`, `CameraNotFound` where nothing stands at it and `CameraError` where what stands there
+    is no camera.
     """
-    order, since = camera_address(uri), clock()
+    spec, since = camera_address(uri), clock()
+    hardware = KINDS[spec.scheme].hardware
 
     def running() -> float:
         return clock() - since
 
-    camera, view = _opened(order, running)
-    if order.faults is not None:
-        camera = with_faults(camera, order.faults, running)
-    return camera if view.plain else Viewed(camera, view)
+    open_one: Callable[[], Opened] = partial(KINDS[spec.scheme].open, spec, running)
+    if spec.scheme == "auto":
+        open_one = AutoCamera(spec, running).open
+    if spec.faults is None:
+        return ManagedCamera(open_one, reopens=hardware, pause=pause, clock=running)
+    faulty = FaultyHardware(open_one, spec.faults, running, reopens=hardware)
+    return ManagedCamera(faulty.open, pause=pause, clock=running, release=faulty.close)
 
 
-def _opened(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
-    """Return the driver of an order, in what opens it again if it is hardware."""
-    kind = KINDS[order.scheme]
-    try:
-        camera, view = kind.open(order, clock)
-    except CameraNotFound as exc:
-        if order.scheme != "auto":
-            raise
-        warn_of_demo(exc)
-        return open_portrait(clock), order.view
-    if not kind.hardware:
-        return camera, view
-    return Reopening(camera, lambda: kind.open(order, clock)[0], clock), view
+class AutoCamera:
+    """The camera that this machine has; where it never had one, the demo."""
+
+    def __init__(self, spec: CameraSpec, clock: Clock) -> None:
+        self._spec, self._clock = spec, clock
+        self._found = False
+
+    def open(self) -> Opened:
+        """Open the first camera, or the demo with a warning until there was one."""
+        try:
+            camera = first_camera(self._spec.options, self._clock)
+        except CameraNotFound as exc:
+            if self._found:
+                raise
+            warnings.warn(f"{exc}; showing demo: instead", Fallback, stacklevel=2)
+            return open_portrait(self._clock), self._spec.view
+        self._found = True
+        return camera, self._spec.view
 
 
-def _file(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
-    return open_clip(Path(order.place), order.options, clock), order.view
+def first_camera(options: AutoOptions, clock: Clock, devices: Path = DEVICES) -> Camera:
+    """Open the first camera that opens.
+
+    A Raspberry Pi's sensor goes before USB cameras, these before a Jetson's sensor.
+    Raises `CameraNotFound` where none does, with the reasons of the first two.
+    """
+    reasons = []
+    for attempt in _attempts(options, clock, devices):
+        try:
+            return attempt()
+        except CameraError as exc:
+            reasons.append(str(exc))
+    more = f"; and {len(reasons) - 2} more" if len(reasons) > 2 else ""
+    said = "; ".join(reasons[:2]) or f"no {devices}/video*"
+    raise CameraNotFound(f"no camera ({said}{more})")
 
 
-def _images(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
-    return open_images(Path(order.place), order.options, clock), order.view
+def _attempts(options: AutoOptions, clock: Clock, devices: Path) -> Iterator[Callable[[], Camera]]:
+    if installed():
+        yield partial(_ribbon, PiOptions(options.size, options.rate), clock)
+    for path in nodes(devices):
+        yield partial(open_v4l2, str(path), V4l2Options(options.size, options.rate), clock)
+    if JETSON.exists():
+        # Its sensors are wide, and would be squeezed into another shape.
+        wide = Size(options.size.width, options.size.width * 9 // 16)
+        csi = GStreamerOptions(size=wide, rate=int(options.rate))
+        yield partial(open_gstreamer, "", csi, clock)
 
 
-def _demo(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
-    return open_portrait(clock), order.view
+def _ribbon(options: PiOptions, clock: Clock) -> Camera:
+    found = [one for one in sensors() if one.ribbon]
+    if not found:
+        raise CameraNotFound("picamera2: sees no sensor")
+    # It is given no view: what comes back after a loss may be another kind of camera.
+    camera, _ = open_pi(str(found[0].number), options, View(), clock)
+    return camera
 
 
-def _v4l2(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
-    return open_v4l2(order.place, order.options, clock), order.view
+def _pi(spec: CameraSpec, clock: Clock) -> Opened:
+    return open_pi(spec.place, spec.options, spec.view, clock)
 
 
-def _gstreamer(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
-    return open_gstreamer(order.place, order.options, clock), order.view
+def _of(opener: Callable[[str, Any, Clock], Camera]) -> Callable[[CameraSpec, Clock], Opened]:
+    """Return the opener of a kind that leaves the whole view to whoever manages it."""
+    return lambda spec, clock: (opener(spec.place, spec.options, clock), spec.view)
 
 
-def _stream(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
-    return open_stream(order.place, order.options, clock), order.view
-
-
-def _pi(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
-    return open_pi(order.place, order.options, order.view, clock)
-
-
-def _auto(order: CameraSpec, clock: Clock) -> tuple[Camera, View]:
-    return first_camera(order.options, clock), order.view
-
-
-STREAM = Kind("http[s]://HOST/PATH", StreamOptions, _stream, hardware=True)
+AUTO = _of(lambda _, options, clock: first_camera(options, clock))
+DEMO = _of(lambda _, options, clock: open_portrait(clock))
+CLIP = _of(lambda place, options, clock: open_clip(Path(place), options, clock))
+IMAGES = _of(lambda place, options, clock: open_images(Path(place), options, clock))
+STREAM = Kind("http[s]://HOST/PATH", StreamOptions, _of(open_stream), hardware=True)
 KINDS: dict[str, Kind] = {
-    "auto": Kind("auto:", AutoOptions, _auto, hardware=True, placeless=True),
-    "v4l2": Kind("v4l2:[/dev/video0]", V4l2Options, _v4l2, hardware=True),
+    "auto": Kind("auto:", AutoOptions, AUTO, hardware=True, placeless=True),
+    "v4l2": Kind("v4l2:[/dev/video0]", V4l2Options, _of(open_v4l2), hardware=True),
     "picamera2": Kind("picamera2:[0]", PiOptions, _pi, hardware=True),
-    "gstreamer": Kind("gstreamer:[PIPELINE]", GStreamerOptions, _gstreamer, hardware=True),
-    "rtsp": Kind("rtsp://HOST/PATH", StreamOptions, _stream, hardware=True),
+    "gstreamer": Kind("gstreamer:[PIPELINE]", GStreamerOptions, _of(open_gstreamer), hardware=True),
+    "rtsp": Kind("rtsp://HOST/PATH", StreamOptions, _of(open_stream), hardware=True),
     "http": STREAM,
     "https": STREAM,
-    "file": Kind("file:PATH[?pace=real][&loop=1]", ClipOptions, _file, hardware=False),
-    "images": Kind("images:PATH[?rate=10]", ImagesOptions, _images, hardware=False),
-    "demo": Kind("demo:", DemoOptions, _demo, hardware=False, placeless=True),
+    "file": Kind("file:PATH[?pace=real][&loop=1]", ClipOptions, CLIP, hardware=False),
+    "images": Kind("images:PATH[?rate=10]", ImagesOptions, IMAGES, hardware=False),
+    "demo": Kind("demo:", DemoOptions, DEMO, hardware=False, placeless=True),
 }
 """By scheme, in the order in which errors list them."""
 

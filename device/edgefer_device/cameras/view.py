@@ -1,10 +1,9 @@
-"""How a camera's pictures are turned before anyone looks: `crop=`, `rotate=`, `mirror=`."""
+"""The options of every camera: `crop=`, `rotate=`, `mirror=`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import cv2
@@ -12,7 +11,6 @@ import numpy as np
 
 from edgefer.errors import CameraError
 from edgefer.preprocess import Pixels
-from edgefer_device.cameras.camera import Camera, Due, Frame, always
 from edgefer_device.system.address import choice, flag
 
 TURNS = {
@@ -63,13 +61,8 @@ class View:
     """Left becomes right, as in a mirror."""
     crop: Annotated[Crop | None, Crop.parse] = None
 
-    @property
-    def plain(self) -> bool:
-        """Whether nothing is to be done."""
-        return self == View()
-
-    def seen(self, picture: Pixels) -> Pixels:
-        """Return the picture (H, W, 3) as it is to be looked at."""
+    def apply(self, picture: Pixels) -> Pixels:
+        """Return a frame (H, W, 3) as the options ask; raise `CameraError` if a crop leaves it."""
         if self.crop is not None:
             picture = self.crop.cut(picture)
         if self.rotate in TURNS:
@@ -77,25 +70,3 @@ class View:
         if self.mirror:
             picture = np.asarray(cv2.flip(picture, 1), np.uint8)
         return np.ascontiguousarray(picture)
-
-
-class Viewed:
-    """A camera seen through a view."""
-
-    def __init__(self, camera: Camera, view: View) -> None:
-        self._camera, self._view = camera, view
-        self.live = camera.live
-
-    @property
-    def tries(self) -> int:
-        """As the camera's, where it opens again by itself."""
-        return int(getattr(self._camera, "tries", 0))
-
-    def frames(self, due: Due = always) -> Iterator[Frame]:
-        """Yield the camera's frames, turned; raise `CameraError` where the crop does not fit."""
-        for frame in self._camera.frames(due):
-            yield replace(frame, picture=self._view.seen(frame.picture))
-
-    def close(self) -> None:
-        """Release the camera."""
-        self._camera.close()

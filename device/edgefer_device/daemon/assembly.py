@@ -11,8 +11,8 @@ from edgefer.bundle import Bundle
 from edgefer.manifest import Manifest
 from edgefer.runtime import Classifier, open_classifier
 from edgefer.runtime_choice import chosen
-from edgefer_device.cameras.managed import Pausable
-from edgefer_device.cameras.opening import camera_address, is_hardware, open_camera
+from edgefer_device.cameras.managed import ManagedCamera
+from edgefer_device.cameras.opening import camera_address, open_camera
 from edgefer_device.daemon.configuration import Config, model_of
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
@@ -33,7 +33,7 @@ class Assembly:
 
     config: Config
     pipeline: Pipeline
-    camera: Pausable
+    camera: ManagedCamera
     health: Health
     sinks: OpenSinks
     frame_rate: FrameRate
@@ -74,8 +74,7 @@ def prepare(config: Config, controls: Controls, load: ClassifierLoader = open_cl
     )
 
     def finish() -> Assembly:
-        hardware = is_hardware(config.camera)
-        camera = Pausable(lambda: open_camera(config.camera), controls, hardware)
+        camera = open_camera(config.camera, pause=controls)
         frame_rate = FrameRate(config.frame_rate)
         pipeline = Pipeline(
             camera,
