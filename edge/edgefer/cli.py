@@ -23,7 +23,6 @@ VERBS = {
         "compare",
         "data",
         "evaluate",
-        "logits",
         "quantize",
         "train",
     ),

@@ -10,8 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
-from edgefer_train.data.check import read_and_check
-from edgefer_train.data.findings import Pair
+from edgefer_train.data.check import Pair, read_and_check
 from support.slices import write_slice
 
 CLASSES = ("happy", "sad")
@@ -73,7 +72,7 @@ def test_a_check_goes_on_after_damaged_files_and_then_fails(faulty: Path, tmp_pa
     done = edgefer("data", "check", faulty, "--out", tmp_path / "out")
     assert done.exit_code == 1
     for name in ("x.png", "y.png"):
-        assert f"cannot be read  {faulty}/train/sad/{name}: not a image" in done.stdout
+        assert f"cannot be read  {faulty}/train/sad/{name}: not an image" in done.stdout
     assert done.stderr.endswith(
         f"edgefer: {faulty}: 2 files cannot be read; mend or remove what is listed above\n"
     )

@@ -59,7 +59,7 @@ def test_a_bundle_is_measured_as_a_person_would_count(faces: Path, dataset: Data
 def test_other_data_than_the_models_own_is_doubted_aloud(faces: Path) -> None:
     done = edgefer("evaluate", "small", "--data", faces)
     assert "fer2013 is not the dataset that small-fer2013 was trained on" in done.stderr
-    assert "120 images" in done.stdout
+    assert "120 pictures" in done.stdout
 
 
 def test_a_run_is_measured_in_both_its_stages(run: Run, faces: Path) -> None:

@@ -18,7 +18,8 @@ import tf_keras as keras
 from edgefer.errors import DatasetError, RunError
 from edgefer_train.architectures import build
 from edgefer_train.data import sources
-from edgefer_train.fitting.fit import computing_in, fit
+from edgefer_train.fitting.compiling import computing_in
+from edgefer_train.fitting.fit import fit
 from edgefer_train.fitting.initial_weights import load_weights_from
 from edgefer_train.recipe import Fit, Recipe
 from edgefer_train.run import Run
@@ -192,14 +193,14 @@ def test_weights_of_another_architecture_are_refused(
     trained: Run, faces: Path, tmp_path: Path
 ) -> None:
     recipe = Recipe("tiny", weights=str(trained.folder))
-    with pytest.raises(RunError, match="holds small, the recipe wants tiny"):
+    with pytest.raises(RunError, match="holds small, the recipe needs tiny"):
         fit(recipe, "mine", sources.load(faces), tmp_path / "run", resume=False)
     assert not (tmp_path / "run").exists()
 
 
 def test_labels_that_the_dataset_lacks_are_refused(faces: Path, tmp_path: Path) -> None:
     recipe = Recipe("small", labels="ferplus")
-    with pytest.raises(DatasetError, match="wants the labels of ferplus, fer2013 has angry"):
+    with pytest.raises(DatasetError, match="expects the labels of ferplus, fer2013 has angry"):
         fit(recipe, "tiny", sources.load(faces), tmp_path / "run", resume=False)
     assert not (tmp_path / "run").exists()
 

@@ -191,9 +191,9 @@ def test_a_damaged_file_is_named_in_one_line_only(
 ) -> None:
     path = write(write_own(tmp_path) / "other" / f"a{ending}", to_grey(image()))
     content = path.read_bytes()
-    damaged = {"cut": content[: len(content) // 2], "text": b"not a image", "empty": b""}
+    damaged = {"cut": content[: len(content) // 2], "text": b"not an image", "empty": b""}
     path.write_bytes(damaged[damage])
-    with pytest.raises(DatasetError, match=f"^{path}: not a image that can be read") as error:
+    with pytest.raises(DatasetError, match=f"^{path}: not an image that can be read") as error:
         load_own(tmp_path)
     assert "\n" not in str(error.value)
     assert capfd.readouterr().err.strip() == "", "the decoders print nothing of their own"
@@ -206,7 +206,7 @@ def test_a_png_with_a_flipped_bit_is_damaged(
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match=f"^{path}: not a image that can be read"):
+    with pytest.raises(DatasetError, match=f"^{path}: not an image that can be read"):
         load_own(tmp_path)
     assert capfd.readouterr().err.strip() == ""
 

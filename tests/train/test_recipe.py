@@ -29,7 +29,7 @@ def test_an_unknown_recipe_names_those_that_ship() -> None:
 
 
 def test_an_unknown_architecture_names_the_registry() -> None:
-    with pytest.raises(SettingsError, match="unknown architecture 'vgg'; known: small"):
+    with pytest.raises(SettingsError, match="unknown architecture 'vgg'; known: large, small"):
         build("vgg", {"fer2013": 7})
 
 

@@ -4,7 +4,8 @@ from typing import Literal
 
 import pytest
 
-from edgefer_train.fitting.schedule import has_ended, optimizer_of, rate_after
+from edgefer_train.fitting.callbacks import has_ended, rate_after
+from edgefer_train.fitting.compiling import optimizer_of
 from edgefer_train.recipe import Fit
 
 PLATEAU = Fit(learning_rate=0.8, schedule="plateau", plateau_patience=2, plateau_factor=0.5)

@@ -54,24 +54,6 @@ def train(
 
 
 @click.command()
-@run_option
-@data_option
-@click.option("--out", type=FOLDER, required=True, help="The .npz file to write.")
-def logits(run_folder: Path, data: Path | None, out: Path) -> None:
-    """Save what a trained model says of Training, for a recipe's [distill] teachers."""
-    from edgefer_train.data.sources import load
-    from edgefer_train.run import Run
-
-    work = Run(run_folder)
-    recipe = work.record().recipe
-    dataset = load(data, recipe.labels, recipe.split, recipe.side)
-    from edgefer_train.fitting.teachers import save_logits
-
-    save_logits(work, dataset, out)
-    click.echo(f"{out}: logits of Training; name it under [distill] teachers", err=True)
-
-
-@click.command()
 @json_option
 def architectures(as_json: bool) -> None:
     """List the networks that a recipe can name, with their sizes and sources."""

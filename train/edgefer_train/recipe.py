@@ -11,6 +11,9 @@ import msgspec
 from edgefer.errors import SettingsError
 from edgefer.settings import parse, read_toml
 
+VOTES = "ferplus"
+"""Name of the second head, which learns FER+ votes."""
+
 
 class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The float training."""
@@ -42,12 +45,12 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Learn FER+ votes as a distribution; otherwise the label with the most votes."""
     average: float = 0.99
     """Momentum of the moving average of weights, which is what is kept; 0 is none."""
-    xla: bool = True
-    """Compile the step: on a CPU faster for plain convolutions, far slower for depthwise."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the activations while the net is trained; its weights, logits and averages are 32 bits
-    in either. The shorter nearly halves the time of a step on a processor with AMX; on others
-    it was not measured. Source: Micikevicius et al. 2018."""
+    xla: bool | Literal["auto"] = "auto"
+    """Compile the step with XLA; `auto` where that is faster for the architecture."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the activations in training; weights, logits and averages are float32 in either.
+    `auto` is bfloat16 on a processor with AMX, which takes nearly half the time for a step.
+    Source: Micikevicius et al. 2018."""
     sizes: tuple[int, ...] = ()
     """Progressive learning (Tan & Le 2021): the side in pixels of the training images in
     each equal part of the epochs. Empty is the model's own side throughout. Only for nets
@@ -104,9 +107,8 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Learning from the answers of larger nets (Hinton et al. 2015)."""
 
     teachers: tuple[str, ...] = ()
-    """Run folders, whose float models answer each augmented image (Beyer et al. 2022), model
-    bundles or names of shipped ones, which do the same as int8, or .npz files of logits on
-    Training, one array (N, labels) a head. Several are averaged."""
+    """Run folders, whose float models classify each augmented image (Beyer et al. 2022), or
+    model bundles, which do so as int8. Several are averaged."""
     weight: float = 0.5
     """Share of the teachers' probabilities in the targets."""
     temperature: float = 1.0
@@ -124,9 +126,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 1
     side: int = 48
     """Of the model's input, pixels."""
-    weights: str = "none"
-    """To begin with: the folder of a run of the same architecture, whose heads of other labels
-    are left out; of a transfer architecture's base also `imagenet` or a file; or `none`."""
+    weights: str | tuple[str, ...] = "none"
+    """Initial ones: a run's folder or a model bundle of the same architecture, or several, of
+    which the first gives the body and each its own head; heads of other labels start anew. For
+    the base of a transfer architecture also `imagenet` or a file; or `none`."""
     frozen: bool = False
     """Leave those weights as they are and train only what follows them."""
     fit: Fit = Fit()

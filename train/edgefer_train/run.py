@@ -8,12 +8,10 @@ import io
 import platform
 import tempfile
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from edgefer.errors import DatasetError, RunError
 from edgefer.files import write_atomic
@@ -61,7 +59,7 @@ class Stage:
         """The same as a whole model; written when the fit is done."""
         self.history = folder / f"{name}.csv"
         self.checkpoint = folder / f"{name}.checkpoint"
-        self.board = folder / "tensorboard" / name
+        self.tensorboard = folder / "tensorboard" / name
         self.outcome_file = folder / f"{name}.json"
 
     def minutes(self) -> float:
@@ -74,7 +72,7 @@ class Stage:
             return None
         return msgspec.json.decode(self.outcome_file.read_bytes(), type=Outcome)
 
-    def end(self, outcome: Outcome) -> None:
+    def write_outcome(self, outcome: Outcome) -> None:
         """Write how the fit ended."""
         write_atomic(self.outcome_file, msgspec.json.format(msgspec.json.encode(outcome)))
 
@@ -173,10 +171,3 @@ def save_weights(model: Any, path: Path) -> None:
         saved = Path(folder) / path.name
         model.save_weights(saved)
         write_atomic(path, saved.read_bytes())
-
-
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an .npz file whole or not at all."""
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # the stub knows one keyword
-    write_atomic(path, content.getvalue())

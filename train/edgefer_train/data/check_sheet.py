@@ -19,7 +19,7 @@ from edgefer.files import write_atomic
 from edgefer.messages import to_json
 from edgefer.preprocess import Pixels
 from edgefer.theme import LIGHT, as_png
-from edgefer_train.data.findings import Check, Pair, Place
+from edgefer_train.data.check import Check, Pair, Place
 
 WIDTH = 10.0
 """Of the image, inches; so are all lengths here."""
@@ -190,9 +190,9 @@ def _short(text: str, most: int) -> str:
 def _strips(check: Check) -> Iterator[Strip]:
     """Every fault, those first that make an accuracy dishonest."""
     for field, title, said in (
-        ("copies", "Identical to a image of Training",
+        ("copies", "Identical to an image of Training",
          "An accuracy on them says nothing of other faces."),
-        ("near_copies", "Nearly identical to a image of Training",
+        ("near_copies", "Nearly identical to an image of Training",
          "Another cut, size or file of the same photo."),
     ):  # fmt: skip
         pairs = _found(check, field)[::-1]

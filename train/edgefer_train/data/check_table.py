@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from edgefer_train.data.findings import Check
+from edgefer_train.data.check import Check
 
 LISTED = 20
 """Files that cannot be read, named before the rest is only counted."""

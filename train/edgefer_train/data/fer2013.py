@@ -1,4 +1,4 @@
-"""Reading FER2013 from one file.
+"""UnsplitDataset FER2013 from one file.
 
 - `fer2013.npz`: arrays `images`, `labels`, `usage` and, if known, `ferplus_votes`
 - `fer2013.csv`: columns `emotion`, `pixels`, `Usage` (Kaggle's challenge, 2013); FER+'s
@@ -20,10 +20,9 @@ from edgefer.preprocess import Pixels
 from edgefer.progress import shown
 from edgefer_train.data import ferplus
 from edgefer_train.data.dataset import SIDE, Faces, Usage
-from edgefer_train.data.images import resize_all
+from edgefer_train.data.files import read_table, resize_all
 from edgefer_train.data.near_duplicates import digests
-from edgefer_train.data.reading import Reading
-from edgefer_train.data.tables import read_table
+from edgefer_train.data.splits import UnsplitDataset
 
 WHERE_TO_GET_IT = (
     "get FER2013 from Kaggle ('challenges-in-representation-learning-facial-expression-"
@@ -43,13 +42,13 @@ def file_of(where: Path) -> Path | None:
     return None
 
 
-def read(path: Path, side: int) -> Reading:
+def read(path: Path, side: int) -> UnsplitDataset:
     """Read fer2013.npz or fer2013.csv; raise `DatasetError` where it is not that."""
     table = _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
     labels = _known(path, "label", table.labels, len(FER2013))
     usage = _known(path, "usage", table.usage, len(Usage))
     votes = table.votes if table.votes is not None else ferplus.votes_by_row(path.parent, usage)
-    return Reading(
+    return UnsplitDataset(
         path,
         "fer2013",
         FER2013,

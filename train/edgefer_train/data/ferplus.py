@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edgefer.errors import DatasetError
 from edgefer.notices import Fallback
 from edgefer_train.data.dataset import Usage
-from edgefer_train.data.tables import read_table
+from edgefer_train.data.files import read_table
 
 FILE = "fer2013new.csv"
 

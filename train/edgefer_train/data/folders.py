@@ -1,4 +1,4 @@
-"""Reading faces from folders: one a class, alone or within one a part.
+"""UnsplitDataset faces from folders: one a class, alone or within one a part.
 
 - `happy/*.png`, `sad/*.png`, ...: no parts
 - `train/happy/*.png`, `val/happy/*.png`, `test/happy/*.png`, ...: the dataset's own parts;
@@ -19,9 +19,9 @@ from edgefer.preprocess import Pixels, Preprocess
 from edgefer.progress import shown
 from edgefer_train.data import ferplus
 from edgefer_train.data.dataset import Faces, Usage
-from edgefer_train.data.images import IMAGE_SUFFIXES, read_grey
+from edgefer_train.data.files import IMAGE_SUFFIXES, read_grey
 from edgefer_train.data.near_duplicates import digest
-from edgefer_train.data.reading import Reading
+from edgefer_train.data.splits import UnsplitDataset
 
 PARTS = {
     "train": Usage.Training,
@@ -82,7 +82,7 @@ def classes_of(where: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool) -> Reading:
+def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool) -> UnsplitDataset:
     """Read the faces under `where`, each from its file to (side, side).
 
     `labels` are the classes to find, in their usual spellings too; None takes the sorted
@@ -103,7 +103,7 @@ def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool)
         ferplus.votes_by_name(where, [one.path.name for one in kept.files]),
     )
     places = [str(one.path.relative_to(where)) for one in kept.files]
-    return Reading(
+    return UnsplitDataset(
         where,
         where.resolve().name,
         names,

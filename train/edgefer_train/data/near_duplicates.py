@@ -25,7 +25,7 @@ class NearDuplicates:
     nearest: NDArray[np.intp]
     """(N,) row of the most alike of the others; of the first identical one if there is one."""
     correlation: NDArray[np.float32]
-    """(N,) of the two thumbnails, -1..1; 0 for a image of one grey level."""
+    """(N,) of the two thumbnails, -1..1; 0 for an image of one grey level."""
     exact: NDArray[np.bool_]
     """(N,) whether that one is identical."""
 

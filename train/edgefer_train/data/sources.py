@@ -9,8 +9,7 @@ from edgefer.labels import FER2013, FERPLUS, FOLDERS, LABEL_SETS, spelled
 from edgefer_train.data import fer2013, folders
 from edgefer_train.data.dataset import SIDE, Dataset
 from edgefer_train.data.fer2013 import WHERE_TO_GET_IT
-from edgefer_train.data.reading import Reading
-from edgefer_train.data.splits import require_split
+from edgefer_train.data.splits import UnsplitDataset, require_split
 
 LABELS = (*LABEL_SETS, FOLDERS)
 
@@ -36,7 +35,7 @@ def load(
 
 def read(
     where: Path | None, labels: str = "fer2013", side: int = SIDE, tolerant: bool = False
-) -> Reading:
+) -> UnsplitDataset:
     """Read faces under the labels that they are stored with, before any split.
 
     `tolerant` leaves out files that cannot be read and names them, instead of raising.
@@ -44,7 +43,7 @@ def read(
     if labels not in LABELS:
         raise SettingsError(f"unknown label set '{labels}'; known: {', '.join(LABELS)}")
     if side < SMALLEST:
-        raise SettingsError(f"a image's side must be {SMALLEST} pixels or more, got {side}")
+        raise SettingsError(f"an image's side must be {SMALLEST} pixels or more, got {side}")
     if where is None:
         raise DatasetError(f"no dataset was named: {WHERE_TO_GET_IT}")
     path = fer2013.file_of(where)

@@ -1,17 +1,19 @@
-"""Which part each face of a dataset belongs to."""
+"""Splits of a dataset: its own parts, or a stratified draw of Training, PublicTest, PrivateTest."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.errors import DatasetError, SettingsError
-from edgefer_train.data.dataset import Usage
+from edgefer_train.data.dataset import Dataset, Faces, Usage
 
 Split = Literal["official", "72/8/20"]
 """The dataset's own parts, or a stratified draw of Training / PublicTest / PrivateTest."""
@@ -23,6 +25,53 @@ SEED = b"edgefer 72/8/20"
 
 PUBLIC, PRIVATE = 0.08, 0.20
 """Shares of PublicTest and PrivateTest; the rest is Training."""
+
+
+@dataclass(frozen=True)
+class UnsplitDataset:
+    """All faces of a dataset, and where each came from."""
+
+    where: Path
+    """The file or the folder."""
+    name: str
+    labels: tuple[str, ...]
+    faces: Faces
+    usage: NDArray[np.int8] | None
+    """(N,) `Usage` of each face; None where the dataset has no parts of its own."""
+    digests: Sequence[bytes]
+    """(N,) of each image as it was before it was brought to the side of `faces`."""
+    places: Sequence[str]
+    """(N,) the file or the row that holds each face."""
+    unreadable: tuple[str, ...] = ()
+    """A line for each file that could not be read and was left out."""
+
+    def dataset(self, split: str) -> Dataset:
+        """Return the faces with their own parts (`official`) or drawn ones (`72/8/20`).
+
+        Of own parts without PublicTest every tenth Training image is held out. Raises
+        `DatasetError` where the parts are missing, `SettingsError` for another split.
+        """
+        require_split(split)
+        if split == "official":
+            return self._official()
+        names = [f"{self.where}: class '{label}'" for label in self.labels]
+        usage = stratified_split(self.digests, self.faces.labels, names)
+        return Dataset(f"{self.name}, {split}", self.labels, self.faces, usage)
+
+    def _official(self) -> Dataset:
+        if self.usage is None:
+            raise DatasetError(
+                f"{self.where}: has no parts of its own (folders train/, val/ and test/); "
+                'draw them with split = "72/8/20"'
+            )
+        usage = held_out(self.usage)
+        for part in Usage:
+            if part not in usage:
+                raise DatasetError(
+                    f"{self.where}: has no {part.name} images; use the complete dataset, or "
+                    'draw its parts with split = "72/8/20"'
+                )
+        return Dataset(self.name, self.labels, self.faces, usage)
 
 
 def require_split(name: str) -> None:

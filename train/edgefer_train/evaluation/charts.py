@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -145,8 +143,6 @@ def draw_classes(done: Evaluation, theme: Theme) -> bytes:
 
 
 def draw_fit(stage: Stage, theme: Theme, title: str) -> bytes:
-    """Draw a stage's curves of loss and accuracy; the run's folder stays as it is."""
-    with tempfile.TemporaryDirectory() as folder, theme.applied():
-        copy = Stage(Path(folder), stage.name)
-        copy.history.write_bytes(stage.history.read_bytes())
-        return draw_curves(copy, title).read_bytes()
+    """Draw a stage's curves of loss and accuracy."""
+    with theme.applied():
+        return draw_curves(stage, title)

@@ -14,9 +14,9 @@ from edgefer_train.evaluation.mistakes import Mistake
 
 COLUMNS = 4
 SIDE = 1.44
-"""Of a image, inches."""
+"""Of an image, inches."""
 CELL = (1.6, 2.15)
-"""Of a image and its words, inches."""
+"""Of an image and its words, inches."""
 
 
 def draw_mistakes(done: Evaluation, images: Sequence[Pixels], theme: Theme) -> bytes:
@@ -40,7 +40,7 @@ def draw_mistakes(done: Evaluation, images: Sequence[Pixels], theme: Theme) -> b
 
 
 def _shares(figure: Figure, left: float, bottom: float) -> tuple[float, float, float, float]:
-    """A image's place in inches as shares of the figure: left, bottom, width, height."""
+    """An image's place in inches as shares of the figure: left, bottom, width, height."""
     width, height = figure.get_size_inches()
     return left / width, bottom / height, SIDE / width, SIDE / height
 

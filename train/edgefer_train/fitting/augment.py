@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from edgefer_train.architectures import Tensor
 from edgefer_train.recipe import Augment
-
-Tensor = Any
-"""A `tf.Tensor`; TensorFlow ships no types."""
 
 
 class Draw:

@@ -15,9 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from edgefer.errors import DatasetError
-
-Tensor = Any
-"""A `tf.Tensor`; TensorFlow ships no types."""
+from edgefer_train.architectures import Tensor
 
 Balance = Literal["none", "oversample", "undersample", "class_weights", "batches"]
 Labels = NDArray[np.integer[Any]]

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from edgefer.errors import SettingsError
 from edgefer.preprocess import PIXEL, Preprocess
-from edgefer_train.architectures import as_outputs
+from edgefer_train.architectures import Tensor, as_outputs
 from edgefer_train.data.dataset import SIDE, Faces
+from edgefer_train.data.files import resize_all
 from edgefer_train.fitting.augment import Draw, augment, mixup
 from edgefer_train.fitting.balance import (
     Balance,
@@ -23,9 +24,6 @@ from edgefer_train.fitting.balance import (
 )
 from edgefer_train.fitting.degrade import degrade
 from edgefer_train.recipe import Augment
-
-Tensor = Any
-"""A `tf.Tensor`; TensorFlow ships no types."""
 
 Targets = dict[str, np.ndarray]
 """A distribution over labels (N, labels) for each head, by the head's name."""
@@ -88,7 +86,7 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
     class weights there is a third element, the weights of the first head's losses.
     Images are float32 (B, side, side, 1) in 0..1. Epoch e visits the faces in an
     order drawn from (seed, e); step s is augmented by draws from (seed, s).
-    `teach` is given the images and targets as they would else be learnt. A `share` of
+    `teach` is given the images and targets as they would else be learned. A `share` of
     each batch comes in equal parts, one after the other.
 
     Raises `DatasetError` when a label that is to be balanced has no faces and
@@ -115,19 +113,16 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
         values += [tf.gather(of_head, rows) for of_head in (*heads.values(), weights)]
         if how.mixup:
             values = mixup(values, how.mixup, draw)
-        images, *said, weight = values
-        learnt = dict(zip(heads, said, strict=True))
+        images, *gathered, weight = values
+        learned = dict(zip(heads, gathered, strict=True))
         if teach:
             # Teachers judge the face before the camera spoils it: they may be fragile themselves.
-            learnt = teach(images, learnt)
+            learned = teach(images, learned)
         images = tf.ensure_shape(degrade(images, how, draw), images.shape)
         if balance == "class_weights":
-            return (
-                images,
-                as_outputs(learnt),
-                {first_head: weight} if len(heads) > 1 else weight,
-            )
-        return images, as_outputs(learnt)
+            weights_by_head = {first_head: weight} if len(heads) > 1 else weight
+            return images, as_outputs(learned), weights_by_head
+        return images, as_outputs(learned)
 
     # Autograph would read this file again, which may have changed since it was loaded.
     as_loaded = tf.autograph.experimental.do_not_convert(batch)
@@ -142,11 +137,8 @@ def plain(faces: Faces, targets: Targets, batch_size: int = 512, side: int | Non
     the faces have another side.
     """
     size = side or faces.images.shape[1]
-    to_size = Preprocess(size=size)
-    images = faces.images
-    if images.shape[1] != size:
-        images = np.stack([to_size.resize(image) for image in images])
-    data = (to_size.to_float(images), as_outputs(targets))
+    images = Preprocess(size=size).to_float(resize_all(size, faces.images))
+    data = (images, as_outputs(targets))
     return tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
 
 

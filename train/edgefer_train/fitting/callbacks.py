@@ -1,17 +1,19 @@
-"""What happens beside a fit: progress, selection of the best average, checkpoints."""
+"""Keras callbacks of a fit: progress, the best average, checkpoints, the plateau schedule."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from edgefer.files import write_atomic
 from edgefer.progress import progress_bar
 from edgefer_train.fitting.curves import draw_curves
-from edgefer_train.fitting.schedule import has_ended, rate_after
 from edgefer_train.recipe import Fit
 from edgefer_train.run import Stage, save_weights
 
@@ -79,16 +81,17 @@ class BestCheckpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Validate the averaged weights, keep them if they are the best, log and save all."""
         logs = {} if logs is None else logs
-        with AveragedWeights(self.model):
-            seen = self.model.evaluate(self.validation, verbose=0, return_dict=True)
-            if seen[self.metric] > float(self.best.numpy()):
-                self.best.assign(seen[self.metric])
+        with averaged_weights(self.model):
+            scores = self.model.evaluate(self.validation, verbose=0, return_dict=True)
+            if scores[self.metric] > float(self.best.numpy()):
+                self.best.assign(scores[self.metric])
                 save_weights(self.model, self.stage.weights)
-        logs.update({f"val_{name}": value for name, value in seen.items()})
+        logs.update({f"val_{name}": value for name, value in scores.items()})
         self.epoch.assign(epoch + 1)
         seconds = round(time.monotonic() - self.began, 2)
         self.stage.add_row({"epoch": epoch + 1, "seconds": seconds, **logs})
-        draw_curves(self.stage, f"{self.model.name}, {self.stage.name}")
+        title = f"{self.model.name}, {self.stage.name}"
+        write_atomic(self.stage.history.with_suffix(".png"), draw_curves(self.stage, title))
         self.manager.save()
 
 
@@ -119,15 +122,37 @@ class LearningRateSchedule(keras.callbacks.Callback):
         self.model.stop_training = self.ended()
 
 
+def rate_after(scores: Sequence[float], how: Fit) -> float:
+    """Return the rate of the next epoch on a plateau schedule, from each epoch's accuracy so far.
+
+    From the whole history, so that a resumed fit needs no memory of its own.
+    """
+    rate, best, waited = how.learning_rate, -1.0, 0
+    for score in scores:
+        waited = 0 if score > best else waited + 1
+        best = max(best, score)
+        if waited >= how.plateau_patience:
+            rate, waited = rate * how.plateau_factor, 0
+    return rate
+
+
+def has_ended(scores: Sequence[float], how: Fit) -> bool:
+    """Return whether early stopping ends the fit after these epochs' accuracies."""
+    if not how.early_stopping or not scores:
+        return False
+    best = max(range(len(scores)), key=scores.__getitem__)
+    return len(scores) - 1 - best >= how.early_stopping
+
+
 class TensorBoard(keras.callbacks.Callback):
-    """Writes each epoch's figures for TensorBoard."""
+    """Writes each epoch's figures for TensorBoard; a resumed fit adds a file of events."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
-        self.folder = str(stage.board)
+        self.folder = str(stage.tensorboard)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Open a file of events; a resumed fit adds one beside the older."""
+        """Open the file of events."""
         self.writer = tf.summary.create_file_writer(self.folder)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -141,23 +166,22 @@ class TensorBoard(keras.callbacks.Callback):
         self.writer.close()
 
 
-class AveragedWeights:
-    """Puts the optimizer's moving average in the model's place, and back."""
+@contextmanager
+def averaged_weights(model: Any) -> Iterator[None]:
+    """Put the optimizer's moving average in the place of the model's weights, and back."""
+    averages = getattr(model.optimizer, "_model_variables_moving_average", None)
+    pairs = list(zip(model.trainable_variables, averages or [], strict=bool(averages)))
+    _swap(pairs)
+    try:
+        yield
+    finally:
+        _swap(pairs)
 
-    def __init__(self, model: Any) -> None:
-        averages = getattr(model.optimizer, "_model_variables_moving_average", None)
-        self.pairs = list(zip(model.trainable_variables, averages or [], strict=bool(averages)))
 
-    def __enter__(self) -> None:
-        self._swap()
-
-    def __exit__(self, *_: object) -> None:
-        self._swap()
-
-    def _swap(self) -> None:
-        """Exchange by copies: assigned as they are, the two would share one buffer,
-        which a step compiled by XLA then overwrites in place."""
-        for weight, average in self.pairs:
-            kept = np.array(weight.numpy())
-            weight.assign(np.array(average.numpy()))
-            average.assign(kept)
+def _swap(pairs: Sequence[tuple[Any, Any]]) -> None:
+    """Exchange by copies: assigned as they are, the two would share one buffer,
+    which a step compiled by XLA then overwrites in place."""
+    for weight, average in pairs:
+        kept = np.array(weight.numpy())
+        weight.assign(np.array(average.numpy()))
+        average.assign(kept)

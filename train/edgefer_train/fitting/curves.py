@@ -1,37 +1,29 @@
-"""The curves of a fit as a image, drawn anew after each epoch."""
+"""Learning curves of a fit as a PNG, drawn anew after each epoch."""
 
 from __future__ import annotations
-
-import io
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from edgefer.files import write_atomic
+from edgefer.theme import as_png
 from edgefer_train.run import Stage
 
 COLOURS = ("#3b6fb6", "#d1843c", "#4f9a6b")
 """One a head; readable beside each other by the colour-blind too."""
 
 
-def draw_curves(stage: Stage, title: str) -> Path:
-    """Draw loss and accuracy of every head, on Training and PublicTest, by epoch.
+def draw_curves(stage: Stage, title: str) -> bytes:
+    """Draw loss and accuracy of every head, on Training and PublicTest, by epoch; return a PNG.
 
-    Returns the PNG's path. The curves on PublicTest are of the averaged weights and of
-    images as they are, so they can lie above those on augmented Training.
+    The curves on PublicTest are of the averaged weights and of images as they are, so they can
+    lie above those on augmented Training.
     """
     rows = [{name: float(value) for name, value in row.items()} for row in stage.rows()]
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(title)
-    panels: tuple[Axes, Axes] = tuple(figure.subplots(1, 2))
-    for panel, what in zip(panels, ("loss", "accuracy"), strict=True):
+    for panel, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         _draw(panel, rows, what)
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=120)
-    path = stage.history.with_suffix(".png")
-    write_atomic(path, image.getvalue())
-    return path
+    return as_png(figure)
 
 
 def _draw(panel: Axes, rows: list[dict[str, float]], what: str) -> None:

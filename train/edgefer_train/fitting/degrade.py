@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from edgefer_train.architectures import Tensor
 from edgefer_train.fitting.augment import Draw
 from edgefer_train.recipe import Augment
-
-Tensor = Any
-"""A `tf.Tensor`; TensorFlow ships no types."""
 
 DEFOCUS = (0.4, 1.6)
 """Standard deviation of a defocus blur, pixels."""
@@ -155,7 +152,8 @@ def _compress(images: Tensor, chance: float, draw: Draw) -> Tensor:
         return images
     quality = draw.uniform(*QUALITY)
     scale = tf.where(quality < 50, 50 / quality, 2 - quality / 50)
-    table = tf.maximum(scale[:, None, None, None, None] * LUMINANCE[None, None, :, None, :], 1)
+    table = scale[:, None, None, None, None] * LUMINANCE[None, None, :, None, :]
+    table = tf.clip_by_value(tf.floor(table + 0.5), 1, 255)  # as libjpeg rounds it
     basis = tf.constant(_cosines())
     count = side // BLOCK
     blocks = tf.reshape(images * 255 - 128, (-1, count, BLOCK, count, BLOCK))

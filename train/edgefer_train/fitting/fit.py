@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import tf_keras as keras
 
 from edgefer.errors import DatasetError
 from edgefer.labels import FERPLUS, LABEL_SETS
 from edgefer.machine import machine
+from edgefer.metrics import best_temperature, calibration_error, softmax
+from edgefer.preprocess import Preprocess
 from edgefer_train.architectures import macs, one_head, parameters
 from edgefer_train.data.dataset import Dataset, Faces, Usage, soft_labels
 from edgefer_train.fitting.batches import Targets, batches, plain, steps_per_epoch
-from edgefer_train.fitting.calibration import calibrate
 from edgefer_train.fitting.callbacks import (
     BestCheckpoint,
     LearningRateSchedule,
     ProgressBar,
     TensorBoard,
 )
-from edgefer_train.fitting.dropout import make_deterministic
+from edgefer_train.fitting.compiling import Compute, choose_compute, compile_model, computing_in
 from edgefer_train.fitting.initial_weights import build_model
-from edgefer_train.fitting.schedule import optimizer_of
 from edgefer_train.fitting.strategy import ReplicaGroup, single
 from edgefer_train.fitting.teachers import Teachers, load_teachers
-from edgefer_train.recipe import Recipe
-from edgefer_train.run import Record, Run, Stage, save_model, versions
+from edgefer_train.recipe import VOTES, Recipe
+from edgefer_train.run import Outcome, Record, Run, Stage, save_model, versions
 
-VOTES = "ferplus"
-"""Name of the second head."""
-FLOAT32 = "float32"
+MAJORITY = 0.5
+"""A soft target has a label when one holds more than this share (FER+'s majority)."""
 
 
 def fit(
@@ -49,57 +47,44 @@ def fit(
 
     The weights kept are the moving average of the epoch that did best on
     PublicTest. Raises `RunError` when `out` holds another training or a worker of the group
-    is lost, `DatasetError` when the dataset has other labels than the recipe wants and
+    is lost, `DatasetError` when the dataset has other labels than the recipe and
     `SettingsError` when the group cannot share the recipe's batches.
     """
-    wanted = LABEL_SETS.get(recipe.labels, dataset.labels)
-    if wanted != dataset.labels:
+    expected = LABEL_SETS.get(recipe.labels, dataset.labels)
+    if expected != dataset.labels:
         raise DatasetError(
-            f"the recipe wants the labels of {recipe.labels}, {dataset.name} has "
+            f"the recipe expects the labels of {recipe.labels}, {dataset.name} has "
             f"{', '.join(dataset.labels)}; change `labels` in the recipe"
         )
     group = group or single()
-    group.require(recipe)
+    group.require_equal_parts(recipe)
     keras.utils.set_random_seed(recipe.seed)
+    training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
+    compute = choose_compute(recipe, group.replicas)
     with group.run_dir(out) as folder:
-        run, model = Run(folder), _build(recipe, dataset, recipe.side)
+        run, heads = Run(folder), heads_of(recipe, dataset)
+        model = build_model(recipe, heads, recipe.side, training.images)
         group.start(run, record_of(recipe, recipe_name, dataset, model), resume)
-        teachers = load_teachers(recipe.distill, dataset.part(Usage.Training))
-        fitted = _twin(model, recipe, dataset, group)
-        fit_stage(fitted, run.float, recipe, dataset, teachers, group)
+        teachers = load_teachers(recipe.distill)
+        trained = _trainable(model, recipe, heads, group, compute)
+        fit_stage(trained, run.float, recipe, dataset, teachers, group)
         model.load_weights(run.float.weights)
-        validation = dataset.part(Usage.PublicTest)
         calibrate(model, run.float, validation, targets_of(recipe, dataset, validation))
         save_model(model, run.float.model)
     return run
 
 
-def _twin(model: Any, recipe: Recipe, dataset: Dataset, group: ReplicaGroup) -> Any:
+def _trainable(
+    model: Any, recipe: Recipe, heads: dict[str, int], group: ReplicaGroup, compute: Compute
+) -> Any:
     """The model to fit in this one's place, with its weights: itself where that can be."""
-    how = recipe.fit
-    if not how.sizes and group.replicas == 1 and how.precision == FLOAT32:
+    if not recipe.fit.sizes and group.replicas == 1 and compute.precision == "float32":
         return model
-    with group.scope(), computing_in(how.precision):
+    with group.scope(), computing_in(compute.precision):
         # While the images grow, the same layers must take any side.
-        twin = _build(recipe, dataset, None if how.sizes else recipe.side)
-    twin.set_weights(model.get_weights())
-    return twin
-
-
-@contextmanager
-def computing_in(precision: str) -> Iterator[None]:
-    """Let the layers made inside compute in this precision; their weights stay in 32 bits."""
-    policy = precision if precision == FLOAT32 else f"mixed_{precision}"
-    before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy(policy)
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_global_policy(before)
-
-
-def _build(recipe: Recipe, dataset: Dataset, side: int | None) -> Any:
-    return build_model(recipe, heads_of(recipe, dataset), side)
+        copy = build_model(recipe, heads, None if recipe.fit.sizes else recipe.side)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def fit_stage(
@@ -109,56 +94,55 @@ def fit_stage(
     dataset: Dataset,
     teachers: Teachers | None = None,
     group: ReplicaGroup | None = None,
-    judged_by: Targets | None = None,
+    validation_targets: Targets | None = None,
 ) -> None:
     """Fit a model from the stage's last checkpoint on; the best average is in `stage.weights`.
 
-    Best is what says most of `judged_by`, targets on PublicTest: unless given, the labels.
+    Best is by accuracy on `validation_targets`, on PublicTest: unless given, the labels.
     A group of several replicas needs the model to have been built in its scope.
     """
-    group = group or single()
+    group, how = group or single(), recipe.fit
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
-    how = recipe.fit
     steps = steps_per_epoch(training, how.batch_size, how.balance, how.epoch_share)
+    compute = choose_compute(recipe, group.replicas)
+    length = f"{how.epochs} epochs of {steps} steps of {how.batch_size}"
+    click.echo(
+        f"{model.name}, {stage.name}: {len(training):,} images, {length}, {compute}", err=True
+    )
     group.synchronize(model)
     with group.scope():
-        compile_for(model, recipe, steps, xla=recipe.fit.xla and group.replicas == 1)
-        make_deterministic(model, recipe.seed)
+        compile_model(model, recipe, steps, compute.xla)
         metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
-        judged_by = judged_by or targets_of(recipe, dataset, validation)
-        keep = BestCheckpoint(stage, plain(validation, judged_by), metric)
-        first = keep.restore(model)
+        expected = validation_targets or targets_of(recipe, dataset, validation)
+        checkpoint = BestCheckpoint(stage, plain(validation, expected), metric)
+        first = checkpoint.restore(model)
+    schedule = LearningRateSchedule(stage, how, f"val_{metric}")
     targets = targets_of(recipe, dataset, training)
     if teachers:
-        targets = teachers.before(targets)
-    rate = LearningRateSchedule(stage, recipe.fit, f"val_{metric}")
+        targets = teachers.scale_own(targets)
     for side, last in parts(recipe):
-        if first >= last or rate.ended():
+        if first >= last or schedule.ended():
             continue
         make = functools.partial(
             batches,
             training,
             targets,
             recipe.augment,
-            recipe.fit.batch_size,
+            how.batch_size,
             recipe.seed,
             first_step=first * steps,
             side=side,
-            balance=recipe.fit.balance,
+            balance=how.balance,
             labels=dataset.labels,
             teach=teachers,
         )
+        bar = ProgressBar(how.epochs, steps, first)
         model.fit(
-            group.share(make),
+            group.distribute(make),
             epochs=last,
             initial_epoch=first,
             steps_per_epoch=steps,
-            callbacks=[
-                keep,
-                rate,
-                TensorBoard(stage),
-                ProgressBar(recipe.fit.epochs, steps, first),
-            ],
+            callbacks=[checkpoint, schedule, TensorBoard(stage), bar],
             verbose=0,
         )
         first = last
@@ -179,7 +163,7 @@ def heads_of(recipe: Recipe, dataset: Dataset) -> dict[str, int]:
 
 
 def targets_of(recipe: Recipe, dataset: Dataset, faces: Faces) -> Targets:
-    """Return what each head should say of each face, as distributions over its labels."""
+    """Return the distribution over its labels that each head should give for each face."""
     targets = {recipe.labels: _one_hot(faces.labels, len(dataset.labels))}
     if faces.votes is not None and _learns_votes(recipe, faces):
         shares = soft_labels(faces.votes)
@@ -197,30 +181,13 @@ def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(np.eye(count, dtype=np.float32)[labels])
 
 
-def compile_for(model: Any, recipe: Recipe, steps: int, xla: bool) -> None:
-    """Give the model its losses and its optimizer."""
-    how, optimizer = recipe.fit, optimizer_of(recipe.fit, steps)
-    cross_entropy = keras.losses.CategoricalCrossentropy
-    smoothed, plain_one = cross_entropy(True, how.label_smoothing), cross_entropy(True)
-    if len(model.outputs) == 1:
-        model.compile(optimizer, smoothed, metrics=["accuracy"], jit_compile=xla)
-        return
-    model.compile(
-        optimizer,
-        {recipe.labels: smoothed, VOTES: plain_one},
-        metrics={recipe.labels: "accuracy", VOTES: "accuracy"},
-        loss_weights={recipe.labels: 1.0, VOTES: how.votes_weight},
-        jit_compile=xla,
-    )
-
-
 def record_of(recipe: Recipe, recipe_name: str, dataset: Dataset, model: Any) -> Record:
     """Return what decides this training, for run.json."""
     primary = one_head(model, recipe.labels)
     return Record(
         recipe_name=recipe_name,
         recipe=recipe,
-        heads={name: labels_of(name, dataset) for name in model.output_names},
+        heads={name: LABEL_SETS.get(name, dataset.labels) for name in model.output_names},
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         parameters=parameters(primary),
@@ -230,6 +197,21 @@ def record_of(recipe: Recipe, recipe_name: str, dataset: Dataset, model: Any) ->
     )
 
 
-def labels_of(head: str, dataset: Dataset) -> tuple[str, ...]:
-    """Return the labels of a head: a known set's, or the dataset's own."""
-    return LABEL_SETS.get(head, dataset.labels)
+def calibrate(model: Any, stage: Stage, faces: Faces, targets: Targets) -> None:
+    """Measure a fitted model (logits by head) on faces and write the stage's outcome."""
+    predicted = predict(model, faces)
+    accuracy, temperature, error = {}, {}, {}
+    for head, target in targets.items():
+        clear = target.max(-1) > MAJORITY
+        logits, labels = predicted[head][clear], target[clear].argmax(-1)
+        accuracy[head] = float((logits.argmax(-1) == labels).mean())
+        temperature[head] = best_temperature(logits, labels)
+        error[head] = calibration_error(softmax(logits, temperature[head]), labels)
+    stage.write_outcome(Outcome(accuracy, temperature, error))
+
+
+def predict(model: Any, faces: Faces) -> dict[str, np.ndarray]:
+    """Return a Keras model's logits (N, labels) of faces, by head also where it has one."""
+    images = Preprocess(size=model.input_shape[1]).to_float(faces.images)
+    outputs = model.predict(images, batch_size=256, verbose=0)
+    return outputs if isinstance(outputs, dict) else {model.output_names[0]: outputs}

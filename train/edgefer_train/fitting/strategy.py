@@ -2,7 +2,7 @@
 
 What decides a step is drawn for the whole batch and then shared, so a group follows the
 curve that one process follows: faces and their augmentation (`batches`), dropout
-(`dropout`), and the statistics of batch normalization. All workers do the same work; only
+(`compiling`), and the statistics of batch normalization. All workers do the same work; only
 the first one keeps what comes of it.
 """
 
@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -25,15 +25,18 @@ import tf_keras as keras
 from edgefer.errors import EdgeferError, RunError, SettingsError
 from edgefer.notices import Fallback
 from edgefer_train.fitting.batches import Share, part_of
-from edgefer_train.fitting.cluster import read_cluster
 from edgefer_train.recipe import Recipe
 from edgefer_train.run import Record, Run
 
 KNOWN = "none, mirrored, mirrored:N (N devices) and multiworker"
+EXAMPLE = (
+    'TF_CONFIG=\'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}\', with its own index on each worker'
+)
 
 
 class StartMessage(msgspec.Struct, frozen=True):
-    """What the first worker tells the others before a fit begins."""
+    """Message of the first worker to the others before a fit begins."""
 
     refusal: str = ""
     """Why there is nothing to do; empty where there is."""
@@ -60,7 +63,7 @@ class ReplicaGroup:
         """Whether this process keeps what comes of the fit."""
         return self.worker == 0
 
-    def require(self, recipe: Recipe) -> None:
+    def require_equal_parts(self, recipe: Recipe) -> None:
         """Raise `SettingsError` when the recipe's batches cannot be shared."""
         part_of(recipe.fit.batch_size, Share(of=self.replicas), recipe.augment)
 
@@ -69,7 +72,7 @@ class ReplicaGroup:
         scope: contextlib.AbstractContextManager[Any] = self.strategy.scope()
         return scope
 
-    def share(self, make: Callable[..., Any]) -> Any:
+    def distribute(self, make: Callable[..., Any]) -> Any:
         """Return a training stream that gives each replica its part of each batch.
 
         `make` is called with `share`, a `Share`, and returns a `tf.data.Dataset`.
@@ -108,7 +111,7 @@ class ReplicaGroup:
             try:
                 yield folder
                 # None leaves before all are done: the others would take it for lost.
-                self.total(0)
+                self.sum_over_workers(0)
             except tf.errors.OpError as exc:
                 if self.workers == 1:
                     raise
@@ -127,13 +130,13 @@ class ReplicaGroup:
             run.start(record, resume)
             return
         message = msgspec.msgpack.decode(
-            self.tell(msgspec.msgpack.encode(self._start_message(run, record, resume))),
+            self.broadcast(msgspec.msgpack.encode(self._start_message(run, record, resume))),
             type=StartMessage,
         )
         if message.refusal:
             prefix = "" if self.is_chief else "the first worker refuses: "
             raise RunError(prefix + message.refusal)
-        self._agree(run, record, message)
+        self._require_same_run(run, record, message)
 
     def _start_message(self, run: Run, record: Record, resume: bool) -> StartMessage:
         if not self.is_chief:
@@ -147,7 +150,7 @@ class ReplicaGroup:
         found = {str(path.relative_to(run.folder)): path for path in paths if path.is_file()}
         return StartMessage(files={name: path.read_bytes() for name, path in found.items()})
 
-    def _agree(self, run: Run, record: Record, message: StartMessage) -> None:
+    def _require_same_run(self, run: Run, record: Record, message: StartMessage) -> None:
         differs = False
         if not self.is_chief:
             for name, content in message.files.items():
@@ -155,22 +158,22 @@ class ReplicaGroup:
                 (run.folder / name).write_bytes(content)
             first = run.record()
             differs = (first.recipe, first.fingerprint) != (record.recipe, record.fingerprint)
-        others = self.total(differs)
+        others = self.sum_over_workers(differs)
         if others:
             raise RunError(
                 f"{others} of {self.workers} workers have another recipe or dataset than the "
                 "first; start all with the same --recipe and --data"
             )
 
-    def tell(self, message: bytes) -> bytes:
+    def broadcast(self, message: bytes) -> bytes:
         """Return the first worker's message on every worker."""
         mine = message if self.is_chief else b""
-        length = self.total(len(mine))
+        length = self.sum_over_workers(len(mine))
         words = np.zeros(-(-length // 4), np.int32)
         words.view(np.uint8)[: len(mine)] = np.frombuffer(mine, np.uint8)
         return self._sum(words).tobytes()[:length]
 
-    def total(self, value: int) -> int:
+    def sum_over_workers(self, value: int) -> int:
         """Return the sum of all workers' values; waits for all of them."""
         return int(self._sum(np.array([value], np.int64))[0])
 
@@ -181,9 +184,9 @@ class ReplicaGroup:
 
         def of_replica(values: Any) -> Any:
             context = tf.distribute.get_replica_context()
-            # Each worker speaks once, however many devices it has.
-            speaks = tf.equal(context.replica_id_in_sync_group % local, 0)
-            mine = tf.where(speaks, values, tf.zeros_like(values))
+            # Each worker counts once, however many devices it has.
+            counts = tf.equal(context.replica_id_in_sync_group % local, 0)
+            mine = tf.where(counts, values, tf.zeros_like(values))
             return context.all_reduce(tf.distribute.ReduceOp.SUM, mine)
 
         summed = tf.function(lambda values: self.strategy.run(of_replica, args=(values,)))
@@ -242,3 +245,61 @@ def _multiworker() -> ReplicaGroup:
         first_line = str(exc).partition("\n")[0]
         raise SettingsError(f"the workers of TF_CONFIG cannot join: {first_line}") from exc
     return ReplicaGroup(strategy, cluster.worker, cluster.workers)
+
+
+class Addresses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All workers as HOST:PORT, each of which the others can reach."""
+
+    worker: tuple[str, ...] = ()
+    chief: tuple[str, ...] = ()
+    """The first worker, where it has a place of its own."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """The place of this process in a cluster."""
+
+    type: Literal["chief", "worker"]
+    index: int
+
+
+class Cluster(msgspec.Struct, frozen=True):
+    """Cluster in the environment variable TF_CONFIG, as TensorFlow reads it."""
+
+    cluster: Addresses
+    task: Task
+
+    @property
+    def workers(self) -> int:
+        """Number of all workers."""
+        return len(self.cluster.chief) + len(self.cluster.worker)
+
+    @property
+    def worker(self) -> int:
+        """This process's number among them; the first one keeps what comes of the fit."""
+        return self.task.index + (len(self.cluster.chief) if self.task.type == "worker" else 0)
+
+
+def read_cluster() -> Cluster:
+    """Return the cluster in TF_CONFIG; raise `SettingsError` unless it can be used."""
+    text = os.environ.get("TF_CONFIG", "")
+    if not text:
+        raise SettingsError(f"--strategy multiworker needs the workers' addresses: {EXAMPLE}")
+    try:
+        cluster = msgspec.json.decode(text, type=Cluster)
+    except msgspec.DecodeError as exc:
+        raise SettingsError(f"TF_CONFIG: {exc}; expected: {EXAMPLE}") from exc
+    _require_place(cluster)
+    return cluster
+
+
+def _require_place(cluster: Cluster) -> None:
+    addresses: tuple[str, ...] = getattr(cluster.cluster, cluster.task.type)
+    if not 0 <= cluster.task.index < len(addresses):
+        raise SettingsError(
+            f"TF_CONFIG: task index {cluster.task.index} is none of the "
+            f"{len(addresses)} addresses of '{cluster.task.type}'"
+        )
+    for address in (*cluster.cluster.chief, *cluster.cluster.worker):
+        host, _, port = address.rpartition(":")
+        if not (host and port.isdecimal()):
+            raise SettingsError(f"TF_CONFIG: '{address}' is not an address, expected HOST:PORT")

@@ -18,7 +18,8 @@ from edgefer.machine import machine
 from edgefer_train.architectures import build
 from edgefer_train.data.dataset import Dataset, Faces, Usage
 from edgefer_train.fitting.batches import batches, steps_per_epoch
-from edgefer_train.fitting.fit import compile_for, computing_in, heads_of, parts, targets_of
+from edgefer_train.fitting.compiling import choose_compute, compile_model, computing_in
+from edgefer_train.fitting.fit import heads_of, parts, targets_of
 from edgefer_train.recipe import Recipe
 
 FACES = 28_709
@@ -79,10 +80,11 @@ def throughput(recipe: Recipe, name: str, seconds: float) -> Throughput:
     """
     dataset = noise(recipe)
     sides = sorted({side for side, _ in parts(recipe)})
-    with computing_in(recipe.fit.precision):
+    compute = choose_compute(recipe)
+    with computing_in(compute.precision):
         model = build(recipe.architecture, heads_of(recipe, dataset), _side(recipe))
     steps = steps_per_epoch(dataset.faces, recipe.fit.batch_size)
-    compile_for(model, recipe, steps, xla=recipe.fit.xla)
+    compile_model(model, recipe, steps, compute.xla)
     fed = tuple(_at(model, recipe, dataset, side, seconds / len(sides)) for side in sides)
     return Throughput(machine(), name, recipe.fit.batch_size, fed)
 

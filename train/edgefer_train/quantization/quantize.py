@@ -17,9 +17,8 @@ import tf_keras as keras
 from edgefer.preprocess import Preprocess
 from edgefer_train.architectures import as_outputs
 from edgefer_train.data.dataset import Dataset, Usage
-from edgefer_train.fitting.calibration import calibrate, predict
-from edgefer_train.fitting.fit import fit_stage, targets_of
-from edgefer_train.fitting.teachers import Teachers
+from edgefer_train.fitting.fit import calibrate, fit_stage, predict, targets_of
+from edgefer_train.fitting.teachers import Teachers, blend
 from edgefer_train.quantization.fake_quant import prepare_for_quantization, set_ranges
 from edgefer_train.recipe import Distill, Recipe
 from edgefer_train.run import Run, Stage, save_model
@@ -47,10 +46,10 @@ def quantize(run: Run, dataset: Dataset) -> None:
     teacher = Teachers((float_model,), weight=recipe.distill.weight)
     validation = dataset.part(Usage.PublicTest)
     targets = targets_of(recipe, dataset, validation)
-    # Judged by what it is to learn: the float model's answers, as far as those are its targets.
-    told = Teachers((), (predict(float_model, validation),), recipe.distill.weight)
+    # Validated by what it is to learn: the float model's labels, as far as those are its targets.
+    expected = blend(targets, predict(float_model, validation), recipe.distill.weight)
     stage = _stage_for(run, source)
-    fit_stage(model, stage, recipe, dataset, teacher, judged_by=told.before(targets))
+    fit_stage(model, stage, recipe, dataset, teacher, validation_targets=expected)
     model.load_weights(stage.weights)
     calibrate(model, stage, validation, targets)
     save_model(model, run.qat.model)
@@ -78,6 +77,7 @@ def fine_tuning_recipe(recipe: Recipe) -> Recipe:
         warmup_epochs=0.1,
         early_stopping=0,
         sizes=(),
+        precision="float32",
         # Smoothing on top of the float model's own doubts would teach int8 to be less sure.
         label_smoothing=recipe.fit.label_smoothing * (1 - how.distill),
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
-from edgefer_train.fitting.dropout import make_deterministic
+from edgefer_train.fitting.compiling import Compute, choose_compute, make_deterministic
+from edgefer_train.recipe import Fit, Recipe
 
 ONES = np.ones((64, 16), np.float32)
 
@@ -77,3 +79,41 @@ def test_what_is_saved_does_not_change() -> None:
     assert (
         net().get_layer("one").get_config() == keras.layers.Dropout(0.25, name="one").get_config()
     )
+
+
+AMX = "processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16 amx_tile amx_int8\n"
+PLAIN = "processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16x\nmodel name\t: amx_bf16\n"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "cpuinfo", "chosen"),
+    [
+        ("small", PLAIN, "float32, XLA"),
+        ("vgg16", PLAIN, "float32, XLA"),
+        ("deepfer", PLAIN, "float32, XLA"),
+        ("tiny", PLAIN, "float32, no XLA"),
+        ("large", PLAIN, "float32, no XLA"),
+        ("mini_xception", PLAIN, "float32, no XLA"),
+        ("resnet50", PLAIN, "float32, no XLA"),
+        ("small", AMX, "bfloat16, no XLA"),
+        ("tiny", AMX, "bfloat16, no XLA"),
+    ],
+)
+def test_auto_follows_the_processor_and_the_architecture(
+    architecture: str, cpuinfo: str, chosen: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text(cpuinfo)
+    assert str(choose_compute(Recipe(architecture), cpuinfo=path)) == chosen
+
+
+def test_a_recipe_can_say_both_itself(tmp_path: Path) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text(AMX)
+    recipe = Recipe("tiny", fit=Fit(precision="float32", xla=True))
+    assert choose_compute(recipe, cpuinfo=path) == Compute("float32", xla=True)
+    assert choose_compute(recipe, replicas=2, cpuinfo=path) == Compute("float32", xla=False)
+
+
+def test_a_machine_without_cpuinfo_computes_in_float32(tmp_path: Path) -> None:
+    assert choose_compute(Recipe("large"), cpuinfo=tmp_path / "none").precision == "float32"

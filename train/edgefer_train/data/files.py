@@ -1,9 +1,10 @@
-"""Image files as the grey squares that a model learns from."""
+"""Readers of image files, as grey squares that a model learns from, and of CSV tables."""
 
 from __future__ import annotations
 
+import csv
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,11 +18,14 @@ from edgefer.progress import shown
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
 """Endings of the files that are read, in any case."""
 
+Line = tuple[int, dict[str, str]]
+"""The number of a line in its file, from 1, and its cells by column; a missing one is empty."""
+
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_grey(path: Path) -> Pixels:
-    """Return a image file as grey uint8 (H, W), turned as its EXIF says.
+    """Return an image file as grey uint8 (H, W), turned as its EXIF says.
 
     Colour becomes grey by the conversion that the device uses; an alpha channel is left
     out. Raises `DatasetError` for a file that is damaged or no image, and for one of
@@ -34,7 +38,7 @@ def read_grey(path: Path) -> Pixels:
         raise DatasetError(f"{path}: {exc.strerror or exc}") from exc
     image = _decoded(content)
     if image is None:
-        raise DatasetError(f"{path}: not a image that can be read, or a damaged one")
+        raise DatasetError(f"{path}: not an image that can be read, or a damaged one")
     if image.dtype != np.uint8:
         raise DatasetError(
             f"{path}: has {8 * image.itemsize} bits a channel, expected 8; scale its grey "
@@ -84,3 +88,16 @@ def _silence() -> Iterator[None]:
         yield
     finally:
         logging.setLogLevel(before)
+
+
+def read_table(path: Path, columns: Sequence[str], where_to_get_it: str) -> list[Line]:
+    """Return the lines after the header; raise `DatasetError` for a column that is missing."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file, restval="")
+            missing = sorted(set(columns) - set(table.fieldnames or ()))
+            if missing:
+                raise DatasetError(f"{path}: column '{missing[0]}' is missing; {where_to_get_it}")
+            return [(table.line_num, row) for row in table]
+    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        raise DatasetError(f"{path}: not a CSV file that can be read: {exc}") from exc

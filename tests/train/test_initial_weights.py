@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import tf_keras as keras
+
+from edgefer.bundle import open_bundle
+from edgefer.errors import RunError
+from edgefer.preprocess import Preprocess
+from edgefer.runtime import open_classifier
+from edgefer_train.fitting.initial_weights import build_model, load_bundle_weights
+from edgefer_train.recipe import Recipe
+from support.slices import write_slice
+
+HEADS = {"fer2013": 7, "ferplus": 8}
+
+
+@pytest.fixture(scope="module")
+def faces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    path = write_slice(data, tmp_path_factory.mktemp("slice") / "fer2013.npz", 64, 1, 1)
+    with np.load(path) as arrays:
+        return np.asarray(arrays["images"][:64])
+
+
+def logits(model: Any, faces: np.ndarray) -> dict[str, np.ndarray]:
+    outputs = model.predict(Preprocess().to_float(faces), verbose=0)
+    return outputs if isinstance(outputs, dict) else {model.output_names[0]: outputs}
+
+
+@pytest.mark.parametrize("name", ["small", "tiny", "small-ferplus"])
+def test_a_model_from_a_bundle_gives_what_its_onnx_file_gives(name: str, faces: Any) -> None:
+    bundle = open_bundle(name)
+    labels = bundle.manifest.label_set
+    recipe = Recipe(name.removesuffix("-ferplus"), weights=name)
+    expected = open_classifier(bundle, "onnx").logits(faces)
+    for images in (None, faces):
+        model = build_model(recipe, {labels: len(bundle.manifest.labels)}, 48, images)
+        assert np.abs(logits(model, faces)[labels] - expected).max() < 1e-4
+
+
+def test_a_step_of_training_starts_from_what_the_bundle_knows(faces: np.ndarray) -> None:
+    bundle = open_bundle("small")
+    model = build_model(Recipe("small", weights="small"), {"fer2013": 7}, 48, faces)
+    expected = open_classifier(bundle, "onnx").logits(faces).argmax(-1)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    in_training = model(Preprocess().to_float(faces), training=True).numpy().argmax(-1)
+    assert (in_training == expected).mean() > 0.95
+
+
+def test_several_bundles_each_bring_their_head(faces: np.ndarray) -> None:
+    recipe = Recipe("small", weights=("small", "small-ferplus"))
+    model = build_model(recipe, HEADS, 48, faces)
+    expected = open_classifier(open_bundle("small"), "onnx").logits(faces)
+    assert np.abs(logits(model, faces)["fer2013"] - expected).max() < 1e-4
+    graph = onnx.load_model_from_string(open_bundle("small-ferplus").read("onnx")).graph
+    (kernel,) = [one for one in graph.initializer if list(one.dims) == [128, 8]]
+    head = model.get_layer("ferplus").get_weights()[0]
+    np.testing.assert_array_equal(head, onnx.numpy_helper.to_array(kernel))
+
+
+def test_a_head_of_other_labels_keeps_its_own_initialization() -> None:
+    keras.utils.set_random_seed(1)
+    fresh = build_model(Recipe("small"), {"mine": 3}, 48)
+    before = fresh.get_layer("mine").get_weights()
+    load_bundle_weights(fresh, open_bundle("small"))
+    for old, new in zip(before, fresh.get_layer("mine").get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_bundle_of_another_architecture_is_refused_in_one_line() -> None:
+    with pytest.raises(RunError, match="holds tiny, the recipe needs small") as refused:
+        build_model(Recipe("small", weights="tiny"), HEADS, 48)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_bundle_without_float_weights_is_refused_in_one_line() -> None:
+    bundle = open_bundle("small")
+    del bundle.manifest.files["onnx"]
+    model = build_model(Recipe("small"), {"fer2013": 7}, 48)
+    with pytest.raises(RunError, match=r"has no float weights \(onnx\)") as refused:
+        load_bundle_weights(model, bundle)
+    assert "\n" not in str(refused.value)

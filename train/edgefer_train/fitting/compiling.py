@@ -1,0 +1,149 @@
+"""How a model is compiled: optimizer, losses, precision, XLA, and a dropout that is repeatable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import tensorflow as tf
+import tf_keras as keras
+
+from edgefer_train.architectures import ARCHITECTURES, Tensor
+from edgefer_train.recipe import VOTES, Fit, Recipe
+
+CPUINFO = Path("/proc/cpuinfo")
+
+STREAMS = 1_000_003
+"""Between the seeds of two layers; no seeds that are tried beside each other are so far apart."""
+
+
+class Compute(msgspec.Struct, frozen=True):
+    """The precision of the activations and whether XLA compiles the step."""
+
+    precision: Literal["float32", "bfloat16"]
+    xla: bool
+
+    def __str__(self) -> str:
+        return f"{self.precision}, {'XLA' if self.xla else 'no XLA'}"
+
+
+def choose_compute(recipe: Recipe, replicas: int = 1, cpuinfo: Path = CPUINFO) -> Compute:
+    """Return what `precision` and `xla` of a recipe come to on this machine.
+
+    bfloat16 needs AMX: without it a step of `small` takes 13 times as long. XLA pays where the
+    architecture says so, in float32 only: in bfloat16 oneDNN's AMX kernels are faster. Several
+    replicas go without it.
+    """
+    precision, xla = recipe.fit.precision, recipe.fit.xla
+    if precision == "auto":
+        precision = "bfloat16" if has_amx(cpuinfo) else "float32"
+    if xla == "auto":
+        design = ARCHITECTURES.get(recipe.architecture)
+        xla = precision == "float32" and design is not None and design.xla
+    return Compute(precision, xla and replicas == 1)
+
+
+def has_amx(cpuinfo: Path = CPUINFO) -> bool:
+    """Return whether the processor multiplies matrices of bfloat16."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return False
+    return any(line.startswith("flags") and "amx_bf16" in line.split() for line in lines)
+
+
+@contextmanager
+def computing_in(precision: str) -> Iterator[None]:
+    """Let the layers made inside compute in this precision; their weights stay in 32 bits."""
+    policy = precision if precision == "float32" else f"mixed_{precision}"
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
+def compile_model(model: Any, recipe: Recipe, steps_per_epoch: int, xla: bool) -> None:
+    """Give the model its losses and its optimizer, and make its dropout deterministic."""
+    optimizer = optimizer_of(recipe.fit, steps_per_epoch)
+    cross_entropy = keras.losses.CategoricalCrossentropy
+    losses = {recipe.labels: cross_entropy(True, recipe.fit.label_smoothing)}
+    if len(model.outputs) == 1:
+        (loss,) = losses.values()
+        model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=xla)
+    else:
+        losses[VOTES] = cross_entropy(True)
+        model.compile(
+            optimizer,
+            losses,
+            metrics=dict.fromkeys(losses, "accuracy"),
+            loss_weights={recipe.labels: 1.0, VOTES: recipe.fit.votes_weight},
+            jit_compile=xla,
+        )
+    make_deterministic(model, recipe.seed)
+
+
+def optimizer_of(how: Fit, steps_per_epoch: int) -> Any:
+    """Return the Keras optimizer of a recipe; its moving average of weights included."""
+    average = {"use_ema": how.average > 0, "ema_momentum": how.average or 0.99}
+    rate = _cosine(how, steps_per_epoch) if how.schedule == "cosine" else how.learning_rate
+    if how.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(rate, weight_decay=how.weight_decay or None, **average)
+    else:
+        # Decoupled from the momentum: ten times the figure that coupled decay would need.
+        decay = 10 * how.weight_decay or None
+        optimizer = keras.optimizers.SGD(rate, 0.9, nesterov=True, weight_decay=decay, **average)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    return optimizer
+
+
+def _cosine(how: Fit, steps_per_epoch: int) -> Any:
+    steps = how.epochs * steps_per_epoch
+    # A recipe may be run for less than its warm-up.
+    warmup = min(round(how.warmup_epochs * steps_per_epoch), steps // 2)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=how.learning_rate, warmup_steps=warmup
+    )
+
+
+def make_deterministic(model: Any, seed: int) -> None:
+    """Let every dropout of a compiled model draw from `seed` and its optimizer's step.
+
+    As Keras has it, a dropout counts its draws from the start of the process, and each of
+    several replicas counts its own: neither a resumed fit nor a shared one would follow the
+    curve of one that was neither. What is saved of the model stays as it was.
+    """
+    dropouts = [layer for layer in model.submodules if isinstance(layer, keras.layers.Dropout)]
+    for at, layer in enumerate(dropouts, 1):
+        # The one place where a dropout asks for numbers, also inside tfmot's wrappers.
+        layer._random_generator = StepGenerator(seed + at * STREAMS, model.optimizer.iterations)
+
+
+class StepGenerator:
+    """Random masks from a seed and a step, in place of a dropout's `RandomGenerator`."""
+
+    _rng_type = "legacy_stateful"
+    """What the layer's configuration says where nothing was chosen."""
+
+    def __init__(self, seed: int, step: Any) -> None:
+        self.seed = seed
+        self.step = step
+        """A variable: the number of steps that the optimizer has made."""
+
+    def dropout(self, inputs: Tensor, rate: float, noise_shape: Tensor | None = None) -> Tensor:
+        """Drop a share of the inputs (B, ...) and scale the rest, as `tf.nn.dropout`."""
+        return tf.nn.experimental.general_dropout(inputs, rate, self.uniform, noise_shape)
+
+    def uniform(self, shape: Tensor, dtype: Any) -> Tensor:
+        """Return this replica's part of the draws in 0..1 for the whole batch."""
+        context = tf.distribute.get_replica_context()
+        shape = tf.convert_to_tensor(shape)
+        whole = tf.concat([shape[:1] * context.num_replicas_in_sync, shape[1:]], 0)
+        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(self.step, tf.int64)])
+        drawn = tf.random.stateless_uniform(whole, seed, dtype=dtype)
+        first = context.replica_id_in_sync_group * shape[0]
+        return drawn[first : first + shape[0]]
