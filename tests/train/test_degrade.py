@@ -104,8 +104,8 @@ def test_jpeg_is_what_the_codec_makes_of_it(quality: int) -> None:
         content = cv2.imencode(".jpg", np.uint8(np.round(image * 255)), options)[1]
         expected = np.asarray(cv2.imdecode(content, cv2.IMREAD_GRAYSCALE), float)
         difference = np.abs(got - expected)
-        assert difference.mean() < 0.6
-        assert np.quantile(difference, 0.99) < 3
+        assert difference.mean() < 0.75
+        assert np.quantile(difference, 0.99) < 6
 
 
 @pytest.mark.parametrize("size", [16, 30, 40])
