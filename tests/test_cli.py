@@ -2,25 +2,72 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
-from edgefer.cli import VERBS, main
+from edgefer.cli import SECTIONS, main
 
 
 def edgefer(*words: object) -> Result:
     return CliRunner(env={"EDGEFER_DATA": ""}).invoke(main, [str(word) for word in words])
 
 
-@pytest.mark.parametrize("verb", sorted(verb for verbs in VERBS.values() for verb in verbs))
-def test_every_verb_explains_itself(verb: str) -> None:
-    done = edgefer(verb, "--help")
+def every_verb() -> list[tuple[str, ...]]:
+    """Each verb and group by its words: `("model", "inspect")`."""
+    with click.Context(main) as context:
+        return sorted(words_below(main, context, ()))
+
+
+def words_below(
+    group: click.Group, context: click.Context, words: tuple[str, ...]
+) -> Iterator[tuple[str, ...]]:
+    for name in group.list_commands(context):
+        yield (*words, name)
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from words_below(command, context, (*words, name))
+
+
+@pytest.mark.parametrize("words", every_verb(), ids=" ".join)
+def test_every_verb_explains_itself_in_at_most_ten_words(words: tuple[str, ...]) -> None:
+    done = edgefer(*words, "--help")
     assert done.exit_code == 0
-    assert "Usage:" in done.output
+    usage, _, line, *_ = done.output.splitlines()
+    assert usage.startswith("Usage:")
+    assert len(line.split()) <= 10
+    assert re.fullmatch(r"  [A-Z].*[.]", line), line
+
+
+def test_help_has_a_section_for_each_purpose_and_one_line_a_verb() -> None:
+    lines = CliRunner().invoke(main, ["--help"], terminal_width=80).output.splitlines()
+    headings = [line[:-1] for line in lines if re.fullmatch(r"[A-Z]\w+:", line)]
+    assert headings[1:] == [*SECTIONS]
+    for verb in (verb for verbs in SECTIONS.values() for verb in verbs):
+        (line,) = [line for line in lines if line.startswith(f"  {verb} ")]
+        assert line.endswith(".")
+        assert not line.endswith("...")
+
+
+def test_help_loads_nothing_that_a_verb_works_with() -> None:
+    program = (
+        "import sys; from edgefer.cli import main\n"
+        "main(['--help'], standalone_mode=False)\n"
+        "assert not {'numpy', 'cv2', 'rich', 'msgspec', 'asyncio'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_an_unknown_verb_is_exit_status_2() -> None:
+    assert edgefer("inspect", "small").exit_code == 2
+    assert edgefer("model", "explain").exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -34,7 +81,10 @@ def test_wrong_usage_is_exit_status_2(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("inspect", "nowhere"), "edgefer: nowhere: no such model bundle; shipped models: small"),
+        (
+            ("model", "inspect", "nowhere"),
+            "edgefer: nowhere: no such model bundle; shipped models: ",
+        ),
         (("train", "--out", "x"), "edgefer: no dataset was named: get FER2013 from Kaggle"),
         (("train", "--recipe", "smal", "--out", "x"), "edgefer: unknown recipe 'smal'"),
         (("quantize", "--run", "x"), "edgefer: x: has no finished float model; run: edgefer train"),
@@ -65,9 +115,17 @@ def test_a_model_opens_without_a_word_on_stderr(data: Path) -> None:
     assert done.stderr == ""
 
 
+def test_an_error_is_one_json_object_where_logs_are(tmp_path: Path) -> None:
+    done = edgefer("--log-format", "json", "model", "inspect", tmp_path / "nowhere")
+    assert done.exit_code == 1
+    line = json.loads(done.stderr)
+    assert line["level"] == "ERROR"
+    assert "no such model bundle" in line["message"]
+
+
 def test_debug_shows_the_traceback() -> None:
     with pytest.raises(FileNotFoundError):
-        CliRunner().invoke(main, ["--debug", "inspect", "nowhere"], catch_exceptions=False)
+        CliRunner().invoke(main, ["--debug", "model", "inspect", "nowhere"], catch_exceptions=False)
 
 
 def test_an_unknown_key_in_the_configuration_names_the_nearest(tmp_path: Path) -> None:
@@ -78,13 +136,13 @@ def test_an_unknown_key_in_the_configuration_names_the_nearest(tmp_path: Path) -
     assert "unknown key 'mood.treshold'; did you mean 'mood.threshold'?" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["run", "predict", "inspect", "bench"])
+@pytest.mark.parametrize("verb", ["run", "predict", "model", "bench"])
 def test_the_device_verbs_never_import_tensorflow(verb: str, data: Path) -> None:
     photo, clip = data / "photos" / "2008_001322.jpg", data / "clips" / "single_face.mp4"
     words = {
         "run": ["--camera", f"file:{clip}", "--frames", "5"],
         "predict": [str(photo)],
-        "inspect": ["small"],
+        "model": ["inspect", "small"],
         "bench": ["--short"],
     }[verb]
     program = (

@@ -98,7 +98,7 @@ def test_the_int8_input_is_the_grey_level_less_128(bundle: Path) -> None:
 
 
 def test_the_bundle_tells_what_it_was_measured_to_do(bundle: Path, faces: Path) -> None:
-    manifest = json.loads(edgefer("inspect", bundle, "--json").stdout)
+    manifest = json.loads(edgefer("model", "inspect", bundle, "--json").stdout)
     told = manifest["evidence"]["scores"]
     for format in ("int8", "onnx", "onnx-int8"):
         words = ("evaluate", bundle, "--data", faces, "--format", format, "--json")

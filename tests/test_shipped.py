@@ -30,7 +30,7 @@ PROMISED = {
 
 
 def inspected(name: str = "small") -> Any:
-    return json.loads(edgefer("inspect", name, "--json"))
+    return json.loads(edgefer("model", "inspect", name, "--json"))
 
 
 def moods(clip: Path, detector: str) -> list[str | None]:
@@ -40,7 +40,7 @@ def moods(clip: Path, detector: str) -> list[str | None]:
 
 
 def test_the_shipped_model_is_inspected_as_table_and_as_json() -> None:
-    assert "PrivateTest" in edgefer("inspect", "small")
+    assert "PrivateTest" in edgefer("model", "inspect", "small")
     manifest = inspected()
     assert manifest["evidence"]["scores"]["int8"]["n"] == 3589
 

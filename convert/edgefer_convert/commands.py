@@ -1,67 +1,88 @@
-"""The verbs of conversion."""
+"""The verb `convert`, and those of `edgefer model` that analyse conversions."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from edgefer.options import FOLDER, data_option, json_option
+from edgefer.options import FILE, FOLDER, PATH, data_option, grouped, json_option, plot_option
 
 if TYPE_CHECKING:
     from edgefer.bundle import Bundle
     from edgefer.preprocess import Pixels, Preprocess
-    from edgefer_convert.request import Request
+    from edgefer_convert.request import ModelOptions, Request
     from edgefer_train.data.dataset import Dataset
 
-EXPLAINED = 200
-"""Faces of PublicTest by which layers are explained, unless told."""
+log = logging.getLogger(__name__)
+
+FACES = 200
+"""Faces of PublicTest for a sensitivity analysis, by default."""
 PIXELS = click.Choice(["0..1", "-1..1", "0..255"])
 
 
 @click.command()
-@click.argument("model", required=False, type=FOLDER)
-@click.option("--run", "run_folder", type=FOLDER, help="Folder of a training, in place of MODEL.")
+@click.argument("model", required=False, type=PATH)
+@click.option("--run", "run_folder", type=FOLDER, help="Folder of a training run, not MODEL.")
 @data_option
-@click.option("--out", type=FOLDER, required=True, help="Folder or .zip for the model bundle.")
-@click.option(
-    "--labels",
-    help="MODEL's outputs in order, a,b,c or a file; or the label set of a run that has several.",
+@click.option("--out", type=PATH, required=True, help="Folder or .zip for the model bundle.")
+@grouped(
+    "options",
+    "edgefer_convert.request:ModelOptions",
+    click.option(
+        "--labels",
+        metavar="LABELS",
+        help="MODEL's outputs in order, a,b,c or a file; or a run's label set.",
+    ),
+    click.option(
+        "--pixels", type=PIXELS, default="0..1", show_default=True, help="MODEL's input range."
+    ),
+    click.option(
+        "--split", default="official", show_default=True, help="For MODEL: official or 72/8/20."
+    ),
 )
-@click.option("--formats", help="a,b or all; default: int8,onnx,onnx-int8.")
-@click.option("--ptq", is_flag=True, help="Quantize a run after training, not by its qat model.")
-@click.option("--representative", type=FOLDER, help=".npz of Training pictures to quantize by.")
-@click.option("--pixels", type=PIXELS, default="0..1", help="How MODEL saw black..white.")
-@click.option("--split", default="official", help="Of the data, for MODEL: official or 72/8/20.")
-@click.option("--gate", type=FOLDER, help="TOML file whose [gate] sets limits.")
-@click.option("--allow", metavar="CHECK", help="Let one failed check pass; wants --because.")
-@click.option("--because", metavar="TEXT", help="Why; the bundle tells it with your name.")
-@click.option("--explain", is_flag=True, help="Tell which layers int8 costs most in.")
+@grouped(
+    "request",
+    "edgefer_convert.request:request_of",
+    click.option("--formats", metavar="NAMES", help="a,b or all; default: int8,onnx,onnx-int8."),
+    click.option("--ptq", is_flag=True, help="Use post-training quantization for a run."),
+    click.option("--representative", type=FILE, help=".npz of Training images to quantize by."),
+    click.option("--gate", type=FILE, help="TOML file whose [gate] sets limits."),
+    click.option("--allow", metavar="CHECK", help="Allow one failed check; needs --because."),
+    click.option("--because", metavar="TEXT", help="Reason, kept in the bundle with your name."),
+)
+@click.option("--sensitivity", is_flag=True, help="Show which layers lose accuracy in int8.")
 def convert(
-    model: Path | None, run_folder: Path | None, data: Path | None, out: Path, **asked: Any
+    model: Path | None,
+    run_folder: Path | None,
+    data: Path | None,
+    out: Path,
+    options: ModelOptions,
+    request: Request,
+    sensitivity: bool,
 ) -> None:
-    """Write the model bundle of a run, or of a MODEL made elsewhere: .h5, .keras, .onnx or a
-    SavedModel's folder.
+    """Convert a run or model file to a bundle.
 
-    Each format is measured on PrivateTest by its own runtime; where int8 costs too much,
-    nothing is written.
+    MODEL is a .h5, .keras or .onnx file or a SavedModel's folder. Each format is measured on
+    PrivateTest by its own runtime; where int8 loses too much, nothing is written.
     """
     if (model is None) == (run_folder is None):
         raise click.UsageError("name either a MODEL or --run FOLDER")
+    from dataclasses import replace
+
     from edgefer.errors import GateFailed
     from edgefer.inspection import show, show_gate
     from edgefer.manifest import Gate
-    from edgefer_convert.request import request_of
 
-    labels, pixels, split = (asked.pop(name) for name in ("labels", "pixels", "split"))
-    asked["explain"] = _show_explanation if asked["explain"] else None
-    request = request_of(**asked)
+    if sensitivity:
+        request = replace(request, explain=_show_sensitivity)
     try:
         if run_folder:
-            show(_convert_run(run_folder, data, out, labels, request))
+            show(_convert_run(run_folder, data, out, options.labels, request))
         elif model:
-            show(_convert_file(model, data, out, (labels, pixels, split), request))
+            show(_convert_file(model, data, out, options, request))
     except GateFailed as failed:
         if isinstance(failed.verdict, Gate):
             show_gate(failed.verdict)
@@ -84,62 +105,35 @@ def _convert_run(
 
 
 def _convert_file(
-    model: Path, data: Path | None, out: Path, how: tuple[str | None, str, str], request: Request
+    model: Path, data: Path | None, out: Path, options: ModelOptions, request: Request
 ) -> Bundle:
-    labels, pixels, split = how
     from edgefer_convert.importers.external_model import bring, dataset_for, read_labels
 
-    brought = bring(model, pixels)
-    names = read_labels(labels, brought.outputs, model)
-    dataset = dataset_for(names, data, split, brought.side, model)
+    brought = bring(model, options.pixels)
+    names = read_labels(options.labels, brought.outputs, model)
+    dataset = dataset_for(names, data, options.split, brought.side, model)
     from edgefer_convert.conversion import convert_file
 
     return convert_file(brought, names, dataset, out, request)
 
 
-def _show_explanation(bundle: Bundle, dataset: Dataset) -> None:
+def _show_sensitivity(bundle: Bundle, dataset: Dataset) -> None:
     """Print which layers cost most, on faces of PublicTest."""
     from edgefer_convert.analysis.sensitivity_source import source_of
     from edgefer_convert.analysis.sensitivity_view import show_explanation
     from edgefer_train.data.dataset import Usage
 
-    faces = dataset.part(Usage.PublicTest).images[:EXPLAINED]
+    faces = dataset.part(Usage.PublicTest).images[:FACES]
     show_explanation(source_of(bundle).explained(faces, f"{dataset.name}, PublicTest"))
 
 
 @click.command()
-@click.argument("bundle")
-@click.option("--seconds", type=click.FloatRange(min=0.05), default=2.0, show_default=True)
-@click.option("--markdown", is_flag=True, help="Print a Markdown table.")
-@json_option
-def formats(bundle: str, seconds: float, markdown: bool, as_json: bool) -> None:
-    """Compare a bundle's formats: bytes, what was measured of each, and its time here.
-
-    Each format is timed for --seconds, one face at a time, on one thread.
-    """
-    from edgefer.bundle import open_bundle
-    from edgefer.messages import to_json
-    from edgefer_convert.analysis import format_table as comparison
-    from edgefer_device.bench.components import time_classifier
-    from edgefer_device.bench.loops import LOOPS, Plan
-
-    opened = open_bundle(bundle)
-    side = opened.manifest.input.preprocess.size
-    plan = Plan(seconds / LOOPS, short=True)
-    done = comparison.compare(opened, lambda one: time_classifier(one, side, plan).p50)
-    if as_json or markdown:
-        click.echo(to_json(done) if as_json else comparison.to_markdown(done), nl=as_json)
-    else:
-        comparison.show_comparison(done)
-
-
-@click.command()
 @click.argument("model", metavar="BUNDLE|FILE")
-@click.option("--out", type=FOLDER, help="Write the compiled file here, if the compiler is there.")
-@click.option("--strict", is_flag=True, help="Exit status 1 unless all runs on the Edge TPU.")
+@click.option("--out", type=FILE, help="Write the compiled file, if the compiler is installed.")
+@click.option("--strict", is_flag=True, help="Exit status 1 unless all of it runs on the Edge TPU.")
 @json_option
 def edgetpu(model: str, out: Path | None, strict: bool, as_json: bool) -> None:
-    """Tell what the Edge TPU would run of an int8 model; compile it where the compiler is."""
+    """Check an int8 model for the Edge TPU; compile it."""
     from edgefer.messages import to_json
     from edgefer_convert.formats.edgetpu import outcome as edgetpu_outcome
 
@@ -152,12 +146,14 @@ def edgetpu(model: str, out: Path | None, strict: bool, as_json: bool) -> None:
 @click.command()
 @click.argument("bundle")
 @data_option
-@click.option("--faces", type=click.IntRange(min=1), help="Only so many; all of PrivateTest else.")
+@click.option(
+    "--faces", type=click.IntRange(min=1), help="Only so many; default: all of PrivateTest."
+)
 @json_option
 def parity(bundle: str, data: Path | None, faces: int | None, as_json: bool) -> None:
-    """Compare all formats of a bundle, and the settings of their runtimes, on the same faces.
+    """Compare the outputs of a bundle's formats and runtimes.
 
-    Without --data the faces are views of the demo portrait.
+    Without --data, the faces are views of the demo portrait.
     """
     from edgefer.bundle import open_bundle
     from edgefer.messages import to_json
@@ -174,28 +170,28 @@ def parity(bundle: str, data: Path | None, faces: int | None, as_json: bool) -> 
 @click.command()
 @click.argument("model", metavar="RUN|BUNDLE")
 @data_option
-@click.option("--faces", type=click.IntRange(min=10), default=EXPLAINED, show_default=True)
-@click.option("--labels", help="Head of a run that has several; the recipe's own unless named.")
-@click.option("--out", type=FOLDER, help="Draw it as a PNG file.")
+@click.option("--faces", type=click.IntRange(min=10), default=FACES, show_default=True)
+@click.option("--labels", metavar="SET", help="Label set of a run that has several.")
+@plot_option
 @json_option
-def explain(
+def sensitivity(
     model: str,
     data: Path | None,
     faces: int,
     labels: str | None,
-    out: Path | None,
+    plot: Path | None,
     as_json: bool,
 ) -> None:
-    """Tell which layers of an int8 model cost most accuracy, on faces of PublicTest."""
+    """Show which layers lose accuracy in int8, on PublicTest."""
     from edgefer.messages import to_json
-    from edgefer_convert.analysis import sensitivity_view as explain_view
+    from edgefer_convert.analysis import sensitivity_view
     from edgefer_convert.analysis.sensitivity_source import open_source
 
     source = open_source(model, labels)
     done = source.explained(*_faces(source.preprocess, data, "PublicTest", faces))
-    click.echo(to_json(done)) if as_json else explain_view.show_explanation(done)
-    if out:
-        explain_view.write_picture(done, out)
+    click.echo(to_json(done)) if as_json else sensitivity_view.show_explanation(done)
+    if plot:
+        sensitivity_view.write_picture(done, plot)
 
 
 def _faces(
@@ -204,9 +200,9 @@ def _faces(
     """Return face chips for a measurement and where they are from: a part of the data, or the
     demo portrait where none is named."""
     if data is None:
-        from edgefer_device.bench.demo_faces import portrait_chips
+        from edgefer.portrait import portrait_crops
 
-        return portrait_chips(count or 50, preprocess), "views of the demo portrait"
+        return portrait_crops(count or 50, preprocess), "views of the demo portrait"
     from edgefer_train.data.dataset import Usage
     from edgefer_train.data.sources import load
 

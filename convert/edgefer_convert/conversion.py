@@ -80,7 +80,7 @@ def _pictures(dataset: Dataset, preprocess: Preprocess, request: Request) -> Cal
 def _to_bundle(source: Source, dataset: Dataset, out: Path, request: Request) -> Bundle:
     formats = chosen(request.formats, _possible(source, request), source.evidence.origin or "a run")
     if request.explain and "int8" not in formats:
-        raise SettingsError("--explain reads the int8 TFLite file; add int8 to --formats")
+        raise SettingsError("--sensitivity reads the int8 TFLite file; add int8 to --formats")
     if request.exemption:
         require_known(request.exemption.name, formats, request.limits)
     try:

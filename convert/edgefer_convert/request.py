@@ -30,6 +30,18 @@ class Request:
     """Called before the gate decides: why a model fails it is worth knowing most."""
 
 
+@dataclass(frozen=True)
+class ModelOptions:
+    """What a model file does not say of itself; of a run, only its label set is chosen."""
+
+    labels: str | None = None
+    """Outputs in order, `a,b,c` or a file of them; or the label set of a run with several."""
+    pixels: str = "0..1"
+    """How it was trained to see black..white."""
+    split: str = "official"
+    """Of the data: `official` or `72/8/20`."""
+
+
 def request_of(
     formats: str | None,
     ptq: bool,
@@ -37,8 +49,7 @@ def request_of(
     gate: Path | None,
     allow: str | None,
     because: str | None,
-    explain: Explain | None = None,
 ) -> Request:
     """Return the request that the options make; raise `SettingsError` for what cannot be."""
     limits = load_limits(gate)
-    return Request(formats, ptq, representative, limits, exemption(allow, because), explain)
+    return Request(formats, ptq, representative, limits, exemption(allow, because))

@@ -1,46 +1,23 @@
-"""The `edgefer` command: each verb parses, builds objects, calls and prints.
+"""The `edgefer` command: its verbs by section and group, found and loaded when they are called.
 
-Verbs live with their stage and are looked up when they are called, so that a device
-never loads what only training needs.
+Verbs live with their stage, so that a device never loads what only training needs.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from edgefer import __version__
+from edgefer.console import logging_to_stderr
 from edgefer.errors import EdgeferError, MissingExtra
-from edgefer.notices import shown_plainly
 
-VERBS = {
-    "edgefer.commands": ("inspect", "keys", "sign", "verify"),
-    "edgefer_train.commands": (
-        "architectures",
-        "compare",
-        "data",
-        "evaluate",
-        "quantize",
-        "train",
-    ),
-    "edgefer_convert.commands": ("convert", "edgetpu", "explain", "formats", "parity"),
-    "edgefer_device.commands.control": ("pause", "reload", "restart", "resume", "status"),
-    "edgefer_device.commands.bench": ("bench",),
-    "edgefer_device.commands.deploy": ("deploy", "fleet", "releases", "rollback"),
-    "edgefer_device.commands.export": ("export",),
-    "edgefer_device.commands.device": (
-        "cameras",
-        "doctor",
-        "faces",
-        "history",
-        "predict",
-        "run",
-    ),
-}
-"""The verbs by the module that holds them."""
+log = logging.getLogger(__name__)
 
 EXTRAS = {
     "train": {
@@ -57,49 +34,139 @@ EXTRAS = {
 """The packages that each extra brings."""
 
 
-class Verbs(click.Group):
-    """Finds a verb in its stage; turns every `EdgeferError` into one line and exit status 1."""
+class LazyGroup(click.Group):
+    """A group whose verbs are loaded from their modules, where each has its own name."""
+
+    def __init__(self, verbs: Mapping[str, str | click.Command], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.verbs = verbs
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return all verbs, in the order of the alphabet."""
-        return sorted(verb for verbs in VERBS.values() for verb in verbs)
+        """Return the names of all verbs, in the order of the table."""
+        return list(self.verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load the module of a verb."""
-        module = next((name for name, verbs in VERBS.items() if cmd_name in verbs), None)
-        if module is None:
-            return None
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
-        return command
+        """Load a verb, or return None for an unknown name."""
+        found = self.verbs.get(cmd_name)
+        if isinstance(found, str):
+            loaded: click.Command = getattr(importlib.import_module(found), cmd_name)
+            return loaded
+        return found
+
+
+MODEL = LazyGroup(
+    {
+        "architectures": "edgefer_train.commands",
+        "compare": "edgefer_train.commands",
+        "edgetpu": "edgefer_convert.commands",
+        "formats": "edgefer_device.commands.bench",
+        "inspect": "edgefer.commands",
+        "keys": "edgefer.commands",
+        "parity": "edgefer_convert.commands",
+        "sensitivity": "edgefer_convert.commands",
+        "sign": "edgefer.commands",
+        "verify": "edgefer.commands",
+    },
+    name="model",
+    help="Inspect, compare, sign and verify models.",
+)
+DEV = LazyGroup(
+    {
+        "faces": "edgefer_device.commands.dev",
+        "peak": "edgefer_device.commands.dev",
+        "sweep": "edgefer_device.commands.dev",
+        "throughput": "edgefer_train.commands",
+    },
+    name="dev",
+    help="Run measurements for developing edgefer itself.",
+)
+SECTIONS: dict[str, dict[str, str | click.Command]] = {
+    "Device": {
+        "run": "edgefer_device.commands.device",
+        "status": "edgefer_device.commands.control",
+        "pause": "edgefer_device.commands.control",
+        "resume": "edgefer_device.commands.control",
+        "reload": "edgefer_device.commands.control",
+        "restart": "edgefer_device.commands.control",
+        "history": "edgefer_device.commands.device",
+        "cameras": "edgefer_device.commands.device",
+        "doctor": "edgefer_device.commands.device",
+        "predict": "edgefer_device.commands.device",
+    },
+    "Training": {
+        "data": "edgefer_train.commands",
+        "train": "edgefer_train.commands",
+        "quantize": "edgefer_train.commands",
+        "convert": "edgefer_convert.commands",
+        "evaluate": "edgefer_train.commands",
+    },
+    "Models": {
+        "model": MODEL,
+        "bench": "edgefer_device.commands.bench",
+        "export": "edgefer_device.commands.export",
+    },
+    "Fleet": {
+        "deploy": "edgefer_device.commands.deploy",
+        "rollback": "edgefer_device.commands.deploy",
+        "fleet": "edgefer_device.commands.deploy",
+    },
+    "Development": {"dev": DEV},
+}
+"""The sections of `edgefer --help`, and the module or the group of each verb."""
+
+
+class Program(LazyGroup):
+    """The program: verbs in sections; an `EdgeferError` is one line and exit status 1."""
+
+    def __init__(self, **settings: Any) -> None:
+        verbs = {verb: where for section in SECTIONS.values() for verb, where in section.items()}
+        super().__init__(verbs, **settings)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each section's verbs with their help lines."""
+        width = max(map(len, self.verbs))
+        for section, verbs in SECTIONS.items():
+            found = [(verb, self.get_command(ctx, verb)) for verb in verbs]
+            with formatter.section(section):
+                formatter.write_dl([
+                    (verb.ljust(width), command.get_short_help_str(formatter.width))
+                    for verb, command in found
+                    if command is not None
+                ])  # fmt: skip
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; `--debug` lets the traceback through."""
-        try:
-            with shown_plainly():
+        debug, as_json = ctx.params["debug"], ctx.params["log_format"] == "json"
+        with logging_to_stderr(ctx.params["verbose"], as_json):
+            try:
                 return super().invoke(ctx)
-        except EdgeferError as exc:
-            if ctx.params.get("debug"):
-                raise
-            click.echo(f"edgefer: {exc}", err=True)
-            ctx.exit(1)
-        except ModuleNotFoundError as exc:
-            extra = _extra_of(exc.name or "")
-            if extra is None or ctx.params.get("debug"):
-                raise
-            click.echo(f"edgefer: {MissingExtra(str(exc.name), extra)}", err=True)
-            ctx.exit(1)
+            except (EdgeferError, ModuleNotFoundError) as exc:
+                error = exc if isinstance(exc, EdgeferError) else _missing_extra(exc)
+                if debug or error is None:
+                    raise
+                log.error("%s", error)
+                raise click.exceptions.Exit(1) from exc
 
 
-def _extra_of(module: str) -> str | None:
-    """Return the extra that brings a third-party module, or None if none does."""
-    package = module.partition(".")[0]
-    return next((extra for extra, packages in EXTRAS.items() if package in packages), None)
+def _missing_extra(exc: ModuleNotFoundError) -> MissingExtra | None:
+    """Return the error that names the extra which brings a package, or None if none does."""
+    package = (exc.name or "").partition(".")[0]
+    extra = next((extra for extra, packages in EXTRAS.items() if package in packages), None)
+    return None if extra is None else MissingExtra(str(exc.name), extra)
 
 
-@click.group(cls=Verbs)
+@click.group(cls=Program)
 @click.version_option(__version__)
+@click.option("--verbose", "-v", is_flag=True, help="Log details too.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Of log lines on stderr.",
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def main(debug: bool) -> None:
+def main(verbose: bool, log_format: str, debug: bool) -> None:
     """Facial-expression models from a dataset to a device.
 
     Expressions are what faces show, not what people feel.

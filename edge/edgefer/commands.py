@@ -1,22 +1,24 @@
-"""The verbs for what every stage shares: the model bundle and its signature."""
+"""The verbs of `edgefer model` that every package can run: bundles, keys and signatures."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
 
-from edgefer.options import FOLDER, json_option
+from edgefer.options import FILE, json_option
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
 @click.argument("bundle")
 @json_option
 def inspect(bundle: str, as_json: bool) -> None:
-    """Show what a model bundle holds and how it was measured."""
+    """Show a bundle's files, scores, gate and graph."""
     from edgefer.bundle import open_bundle
-    from edgefer.graph_view import show_graph
-    from edgefer.inspection import show
+    from edgefer.inspection import show, show_graph
     from edgefer.manifest import write_manifest
 
     opened = open_bundle(bundle)
@@ -28,32 +30,32 @@ def inspect(bundle: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("out", type=FOLDER)
+@click.argument("out", type=FILE)
 def keys(out: Path) -> None:
-    """Make a pair of keys for signing: OUT, which stays secret, and OUT.pub."""
+    """Generate a key pair for signing: OUT and OUT.pub."""
     from edgefer.keys import make_keys, public_of
 
     made = make_keys(out)
-    click.echo(f"{out}: the secret key {made}; {public_of(out)}: for those who verify", err=True)
+    log.info("%s: private key %s, keep it secret; %s: public key", out, made, public_of(out))
 
 
 @click.command()
 @click.argument("bundle")
-@click.option("--key", type=FOLDER, required=True, help="The secret key, of: edgefer keys.")
+@click.option("--key", type=FILE, required=True, help="Private key, from: edgefer model keys.")
 def sign(bundle: str, key: Path) -> None:
-    """Sign a model bundle; an older signature is replaced."""
+    """Sign a bundle, replacing an older signature."""
     from edgefer.bundle import sign_bundle
 
-    click.echo(f"{bundle}: signed by the key {sign_bundle(bundle, key)}", err=True)
+    log.info("%s: signed by the key %s", bundle, sign_bundle(bundle, key))
 
 
 @click.command()
 @click.argument("bundle")
-@click.option("--key", type=FOLDER, required=True, help="The public key, FILE.pub.")
+@click.option("--key", type=FILE, required=True, help="Public key, FILE.pub.")
 def verify(bundle: str, key: Path) -> None:
-    """Check that a model bundle is what the owner of a key signed; exit status 1 if not."""
+    """Verify a bundle's signature; exit status 1 if it fails."""
     from edgefer.bundle import open_bundle
 
     opened = open_bundle(bundle, signed_by=key)
     files = len(opened.manifest.files)
-    click.echo(f"{bundle}: manifest and {files} files are as signed by {key}", err=True)
+    log.info("%s: manifest and %s files are as signed by %s", bundle, files, key)

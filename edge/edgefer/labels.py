@@ -1,4 +1,4 @@
-"""The label sets that a model can speak, in the order of its outputs."""
+"""The label sets of models, in the order of their outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ FOLDERS = "folders"
 """In place of a label set's name: the sorted names of a dataset's own folders."""
 
 UNKNOWN = "unknown"
-"""What is said when a face is there and no label is sure enough."""
+"""Reported in place of a label that is not probable enough."""
+
+THRESHOLD = 0.4
+"""Probability from which on a label is reported, unless it is configured."""
 
 _SPELLINGS = {
     "anger": "angry",

@@ -1,23 +1,77 @@
-"""Options that verbs of several stages share."""
+"""Options that verbs of several packages share."""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import operator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import click
 
-FOLDER = click.Path(path_type=Path)
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
+
+
+class PathType(click.Path):
+    """A path, by the word that help shows for it: FILE, FOLDER or PATH."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(path_type=Path)
+        self.name = name
+
+
+FILE, FOLDER, PATH = PathType("file"), PathType("folder"), PathType("path")
 DETECTORS = click.Choice(["haar", "blazeface", "blazeface-short"])
 
+config_option = click.option("--config", type=FILE, help="Configuration of the daemon, TOML.")
 data_option = click.option(
     "--data",
     type=FOLDER,
     envvar="EDGEFER_DATA",
-    help="Faces: the folder with fer2013.npz or fer2013.csv, train/ and test/, or one a class.",
-)
-run_option = click.option(
-    "--run", "run_folder", type=FOLDER, required=True, help="Folder of the training."
+    help="Dataset: fer2013.npz or fer2013.csv, train/ and test/, or a folder a class.",
 )
 detector_option = click.option("--detector", type=DETECTORS, help="Face detector.")
-model_option = click.option("--model", help="Model bundle: a path, or a shipped one's name.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+model_option = click.option(
+    "--model", metavar="BUNDLE", help="Model bundle: a path, or the name of a shipped one."
+)
+plot_option = click.option("--plot", type=FILE, help="Draw the result as a PNG file.")
+recipe_option = click.option(
+    "--recipe",
+    "name",
+    metavar="RECIPE",
+    default="small",
+    show_default=True,
+    help="Recipe: a shipped one's name or a TOML file.",
+)
+run_option = click.option(
+    "--run", "run_folder", type=FOLDER, required=True, help="Folder of a training run."
+)
+
+
+def grouped(name: str, factory: str, *options: Decorator) -> Decorator:
+    """Return what adds options to a verb, which gets them as one struct, its argument `name`.
+
+    `factory`, `module:attribute`, makes the struct from arguments that are named as the options
+    are; it is imported when the verb is called.
+    """
+
+    def add(verb: Verb) -> Verb:
+        @functools.wraps(verb)
+        def call(**given: Any) -> Any:
+            module, _, attribute = factory.partition(":")
+            make = operator.attrgetter(attribute)(importlib.import_module(module))
+            given[name] = make(**{option: given.pop(option) for option in names})
+            return verb(**given)
+
+        before = len(getattr(verb, "__click_params__", ()))
+        decorated: Any = call
+        for option in reversed(options):
+            decorated = option(decorated)
+        names = [parameter.name for parameter in decorated.__click_params__[before:]]
+        return cast("Verb", decorated)
+
+    return add

@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 
 from edgefer.bundle import open_bundle
+from edgefer.portrait import view
 from edgefer.preprocess import Pixels
 from edgefer.runtime import litert, open_classifier
 from edgefer_device.cameras.camera import Frame
-from edgefer_device.cameras.portrait import RATE, view
+from edgefer_device.cameras.portrait import RATE
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import Tracker, TrackingSettings

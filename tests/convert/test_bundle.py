@@ -37,7 +37,7 @@ calibration_error = inf
 label_order = inf
 parity = 0.9
 """
-TOLD = "default::edgefer.notices.Fallback"
+TOLD = "default::edgefer.console.FallbackWarning"
 """A warning is a line for the person, as outside of tests."""
 
 
@@ -157,7 +157,7 @@ def test_explain_names_the_costly_layers_before_the_gate_decides(
     strict = tmp_path / "strict.toml"
     strict.write_text(gate.read_text() + "bytes = 100\n")
     again = [*words, "--formats", "int8", "--gate", strict, "--out", tmp_path / "bundle"]
-    done = edgefer(*again, "--explain", status=1)
+    done = edgefer(*again, "--sensitivity", status=1)
     assert "from float to int8" in done.stdout
     assert "costs most: " in done.stdout
     assert done.stdout.index("costs most: ") < done.stdout.index("size of int8")
@@ -168,7 +168,7 @@ def test_explain_names_the_costly_layers_before_the_gate_decides(
 
 
 def test_formats_are_compared_by_evidence_size_and_time() -> None:
-    done = edgefer("formats", "small", "--seconds", "0.05", "--json")
+    done = edgefer("model", "formats", "small", "--seconds", "0.05", "--json")
     told = {row["format"]: row for row in json.loads(done.stdout)["rows"]}
     manifest = open_bundle("small").manifest
     assert set(told) == set(manifest.files) & set(FORMATS)
@@ -187,7 +187,7 @@ def test_formats_are_compared_by_evidence_size_and_time() -> None:
 
 
 def test_the_table_is_markdown_for_a_document() -> None:
-    text = edgefer("formats", "small", "--seconds", "0.05", "--markdown").stdout
+    text = edgefer("model", "formats", "small", "--seconds", "0.05", "--markdown").stdout
     title, _, headings, rule, *rows = text.splitlines()
     assert "3,589 pictures of PrivateTest; times on " in title
     assert headings.startswith("| format | bytes | accuracy | drop, points |")
@@ -204,6 +204,6 @@ def test_a_format_that_nothing_here_runs_is_compared_by_its_size(tmp_path: Path)
     for file in files(bundle.path).items():
         (tmp_path / file[0]).write_bytes(file[1])
     (tmp_path / "manifest.json").write_bytes(write_manifest(manifest))
-    text = edgefer("formats", tmp_path, "--seconds", "0.05", "--markdown").stdout
+    text = edgefer("model", "formats", tmp_path, "--seconds", "0.05", "--markdown").stdout
     (row,) = [line for line in text.splitlines() if line.startswith("| edgetpu ")]
     assert row.count("not measured") == 6

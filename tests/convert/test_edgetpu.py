@@ -301,11 +301,11 @@ def edgefer(*words: object) -> Result:
 
 
 def test_the_verb_tells_of_the_shipped_model_and_how_to_compile_it(bare_path: Path) -> None:
-    done = edgefer("edgetpu", "small", "--strict")
+    done = edgefer("model", "edgetpu", "small", "--strict")
     assert done.exit_code == 0
     assert "operations would run on the Edge TPU" in done.stdout
     assert HOW in done.stdout
-    refused = edgefer("edgetpu", "small", "--out", bare_path / "model.edgetpu.tflite")
+    refused = edgefer("model", "edgetpu", "small", "--out", bare_path / "model.edgetpu.tflite")
     assert refused.exit_code == 1
     assert re.match(r"edgefer: .*: nothing to write: not compiled: ", refused.stderr)
     assert not list(bare_path.iterdir())
@@ -316,18 +316,18 @@ def test_the_verb_writes_what_the_compiler_made(
 ) -> None:
     install_compiler(bare_path, monkeypatch)
     out = tmp_path / "model.edgetpu.tflite"
-    done = edgefer("edgetpu", "small", "--out", out, "--json")
+    done = edgefer("model", "edgetpu", "small", "--out", out, "--json")
     report = json.loads(done.stdout)["report"]
     assert sum(line["count"] for line in report["ops"]) == 14
     assert out.read_bytes().endswith(b"compiled\n")
-    done = edgefer("edgetpu", "small", "--out", tmp_path / "none" / "model.tflite")
+    done = edgefer("model", "edgetpu", "small", "--out", tmp_path / "none" / "model.tflite")
     assert "could not be written: No such file or directory" in done.stderr
 
 
 def test_strict_is_an_exit_status_and_one_line(tmp_path: Path) -> None:
     (tmp_path / "new.tflite").write_bytes(convolution(version=6))
-    assert edgefer("edgetpu", tmp_path / "new.tflite").exit_code == 0
-    done = edgefer("edgetpu", tmp_path / "new.tflite", "--strict")
+    assert edgefer("model", "edgetpu", tmp_path / "new.tflite").exit_code == 0
+    done = edgefer("model", "edgetpu", tmp_path / "new.tflite", "--strict")
     assert done.exit_code == 1
     assert "would refuse the file: CONV_2D version 6" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -346,7 +346,7 @@ def test_what_is_no_model_is_said_in_one_line(
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    done = edgefer("edgetpu", tmp_path / name)
+    done = edgefer("model", "edgetpu", tmp_path / name)
     assert done.exit_code == 1
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

@@ -303,5 +303,6 @@ def test_what_is_let_pass_is_told_by_manifest_inspection_and_card(
     edgefer("convert", *words)
     checks = open_bundle(tmp_path / "bundle").manifest.gate.checks
     assert [check.name for check in checks if check.allowed] == ["size of int8"]
-    assert "it's a test" in " ".join(edgefer("inspect", tmp_path / "bundle").stdout.split())
+    told = edgefer("model", "inspect", tmp_path / "bundle").stdout
+    assert "it's a test" in " ".join(told.split())
     assert ": it's a test |" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()

@@ -13,10 +13,10 @@ import pytest
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
 from edgefer.metrics import softmax
+from edgefer.portrait import portrait_crops
 from edgefer.preprocess import Pixels, to_grey
 from edgefer.runtime import litert, open_classifier, tflite_tensors, to_logits
 from edgefer_convert.formats.mobile import to_mobile
-from edgefer_device.bench.demo_faces import portrait_chips
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.sources import load
 from support.mediapipe import classified
@@ -32,7 +32,7 @@ def mobile() -> bytes:
 @pytest.fixture(scope="module")
 def chip() -> Pixels:
     """The portrait's face, grey uint8 (48, 48)."""
-    face: Pixels = portrait_chips(1, open_bundle("small").manifest.input.preprocess)[0]
+    face: Pixels = portrait_crops(1, open_bundle("small").manifest.input.preprocess)[0]
     return face
 
 

@@ -10,11 +10,11 @@ import pytest
 from onnx import numpy_helper
 
 from edgefer.bundle import Bundle, describe, open_bundle, write_bundle
+from edgefer.console import FallbackWarning
 from edgefer.errors import GateFailed
-from edgefer.notices import Fallback
+from edgefer.portrait import portrait_crops
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer_convert.analysis.parity import LIMITS, Parity, measure, settings_of
-from edgefer_device.bench.demo_faces import portrait_chips
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.sources import load
 
@@ -30,8 +30,8 @@ def faces() -> Pixels:
     """Views of the demo portrait."""
     with warnings.catch_warnings():
         # Where BlazeFace is not installed, Haar finds the face as well.
-        warnings.simplefilter("ignore", Fallback)
-        return portrait_chips(12, Preprocess())
+        warnings.simplefilter("ignore", FallbackWarning)
+        return portrait_crops(12, Preprocess())
 
 
 @pytest.fixture(scope="module")

@@ -149,8 +149,8 @@ def test_formats_that_an_onnx_model_cannot_become_are_named(
     words = (as_onnx(weights, tmp_path), "--labels", WORDS, "--data", faces)
     done = edgefer("convert", *words, "--formats", "int8", "--out", tmp_path / "b", status=1)
     assert "cannot become 'int8', only onnx, onnx-int8" in last_line(done)
-    done = edgefer("convert", *words, "--explain", "--out", tmp_path / "b", status=1)
-    assert "--explain reads the int8 TFLite file" in last_line(done)
+    done = edgefer("convert", *words, "--sensitivity", "--out", tmp_path / "b", status=1)
+    assert "--sensitivity reads the int8 TFLite file" in last_line(done)
 
 
 # --- what cannot be converted -------------------------------------------------

@@ -144,12 +144,12 @@ def test_an_update_and_back_again(deployed: Laptop, tmp_path: Path) -> None:
     back = deployed.edgefer("rollback", *words, "--watch", 2)
     assert back.status == 0, back.out + back.err
     assert deployed.running() == first
-    told = deployed.edgefer("releases", "--host", deployed.address, "--json")
+    told = deployed.edgefer("fleet", "releases", "--host", deployed.address, "--json")
     table = json.loads(told.out)
     assert table["running"] == first
     assert {first, second} <= {one["id"] for one in table["releases"]}
     assert len(table["releases"]) <= 3
-    shown = deployed.edgefer("releases", "--host", deployed.address)
+    shown = deployed.edgefer("fleet", "releases", "--host", deployed.address)
     assert f"* {first}" in shown.out
 
 

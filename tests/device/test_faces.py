@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edgefer.console import FallbackWarning
 from edgefer.errors import DetectorError, SettingsError
 from edgefer.messages import Box, Detection
-from edgefer.notices import Fallback
 from edgefer.preprocess import Pixels
 from edgefer_device.bench.box_calibration import measure
 from edgefer_device.faces import blazeface
@@ -136,7 +136,7 @@ def test_the_default_falls_back_to_haar_aloud(monkeypatch: pytest.MonkeyPatch) -
         raise DetectorError("blazeface has no model")
 
     monkeypatch.setattr(blazeface, "find_model", missing)
-    with pytest.warns(Fallback, match="blazeface has no model; finding faces with haar instead"):
+    with pytest.warns(FallbackWarning, match="blazeface has no model; finding faces with haar"):
         assert isinstance(open_detector(), Haar)
 
 

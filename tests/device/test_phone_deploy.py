@@ -22,7 +22,7 @@ from edgefer.bundle import open_bundle, write_bundle
 from edgefer.cli import main
 from edgefer.errors import FetchError
 from edgefer.labels import FER2013
-from edgefer_device.bench.demo_faces import portrait_chips
+from edgefer.portrait import portrait_crops
 from edgefer_device.export.contract import FILES
 from edgefer_device.export.npm import Package, fetch, member
 from edgefer_device.export.web import LITERT, PAGE, headers_of, policy_of, web_files
@@ -310,7 +310,7 @@ def test_an_apps_folder_has_the_file_its_labels_and_the_lines(
 def test_mediapipe_loads_what_is_written_for_phones(mediapipe: list[str], tmp_path: Path) -> None:
     assert export("android", "--out", tmp_path / "app").exit_code == 0
     model = (tmp_path / "app" / "small-fer2013.tflite").read_bytes()
-    chips = portrait_chips(4, open_bundle("small").manifest.input.preprocess)
+    chips = portrait_crops(4, open_bundle("small").manifest.input.preprocess)
     faces = [chip[..., None].repeat(3, axis=-1) for chip in chips]
     said = classified(mediapipe, model, faces, tmp_path)
     assert all(set(answer) == set(FER2013) for answer in said)

@@ -174,14 +174,14 @@ def edgefer(*words: object) -> Result:
 
 def test_the_verbs_make_keys_sign_verify_and_show(bundle: Path, tmp_path: Path) -> None:
     key = tmp_path / "new" / "maker"
-    assert edgefer("keys", key).exit_code == 0
-    assert edgefer("verify", bundle, "--key", f"{key}.pub").exit_code == 1
-    assert edgefer("sign", bundle, "--key", key).exit_code == 0
-    done = edgefer("verify", bundle, "--key", f"{key}.pub")
+    assert edgefer("model", "keys", key).exit_code == 0
+    assert edgefer("model", "verify", bundle, "--key", f"{key}.pub").exit_code == 1
+    assert edgefer("model", "sign", bundle, "--key", key).exit_code == 0
+    done = edgefer("model", "verify", bundle, "--key", f"{key}.pub")
     assert done.exit_code == 0
     assert "manifest and 2 files are as signed" in done.stderr
     alter(bundle, "manifest.json", b'"temperature": 1.0', b'"temperature": 9.0')
-    done = edgefer("verify", bundle, "--key", f"{key}.pub")
+    done = edgefer("model", "verify", bundle, "--key", f"{key}.pub")
     assert done.exit_code == 1
     assert done.stderr.startswith("edgefer: ")
     assert done.stderr.count("\n") == 1

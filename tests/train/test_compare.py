@@ -41,7 +41,7 @@ def edgefer(*words: object, data: Path | str = "") -> Result:
 
 
 def compared(*words: object, data: Path | str = "") -> Any:
-    done = edgefer("compare", *words, "--json", data=data)
+    done = edgefer("model", "compare", *words, "--json", data=data)
     assert done.exit_code == 0, done.stderr
     return json.loads(done.stdout)["rows"]
 
@@ -92,7 +92,7 @@ def test_models_that_saw_other_pictures_are_not_paired(
 
 
 def test_the_table_names_every_model_and_says_what_was_not_looked_at(run: Run) -> None:
-    told = edgefer("compare", run.folder, "small").stdout
+    told = edgefer("model", "compare", run.folder, "small").stdout
     size = f"{len(open_bundle('small').read('int8')):,}"
     for word in ("linear", "small-fer2013", "1,015", size, "50.00%", "epoch 2 of 3/4"):
         assert word in told
@@ -101,14 +101,14 @@ def test_the_table_names_every_model_and_says_what_was_not_looked_at(run: Run) -
 
 
 def test_many_models_become_several_tables(run: Run) -> None:
-    told = edgefer("compare", *[run.folder] * 9).stdout
+    told = edgefer("model", "compare", *[run.folder] * 9).stdout
     assert told.count("parameters") == 3
     assert told.count("1,015") == 9
     assert max(map(len, told.splitlines())) <= 100
 
 
 def test_the_folder_holds_the_figures_and_the_charts(run: Run, tmp_path: Path) -> None:
-    done = edgefer("compare", run.folder, "small", "--out", tmp_path / "out")
+    done = edgefer("model", "compare", run.folder, "small", "--out", tmp_path / "out")
     assert done.exit_code == 0, done.stderr
     lies = {path.name for path in (tmp_path / "out").iterdir()}
     assert lies == {"comparison.json", "curves.png", "cost.png"}
@@ -125,7 +125,7 @@ def test_the_words_beside_two_marks_do_not_lie_on_each_other() -> None:
 
 
 def test_what_is_no_model_is_one_line(tmp_path: Path) -> None:
-    done = edgefer("compare", "small", tmp_path)
+    done = edgefer("model", "compare", "small", tmp_path)
     assert done.exit_code == 1
     assert "neither a run (run.json) nor a model bundle" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edgefer.console import FallbackWarning
 from edgefer.errors import DatasetError
 from edgefer.labels import FER2013
-from edgefer.notices import Fallback
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.ferplus import COLUMNS
 from edgefer_train.data.near_duplicates import digests
@@ -127,7 +127,7 @@ def write_folders(root: Path, name: str) -> Path:
 
 def test_folders_of_ferplus_own_names_have_votes(fer2013: Path) -> None:
     original = load(fer2013)
-    with pytest.warns(Fallback, match=r"names only 408 of the 460 images"):
+    with pytest.warns(FallbackWarning, match=r"names only 408 of the 460 images"):
         dataset = load(write_folders(fer2013, "fer{:07}.png"))
     assert original.faces.votes is not None
     assert dataset.faces.votes is not None
@@ -141,7 +141,7 @@ def test_folders_of_ferplus_own_names_have_votes(fer2013: Path) -> None:
 def test_folders_of_other_names_say_that_they_cannot_be_matched(fer2013: Path) -> None:
     root = write_folders(fer2013, "Training_{}.png")
     with (
-        pytest.warns(Fallback, match="names none of the images here; .* put fer2013.csv beside"),
+        pytest.warns(FallbackWarning, match="names none of the images here; .* put fer2013.csv"),
         pytest.raises(DatasetError, match="no FER"),
     ):
         load(root, "ferplus", "72/8/20")

@@ -13,8 +13,7 @@ import pytest
 
 from edgefer_train.data import sources
 from edgefer_train.data.dataset import Usage
-from edgefer_train.fitting.calibration import predict
-from edgefer_train.fitting.fit import fit
+from edgefer_train.fitting.fit import fit, predict
 from edgefer_train.quantization.fake_quant import load_quantized
 from edgefer_train.recipe import Distill, FineTune, Fit, Recipe
 from edgefer_train.run import Run

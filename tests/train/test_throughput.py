@@ -85,6 +85,6 @@ def test_the_benchmark_names_its_machine_and_its_spread() -> None:
 
 @pytest.mark.parametrize("words", [("--recipe", "smal"), ("--seconds", "0")])
 def test_a_benchmark_that_cannot_run_says_so_at_once(words: tuple[str, ...]) -> None:
-    done = CliRunner().invoke(main, ["data", "throughput", *words])
+    done = CliRunner().invoke(main, ["dev", "throughput", *words])
     assert done.exit_code in {1, 2}
     assert "smal" in done.stderr or "--seconds" in done.stderr

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edgefer.options import FOLDER, data_option, json_option, run_option
+from edgefer.options import FOLDER, data_option, json_option, recipe_option, run_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,31 +17,34 @@ if TYPE_CHECKING:
     from edgefer_train.data.dataset import Dataset
     from edgefer_train.evaluation.candidate import Facts
 
+log = logging.getLogger(__name__)
+
 FORMATS = click.Choice(
     ["int8", "onnx-int8", "float16", "onnx", "onnx-symmetric", "mobile", "keras", "qat", "float"]
 )
 
 
 @click.command()
-@click.option("--recipe", "name", default="small", help="A shipped recipe's name or a TOML file.")
+@recipe_option
 @data_option
-@click.option("--out", type=FOLDER, required=True, help="Folder for the training.")
-@click.option("--resume", is_flag=True, help="Go on with the training in --out.")
+@click.option("--out", type=FOLDER, required=True, help="Folder for the training run.")
+@click.option("--resume", is_flag=True, help="Continue the training in --out.")
 @click.option(
     "--epochs",
     type=click.FloatRange(min=0, min_open=True),
-    help="In place of the recipe's; 0.1: a tenth of one, to try a recipe.",
+    help="Epochs instead of the recipe's; 0.1 tries a tenth of one.",
 )
 @click.option(
     "--strategy",
+    metavar="NAME",
     default="none",
     show_default=True,
-    help="mirrored: all GPUs of this machine; multiworker: the machines that TF_CONFIG names.",
+    help="none, mirrored (all GPUs here) or multiworker (the machines in TF_CONFIG).",
 )
 def train(
     name: str, data: Path | None, out: Path, resume: bool, epochs: float | None, strategy: str
 ) -> None:
-    """Train a float model."""
+    """Train a float model from a recipe."""
     from edgefer_train.data.sources import load
     from edgefer_train.recipe import load_recipe
 
@@ -50,13 +54,13 @@ def train(
     from edgefer_train.fitting.strategy import from_name
 
     done = fit(recipe, Path(name).stem, dataset, out, resume, from_name(strategy))
-    click.echo(f"{done.folder}: trained; next: edgefer quantize --run {done.folder}", err=True)
+    log.info("%s: trained; next: edgefer quantize --run %s", done.folder, done.folder)
 
 
 @click.command()
 @json_option
 def architectures(as_json: bool) -> None:
-    """List the networks that a recipe can name, with their sizes and sources."""
+    """List network architectures with their sizes and sources."""
     from edgefer.messages import to_json
     from edgefer_train.architectures import describe_architectures, show_architectures
 
@@ -82,18 +86,16 @@ def quantize(run_folder: Path, data: Path | None) -> None:
     from edgefer_train.quantization.quantize import quantize as fine_tune
 
     fine_tune(work, dataset)
-    click.echo(f"{run_folder}: quantized; next: edgefer convert --run {run_folder}", err=True)
+    log.info("%s: quantized; next: edgefer convert --run %s", run_folder, run_folder)
 
 
 @click.command()
 @click.argument("model", metavar="BUNDLE_OR_RUN")
 @data_option
-@click.option("--format", "format_", type=FORMATS, help="Default: int8; of a run qat, else float.")
-@click.option("--labels", help="Which of a run's label sets; default: its recipe's.")
+@click.option("--format", "format_", type=FORMATS, help="Default: int8; for a run qat, else float.")
+@click.option("--labels", metavar="SET", help="Label set of a run that has several.")
 @click.option("--out", type=FOLDER, help="Folder for report.html, report.json and charts.")
-@click.option(
-    "--faces/--no-faces", default=True, help="Show the faces of the worst mistakes in the report."
-)
+@click.option("--faces/--no-faces", default=True, help="Show the worst mistakes in the report.")
 @json_option
 def evaluate(
     model: str,
@@ -104,14 +106,14 @@ def evaluate(
     faces: bool,
     as_json: bool,
 ) -> None:
-    """Measure a model bundle, or a run's Keras models, on PrivateTest."""
+    """Evaluate a bundle or run on the test set."""
     from edgefer_train.evaluation.candidate import open_candidate, require_format
 
     candidate = open_candidate(model, labels)
     format_ = require_format(candidate, format_)
     from edgefer.inspection import show_scores
+    from edgefer.labels import THRESHOLD
     from edgefer.messages import to_json
-    from edgefer_device.mood.filter import MoodSettings
     from edgefer_train.data.sources import load
     from edgefer_train.evaluation.evaluate import evaluate as measure
     from edgefer_train.evaluation.report import report_dir, write_report
@@ -119,27 +121,26 @@ def evaluate(
     with report_dir(out) as folder:
         facts = candidate.facts
         dataset = load(data, facts.label_set, facts.split, facts.side)
-        done = measure(candidate, dataset, format_, MoodSettings().threshold)
+        done = measure(candidate, dataset, format_, THRESHOLD)
         if folder:
             done = write_report(folder, done, candidate.fits, dataset if faces else None)
     click.echo(to_json(done)) if as_json else show_scores({format_: done})
     if not done.own_data:
-        click.echo(f"edgefer: {done.doubt}", err=True)
+        log.warning("%s", done.doubt)
     if out:
-        click.echo(f"{out}: open {out / 'report.html'} in a browser", err=True)
+        log.info("%s: open report.html in a browser", out)
 
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="RUN_OR_BUNDLE...")
-@click.option("--data", type=FOLDER, help="Measure all on this dataset's PrivateTest now.")
+@click.option("--data", type=FOLDER, help="Evaluate all on this dataset's test set.")
 @click.option("--out", type=FOLDER, help="Folder for comparison.json and charts.")
 @json_option
 def compare(models: tuple[str, ...], data: Path | None, out: Path | None, as_json: bool) -> None:
-    """Set runs and model bundles side by side.
+    """Compare runs and bundles by accuracy, size and settings.
 
-    Runs are chosen on PublicTest. PrivateTest shows where a bundle's manifest tells it, or
-    where --data is given, with McNemar's test of each model against the first; EDGEFER_DATA
-    alone does not count.
+    Runs show PublicTest. PrivateTest is shown from a bundle's manifest, or with --data, then
+    with McNemar's test of each model against the first; EDGEFER_DATA is not read.
     """
     from edgefer_train.evaluation.candidate import open_candidate
 
@@ -155,7 +156,7 @@ def compare(models: tuple[str, ...], data: Path | None, out: Path | None, as_jso
             done = write_comparison(folder, done, candidates)
     click.echo(to_json(done)) if as_json else show_comparison(done)
     if out:
-        click.echo(f"{out}: {', '.join(done.files)}", err=True)
+        log.info("%s: %s", out, ", ".join(done.files))
 
 
 def _shared(data: Path) -> Callable[[Facts], Dataset]:
@@ -168,21 +169,21 @@ def _shared(data: Path) -> Callable[[Facts], Dataset]:
 
 @click.group()
 def data() -> None:
-    """Look at a dataset before it is trained on."""
+    """Check datasets before training."""
 
 
 @data.command()
 @click.argument("where", metavar="[DIR]", required=False, type=FOLDER, envvar="EDGEFER_DATA")
-@click.option("--labels", help="fer2013, ferplus or folders; else what the data is stored with.")
-@click.option("--split", help="official or 72/8/20; else the data's own parts where it has any.")
+@click.option("--labels", help="fer2013, ferplus or folders; default: as the data is stored.")
+@click.option("--split", help="official or 72/8/20; default: the data's own parts.")
 @click.option("--out", type=FOLDER, help="Folder for check.json and check.png.")
 @json_option
 def check(
     where: Path | None, labels: str | None, split: str | None, out: Path | None, as_json: bool
 ) -> None:
-    """Find what is wrong with a dataset: damaged files, copies, conflicts, imbalance.
+    """Check a dataset for damage, duplicates, label conflicts and imbalance.
 
-    The exit status is 1 only where a training would be refused.
+    The exit status is 1 only if a training would be refused.
     """
     from edgefer.messages import to_json
     from edgefer_train.data.check import read_and_check
@@ -194,16 +195,16 @@ def check(
         from edgefer_train.data.check_sheet import write_check
 
         write_check(found, reading.faces.images, out)
-        click.echo(f"{out}: check.json and check.png", err=True)
+        log.info("%s: check.json and check.png", out)
     found.require_usable()
 
 
-@data.command()
-@click.option("--recipe", "name", default="small", help="A shipped recipe's name or a TOML file.")
+@click.command()
+@recipe_option
 @click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True)
 @json_option
 def throughput(name: str, seconds: float, as_json: bool) -> None:
-    """Time the input pipeline against a fit that is fed from memory."""
+    """Time the input pipeline against training from memory."""
     from edgefer.messages import to_json
     from edgefer_train.recipe import load_recipe
 

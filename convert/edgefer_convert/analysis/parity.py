@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.bundle import Bundle
+from edgefer.console import FallbackWarning, track
 from edgefer.errors import GateFailed, MissingExtra
 from edgefer.machine import machine
 from edgefer.metrics import softmax
-from edgefer.notices import Fallback
 from edgefer.preprocess import Pixels
-from edgefer.progress import shown
 from edgefer.runtime import RUNTIMES, Classifier, open_classifier
 from edgefer_convert.analysis.parity_runtimes import litert_kernels, onnx_level
 
@@ -156,14 +155,14 @@ def named(format: str, how: str) -> str:
 def measure(bundle: Bundle, faces: Pixels, source: str) -> Parity:
     """Run every setting on face chips (N, size, size), told to be from `source`, and judge.
 
-    A format whose runtime is not installed is left out, with a `Fallback` warning.
+    A format whose runtime is not installed is left out, with a `FallbackWarning` warning.
     """
     seen = {}
     for name, opened in settings_of(bundle).items():
         try:
             seen[name] = _probabilities(opened(), bundle, faces, name)
         except MissingExtra as exc:
-            warnings.warn(f"{name} is left out: {exc}", Fallback, stacklevel=2)
+            warnings.warn(f"{name} is left out: {exc}", FallbackWarning, stacklevel=2)
     pairs = tuple(_pair(*names, seen) for names in itertools.combinations(seen, 2))
     return Parity(
         bundle=str(bundle.path),
@@ -191,7 +190,7 @@ def has_dot_products() -> bool:
 def _probabilities(
     classifier: Classifier, bundle: Bundle, faces: Pixels, name: str
 ) -> Probabilities:
-    starts = shown(range(0, len(faces), CHUNK), name)
+    starts = track(range(0, len(faces), CHUNK), name)
     logits = np.concatenate([classifier.logits(faces[at : at + CHUNK]) for at in starts])
     return softmax(logits, bundle.manifest.output.temperature)
 

@@ -17,9 +17,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefer.console import track
 from edgefer.errors import ConversionError
 from edgefer.metrics import softmax
-from edgefer.progress import shown
 from edgefer.tflite_file import Graph, GraphTensor, Op, read_graph
 from edgefer_convert.analysis.dequantize import PASSED_ON, Net, along_axis, reals, twin, watched
 
@@ -114,7 +114,7 @@ def explain(subject: Subject, pictures: Reals, counts: NDArray[np.int8], faces: 
     study = _Study(subject, graph, pictures)
     errors = study.errors(counts)
     layers = []
-    for place, op in enumerate(shown(study.ops, "layers")):
+    for place, op in enumerate(track(study.ops, "layers")):
         layers.append(study.layer(place, op, errors[op.outputs[0]]))
     return Explanation(
         model=subject.name,
@@ -179,7 +179,7 @@ class _Study:
         int8_net = Net(watched(self._subject.int8, numbers))
         sums = np.zeros((len(numbers), 5))
         rows = list(zip(self._pictures, counts, strict=True))
-        for real, count in shown(rows, "activations"):
+        for real, count in track(rows, "activations"):
             seen = zip(numbers, twin_net.run(real), int8_net.run(count), strict=True)
             sums += [_errors_of(self._graph.tensors[index], *pair) for index, *pair in seen]
         return {index: _Error(*map(float, row)) for index, row in zip(numbers, sums, strict=True)}

@@ -1,4 +1,4 @@
-"""What `edgefer explain` is given: a bundle, or a run that is not converted yet."""
+"""What `edgefer model sensitivity` is given: a bundle, or a run that is not converted yet."""
 
 from __future__ import annotations
 

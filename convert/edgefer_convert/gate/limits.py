@@ -37,7 +37,7 @@ class GateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Million multiply-accumulates an inference, at most."""
     parity: float = 0.995
     """Share of pictures with the same label in the forms of one int8 model, at least.
-    Measured: 99.97 % and more; `edgefer parity` tells more."""
+    Measured: 99.97 % and more; `edgefer model parity` tells more."""
     label_order: float = 0.01
     """Accuracy that exchanging two labels would gain on PublicTest, at most."""
     edgetpu_mapped: float = 0.0

@@ -88,8 +88,8 @@ def require_passed(gate: Gate) -> None:
         others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise GateFailed(
             f"{worst.name} is {worst.found}, {worst.wanted} is wanted{others}; no bundle was "
-            "written; mend the model (--explain tells where it loses), set other limits by --gate "
-            f'FILE, or answer for it: --allow "{worst.name}" --because TEXT',
+            "written; fix the model (--sensitivity shows where it loses), set other limits by "
+            f'--gate FILE, or answer for it: --allow "{worst.name}" --because TEXT',
             gate,
         )
 

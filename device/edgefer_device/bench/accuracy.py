@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from edgefer.bundle import Bundle
+from edgefer.console import track
 from edgefer.errors import SettingsError
 from edgefer.labels import FER2013
-from edgefer.progress import shown
 from edgefer_device.bench.components import Parts
 from edgefer_device.bench.detector_data import Labelled, read_fer2013
 from edgefer_device.bench.result import Accuracy
@@ -36,6 +36,6 @@ def measure_accuracy(parts: Parts, faces: Labelled) -> Accuracy:
     return Accuracy.of(
         [
             bool(parts.classifier.logits(resize(picture)[np.newaxis])[0].argmax() == label)
-            for picture, label in shown(pairs, f"accuracy on {PART}")
+            for picture, label in track(pairs, f"accuracy on {PART}")
         ]
     )

@@ -1,4 +1,4 @@
-"""`edgefer faces`: what finding a face costs the reading of it, detector by detector.
+"""`edgefer dev faces`: what finding a face costs the reading of it, detector by detector.
 
 FER2013's pictures are put into larger scenes, found again and read, beside the reading of
 the very picture; and the marked faces of photographs are counted.
@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefer.console import track
 from edgefer.preprocess import Pixels
-from edgefer.progress import shown
 from edgefer_device.bench.box_calibration import median, middle, nearest, scene
 from edgefer_device.bench.detector_data import Labelled, Photo
 from edgefer_device.faces.detector import FaceDetector
@@ -57,7 +57,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class FaceCheck(msgspec.Struct, frozen=True):
-    """What `edgefer faces` measures."""
+    """What `edgefer dev faces` measures."""
 
     machine: str
     model: str
@@ -79,7 +79,7 @@ def check_scenes(
     Pictures that are not found count neither for nor against the reading.
     """
     frame, boxes, crops, rows = middle(side), [], [], []
-    for row, picture in enumerate(shown(list(faces.pictures), f"{name}, {side} pixels")):
+    for row, picture in enumerate(track(list(faces.pictures), f"{name}, {side} pixels")):
         whole = scene(picture, side, around)
         box = nearest(detector, whole, frame)
         boxes.append(box)

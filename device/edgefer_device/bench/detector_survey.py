@@ -1,4 +1,4 @@
-"""What `edgefer faces` is asked to measure, and the doing of it."""
+"""What `edgefer dev faces` is asked to measure, and the doing of it."""
 
 from __future__ import annotations
 

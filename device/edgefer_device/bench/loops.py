@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
+from edgefer.console import track
 from edgefer.errors import SettingsError
-from edgefer.progress import shown
 from edgefer_device.bench.result import FOR_P99, Timing, Turn, timing_of
 
 WARM_UP = 30
@@ -140,7 +140,7 @@ class Thing:
 def in_turns(things: Sequence[Thing], plan: Plan, description: str) -> list[Timing]:
     """Time things, turn by turn, behind a bar; leave out what was never called."""
     held: dict[str, list[Turn]] = {}
-    for thing in shown([*things] * (plan.loops * plan.turns), description):
+    for thing in track([*things] * (plan.loops * plan.turns), description):
         turn = TurnClock(thing.what, plan)
         for series in thing.run(turn):
             held.setdefault(series.what, []).append(Turn(series.calls, turn.seconds))

@@ -10,21 +10,19 @@ from pathlib import Path
 import cv2
 
 from edgefer.bundle import Bundle, open_bundle
+from edgefer.console import track
 from edgefer.errors import SettingsError
 from edgefer.machine import describe_machine, machine
 from edgefer.preprocess import Pixels
-from edgefer.progress import shown
 from edgefer.runtime_choice import chosen, runtime_of
 from edgefer_device.bench.accuracy import measure_accuracy, read_faces
 from edgefer_device.bench.components import Parts, classifying, detecting, open_parts
 from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan, in_turns
-from edgefer_device.bench.peak import measure_peak
 from edgefer_device.bench.pipeline_bench import piped
 from edgefer_device.bench.result import SCHEMA, Bench, Timing
 from edgefer_device.bench.source import Source
 from edgefer_device.bench.stages import STAGE, staged
 from edgefer_device.bench.startup import Start, measure_startup
-from edgefer_device.bench.sweep import beyond, sweep
 from edgefer_device.bench.telemetry import Watch, not_sustained
 from edgefer_device.bench.tune import Say, try_all
 
@@ -38,7 +36,7 @@ START_SECONDS, SHORT_START_SECONDS = 10.0, 3.0
 class Request:
     """What is to be measured; names as on the command line."""
 
-    bundle: str
+    bundle: str = "small"
     signed_by: Path | None = None
     """The key that must have signed it."""
     runtime: str | None = None
@@ -48,10 +46,8 @@ class Request:
     """Seconds of a loop; None takes the default."""
     short: bool = False
     camera: str | None = None
-    sweeps: tuple[str, ...] = ()
     tune: bool = False
     data: Path | None = None
-    peak: bool = False
 
     @property
     def plan(self) -> Plan:
@@ -61,6 +57,16 @@ class Request:
         if self.short:
             return Plan(SHORT_SECONDS, short=True)
         return Plan(SECONDS if self.duration is None else self.duration)
+
+
+def open_requested(request: Request) -> Parts:
+    """Open the classifier and the detector; raises an `EdgeferError` for what cannot be."""
+    # As in the daemon: one face at a time leaves OpenCV nothing to share out.
+    cv2.setNumThreads(1)
+    bundle = open_bundle(request.bundle, request.signed_by)
+    format = chosen(bundle, request.runtime)
+    runtime_of(format)
+    return open_parts(bundle, format, request.threads, request.detector)
 
 
 def bench(request: Request, say: Say = lambda _: None) -> Bench:
@@ -79,15 +85,13 @@ def bench(request: Request, say: Say = lambda _: None) -> Bench:
     with Watch() as watch:
         parts = open_parts(bundle, format, request.threads, request.detector)
         timings = time_all(parts, source, pictures, plan)
-        sweeps = tuple(sweep(by, parts, pictures, plan) for by in request.sweeps)
         accuracy = None if faces is None else measure_accuracy(parts, faces)
-        peak = measure_peak(parts, plan.short) if request.peak else None
         load, detector = parts.load, parts.detector_name
         # A chip has room for one: the daemon wants it now, and then the tuning.
         del parts
         gc.collect()  # pipelines that were timed hold themselves, and the parts
         start = _start_of(request, bundle, format)
-        (startup,) = map(measure_startup, shown([start], "the daemon's start"))
+        (startup,) = map(measure_startup, track([start], "the daemon's start"))
         tried = tuple(try_all(bundle, plan, say)) if request.tune else ()
     board = watch.board()
     loops = [
@@ -110,11 +114,9 @@ def bench(request: Request, say: Say = lambda _: None) -> Bench:
         timings=timings,
         startup=startup,
         board=board,
-        warnings=(*not_sustained(board, loops), *(line for one in sweeps for line in beyond(one))),
-        sweeps=sweeps,
+        warnings=tuple(not_sustained(board, loops)),
         tried=tried,
         accuracy=accuracy,
-        peak=peak,
     )
 
 

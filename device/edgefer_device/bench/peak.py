@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from edgefer.progress import shown
+from edgefer.console import track
 from edgefer.runtime import litert
 from edgefer.tflite_file import IDENTIFIER, schema
 from edgefer_device.bench.components import Parts
-from edgefer_device.bench.result import Peak
 
 SIDE, CHANNELS, KERNEL = 48, 256, 3
 """Of the convolution, 1,359 MMAC; larger ones gained nothing where it was measured."""
@@ -26,11 +26,30 @@ TURNS, SHORT_TURNS, FACES = 60, 15, 20
 """Turns, and faces in each: the convolution leaves the caches empty for the first of them."""
 
 
+class Peak(msgspec.Struct, frozen=True):
+    """The classifier's arithmetic beside that of the int8 kernels at their best here."""
+
+    classifier: float
+    """Thousand million multiplications a second of processor time, pixels to logits."""
+    kernels: float
+    """The same of a large convolution in the same runtime."""
+    share: float
+    """0..1."""
+
+
+def describe(peak: Peak) -> str:
+    """Return the figures in one line."""
+    return (
+        f"int8: {peak.classifier:.0f} GMAC/s in the classifier, "
+        f"{peak.kernels:.0f} in a large convolution: {peak.share:.0%} of it"
+    )
+
+
 def measure_peak(parts: Parts, short: bool) -> Peak:
     """Run the model and the convolution in turns; raises `MissingExtra` without LiteRT."""
     model, large = litert(parts.bundle.read("int8")), litert(convolution())
     ours, best = [], []
-    for _ in shown(range(SHORT_TURNS if short else TURNS), "the int8 kernels' peak"):
+    for _ in track(range(SHORT_TURNS if short else TURNS), "the int8 kernels' peak"):
         best.append(_seconds(large.invoke, 1))
         ours.append(_seconds(model.invoke, FACES))
     macs = parts.bundle.manifest.evidence.macs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -10,9 +11,11 @@ import numpy as np
 
 from edgefer.errors import MissingExtra, SettingsError
 from edgefer.files import write_atomic
+from edgefer.machine import machine
 from edgefer_device.bench.compare import Comparison
-from edgefer_device.bench.result import Bench, Sweep
+from edgefer_device.bench.result import Bench
 from edgefer_device.bench.stages import STAGE
+from edgefer_device.bench.sweep import Sweep
 
 if importlib.util.find_spec("matplotlib"):
     from matplotlib.axes import Axes
@@ -51,17 +54,25 @@ def write_plot(path: Path, content: bytes) -> None:
 
 
 def draw_bench(bench: Bench) -> bytes:
-    """Return a PNG: each thing's time, how the loops went, and what was swept."""
-    rows, swept = len(bench.timings), len(bench.sweeps)
+    """Return a PNG: each thing's time, and how the loops went."""
+    rows = len(bench.timings)
     short = ", a short run" if bench.short else ""
     note = f"{bench.model}, {bench.runtime}, threads: {bench.threads}{short}; {bench.machine}"
-    heights = [0.6 + 0.38 * rows, 3.2, *[2.8] * swept]
+    heights = [0.6 + 0.38 * rows, 3.2]
     with LIGHT.applied():
         figure = LIGHT.figure(sum(heights) + 0.6, "What a frame costs", note)
-        panels = figure.subplots(2 + swept, 1, height_ratios=heights)
+        panels = figure.subplots(2, 1, height_ratios=heights)
         _draw_times(panels[0], bench)
         _draw_loops(panels[1], bench)
-        for panel, sweep in zip(panels[2:], bench.sweeps, strict=True):
+        return as_png(figure)
+
+
+def draw_sweeps(sweeps: Sequence[Sweep]) -> bytes:
+    """Return a PNG with a panel for each sweep."""
+    with LIGHT.applied():
+        figure = LIGHT.figure(2.8 * len(sweeps) + 0.6, "What the cost grows with", machine())
+        panels = figure.subplots(len(sweeps), 1, squeeze=False)[:, 0]
+        for panel, sweep in zip(panels, sweeps, strict=True):
             _draw_sweep(panel, sweep)
         return as_png(figure)
 

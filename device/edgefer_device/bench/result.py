@@ -94,44 +94,6 @@ class Accuracy(msgspec.Struct, frozen=True):
         return cls(share, bounds.low, bounds.high, n)
 
 
-class Peak(msgspec.Struct, frozen=True):
-    """The classifier's arithmetic beside that of the int8 kernels at their best here."""
-
-    classifier: float
-    """Thousand million multiplications a second of processor time, pixels to logits."""
-    kernels: float
-    """The same of a large convolution in the same runtime."""
-    share: float
-    """0..1."""
-
-
-class Point(msgspec.Struct, frozen=True):
-    """One value of a sweep."""
-
-    value: int
-    timing: Timing
-    bound: float | None = None
-    """What it should at most take, milliseconds of the sweep's own figure."""
-
-
-class Sweep(msgspec.Struct, frozen=True):
-    """What the cost grows with."""
-
-    by: str
-    """`threads`, `resolution` (the picture's height, pixels), `faces` or `rate` (frames a second
-    of the camera)."""
-    what: str
-    """What was timed."""
-    points: tuple[Point, ...]
-    rule: str = ""
-    """In words, how it may grow."""
-
-    @property
-    def figure(self) -> str:
-        """What of a timing the bounds are of: threads spend processor time to save the clock's."""
-        return "p50" if self.by == "threads" else "cpu_ms"
-
-
 class Tried(msgspec.Struct, frozen=True):
     """The classifier in one setting."""
 
@@ -165,11 +127,9 @@ class Bench(msgspec.Struct, frozen=True):
     board: Board
     warnings: tuple[str, ...]
     """Why the figures would not last, if they would not."""
-    sweeps: tuple[Sweep, ...] = ()
     tried: tuple[Tried, ...] = ()
     """Of `--tune`, the one to take first."""
     accuracy: Accuracy | None = None
-    peak: Peak | None = None
 
 
 class Turn(NamedTuple):

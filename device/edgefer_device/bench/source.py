@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import count, islice
 
-import cv2
-import numpy as np
-
 from edgefer.errors import CameraError
+from edgefer.portrait import read_portrait, view
 from edgefer.preprocess import Pixels
 from edgefer_device.cameras.camera import Camera, Due, Frame, always
 from edgefer_device.cameras.opening import camera_address, open_camera
-from edgefer_device.cameras.portrait import RATE, find_portrait, view
+from edgefer_device.cameras.portrait import RATE
 
 STAND_IN = "the demo portrait, not waited for"
 LOOPED = ("file", "images")
@@ -54,7 +52,7 @@ class Source:
         """Open it; raises `CameraError`."""
         if self._uri is not None:
             return open_camera(self._uri)
-        return Drawn(np.asarray(cv2.imread(str(find_portrait())), np.uint8))
+        return Drawn(read_portrait())
 
     def pictures(self, most: int) -> list[Pixels]:
         """Return its first pictures, BGR; raise `CameraError` where there is none."""

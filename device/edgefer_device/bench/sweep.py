@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 import cv2
+import msgspec
 import numpy as np
 from msgspec.structs import replace
 
@@ -17,7 +17,10 @@ from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
 from edgefer_device.bench.components import Parts, noise
 from edgefer_device.bench.loops import Plan, calling, in_turns
-from edgefer_device.bench.result import Point, Sweep
+from edgefer_device.bench.measurement import PICTURES, Request, open_requested
+from edgefer_device.bench.result import Timing
+from edgefer_device.bench.source import Source
+from edgefer_device.bench.tune import SHARE, thread_counts
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 
@@ -28,11 +31,43 @@ HEIGHTS = (480, 720, 1080, 2160)
 FACES = (1, 2, 5, 10, 20)
 TOLERANCE = 1.1
 """Up to how many times its bound a figure is within it: more than loops differ by."""
-SHARE = 0.2
-"""Of the time that a thing gets by itself, for each value."""
 
 Work = tuple[int, Callable[[], object]]
 """A value of a sweep and what is timed there."""
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One value of a sweep."""
+
+    value: int
+    timing: Timing
+    bound: float | None = None
+    """What it should at most take, milliseconds of the sweep's own figure."""
+
+
+class Sweep(msgspec.Struct, frozen=True):
+    """What the cost grows with."""
+
+    by: str
+    """`threads`, `resolution` (the picture's height, pixels), `faces` or `rate` (frames a second
+    of the camera)."""
+    what: str
+    """What was timed."""
+    points: tuple[Point, ...]
+    rule: str = ""
+    """In words, how it may grow."""
+
+    @property
+    def figure(self) -> str:
+        """What of a timing the bounds are of: threads spend processor time to save the clock's."""
+        return "p50" if self.by == "threads" else "cpu_ms"
+
+
+def measure_sweeps(request: Request, kinds: Sequence[str]) -> tuple[Sweep, ...]:
+    """Measure by some of `SWEEPS`; raises an `EdgeferError` for what cannot be opened."""
+    plan, pictures = request.plan, Source(request.camera).pictures(PICTURES)
+    parts = open_requested(request)
+    return tuple(sweep(kind, parts, pictures, plan) for kind in kinds)
 
 
 def sweep(by: str, parts: Parts, pictures: Sequence[Pixels], plan: Plan) -> Sweep:
@@ -62,12 +97,6 @@ def beyond(found: Sweep) -> Iterator[str]:
                 f"{found.by} {point.value}: {took:.2f} ms is beyond its bound of "
                 f"{point.bound:.2f} ms ({found.rule}); other work on the machine does that too"
             )
-
-
-def thread_counts(cores: int | None = None) -> list[int]:
-    """Return the powers of two up to the number of cores, and that itself."""
-    cores = cores or os.cpu_count() or 1
-    return sorted({cores, *(2**power for power in range(cores.bit_length()) if 2**power <= cores)})
 
 
 def _threads(parts: Parts, _: Sequence[Pixels]) -> Iterator[Work]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,7 +13,6 @@ from edgefer.runtime import ACCELERATORS, Classifier, open_classifier
 from edgefer_device.bench.components import noise, time_classifier
 from edgefer_device.bench.loops import Plan
 from edgefer_device.bench.result import Tried
-from edgefer_device.bench.sweep import SHARE, thread_counts
 
 CANDIDATES = ("int8", "onnx-int8", "float16", "onnx", *ACCELERATORS)
 """Formats, what a device should rather run first, then chips beside the processor; the other
@@ -20,6 +20,8 @@ formats are for phones and TensorRT."""
 ALIKE = 0.05
 """By how much another must be faster to be taken before what uses fewer threads, or stands
 earlier: less is noise, and a thread more is heat."""
+SHARE = 0.2
+"""Of the time that a part gets by itself, for each of many settings."""
 BUILT = "tensorrt"
 """The runtime that builds an engine from the model when it first sees it, and keeps it."""
 
@@ -70,3 +72,9 @@ def ranked(tried: Sequence[Tried]) -> list[Tried]:
     alike = [one for one in tried if one.quiet <= fastest * (1 + ALIKE)]
     taken = min(alike, key=lambda one: (one.threads, CANDIDATES.index(one.runtime)))
     return [taken, *sorted((one for one in tried if one is not taken), key=lambda one: one.quiet)]
+
+
+def thread_counts(cores: int | None = None) -> list[int]:
+    """Return the powers of two up to the number of cores, and that itself."""
+    cores = cores or os.cpu_count() or 1
+    return sorted({cores, *(2**power for power in range(cores.bit_length()) if 2**power <= cores)})

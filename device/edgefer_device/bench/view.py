@@ -11,7 +11,8 @@ from rich.table import Table
 
 from edgefer.machine import Machine
 from edgefer_device.bench.compare import LEVEL, Comparison
-from edgefer_device.bench.result import Bench, Sweep, Timing, Tried
+from edgefer_device.bench.result import Bench, Timing, Tried
+from edgefer_device.bench.sweep import Sweep
 from edgefer_device.bench.telemetry import State
 
 APART = "apart: how far the loops' p50 lie from each other"
@@ -32,8 +33,6 @@ def show_bench(bench: Bench, console: Console | None = None) -> None:
     console.print(_timings(bench))
     for line in _rest(bench):
         console.print(escape(line))
-    for sweep in bench.sweeps:
-        console.print(_sweep(sweep))
     if bench.tried:
         console.print(_tried(bench.tried))
 
@@ -88,11 +87,6 @@ def _rest(bench: Bench) -> Iterator[str]:
     yield f"the daemon: {first} after its start{spent}, peak memory {start.peak_mb:.0f} MB"
     yield f"board before {_state(bench.board.before)}; after {_state(bench.board.after)}"
     yield from _energy(bench)
-    if bench.peak is not None:
-        yield (
-            f"int8: {bench.peak.classifier:.0f} GMAC/s in the classifier, "
-            f"{bench.peak.kernels:.0f} in a large convolution: {bench.peak.share:.0%} of it"
-        )
     if bench.accuracy is not None:
         found = bench.accuracy
         yield (
@@ -117,7 +111,8 @@ def _state(state: State) -> str:
     return f"{heat}, {clock}{power}{', throttled' if state.throttled else ''}"
 
 
-def _sweep(sweep: Sweep) -> Table:
+def show_sweep(sweep: Sweep) -> None:
+    """Print the times at each value of a sweep."""
     table = Table(
         *(sweep.by, "p50", "p90", "CPU", "/s", "bound"),
         title=sweep.what,
@@ -130,7 +125,7 @@ def _sweep(sweep: Sweep) -> Table:
             *(str(point.value), _ms(one.p50), _ms(one.p90), _ms(one.cpu_ms)),
             *(_rate(one.rate), _ms(point.bound)),
         )
-    return table
+    Console(highlight=False).print(table)
 
 
 def _tried(tried: Sequence[Tried]) -> Table:

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from edgefer.errors import CameraError, CameraNotFound
+from edgefer.portrait import find_portrait
 from edgefer_device.cameras.gstreamer import INSTALL, JETSON, absent
 from edgefer_device.cameras.kernel import Device, query
 from edgefer_device.cameras.pi import sensors
-from edgefer_device.cameras.portrait import find_portrait
 from edgefer_device.cameras.v4l2 import DEVICES, NO_CAMERAS, nodes, permission_advice, usable
 
 NAMES = Path("/sys/class/video4linux")

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+from edgefer.console import FallbackWarning
 from edgefer.errors import CameraError, CameraNotFound, SettingsError
-from edgefer.notices import Fallback
 from edgefer_device.cameras.camera import VGA, Camera, Size
 from edgefer_device.cameras.clip import ClipOptions, open_clip
 from edgefer_device.cameras.faulty import Faults, FaultyHardware
@@ -129,7 +129,7 @@ class AutoCamera:
         except CameraNotFound as exc:
             if self._found:
                 raise
-            warnings.warn(f"{exc}; showing demo: instead", Fallback, stacklevel=2)
+            warnings.warn(f"{exc}; showing demo: instead", FallbackWarning, stacklevel=2)
             return open_portrait(self._clock), self._spec.view
         self._found = True
         return camera, self._spec.view

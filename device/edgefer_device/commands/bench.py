@@ -1,20 +1,43 @@
-"""The verb `bench`, and `bench compare` beside it."""
+"""The verb `bench` with `bench compare` beside it, and `model formats`."""
 
 from __future__ import annotations
 
+import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from edgefer.options import FOLDER, detector_option
+from edgefer.options import (
+    FILE,
+    FOLDER,
+    PATH,
+    detector_option,
+    grouped,
+    json_option,
+    plot_option,
+)
 
 if TYPE_CHECKING:
+    from edgefer_device.bench.measurement import Request
     from edgefer_device.bench.result import Bench
 
-SWEEPS = ("threads", "resolution", "faces", "rate")
-"""As `sweep.SWEEPS`, which would load what it times."""
+log = logging.getLogger(__name__)
+
+runtime_option = click.option(
+    "--runtime",
+    metavar="NAME",
+    help="litert, onnxruntime, tensorrt, cuda, edgetpu, or a format of the bundle.",
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="For the model."
+)
+short_option = click.option("--short", is_flag=True, help="A few seconds in all; not to quote.")
+camera_option = click.option(
+    "--camera", metavar="URI", help="file:PATH, v4l2:, demo:; default: the demo portrait."
+)
 
 
 class Measuring(click.Group):
@@ -34,51 +57,57 @@ def bench() -> None:
 
 @bench.command(epilog="Compare two: edgefer bench compare A.json B.json")
 @click.argument("bundle", required=False)
-@click.option("--runtime", help="litert, onnxruntime, tensorrt, cuda, edgetpu or a format.")
-@click.option("--threads", type=click.IntRange(min=1), help="Of the classifier; 1 by default.")
-@detector_option
-@click.option("--duration", type=click.FloatRange(min=0.01), help="Seconds of a loop; 10.")
-@click.option("--short", is_flag=True, help="A few seconds in all; says so.")
-@click.option("--camera", help="A clip or a camera: file:PATH v4l2: demo: (default: the portrait)")
-@click.option("--sweep", "sweeps", type=click.Choice(SWEEPS), multiple=True, help="Grow this too.")
-@click.option("--data", type=FOLDER, help="Also the accuracy: folder of fer2013.npz or .csv.")
-@click.option("--tune", is_flag=True, help="Find the fastest runtime and thread count.")
-@click.option("--peak", is_flag=True, help="Also how near it comes to the int8 kernels' best.")
-@click.option("--config", type=FOLDER, help="The daemon's TOML file, for --tune to write into.")
-@click.option("--json", "json_file", type=FOLDER, help="Write everything to this file; - is here.")
-@click.option("--plot", type=FOLDER, help="Draw it as a PNG file.")
+@grouped(
+    "request",
+    "edgefer_device.bench.measurement:Request",
+    runtime_option,
+    threads_option,
+    detector_option,
+    click.option(
+        "--duration", type=click.FloatRange(min=0.01), help="Seconds of a loop; default: 10."
+    ),
+    short_option,
+    camera_option,
+    click.option("--data", type=FOLDER, help="Also the accuracy, on fer2013.npz or .csv."),
+    click.option("--tune", is_flag=True, help="Find the fastest runtime and thread count."),
+)
+@click.option("--config", type=FILE, help="Configuration of the daemon, for --tune to change.")
+@click.option("--json", "json_file", type=FILE, help="Write everything as JSON; - is stdout.")
+@plot_option
 def measure(
-    config: Path | None, json_file: Path | None, plot: Path | None, tune: bool, **asked: Any
+    bundle: str | None,
+    request: Request,
+    config: Path | None,
+    json_file: Path | None,
+    plot: Path | None,
 ) -> None:
-    """Time a model bundle, the detector, each stage and the whole pipeline here.
+    """Time a bundle, the detector, each stage and the pipeline.
 
     BUNDLE is a path or a shipped bundle's name; by default the configuration's, or `small`.
     """
-    from edgefer_device.bench import measurement as benches
+    from edgefer_device.bench import measurement
     from edgefer_device.bench import plot as plots
     from edgefer_device.bench.view import show_bench
     from edgefer_device.daemon.configuration import Config, load_config
 
-    if config is not None and not tune:
+    if config is not None and not request.tune:
         raise click.UsageError("--config is for --tune to write into: give both")
     if plot is not None:
         plots.check_plot(plot)
     if json_file is not None:
         plots.check_folder(json_file)
     held = Config() if config is None else load_config(config)
-    asked["bundle"] = asked["bundle"] or held.model
-    asked["threads"] = asked["threads"] or 1
     key = Path(held.signed_by) if held.signed_by else None
-    request = benches.Request(tune=tune, signed_by=key, **asked)
-    done = benches.bench(request, lambda line: click.echo(f"edgefer: {line}", err=True))
+    request = replace(request, bundle=bundle or held.model, signed_by=key)
+    done = measurement.bench(request, log.info)
     _write(done, json_file)
     if plot is not None:
         plots.write_plot(plot, plots.draw_bench(done))
     if str(json_file) != "-":
         show_bench(done)
     for warning in done.warnings:
-        click.echo(f"edgefer: {warning}", err=True)
-    if tune:
+        log.warning("%s", warning)
+    if request.tune:
         _tune(done, config)
 
 
@@ -93,28 +122,28 @@ def _write(done: Bench, path: Path | None) -> None:
 
 
 def _tune(done: Bench, config: Path | None) -> None:
-    """Put the fastest setting into the configuration, or say what to put there."""
+    """Write the fastest setting into the configuration, or report it."""
     from edgefer_device.bench.settings_file import change
 
     best = done.tried[0]
     if config is None:
         words = f'runtime = "{best.runtime}", threads = {best.threads}'
-        click.echo(f"fastest here: {words}; --config FILE writes it there", err=True)
+        log.info("fastest here: %s; --config FILE writes it there", words)
         return
     changed = change(config, {"runtime": best.runtime, "threads": best.threads})
     if changed:
-        click.echo(f"{config}: {', '.join(changed)}; now run: edgefer reload", err=True)
+        log.info("%s: %s; now run: edgefer reload", config, ", ".join(changed))
     else:
-        click.echo(f"{config}: has the fastest runtime and thread count already", err=True)
+        log.info("%s: has the fastest runtime and thread count already", config)
 
 
 @bench.command()
-@click.argument("first", type=FOLDER, metavar="A")
-@click.argument("second", type=FOLDER, metavar="B")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--plot", type=FOLDER, help="Draw it as a PNG file.")
+@click.argument("first", type=PATH, metavar="A")
+@click.argument("second", type=PATH, metavar="B")
+@json_option
+@plot_option
 def compare(first: Path, second: Path, as_json: bool, plot: Path | None) -> None:
-    """Tell which differences of two benches are more than chance.
+    """Test which differences of two benches are significant.
 
     A and B are files of edgefer bench --json. One run each does not show what a machine does from
     run to run: for a small difference give two folders of four runs or more, taken in turns.
@@ -133,3 +162,24 @@ def compare(first: Path, second: Path, as_json: bool, plot: Path | None) -> None
         show_comparison(done)
     if plot is not None:
         plots.write_plot(plot, plots.draw_comparison(done))
+
+
+@click.command()
+@click.argument("bundle")
+@click.option("--seconds", type=click.FloatRange(min=0.05), default=2.0, show_default=True)
+@click.option("--markdown", is_flag=True, help="Print a Markdown table.")
+@json_option
+def formats(bundle: str, seconds: float, markdown: bool, as_json: bool) -> None:
+    """Compare a bundle's formats by size, accuracy and time.
+
+    Each format is timed for --seconds, one face at a time, on one thread.
+    """
+    from edgefer.bundle import open_bundle
+    from edgefer.messages import to_json
+    from edgefer_device.bench import format_table
+
+    done = format_table.compare(open_bundle(bundle), seconds)
+    if as_json or markdown:
+        click.echo(to_json(done) if as_json else format_table.to_markdown(done), nl=as_json)
+    else:
+        format_table.show_comparison(done)

@@ -55,7 +55,10 @@ def resume(config: Path | None) -> None:
 @click.command()
 @config_option
 def reload(config: Path | None) -> None:
-    """Have the configuration read again; a bad one is refused in the daemon's log."""
+    """Reload the daemon's configuration.
+
+    An invalid one is refused in its log.
+    """
     from edgefer_device.daemon.configuration import load_config
 
     if config is not None:
@@ -67,7 +70,7 @@ def reload(config: Path | None) -> None:
 @click.command()
 @config_option
 def restart(config: Path | None) -> None:
-    """Start the daemon anew."""
+    """Restart the daemon."""
     _request(config, "restart")
     click.echo("restarting", err=True)
 

@@ -204,7 +204,12 @@ def rollback(
     _exit(all(result.ok for result in results))
 
 
-@click.command()
+@click.group()
+def fleet() -> None:
+    """Look after many devices at once."""
+
+
+@fleet.command()
 @host_option
 @inventory_options
 @json_option
@@ -233,11 +238,6 @@ def releases(
         table = json.dumps({"host": host, **asdict(found)})
         click.echo(table if as_json else "\n".join(deployment.describe(host, found)))
     _exit(ok)
-
-
-@click.group()
-def fleet() -> None:
-    """Look after many devices at once."""
 
 
 @fleet.command()

@@ -8,9 +8,7 @@ from pathlib import Path
 import click
 
 from edgefer.options import (
-    DETECTORS,
     FOLDER,
-    data_option,
     detector_option,
     json_option,
     model_option,
@@ -34,7 +32,7 @@ def run(
     frames: int | None,
     seconds: float | None,
 ) -> None:
-    """Read the mood before a camera until stopped."""
+    """Run the daemon: camera, model and sinks."""
     from edgefer_device.daemon import supervisor
     from edgefer_device.daemon.configuration import Config, load_config
     from edgefer_device.pipeline.runner import Limit
@@ -66,7 +64,7 @@ def predict(
     annotate: Path | None,
     as_json: bool,
 ) -> None:
-    """Read the expressions in pictures."""
+    """Predict the expressions in images."""
     from edgefer.messages import to_json
     from edgefer_device.predict.annotate import targets, write_annotated
     from edgefer_device.predict.images import describe, predictions
@@ -128,7 +126,7 @@ def history(
     delete: bool,
     yes: bool,
 ) -> None:
-    """Show, write out or delete the history of moods."""
+    """Show, export or delete the history of moods."""
     from edgefer_device.daemon.configuration import Config, load_config
     from edgefer_device.sinks.history import plot as plots
     from edgefer_device.sinks.history import report as reports
@@ -156,32 +154,3 @@ def history(
             click.echo(line)
     elif table is None and plot is None:
         reports.show(spans)
-
-
-@click.command()
-@data_option
-@click.option("--detector", "detectors", type=DETECTORS, multiple=True, help="Only this one.")
-@model_option
-@click.option("--part", type=click.Choice(["PublicTest", "PrivateTest"]), default="PublicTest")
-@click.option("--count", type=click.IntRange(min=1), help="Only so many pictures, drawn at random.")
-@click.option("--scene", help="Also put them into the first picture of a camera: file:room.mp4")
-@json_option
-def faces(
-    data: Path | None,
-    detectors: tuple[str, ...],
-    model: str | None,
-    part: str,
-    count: int | None,
-    scene: str | None,
-    as_json: bool,
-) -> None:
-    """Measure what finding a face costs the reading of it, by FER2013 and photographs."""
-    from edgefer.messages import to_json
-    from edgefer_device.bench import detector_accuracy as face_check
-    from edgefer_device.bench import detector_survey as face_survey
-
-    if data is None:
-        raise click.UsageError("name the folder with fer2013.npz or fer2013.csv: --data FOLDER")
-    survey = face_survey.Survey(data, detectors, model, part, count, scene)
-    done = face_survey.measure(survey)
-    click.echo(to_json(done) if as_json else "\n".join(face_check.describe(done)))

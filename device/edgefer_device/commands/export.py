@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from edgefer.bundle import open_bundle
 from edgefer.options import FOLDER
 
 model_option = click.option(
@@ -27,6 +26,7 @@ def export() -> None:
 @click.option("--serve", is_flag=True, help="Serve the page on this machine.")
 def web_page(model: str, out: Path | None, serve: bool) -> None:
     """Write the phone page as a folder, or serve it."""
+    from edgefer.bundle import open_bundle
     from edgefer_device.export import folder, web
 
     if out is None and not serve:

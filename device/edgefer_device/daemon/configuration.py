@@ -44,7 +44,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: Annotated[int, msgspec.Meta(ge=1)] = 1
     """That the model is run with; `edgefer bench --tune` finds the best of both here."""
     signed_by: str | None = None
-    """File of a public key (`edgefer keys`): a bundle that it has not signed is refused."""
+    """File of a public key (`edgefer model keys`): a bundle that it has not signed is refused."""
     sinks: tuple[str, ...] = ("console:",)
     """Addresses of the sinks; see `sinks.FORMS`."""
     state: str | None = None

@@ -79,7 +79,7 @@ def _discover() -> Found:
 
 def _check_simulated(scheme: str, place: str) -> Check:
     if scheme == "demo":
-        from edgefer_device.cameras.portrait import find_portrait
+        from edgefer.portrait import find_portrait
 
         try:
             find_portrait()

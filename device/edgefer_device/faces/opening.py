@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
+from edgefer.console import FallbackWarning
 from edgefer.errors import DetectorError, SettingsError
-from edgefer.notices import Fallback
 from edgefer_device.faces.detector import FaceDetector
 
 
@@ -39,7 +39,7 @@ DETECTORS: dict[str, Callable[[], FaceDetector]] = {
 def open_detector(name: str | None = None) -> FaceDetector:
     """Open a face detector by its name.
 
-    Without a name that is BlazeFace, or Haar with a `Fallback` warning where
+    Without a name that is BlazeFace, or Haar with a `FallbackWarning` warning where
     BlazeFace's model is not installed. Raises `SettingsError` for an unknown name
     and `DetectorError` where a named one cannot be opened.
     """
@@ -54,5 +54,5 @@ def _best() -> FaceDetector:
     try:
         return _blazeface()
     except DetectorError as exc:
-        warnings.warn(f"{exc}; finding faces with haar instead", Fallback, stacklevel=3)
+        warnings.warn(f"{exc}; finding faces with haar instead", FallbackWarning, stacklevel=3)
         return _haar()

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefer.labels import UNKNOWN
+from edgefer.labels import THRESHOLD, UNKNOWN
 from edgefer.messages import UNSURE
 from edgefer_device.mood.baseline import Baseline
 
@@ -24,7 +24,7 @@ class MoodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     seconds: float = 0.5
     """Time constant of the smoothing: a step in the readings is 63 % through after this."""
-    threshold: float = 0.4
+    threshold: float = THRESHOLD
     """Smoothed probability that a label needs before it is said, 0..1."""
     hysteresis: float = 0.1
     """How far a label must pass the one that holds; how far below `threshold` that one may fall."""

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefer.console import track
 from edgefer.errors import DatasetError
 from edgefer.labels import FER2013
 from edgefer.preprocess import Pixels
-from edgefer.progress import shown
 from edgefer_train.data import ferplus
 from edgefer_train.data.dataset import SIDE, Faces, Usage
 from edgefer_train.data.files import read_table, resize_all
@@ -95,7 +95,7 @@ def _read_csv(path: Path) -> _Table:
     lines = read_table(path, ("emotion", "pixels", "Usage"), WHERE_TO_GET_IT)
     if not lines:
         raise DatasetError(f"{path}: holds no images; {WHERE_TO_GET_IT}")
-    rows = [_csv_row(path, *line) for line in shown(lines, f"reading {path.name}")]
+    rows = [_csv_row(path, *line) for line in track(lines, f"reading {path.name}")]
     images, labels, usage = zip(*rows, strict=True)
     return _Table(np.stack(images), np.array(labels), np.array(usage))
 

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefer.console import FallbackWarning
 from edgefer.errors import DatasetError
-from edgefer.notices import Fallback
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.files import read_table
 
@@ -66,7 +66,7 @@ def votes_by_name(where: Path, files: Sequence[str]) -> NDArray[np.uint8] | None
     """Return votes (N, 10) for image files by their names, or None where there are none.
 
     A file that FER+ does not name, or names twice, has no votes: zeros. Where it names
-    none at all (Kaggle's folders number the images another way) a `Fallback` says so.
+    none at all (Kaggle's folders number the images another way) a `FallbackWarning` says so.
     """
     path = where / FILE
     if not path.is_file():
@@ -88,7 +88,7 @@ def _warn_unmatched(path: Path, found: int, count: int) -> None:
     warnings.warn(
         f"{path}: names {some} here; votes go by the names of FER+'s own program "
         "(fer0000000.png): put fer2013.csv beside it to have them all",
-        Fallback,
+        FallbackWarning,
         stacklevel=4,
     )
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgefer.console import track
 from edgefer.errors import DatasetError
 from edgefer.preprocess import Pixels, Preprocess, to_grey
-from edgefer.progress import shown
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
 """Endings of the files that are read, in any case."""
@@ -52,7 +52,7 @@ def resize_all(side: int, images: Pixels) -> Pixels:
     if images.shape[1:] == (side, side):
         return images
     resize, brought = Preprocess(size=side).resize, np.empty((len(images), side, side), np.uint8)
-    for row in shown(range(len(images)), f"bringing images to {side}x{side}"):
+    for row in track(range(len(images)), f"bringing images to {side}x{side}"):
         brought[row] = resize(images[row])
     return brought
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edgefer.console import track
 from edgefer.errors import DatasetError
 from edgefer.labels import spelled
 from edgefer.preprocess import Pixels, Preprocess
-from edgefer.progress import shown
 from edgefer_train.data import ferplus
 from edgefer_train.data.dataset import Faces, Usage
 from edgefer_train.data.files import IMAGE_SUFFIXES, read_grey
@@ -117,7 +117,7 @@ def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool)
 
 def _read_all(found: Sequence[Found], side: int, tolerant: bool) -> _Gathered:
     kept, resize = _Gathered(), Preprocess(size=side).resize
-    for one in shown(found, "reading images"):
+    for one in track(found, "reading images"):
         try:
             grey = read_grey(one.path)
         except DatasetError as exc:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefer.progress import shown
+from edgefer.console import track
 
 NEAR_COPY = 0.99
 """Correlation of 16x16 thumbnails from which two images count as one."""
@@ -48,7 +48,7 @@ def find_near_duplicates(images: NDArray[np.uint8], others: NDArray[np.uint8]) -
     twins = np.array([first.get(digest, -1) for digest in digests(images)], np.intp)
     known, thumbnails = _thumbnails(others), _thumbnails(images)
     nearest, correlation = np.empty(len(images), np.intp), np.empty(len(images), np.float32)
-    for at in shown(range(0, len(images), BLOCK), "looking for copies"):
+    for at in track(range(0, len(images), BLOCK), "looking for copies"):
         block = slice(at, at + BLOCK)
         products = thumbnails[block] @ known.T
         nearest[block] = products.argmax(1)

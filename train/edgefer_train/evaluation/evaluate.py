@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from edgefer.console import track
 from edgefer.errors import DatasetError
 from edgefer.machine import machine
 from edgefer.metrics import (
@@ -24,7 +25,6 @@ from edgefer.metrics import (
     score,
     softmax,
 )
-from edgefer.progress import shown
 from edgefer.runtime import Classifier
 from edgefer_train.data.dataset import Dataset, Faces, Usage
 from edgefer_train.evaluation.candidate import Candidate, Facts, require_format
@@ -175,5 +175,5 @@ def _classify(candidate: Candidate, format: str, faces: Faces, part: str) -> Log
 
 def classify_all(classifier: Classifier, images: np.ndarray, title: str) -> Logits:
     """Return logits (N, labels) of many faces (N, side, side) behind a progress bar."""
-    starts = shown(range(0, len(images), CHUNK), title)
+    starts = track(range(0, len(images), CHUNK), title)
     return np.concatenate([classifier.logits(images[at : at + CHUNK]) for at in starts])

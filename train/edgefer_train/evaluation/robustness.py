@@ -10,10 +10,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from edgefer.console import track
 from edgefer.machine import machine
 from edgefer.metrics import best_temperature, calibration_error, softmax
 from edgefer.preprocess import Pixels
-from edgefer.progress import shown
 from edgefer.runtime import Classifier
 from edgefer.theme import Theme, as_png, percent_axis
 from edgefer_train.data.dataset import Dataset, Usage
@@ -87,7 +87,7 @@ def measure_robustness(
 
     steps = [(kind, strength) for kind in kinds for strength in STRENGTHS]
     found: dict[str, list[Corrupted]] = {kind: [] for kind in kinds}
-    for kind, strength in shown(steps, f"{candidate.facts.name}: corruptions, {format}"):
+    for kind, strength in track(steps, f"{candidate.facts.name}: corruptions, {format}"):
         found[kind].append(measured(corrupt(faces.images, kind, strength, seed)))
     return Robustness(
         model=candidate.facts.name,

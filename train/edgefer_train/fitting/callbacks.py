@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from edgefer.console import progress_bar
 from edgefer.files import write_atomic
-from edgefer.progress import progress_bar
 from edgefer_train.fitting.curves import draw_curves
 from edgefer_train.recipe import Fit
 from edgefer_train.run import Stage, save_weights

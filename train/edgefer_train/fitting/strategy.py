@@ -22,8 +22,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from edgefer.console import FallbackWarning
 from edgefer.errors import EdgeferError, RunError, SettingsError
-from edgefer.notices import Fallback
 from edgefer_train.fitting.batches import Share, part_of
 from edgefer_train.recipe import Recipe
 from edgefer_train.run import Record, Run
@@ -226,7 +226,9 @@ def _mirrored(count: int | None) -> ReplicaGroup:
     if gpus and count and count > len(gpus):
         raise SettingsError(f"--strategy mirrored:{count}: this machine has {len(gpus)} GPUs")
     if not gpus and not count:
-        warnings.warn(Fallback("--strategy mirrored: no GPU here, using one process"), stacklevel=3)
+        warnings.warn(
+            FallbackWarning("--strategy mirrored: no GPU here, using one process"), stacklevel=3
+        )
         return single()
     if not gpus:
         processor = tf.config.list_physical_devices("CPU")[0]

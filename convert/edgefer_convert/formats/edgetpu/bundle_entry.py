@@ -6,8 +6,8 @@ import shutil
 import warnings
 from dataclasses import dataclass
 
+from edgefer.console import FallbackWarning
 from edgefer.errors import ConversionError
-from edgefer.notices import Fallback
 from edgefer_convert.formats.edgetpu.compiler import HOW, PROGRAM, compile_for_edgetpu
 from edgefer_convert.formats.edgetpu.support import Verdict, check
 
@@ -30,7 +30,7 @@ def edgetpu_part(int8: bytes | None, wanted: bool, asked: bool) -> EdgeTpuPart:
     """Check a bundle's int8 file for the Edge TPU, and compile it where that is `wanted`.
 
     A file that the compiler would refuse, or does, is an error only where somebody `asked`
-    for the format by name; otherwise it is a `Fallback` warning, as is less than all on the
+    for the format by name; otherwise it is a `FallbackWarning` warning, as is less than all on the
     Edge TPU: the gate's `edgetpu_mapped` makes a failure of that. Raises `ConversionError`.
     """
     if int8 is None:
@@ -42,7 +42,7 @@ def edgetpu_part(int8: bytes | None, wanted: bool, asked: bool) -> EdgeTpuPart:
     if part.mapped is None:
         part = EdgeTpuPart(part.said, verdict.mapped_share)
     if part.mapped is not None and part.mapped < 1:
-        warnings.warn(f"Edge TPU: {part.said}", Fallback, stacklevel=2)
+        warnings.warn(f"Edge TPU: {part.said}", FallbackWarning, stacklevel=2)
     return part
 
 

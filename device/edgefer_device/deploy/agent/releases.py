@@ -58,7 +58,7 @@ def previous(layout: Layout) -> str:
         # Without a snapshot it never ran here, or something else went wrong with it.
         if name != layout.running() and (layout.snapshot(name) / RECORD).is_file():
             return name
-    raise Refused("there is no earlier release here to go back to; see: edgefer releases")
+    raise Refused("there is no earlier release here to go back to; see: edgefer fleet releases")
 
 
 def rollback_change(layout: Layout, name: str, watch: float | None = None) -> Change:

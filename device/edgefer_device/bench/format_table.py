@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from edgefer.bundle import Bundle
+from edgefer.console import track
 from edgefer.errors import MissingExtra
 from edgefer.machine import machine
 from edgefer.manifest import Evidence
 from edgefer.metrics import Scores
-from edgefer.progress import shown
-from edgefer.runtime import RUNTIMES, Classifier, open_classifier
-from edgefer_convert.formats.table import FORMATS
+from edgefer.runtime import ACCELERATORS, RUNTIMES, open_classifier
+from edgefer_device.bench.components import time_classifier
+from edgefer_device.bench.loops import LOOPS, Plan
 
 NONE = "not measured"
 
@@ -50,11 +51,11 @@ class Comparison(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
 
 
-def compare(bundle: Bundle, milliseconds: Callable[[Classifier], float]) -> Comparison:
-    """Put a bundle's evidence together and time each format by `milliseconds`."""
+def compare(bundle: Bundle, seconds: float) -> Comparison:
+    """Put a bundle's evidence together and time each format for so many seconds."""
     manifest = bundle.manifest
-    kept = [format for format in FORMATS if format in manifest.files]
-    times = {format: _timed(bundle, format, milliseconds) for format in shown(kept, "formats")}
+    kept = [name for name in (*RUNTIMES, *ACCELERATORS) if name in manifest.files]
+    times = {format: _timed(bundle, format, seconds) for format in track(kept, "formats")}
     rows = tuple(
         _row(format, manifest.files[format].bytes, manifest.evidence, times[format])
         for format in kept
@@ -63,15 +64,15 @@ def compare(bundle: Bundle, milliseconds: Callable[[Classifier], float]) -> Comp
     return Comparison(manifest.name, machine(), pictures, rows)
 
 
-def _timed(
-    bundle: Bundle, format: str, milliseconds: Callable[[Classifier], float]
-) -> float | None:
+def _timed(bundle: Bundle, format: str, seconds: float) -> float | None:
     if format not in RUNTIMES:
         return None
     try:
-        return milliseconds(open_classifier(bundle, format))
+        classifier = open_classifier(bundle, format)
     except MissingExtra:
         return None
+    size, plan = bundle.manifest.input.preprocess.size, Plan(seconds / LOOPS, short=True)
+    return time_classifier(classifier, size, plan).p50
 
 
 def _row(format: str, size: int, evidence: Evidence, milliseconds: float | None) -> Row:

@@ -1,0 +1,138 @@
+"""All that reaches a person on stderr: log lines, warnings and the progress bar.
+
+Results go to stdout, which stays clean.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+PACKAGES = ("edgefer", "edgefer_train", "edgefer_convert", "edgefer_device")
+"""The loggers that are ours."""
+
+Item = TypeVar("Item")
+
+
+class EdgeferWarning(UserWarning):
+    """Base of every warning that edgefer gives on purpose."""
+
+
+class FallbackWarning(EdgeferWarning):
+    """Something requested is not there; the text names what is used in its place."""
+
+
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what `sys.stderr` is when a line is logged, as `logging.lastResort` does."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(formatter)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # a plain attribute in the base class
+        """The stream of the moment."""
+        return sys.stderr
+
+
+class TextFormatter(logging.Formatter):
+    """One line a record, as programs of Unix write it: `edgefer: warning: ...`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; news and the error that ends a program need no level."""
+        level = record.levelname.lower()
+        mark = "" if record.levelno in (logging.INFO, logging.ERROR) else f"{level}: "
+        return f"edgefer: {mark}{super().format(record)}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record: time (UTC), level, logger, message and any traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the object on one line."""
+        time = datetime.fromtimestamp(record.created, timezone.utc)
+        line = {
+            "time": time.isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+@contextmanager
+def logging_to_stderr(verbose: bool = False, as_json: bool = False) -> Iterator[None]:
+    """Log to stderr: our packages from INFO (`verbose`: DEBUG) on, all others from WARNING on.
+
+    An `EdgeferWarning` is logged as one line; other warnings are shown as Python shows them.
+    """
+    handler = StderrHandler(JsonFormatter() if as_json else TextFormatter())
+    loggers = [logging.getLogger(name) for name in PACKAGES]
+    levels = [logger.level for logger in loggers]
+    logging.getLogger().addHandler(handler)
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _log_ours(warnings.showwarning)
+            yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _log_ours(show_others: Callable[..., None]) -> Callable[..., None]:
+    """Return what takes the place of `warnings.showwarning`."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **where: Any) -> None:
+        if issubclass(category, EdgeferWarning):
+            logging.getLogger(__name__).warning("%s", message)
+        else:
+            show_others(message, category, *place, **where)
+
+    return show
+
+
+def progress_bar() -> Progress:
+    """Return the bar that every long work shows."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def track(items: Sequence[Item], description: str) -> Iterator[Item]:
+    """Yield the items behind a progress bar that goes away when they are done.
+
+    Off a terminal there is none: rich would leave an empty line in a log.
+    """
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    with progress_bar() as bar:
+        bar.live.transient = True
+        yield from bar.track(items, description=description)

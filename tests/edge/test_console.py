@@ -1,0 +1,71 @@
+"""What reaches a person on stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+
+import pytest
+
+from edgefer.console import FallbackWarning, logging_to_stderr, track
+
+LOG = logging.getLogger("edgefer_device.camera")
+
+
+def test_a_line_says_its_level_unless_it_is_news(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to_stderr():
+        LOG.debug("mode 640x480")
+        LOG.info("camera is back")
+        LOG.warning("camera %s lost", "v4l2:")
+        LOG.error("no such camera")
+        logging.getLogger("aiohttp").info("GET /")
+    assert capsys.readouterr().err.splitlines() == [
+        "edgefer: camera is back",
+        "edgefer: warning: camera v4l2: lost",
+        "edgefer: no such camera",
+    ]
+
+
+def test_verbose_adds_our_details_and_nobody_elses(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to_stderr(verbose=True):
+        LOG.debug("mode 640x480")
+        logging.getLogger("aiohttp").debug("GET /")
+    assert capsys.readouterr().err == "edgefer: debug: mode 640x480\n"
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to_stderr(as_json=True):
+        LOG.warning("two\nlines %s", "é")
+        try:
+            raise OSError("gone")
+        except OSError:
+            LOG.exception("failed")
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert first["time"].endswith("+00:00")
+    del first["time"]
+    assert first == {
+        "level": "WARNING",
+        "logger": "edgefer_device.camera",
+        "message": "two\nlines é",
+    }
+    assert second["traceback"].splitlines()[-1] == "OSError: gone"
+
+
+def test_nothing_of_it_stays_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    before = logging.getLogger().handlers[:], logging.getLogger("edgefer").level
+    with logging_to_stderr(), logging_to_stderr(verbose=True):
+        pass
+    assert (logging.getLogger().handlers, logging.getLogger("edgefer").level) == before
+
+
+def test_a_warning_of_ours_is_one_line_of_text(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_to_stderr():
+        warnings.simplefilter("always")
+        warnings.warn("no camera; showing demo: instead", FallbackWarning, stacklevel=1)
+    assert capsys.readouterr().err == "edgefer: warning: no camera; showing demo: instead\n"
+
+
+def test_off_a_terminal_there_is_no_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(track([1, 2], "work")) == [1, 2]
+    assert capsys.readouterr().err == ""
