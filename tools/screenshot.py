@@ -49,7 +49,7 @@ def rehearsal() -> Iterator[str]:
     async def perform() -> None:
         async with MirrorSink(WebServer("mirror page", "127.0.0.1", 0)) as sink:
             _remember(sink)
-            started.append(sink.url)
+            started.append(sink.server.url)
             ready.set()
             mood, confidence, _ = PLAY[-1]
             while not done.is_set():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 from edgefer.errors import SettingsError, UnknownKey
 
 T = TypeVar("T", bound=msgspec.Struct)
+UNIONS = (Union, UnionType)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -37,12 +39,24 @@ def refuse_unknown_keys(
     table: Mapping[str, Any], kind: type[msgspec.Struct], source: str, prefix: str = ""
 ) -> None:
     """Raise `UnknownKey` for the first key that `kind` lacks, its nested tables included."""
-    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     for key, value in table.items():
         if key not in fields:
-            nearest = difflib.get_close_matches(key, list(fields), n=1, cutoff=0.5)
-            raise UnknownKey(source, prefix + key, prefix + nearest[0] if nearest else None)
-        inner = fields[key]
-        is_struct = isinstance(inner, type) and issubclass(inner, msgspec.Struct)
-        if isinstance(value, Mapping) and is_struct:
-            refuse_unknown_keys(value, inner, source, f"{prefix}{key}.")
+            guess = nearest(key, fields)
+            raise UnknownKey(source, prefix + key, prefix + guess if guess else None)
+        hint = fields[key]
+        several = isinstance(value, list)
+        kinds = get_args(hint) if several or get_origin(hint) in UNIONS else (hint,)
+        for inner in value if several else [value]:
+            for nested in filter(_is_struct, kinds):
+                if isinstance(inner, Mapping):
+                    refuse_unknown_keys(inner, nested, source, f"{prefix}{key}.")
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that was probably meant, or None."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), None)
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)

@@ -107,7 +107,10 @@ def test_without_rules_there_is_none_and_commands_are_off() -> None:
     [
         ('mood = "hapy"\ntext = "x"', "rule 1: unknown mood 'hapy'; did you mean 'happy'?"),
         ('mood = ["sad", "joyful"]\ntext = "x"', "unknown mood 'joyful'; known: angry, disgust,"),
-        ('mod = "sad"\ntext = "x"', "unknown key 'content.rule.mod'; did you mean 'mood'?"),
+        (
+            'mod = "sad"\ntext = "x"',
+            "unknown key 'content.rule.mod'; did you mean 'content.rule.mood'?",
+        ),
         ('mood = "sad"', "a rule must have a text, an mqtt message or a command"),
         ('text = "x"\nfrom = "25:00"', "there is no time of day '25:00'"),
         ('text = "x"\nto = "6"', "a time of day is written HH:MM, such as 06:30, got '6'"),
@@ -118,7 +121,7 @@ def test_without_rules_there_is_none_and_commands_are_off() -> None:
         ('command = ["true"]', "rule 1 starts a command, which is off by default"),
         ('mqtt = { topic = "home/#" }', "without \\+ and #: 'home/#'"),
         ('mqtt = { topic = "home/x" }', "rule 1 publishes by MQTT, but no sink is a broker"),
-        ('mqtt = { topic = "x", retained = true }', "unknown field `retained`"),
+        ('mqtt = { topic = "x", retained = true }', "unknown key 'content.rule.mqtt.retained'"),
     ],
 )
 def test_what_cannot_be_is_refused_when_it_is_read(tmp_path: Path, rule: str, message: str) -> None:
@@ -130,7 +133,7 @@ def test_what_cannot_be_is_refused_when_it_is_read(tmp_path: Path, rule: str, me
 def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UnknownKey) as refused:
         load_config(written(tmp_path, '[[content.rule]]\ntext = "x"\nform = "06:00"\n'))
-    assert (refused.value.key, refused.value.nearest) == ("content.rule.form", "from")
+    assert (refused.value.key, refused.value.nearest) == ("content.rule.form", "content.rule.from")
 
 
 def test_the_moods_that_count_are_those_of_the_model(tmp_path: Path) -> None:
@@ -304,14 +307,14 @@ def test_pages_are_told_the_line_when_it_changes_and_when_they_come() -> None:
     async def whole() -> tuple[dict[str, Any], dict[str, Any]]:
         context = SinkContext()
         async with mirror_sink(context) as mirror, ClientSession() as session:
-            async with session.ws_connect(mirror.url + "ws") as page:
+            async with session.ws_connect(mirror.server.url + "ws") as page:
                 while (first := await page.receive_json())["type"] != "hello":
                     pass
                 assert first["content"] == {"type": "content", "line": None}
                 context.board.put(0, Line("hi", "https://example.org/"), time.monotonic() + 60)
                 while (told := await page.receive_json())["type"] != "content":
                     pass
-            async with session.ws_connect(mirror.url + "ws") as late:
+            async with session.ws_connect(mirror.server.url + "ws") as late:
                 hello = await late.receive_json()
             return told, hello
 
@@ -498,7 +501,7 @@ PIECES = "['#clock', '#date', '#halo', '#mood', '#detail', '#content', '#ribbon'
 @contextmanager
 def page(browser: Chrome, context: SinkContext) -> Iterator[LiveMirror]:
     with LiveMirror(context) as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         yield mirror
 
 

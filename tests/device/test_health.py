@@ -237,7 +237,7 @@ def test_the_page_tells_the_truth_with_its_status_and_its_words(clock: Clock) ->
         health = Health(clock)
         context = SinkContext(health=health)
         async with metrics_sink(context) as sink:
-            url = f"http://127.0.0.1:{sink.port}/healthz"
+            url = f"http://127.0.0.1:{sink.server.port}/healthz"
             status, said = await answer(url)
             assert (status, said["ok"], said["camera"]["ok"]) == (503, False, False)
             health.on_frame(0)
@@ -258,7 +258,7 @@ def test_the_page_tells_the_truth_with_its_status_and_its_words(clock: Clock) ->
 def test_the_mirror_serves_it_too(clock: Clock) -> None:
     async def whole() -> None:
         async with mirror_sink(SinkContext(health=Health(clock))) as mirror:
-            status, said = await answer(mirror.url + "healthz")
+            status, said = await answer(mirror.server.url + "healthz")
             assert (status, said["sinks"]) == (503, {})
 
     asyncio.run(whole())
@@ -268,8 +268,8 @@ def test_strangers_are_turned_away() -> None:
     async def whole() -> int:
         context = SinkContext()
         async with metrics_sink(context) as sink:
-            rebound = {"Host": f"evil.example:{sink.port}"}
-            url = f"http://127.0.0.1:{sink.port}/healthz"
+            rebound = {"Host": f"evil.example:{sink.server.port}"}
+            url = f"http://127.0.0.1:{sink.server.port}/healthz"
             async with ClientSession() as session, session.get(url, headers=rebound) as got:
                 return got.status
 
@@ -280,7 +280,7 @@ def test_a_port_in_use_is_one_clear_line() -> None:
     async def whole() -> str:
         async with mirror_sink() as mirror:
             with pytest.raises(ServerError) as refused:
-                async with open_sink(f"metrics:127.0.0.1:{mirror.port}"):
+                async with open_sink(f"metrics:127.0.0.1:{mirror.server.port}"):
                     pass
             return str(refused.value)
 
@@ -297,7 +297,7 @@ def test_an_open_address_asks_for_a_token(
         context = SinkContext(state=tmp_path)
         async with metrics_sink(context, "0.0.0.0:0") as sink, ClientSession() as session:
             await sink.publish(report())
-            url = f"http://127.0.0.1:{sink.port}/metrics"
+            url = f"http://127.0.0.1:{sink.server.port}/metrics"
             secret = (tmp_path / "page-token").read_text().strip()
             # What a proxy on this machine passes on comes from elsewhere.
             proxied = {"X-Forwarded-For": "192.0.2.7"}

@@ -29,9 +29,9 @@ from edgefer.cli import main
 from edgefer.errors import HistoryError, SettingsError
 from edgefer.messages import Report
 from edgefer_device.daemon.configuration import load_config
+from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.history.plot import to_svg
 from edgefer_device.sinks.history.report import by_day, duration, moods_of
-from edgefer_device.sinks.history.settings import HistorySettings
 from edgefer_device.sinks.history.sink import PENDING, HistorySink
 from edgefer_device.sinks.history.store import HistoryStore, MoodSpan, first_minute
 from edgefer_device.sinks.mirror.week import QUARTER, week
@@ -421,9 +421,9 @@ def test_the_mirror_serves_the_week_and_says_that_it_keeps_it(store: HistoryStor
 
     async def whole(context: SinkContext) -> tuple[int, Any, int]:
         async with mirror_sink(context) as mirror, ClientSession() as session:
-            async with session.get(mirror.url + "week.json") as got:
+            async with session.get(mirror.server.url + "week.json") as got:
                 told = await got.json() if got.status == 200 else await got.text()
-            async with session.ws_connect(mirror.url + "ws") as page:
+            async with session.ws_connect(mirror.server.url + "ws") as page:
                 return got.status, told, (await page.receive_json())["kept_days"]
 
     status, told, days = asyncio.run(whole(kept_for(store, 90)))
@@ -608,7 +608,7 @@ def test_the_week_opens_by_key_and_by_touch_and_says_each_hour(
     store.add({now - minute: {"happy": 45.0, "sad": 15.0} for minute in range(3)})
     store.add({now - 3 * DAY: {"fear": 60.0}})
     with LiveMirror(kept_for(store, 90)) as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         kept = "How long each was seen is kept here for 90 days."
         wait(browser, f"{NOTICE}.endsWith('{kept}')")
         body = browser.find_element(By.TAG_NAME, "body")
@@ -628,7 +628,7 @@ def test_the_week_opens_by_key_and_by_touch_and_says_each_hour(
         browser.find_element(By.CSS_SELECTOR, "#week button").click()
         wait(browser, OPEN, False)
         loaded = asked(browser, "performance.getEntriesByType('resource').map((one) => one.name)")
-        assert all(url.startswith(mirror.sink.url) for url in loaded)
+        assert all(url.startswith(mirror.sink.server.url) for url in loaded)
 
 
 @needs_chromium
@@ -641,7 +641,7 @@ def test_the_week_fits_the_glass(
     store.add({now - 60 * hour: {moods[hour % 6]: 40.0} for hour in range(160)})
     resize(browser, *size)
     with LiveMirror(kept_for(store, 90)) as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         wait(browser, "document.querySelector('#open-week').hidden", False)
         browser.find_element(By.TAG_NAME, "body").send_keys("w")
         wait(browser, "document.querySelectorAll('#week tr').length", 8)
@@ -659,7 +659,7 @@ def test_an_empty_week_and_a_week_that_cannot_be_read_say_so(
     browser: Chrome, store: HistoryStore
 ) -> None:
     with LiveMirror(kept_for(store, 1)) as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         wait(browser, f"{NOTICE}.endsWith('kept here for a day.')")
         body, said = browser.find_element(By.TAG_NAME, "body"), "#week .words"
         body.send_keys("w")
@@ -674,7 +674,7 @@ def test_an_empty_week_and_a_week_that_cannot_be_read_say_so(
 @needs_chromium
 def test_without_a_history_there_is_no_week(browser: Chrome) -> None:
     with LiveMirror() as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         mirror.publish("happy", 0.9)
         wait(browser, "document.querySelector('#mood').textContent", "happy")
         browser.find_element(By.TAG_NAME, "body").send_keys("w")

@@ -48,7 +48,7 @@ def run(story: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def page_of(sink: MirrorSink) -> AsyncIterator[Page]:
     """Connect as a page does."""
-    async with ClientSession() as session, session.ws_connect(sink.url + "ws") as page:
+    async with ClientSession() as session, session.ws_connect(sink.server.url + "ws") as page:
         yield page
 
 
@@ -204,7 +204,7 @@ def test_the_page_is_told_in_the_language_that_it_asks_for() -> None:
         async with (
             mirror_sink(context) as sink,
             ClientSession() as session,
-            session.get(sink.url + "texts.json", headers=headers) as answer,
+            session.get(sink.server.url + "texts.json", headers=headers) as answer,
         ):
             return str((await answer.json())["moods"]["happy"])
 
@@ -220,12 +220,12 @@ def test_the_page_is_told_in_the_language_that_it_asks_for() -> None:
 def test_a_page_that_reads_nothing_blocks_nobody_and_is_dropped() -> None:
     async def story() -> None:
         async with MirrorSink(WebServer("page", "127.0.0.1", 0), heartbeat=0.2) as sink:
-            with deaf_page(sink.port):
-                await until(lambda: sink.pages == 1)
+            with deaf_page(sink.server.port):
+                await until(lambda: len(sink.pages) == 1)
                 async with page_of(sink) as page:
                     await sink.publish(report("surprise", 0.8))
                     assert (await heard(page, "view"))["mood"] == "surprise"
-                    await until(lambda: sink.pages == 1)
+                    await until(lambda: len(sink.pages) == 1)
 
     run(story())
 
@@ -247,7 +247,7 @@ def test_a_page_of_another_origin_is_refused() -> None:
     async def story() -> int:
         async with mirror_sink() as sink, ClientSession() as session:
             try:
-                await session.ws_connect(sink.url + "ws", origin="http://evil.example")
+                await session.ws_connect(sink.server.url + "ws", origin="http://evil.example")
             except WSServerHandshakeError as exc:
                 return exc.status
         return 0
@@ -258,8 +258,8 @@ def test_a_page_of_another_origin_is_refused() -> None:
 def test_a_foreign_name_that_points_here_is_refused() -> None:
     async def story() -> int:
         async with mirror_sink() as sink, ClientSession() as session:
-            rebound = {"Host": f"evil.example:{sink.port}"}
-            async with session.get(sink.url, headers=rebound) as answer:
+            rebound = {"Host": f"evil.example:{sink.server.port}"}
+            async with session.get(sink.server.url, headers=rebound) as answer:
                 return answer.status
 
     assert run(story()) == 421
@@ -297,7 +297,7 @@ def test_port_in_use_is_one_clear_line() -> None:
     async def story() -> str:
         async with mirror_sink() as first:
             with pytest.raises(ServerError) as caught:
-                async with mirror_sink(place=f"127.0.0.1:{first.port}"):
+                async with mirror_sink(place=f"127.0.0.1:{first.server.port}"):
                     pass
             return str(caught.value)
 
@@ -324,7 +324,7 @@ def test_host_that_is_not_ours_is_one_clear_line() -> None:
 def test_the_page_is_announced_once_it_can_be_opened(capsys: pytest.CaptureFixture[str]) -> None:
     async def story() -> str:
         async with mirror_sink() as sink:
-            return sink.url
+            return sink.server.url
 
     url = run(story())
     assert capsys.readouterr().err == f"mirror page: {url}\n"
@@ -339,9 +339,9 @@ def test_an_open_address_asks_others_for_a_token(
     async def story() -> None:
         async with mirror_sink(context, "0.0.0.0:0") as sink:
             secret = (tmp_path / "page-token").read_text().strip()
-            here = f"http://127.0.0.1:{sink.port}/"
+            here = f"http://127.0.0.1:{sink.server.port}/"
             assert sink.address is not None
-            assert sink.address.endswith(f":{sink.port}/?token={secret}")
+            assert sink.address.endswith(f":{sink.server.port}/?token={secret}")
 
             async def status(session: ClientSession, path: str, **headers: str) -> int:
                 async with session.get(here + path, headers={**elsewhere, **headers}) as answer:
@@ -398,7 +398,7 @@ def test_loopback() -> None:
 def test_leaving_twice_is_fine_and_frees_the_port() -> None:
     async def story() -> None:
         async with mirror_sink() as sink:
-            port = sink.port
+            port = sink.server.port
         await sink.__aexit__(None, None, None)
         async with mirror_sink(place=f"127.0.0.1:{port}"):
             pass
@@ -414,7 +414,7 @@ def test_every_answer_carries_the_policy() -> None:
         async with mirror_sink() as sink, ClientSession() as session:
             answers = []
             for path in ("", "mirror.js", "nothing-here"):
-                async with session.get(sink.url + path) as answer:
+                async with session.get(sink.server.url + path) as answer:
                     policy = answer.headers.get("Content-Security-Policy", "")
                     answers.append((answer.status, policy))
             return answers
@@ -458,7 +458,7 @@ def wait_until(get: Callable[[], str], wanted: str) -> None:
 @needs_chromium
 def test_page_shows_each_mood_and_its_confidence(browser: Chrome) -> None:
     with LiveMirror() as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         wait_for(browser, "no picture")
         colours = set()
         for place, mood in enumerate(FERPLUS):
@@ -475,7 +475,7 @@ def test_page_shows_each_mood_and_its_confidence(browser: Chrome) -> None:
 @needs_chromium
 def test_page_says_when_it_is_not_sure_and_when_no_one_is_there(browser: Chrome) -> None:
     with LiveMirror() as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         wait_for(browser, "not sure", lambda: mirror.publish("unknown", 0.3))
         assert (state(browser), read(browser, "#detail")) == ("unsure", "")
         wait_for(browser, "no one in view", lambda: mirror.publish(None))
@@ -485,7 +485,7 @@ def test_page_says_when_it_is_not_sure_and_when_no_one_is_there(browser: Chrome)
 @needs_chromium
 def test_page_says_why_it_is_not_sure(browser: Chrome) -> None:
     with LiveMirror() as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         dark = msgspec.structs.replace(report("unknown", 0.3), reason="dark")
         wait_for(browser, "not sure", lambda: mirror.tell(dark))
         assert read(browser, "#detail") == "too dark"
@@ -495,7 +495,7 @@ def test_page_says_why_it_is_not_sure(browser: Chrome) -> None:
 def test_the_camera_is_paused_by_button_and_by_key(browser: Chrome) -> None:
     context = SinkContext()
     with LiveMirror(context) as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
         assert read(browser, "#pause") == "Pause"
         browser.execute_script("document.querySelector('#pause').click()")
@@ -514,12 +514,12 @@ def test_the_camera_is_paused_by_button_and_by_key(browser: Chrome) -> None:
 def test_a_pause_outlives_the_server_on_the_page(browser: Chrome) -> None:
     context = SinkContext()
     with LiveMirror(context) as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         context.controls.pause()
         wait_for(browser, "paused")
     wait_for(browser, "connection lost")
     assert browser.execute_script("return document.querySelector('#pause').hidden")
-    with LiveMirror(context, port=mirror.sink.port):
+    with LiveMirror(context, port=mirror.sink.server.port):
         wait_for(browser, "paused")
 
 
@@ -534,7 +534,7 @@ def test_the_page_speaks_the_language_that_is_configured(
 ) -> None:
     context = SinkContext(mirror=MirrorSettings(language=language, name="Anna"))
     with LiveMirror(context) as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         wait_for(browser, word, lambda: mirror.publish("happy", 0.9))
         assert read(browser, "#pause") == button
         assert browser.execute_script("return document.documentElement.lang") == tag
@@ -551,7 +551,7 @@ def test_whoever_comes_is_greeted_unless_that_is_off(browser: Chrome) -> None:
     for wanted in (True, False):
         context = SinkContext(mirror=MirrorSettings(greeting=wanted, name="Anna"))
         with LiveMirror(context) as mirror:
-            browser.get(mirror.sink.url)
+            browser.get(mirror.sink.server.url)
             wait_for(browser, "no one in view", lambda: mirror.publish(None))
             assert not shown()
             wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
@@ -563,7 +563,7 @@ def test_the_night_is_when_it_is_configured_to_be(browser: Chrome) -> None:
     for evening, morning, night in (("00:00", "23:59", True), ("00:00", "00:00", False)):
         settings = MirrorSettings(evening=evening, morning=morning)
         with LiveMirror(SinkContext(mirror=settings)) as mirror:
-            browser.get(mirror.sink.url)
+            browser.get(mirror.sink.server.url)
             wait_for(browser, "no picture")
             script = "return document.body.hasAttribute('data-night')"
             assert browser.execute_script(script) == night
@@ -572,11 +572,11 @@ def test_the_night_is_when_it_is_configured_to_be(browser: Chrome) -> None:
 @needs_chromium
 def test_page_survives_a_restart_of_the_server(browser: Chrome) -> None:
     with LiveMirror() as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
     wait_for(browser, "connection lost")
     assert read(browser, "#detail") == "reconnecting"
-    with LiveMirror(port=mirror.sink.port) as again:
+    with LiveMirror(port=mirror.sink.server.port) as again:
         wait_for(browser, "sad", lambda: again.publish("sad", 0.7))
 
 
@@ -587,7 +587,7 @@ def test_page_shows_the_notice_and_the_last_minutes(browser: Chrome) -> None:
         for ago in range(300, 0, -1):
             mirror.sink.timeline.add(Moment(at=now - ago, mood="happy", confidence=0.9))
         mirror.publish("happy", 0.9)
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         wait_for(browser, "happy")
         assert read(browser, "#notice") == (
             "Expressions are read here, not feelings. No picture leaves this device."
@@ -608,7 +608,7 @@ def test_page_shows_the_last_hours(browser: Chrome) -> None:
             mood = "sad" if ago > 3500 else "happy"
             mirror.sink.timeline.add(Moment(at=now - ago, mood=mood, confidence=0.9))
         mirror.publish("happy", 0.9)
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         wait_for(browser, "happy")
         assert read(browser, "#ribbon .names") == "sadhappy"
         assert "60 min" in read(browser, "#ribbon .ticks")
@@ -617,13 +617,13 @@ def test_page_shows_the_last_hours(browser: Chrome) -> None:
 @needs_chromium
 def test_page_loads_its_own_files_and_the_browser_refuses_others(browser: Chrome) -> None:
     with LiveMirror() as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
         loaded = browser.execute_script(
             "return performance.getEntriesByType('resource').map((entry) => entry.name)"
         )
         assert {"mirror.js", "mirror.css", "jost.woff2"} <= {url.split("/")[-1] for url in loaded}
-        assert all(url.startswith(mirror.sink.url) for url in loaded)
+        assert all(url.startswith(mirror.sink.server.url) for url in loaded)
         assert not any("violates" in str(line) for line in console(browser))
         refused = browser.execute_async_script(
             "const done = arguments[arguments.length - 1];"
@@ -645,7 +645,7 @@ def test_motion_rests_for_those_who_ask(browser: Chrome) -> None:
         return str(browser.execute_script(script))
 
     with LiveMirror() as mirror:
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         wait_for(browser, "happy", lambda: mirror.publish("happy", 0.9))
         wait_until(motion, "still")
         still = drawn(browser)
@@ -689,7 +689,7 @@ def media(browser: Chrome, name: str, value: str) -> Iterator[None]:
 def test_everything_fits_the_glass(browser: Chrome, size: tuple[int, int]) -> None:
     with LiveMirror() as mirror:
         resize(browser, *size)
-        browser.get(mirror.sink.url)
+        browser.get(mirror.sink.server.url)
         for mood, words in ((None, "no one in view"), ("contempt", "contempt")):
             wait_for(browser, words, partial(mirror.publish, mood, 0.8))
             assert outside(browser) == []

@@ -156,7 +156,7 @@ def test_the_mirror_serves_it() -> None:
         async with (
             mirror_sink(context) as mirror,
             ClientSession() as session,
-            session.get(mirror.url + "metrics") as got,
+            session.get(mirror.server.url + "metrics") as got,
         ):
             return got.headers["Content-Type"], await got.text()
 

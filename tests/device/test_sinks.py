@@ -46,7 +46,7 @@ def test_a_sink_is_chosen_by_its_address() -> None:
 def test_the_mirror_is_served_where_it_is_told() -> None:
     mirror = open_sink("mirror:0.0.0.0:9000")
     assert isinstance(mirror, MirrorSink)
-    assert (mirror.host, mirror.port) == ("0.0.0.0", 9000)
+    assert (mirror.server.host, mirror.server.port) == ("0.0.0.0", 9000)
 
 
 @pytest.mark.parametrize("uri", ["kafka:x", "console", "", "stdout:"])
@@ -76,7 +76,7 @@ def test_an_address_that_lacks_something_is_refused(uri: str) -> None:
 def test_a_brokers_address_is_taken_apart() -> None:
     broker = parse_broker("mqtt://me:p%40ss@broker.local:1884/home/mirror/")
     assert broker == Broker("broker.local", 1884, "home/mirror", "me", "p@ss")
-    assert (broker.state_topic, broker.name) == ("home/mirror/state", "broker.local:1884")
+    assert (broker.topic("state"), broker.name) == ("home/mirror/state", "broker.local:1884")
     assert parse_broker("mqtt://localhost/x").port == 1883
 
 

@@ -113,7 +113,7 @@ def test_it_waits_for_the_page_shows_it_and_ends_with_the_browser(place: Path) -
         assert process.poll() is None
         assert not (place / "run" / "edgefer-kiosk").exists()
         with LiveMirror(port=port) as mirror:
-            wait(lambda: mirror.sink.pages == 1)
+            wait(lambda: len(mirror.sink.pages) == 1)
             profile = place / "run" / "edgefer-kiosk"
             assert profile.is_dir()
             # Chromium for Arm ends without a home that it can write to; its user's is nowhere.

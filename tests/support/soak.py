@@ -31,7 +31,7 @@ from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.sinks.content.settings import ContentSettings, Rule
-from edgefer_device.sinks.history.settings import HistorySettings
+from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.opening import SinkContext, open_sinks
 
 PRESENT = 300.0

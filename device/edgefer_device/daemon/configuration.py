@@ -16,13 +16,8 @@ from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.frame_rate import FrameRateSettings
-from edgefer_device.sinks.content.settings import (
-    ContentSettings,
-    check_broker,
-    check_keys,
-    check_moods,
-)
-from edgefer_device.sinks.history.settings import HistorySettings
+from edgefer_device.sinks.content.settings import ContentSettings, check_rules
+from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.mirror.settings import MirrorSettings
 from edgefer_device.sinks.mqtt.broker import MqttSettings
 from edgefer_device.sinks.screen import ScreenSettings
@@ -69,11 +64,9 @@ def load_config(path: Path | None, given: Mapping[str, object] | None = None) ->
     """
     table = {} if path is None else read_toml(path)
     source = str(path or "options")
-    check_keys(table, source)
     config = parse({**table, **(given or {})}, Config, source)
     if config.content.rule:
-        check_moods(config.content, _labels(config), source)
-        check_broker(config.content, config.sinks, source)
+        check_rules(config.content, _labels(config), config.sinks, source)
     return config
 
 

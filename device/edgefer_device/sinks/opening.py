@@ -12,7 +12,7 @@ from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.sink import Sink
 from edgefer_device.sinks.content.settings import ContentSettings
-from edgefer_device.sinks.history.settings import FILE, HistorySettings
+from edgefer_device.sinks.history import FILE, HistorySettings
 from edgefer_device.sinks.jsonl import JsonLinesOptions, JsonLinesSink
 from edgefer_device.sinks.message_board import MessageBoard
 from edgefer_device.sinks.mirror.settings import MirrorSettings

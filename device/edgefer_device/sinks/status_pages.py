@@ -37,22 +37,17 @@ class MetricsSink:
     """Serve the status pages alone, for daemons without a mirror."""
 
     def __init__(self, server: WebServer) -> None:
-        self._server = server
-
-    @property
-    def port(self) -> int:
-        """The port listened on, the real one once entered."""
-        return self._server.port
+        self.server = server
 
     async def __aenter__(self) -> Self:
-        await self._server.start()
-        if (path := self._server.token_file) is not None:
-            where = f"metrics on {self._server.host} port {self.port}"
+        await self.server.start()
+        if (path := self.server.token_file) is not None:
+            where = f"metrics on {self.server.host} port {self.server.port}"
             print(f"{where}: other machines need the token in {path}", file=sys.stderr, flush=True)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._server.close()
+        await self.server.close()
 
     async def publish(self, report: Report) -> None:
         """Do nothing: `Metrics` counts reports, once for all servers."""

@@ -1,22 +1,21 @@
-"""The `[content]` table: rules as they stand in the configuration, and what is refused of them."""
+"""The `[content]` table: rules, and the checks on them."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import time
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from edgefer.errors import SettingsError, UnknownKey
+from edgefer.errors import SettingsError
 from edgefer.labels import UNKNOWN
+from edgefer.settings import nearest
 
 NOBODY = "nobody"
-"""What a rule calls it when there is no face."""
+"""A rule's word for no face."""
 LONGEST_TEXT = 120
-"""Characters that a line on the mirror has room for."""
+"""Characters that fit a line on the mirror."""
 
 
 class Publication(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +37,7 @@ class Rule(
     kw_only=True,
     rename={"begin": "from", "end": "to"},
 ):
-    """When one of some moods holds: what to do. At least one thing must be done."""
+    """What to do when one of some moods holds: at least one of text, mqtt and command."""
 
     mood: str | tuple[str, ...] = ()
     """A label, `unknown`, `nobody`, or several; nothing means any face, whatever it shows."""
@@ -53,12 +52,12 @@ class Rule(
     text: str = ""
     """A line on the mirror page."""
     link: str | None = None
-    """Where that line leads to."""
+    """Address that the line opens."""
     mqtt: Publication | None = None
     command: tuple[str, ...] = ()
-    """A program and its arguments; no shell is between. Needs `allow_commands`."""
+    """A program and its arguments, run without a shell. Needs `allow_commands`."""
     timeout: float = 10.0
-    """Seconds after which the command is ended."""
+    """Seconds after which the command is killed."""
 
     def __post_init__(self) -> None:
         self.covers(time_of_day(self.begin))
@@ -74,15 +73,15 @@ class Rule(
 
     @property
     def moods(self) -> tuple[str, ...]:
-        """The moods that it is about; empty for any face."""
+        """The moods that the rule applies to; empty for any face."""
         return (self.mood,) if isinstance(self.mood, str) else self.mood
 
-    def is_about(self, mood: str) -> bool:
-        """Whether a mood, or `nobody`, is one of the rule's."""
+    def applies_to(self, mood: str) -> bool:
+        """Return whether a mood, or `nobody`, is one of the rule's."""
         return mood in self.moods if self.moods else mood != NOBODY
 
     def covers(self, day: time) -> bool:
-        """Whether a time of day lies between `from` and `to`; equal ones mean the whole day."""
+        """Return whether a time of day lies in `from` to `to`; equal ones mean all day."""
         begin, end = time_of_day(self.begin), time_of_day(self.end)
         if begin < end:
             return begin <= day < end
@@ -109,43 +108,26 @@ class ContentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
 
 
-def check_keys(table: Mapping[str, Any], source: str) -> None:
-    """Raise `UnknownKey`, with the nearest, for the first key that no rule has.
-
-    `table` is the whole configuration as it was read; anything that is not where it
-    should be is left to the parser.
-    """
-    content = table.get("content")
-    rules = content.get("rule") if isinstance(content, Mapping) else None
-    known = [field.encode_name for field in msgspec.structs.fields(Rule)]
-    for rule in rules if isinstance(rules, Sequence) else ():
-        for key in rule if isinstance(rule, Mapping) else ():
-            if key not in known:
-                raise UnknownKey(source, f"content.rule.{key}", _nearest(key, known))
-
-
-def check_moods(settings: ContentSettings, labels: Iterable[str], source: str) -> None:
-    """Raise `SettingsError`, with the nearest, for the first mood that the model cannot say."""
+def check_rules(
+    settings: ContentSettings, labels: Iterable[str], sinks: Iterable[str], source: str
+) -> None:
+    """Raise `SettingsError` for a mood that the model lacks, or a message without a broker."""
     known = [*labels, UNKNOWN, NOBODY]
+    has_broker = any(uri.partition(":")[0] in ("mqtt", "mqtts") for uri in sinks)
     for number, rule in enumerate(settings.rule, 1):
         for mood in rule.moods:
             if mood not in known:
-                nearest = _nearest(mood, known)
-                meant = f"did you mean '{nearest}'? Known" if nearest else "known"
+                guess = nearest(mood, known)
+                hint = f"did you mean '{guess}'? Known" if guess else "known"
                 raise SettingsError(
                     f"{source}: content rule {number}: unknown mood '{mood}'; "
-                    f"{meant}: {', '.join(known)}"
+                    f"{hint}: {', '.join(known)}"
                 )
-
-
-def check_broker(settings: ContentSettings, sinks: Iterable[str], source: str) -> None:
-    """Raise `SettingsError` when a rule has a message for a broker and no sink is one."""
-    numbers = [number for number, rule in enumerate(settings.rule, 1) if rule.mqtt]
-    if numbers and not any(uri.partition(":")[0] in ("mqtt", "mqtts") for uri in sinks):
-        raise SettingsError(
-            f"{source}: content rule {numbers[0]} publishes by MQTT, but no sink is a broker; "
-            "add mqtt://HOST/TOPIC to sinks"
-        )
+        if rule.mqtt and not has_broker:
+            raise SettingsError(
+                f"{source}: content rule {number} publishes by MQTT, but no sink is a broker; "
+                "add mqtt://HOST/TOPIC to sinks"
+            )
 
 
 def time_of_day(text: str) -> time:
@@ -159,13 +141,9 @@ def time_of_day(text: str) -> time:
 
 
 def is_web_address(text: str) -> bool:
-    """Whether a text is an http or https address with a host."""
+    """Return whether a text is an http or https address with a host."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         return False
-
-
-def _nearest(word: str, known: Iterable[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), None)

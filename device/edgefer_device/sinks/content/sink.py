@@ -61,7 +61,7 @@ class RuleTrigger:
 
     def update(self, mood: str, now: float, day: time) -> bool:
         """Return whether to fire; `now` is in seconds, `day` the local time of day."""
-        if not self.rule.is_about(mood):
+        if not self.rule.applies_to(mood):
             return False
         if self._last_seen is None or now > self.holds_until:
             self._since, self._fired = now, False

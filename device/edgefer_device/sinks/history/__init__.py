@@ -1,1 +1,24 @@
-"""Shares of moods, minute by minute; no picture and no identity."""
+"""Shares of moods, minute by minute, with no image and no identity.
+
+The `[history]` table stands here, so that SQLite is loaded only where a history is kept.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+FILE = "history.sqlite"
+"""The history's name in the state folder."""
+SEASON = 90
+"""A good value for `keep_days`."""
+
+
+class HistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[history]` table."""
+
+    keep_days: int = 0
+    """Days for which the history is kept; 0 keeps none and writes nothing."""
+
+    def __post_init__(self) -> None:
+        if self.keep_days < 0:
+            raise ValueError(f"keep_days must not be negative; 0 is off, {SEASON} a season")

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from edgefer.errors import HistoryError, SettingsError
-from edgefer_device.sinks.history.settings import FILE, SEASON
+from edgefer_device.sinks.history import FILE, SEASON
 
 MINUTES_A_DAY = 24 * 60
 SCHEMA = 1

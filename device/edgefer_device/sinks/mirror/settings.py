@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from edgefer.settings import nearest
 from edgefer_device.sinks.content.settings import time_of_day
 
 LANGUAGES = Path(__file__).parent / "page" / "languages"
@@ -39,8 +39,8 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         known = [AUTO, *languages()]
         if self.language not in known:
-            nearest = difflib.get_close_matches(self.language, known, n=1)
-            hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+            guess = nearest(self.language, known)
+            hint = f"; did you mean '{guess}'?" if guess else ""
             raise ValueError(f"language must be one of {', '.join(known)}{hint}")
         if len(self.name) > LONGEST_NAME or not self.name.isprintable():
             raise ValueError(f"name must be one line of at most {LONGEST_NAME} characters")

@@ -57,7 +57,7 @@ class MirrorSink:
 
         A page that leaves a ping unanswered for half of `heartbeat` seconds is dropped.
         """
-        self._server = server
+        self.server = server
         self._settings = settings or MirrorSettings()
         self._controls, self._board = controls or Controls(), board or MessageBoard(clock)
         self._kept_days = kept_days
@@ -65,44 +65,25 @@ class MirrorSink:
         self.timeline = Timeline(longest=3600 * self._settings.hours)
         self._view: View | None = None
         self._seen_at = -STALE_SECONDS
-        self._pages: set[OpenPage] = set()
+        self.pages: set[OpenPage] = set()
+        """Those connected now."""
         self._updates: asyncio.Task[None] | None = None
-
-    @property
-    def host(self) -> str:
-        """The host listened on."""
-        return self._server.host
-
-    @property
-    def port(self) -> int:
-        """The port listened on, the real one once entered."""
-        return self._server.port
-
-    @property
-    def url(self) -> str:
-        """The page's URL, with the real port once entered."""
-        return self._server.url
 
     @property
     def address(self) -> str | None:
         """The URL that any browser may open, with its token; None while nothing is served."""
-        return None if self._updates is None else self._server.address
-
-    @property
-    def pages(self) -> int:
-        """The number of pages connected now."""
-        return len(self._pages)
+        return None if self._updates is None else self.server.address
 
     async def __aenter__(self) -> Self:
-        await self._server.start(
+        await self.server.start(
             web.get("/ws", self._serve_socket),
             web.get("/", _serve_index),
             web.get("/texts.json", self._serve_texts),
             *page_routes(PAGE, SHARED),
         )
         self._updates = asyncio.create_task(self._update_loop(), name="mirror updates")
-        print(f"mirror page: {self.url}", file=sys.stderr, flush=True)
-        if (path := self._server.token_file) is not None:
+        print(f"mirror page: {self.server.url}", file=sys.stderr, flush=True)
+        if (path := self.server.token_file) is not None:
             # Not the token itself: what is printed here stays in the system's log.
             where = f"other machines need the token in {path}"
             print(f"{where}; `edgefer status` shows the full URL", file=sys.stderr, flush=True)
@@ -112,9 +93,9 @@ class MirrorSink:
         if self._updates is not None:
             await cancel_and_wait(self._updates)
             self._updates = None
-        for page in list(self._pages):
+        for page in list(self.pages):
             page.disconnect()
-        await self._server.close()
+        await self.server.close()
 
     async def publish(self, report: Report) -> None:
         """Keep the report for the next update; never waits for a page."""
@@ -197,7 +178,7 @@ class MirrorSink:
 
     def _broadcast(self, message: Message) -> None:
         text = to_json(message)
-        for page in list(self._pages):
+        for page in list(self.pages):
             page.send(text)
 
     async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
@@ -205,11 +186,11 @@ class MirrorSink:
         channel = web.WebSocketResponse(heartbeat=self._heartbeat, max_msg_size=1024)
         await channel.prepare(request)
         page = OpenPage(channel, request.transport, to_json(self._hello()), self._handle)
-        self._pages.add(page)
+        self.pages.add(page)
         try:
             await page.serve()
         finally:
-            self._pages.discard(page)
+            self.pages.discard(page)
         return channel
 
 

@@ -79,28 +79,9 @@ class Broker:
         """Host and port, for people; never the password."""
         return f"{self.host}:{self.port}"
 
-    @property
-    def state_topic(self) -> str:
-        """Where the mood is, retained."""
-        return f"{self.prefix}/state"
-
-    @property
-    def diagnostics_topic(self) -> str:
-        """Where the daemon's own figures are, retained."""
-        return f"{self.prefix}/diagnostics"
-
-    @property
-    def availability_topic(self) -> str:
-        """Where `online` or `offline` is, retained."""
-        return f"{self.prefix}/availability"
-
-    def control_topic(self, control: str) -> str:
-        """Where it is told how a control stands, retained."""
-        return f"{self.prefix}/{control}"
-
-    def command_topic(self, control: str) -> str:
-        """Where it is asked for something else."""
-        return f"{self.prefix}/{control}/set"
+    def topic(self, name: str) -> str:
+        """Return one of our topics: `state`, `availability`, `privacy/set`..."""
+        return f"{self.prefix}/{name}"
 
 
 def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:

@@ -21,7 +21,7 @@ class Commands:
     def __init__(self, broker: Broker, controls: Controls) -> None:
         self._controls = controls
         names = (PRIVACY, THRESHOLD, RESTART)
-        self._names = {broker.command_topic(name): name for name in names}
+        self._names = {broker.topic(f"{name}/set"): name for name in names}
 
     @property
     def topics(self) -> tuple[str, ...]:

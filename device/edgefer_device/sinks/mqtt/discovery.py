@@ -1,4 +1,4 @@
-"""What Home Assistant is told of this device: one retained message of MQTT device discovery.
+"""MQTT device discovery: the retained message that describes this device to Home Assistant.
 
 As Home Assistant 2026.2.3 took it (`tests/rig/rig_homeassistant.py`): `origin` is required; names
 come from `default_entity_id`; an enum sensor has `options` and no `state_class`, and refuses any
@@ -9,7 +9,7 @@ other value; its own word for nothing known is "unknown", so our `unknown` is to
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ STEP = 0.05
 """Of the threshold."""
 
 Component = dict[str, Any]
+DIAGNOSTIC = {"entity_category": "diagnostic"}
 
 
 EVERY_LABEL = tuple(dict.fromkeys(label for labels in LABEL_SETS.values() for label in labels))
@@ -50,25 +51,24 @@ class DeviceInfo:
 
 
 def topic(discovery: str, broker: Broker) -> str:
-    """Return where the message stands; an empty one there removes the device."""
+    """Return the topic of the message; an empty one there removes the device."""
     return f"{discovery}/device/{device_id(broker)}/config"
 
 
 def device_id(broker: Broker) -> str:
-    """Return what tells this device from others of the broker: its topic."""
+    """Return the device's identifier, which its topic makes unique on the broker."""
     return f"edgefer_{_slug(broker.prefix)}"
 
 
 def message(broker: Broker, name: str, device: DeviceInfo, commands: bool) -> dict[str, Any]:
-    """Return the message, for JSON; without `commands` only what can be read."""
+    """Return the message, for JSON; without `commands` it has no controls."""
     name = name or broker.prefix.rpartition("/")[2].replace("_", " ").capitalize()
-    components = {**_seen(broker, device), **_diagnostic(broker)}
+    components = {**_mood(broker, device.labels), **_diagnostics(broker)}
     if commands:
         components.update(_controls(broker))
     for key, component in components.items():
-        platform = component["platform"]
         component["unique_id"] = f"{device_id(broker)}_{key}"
-        component["default_entity_id"] = f"{platform}.{_slug(name)}_{key}"
+        component["default_entity_id"] = f"{component['platform']}.{_slug(name)}_{key}"
     return {
         "device": {
             "identifiers": [device_id(broker)],
@@ -78,93 +78,74 @@ def message(broker: Broker, name: str, device: DeviceInfo, commands: bool) -> di
             "sw_version": __version__,
         },
         "origin": {"name": "edgefer", "sw_version": __version__},
-        "availability": [_online(broker)],
+        "availability": [{"topic": broker.topic("availability")}],
         "qos": broker.qos,
         "components": components,
     }
 
 
-def _seen(broker: Broker, device: DeviceInfo) -> dict[str, Component]:
-    """What stands in the state, while something can be seen."""
+def _mood(broker: Broker, labels: Sequence[str]) -> dict[str, Component]:
+    """Return what the state shows while the camera sees something, and its problem."""
+    state = broker.topic("state")
+    options = [*(label for label in labels if label != UNKNOWN), UNCERTAIN, NOBODY]
+    value = "value_json.mood"
     mood = (
-        f"{{{{ '{NOBODY}' if value_json.mood is none else "
-        f"'{UNCERTAIN}' if value_json.mood == '{UNKNOWN}' else value_json.mood }}}}"
+        f"'{NOBODY}' if {value} is none else '{UNCERTAIN}' if {value} == '{UNKNOWN}' else {value}"
     )
-    sure = "{{ none if value_json.confidence is none else (100 * value_json.confidence) | round }}"
-    why = "{{ {'reason': value_json.reason} | tojson }}"
-    options = [label for label in device.labels if label != UNKNOWN]
-    return {
-        "mood": {
-            **_sensor("Mood", broker.state_topic, mood, icon="mdi:emoticon-outline"),
-            "device_class": "enum",
-            "options": [*options, UNCERTAIN, NOBODY],
-            "json_attributes_topic": broker.state_topic,
-            "json_attributes_template": why,
-            **_sighted(broker),
-        },
-        "confidence": {
-            **_sensor("Confidence", broker.state_topic, sure, icon="mdi:gauge"),
-            **_measured("%"),
-            "suggested_display_precision": 0,
-            **_sighted(broker),
-        },
-        "presence": {
-            **_binary("Presence", broker.state_topic, "value_json.faces > 0"),
-            "device_class": "occupancy",
-            **_sighted(broker),
-        },
-        "faces": {
-            **_sensor("Faces", broker.state_topic, "{{ value_json.faces }}", icon="mdi:account"),
-            "state_class": "measurement",
-            **_sighted(broker),
-        },
-        "problem": {
-            **_binary("Problem", broker.state_topic, "value_json.problem is not none"),
-            "device_class": "problem",
-            "entity_category": "diagnostic",
-            "json_attributes_topic": broker.state_topic,
-            "json_attributes_template": "{{ {'problem': value_json.problem} | tojson }}",
-        },
+    sure = "none if value_json.confidence is none else (100 * value_json.confidence) | round"
+    seen = {
+        "mood": _sensor("Mood", state, mood, icon="mdi:emoticon-outline")
+        | {"device_class": "enum", "options": options}
+        | _attribute(state, "reason"),
+        "confidence": _sensor("Confidence", state, sure, "%", icon="mdi:gauge")
+        | {"suggested_display_precision": 0},
+        "presence": _binary_sensor("Presence", state, "value_json.faces > 0", "occupancy"),
+        "faces": _sensor("Faces", state, "value_json.faces", icon="mdi:account")
+        | {"state_class": "measurement"},
     }
+    # Unavailable also while paused or without frames: that is not the same as nobody there.
+    blind = "value_json.paused or value_json.problem is not none"
+    sight = {"topic": state, "value_template": f"{{{{ 'offline' if {blind} else 'online' }}}}"}
+    online = {"topic": broker.topic("availability")}
+    for component in seen.values():
+        component |= {"availability": [online, sight], "availability_mode": "all"}
+    problem = _binary_sensor("Problem", state, "value_json.problem is not none", "problem")
+    return {**seen, "problem": problem | DIAGNOSTIC | _attribute(state, "problem")}
 
 
-def _diagnostic(broker: Broker) -> dict[str, Component]:
-    """The daemon's own figures."""
-    place, category = broker.diagnostics_topic, {"entity_category": "diagnostic"}
-    rate = _sensor("Frame rate", place, "{{ value_json.frame_rate }}", icon="mdi:filmstrip")
-    inference = _sensor("Inference", place, "{{ value_json.inference_ms }}", icon="mdi:timer")
-    temperature = _sensor("Temperature", place, "{{ value_json.temperature }}")
-    model = _sensor("Model version", place, "{{ value_json.model }}", icon="mdi:brain")
-    return {
-        "frame_rate": {**rate, **_measured("fps"), **category},
-        "inference": {**inference, **_measured("ms"), "device_class": "duration", **category},
-        "temperature": {
-            **temperature,
-            **_measured("°C"),
-            "device_class": "temperature",
-            **category,
-        },
-        "model_version": {**model, **category},
+def _diagnostics(broker: Broker) -> dict[str, Component]:
+    """Return the daemon's own measurements."""
+    place = broker.topic("diagnostics")
+    sensors = {
+        "frame_rate": _sensor(
+            "Frame rate", place, "value_json.frame_rate", "fps", icon="mdi:filmstrip"
+        ),
+        "inference": _sensor(
+            "Inference", place, "value_json.inference_ms", "ms", "duration", icon="mdi:timer"
+        ),
+        "temperature": _sensor("Temperature", place, "value_json.temperature", "°C", "temperature"),
+        "model_version": _sensor("Model version", place, "value_json.model", icon="mdi:brain"),
     }
+    return {key: sensor | DIAGNOSTIC for key, sensor in sensors.items()}
 
 
 def _controls(broker: Broker) -> dict[str, Component]:
-    """What can be asked for."""
+    """Return what can be commanded."""
     least, greatest = THRESHOLDS
     return {
         "privacy": {
             "platform": "switch",
             "name": "Privacy",
             "icon": "mdi:eye-off",
-            "state_topic": broker.control_topic("privacy"),
-            "command_topic": broker.command_topic("privacy"),
+            "state_topic": broker.topic("privacy"),
+            "command_topic": broker.topic("privacy/set"),
         },
         "threshold": {
             "platform": "number",
             "name": "Threshold",
             "icon": "mdi:tune",
-            "state_topic": broker.control_topic("threshold"),
-            "command_topic": broker.command_topic("threshold"),
+            "state_topic": broker.topic("threshold"),
+            "command_topic": broker.topic("threshold/set"),
             "min": least,
             "max": greatest,
             "step": STEP,
@@ -175,49 +156,47 @@ def _controls(broker: Broker) -> dict[str, Component]:
             "platform": "button",
             "name": "Restart",
             "device_class": "restart",
-            "command_topic": broker.command_topic("restart"),
+            "command_topic": broker.topic("restart/set"),
             "payload_press": "PRESS",
             "entity_category": "config",
         },
     }
 
 
-def _sensor(name: str, place: str, template: str, icon: str | None = None) -> Component:
-    sensor = {
+def _sensor(
+    name: str,
+    place: str,
+    value: str,
+    unit: str | None = None,
+    device_class: str | None = None,
+    icon: str | None = None,
+) -> Component:
+    sensor: Component = {
         "platform": "sensor",
         "name": name,
+        "icon": icon,
+        "device_class": device_class,
         "state_topic": place,
-        "value_template": template,
+        "value_template": f"{{{{ {value} }}}}",
+        "unit_of_measurement": unit,
+        "state_class": unit and "measurement",
     }
-    return sensor if icon is None else {**sensor, "icon": icon}
+    return {key: field for key, field in sensor.items() if field is not None}
 
 
-def _binary(name: str, place: str, condition: str) -> Component:
-    template = f"{{{{ 'ON' if {condition} else 'OFF' }}}}"
+def _binary_sensor(name: str, place: str, condition: str, device_class: str) -> Component:
     return {
         "platform": "binary_sensor",
         "name": name,
+        "device_class": device_class,
         "state_topic": place,
-        "value_template": template,
+        "value_template": f"{{{{ 'ON' if {condition} else 'OFF' }}}}",
     }
 
 
-def _measured(unit: str) -> Mapping[str, str]:
-    return {"unit_of_measurement": unit, "state_class": "measurement"}
-
-
-def _online(broker: Broker) -> Mapping[str, str]:
-    return {"topic": broker.availability_topic}
-
-
-def _sighted(broker: Broker) -> Mapping[str, object]:
-    """Unavailable also while it is paused, or the camera gives nothing: nobody is not there."""
-    blind = "value_json.paused or value_json.problem is not none"
-    sight = {
-        "topic": broker.state_topic,
-        "value_template": f"{{{{ 'offline' if {blind} else 'online' }}}}",
-    }
-    return {"availability": [_online(broker), sight], "availability_mode": "all"}
+def _attribute(place: str, key: str) -> Component:
+    template = f"{{{{ {{'{key}': value_json.{key}}} | tojson }}}}"
+    return {"json_attributes_topic": place, "json_attributes_template": template}
 
 
 def _slug(text: str) -> str:

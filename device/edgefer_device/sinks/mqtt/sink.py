@@ -23,8 +23,7 @@ from edgefer_device.sinks.mqtt import discovery
 from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings
 from edgefer_device.sinks.mqtt.commands import OFF, ON, PRIVACY, THRESHOLD, Commands
 from edgefer_device.sinks.mqtt.connection import TIMEOUT_SECONDS, connection, is_final, refusal
-from edgefer_device.sinks.mqtt.retained_queue import RetainedQueue
-from edgefer_device.sinks.mqtt.state import Diagnostics, State
+from edgefer_device.sinks.mqtt.state import Diagnostics, RetainedQueue, State
 from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.tasks import cancel_and_wait
@@ -125,25 +124,25 @@ class MqttSink:
         self._reports += 1
         # While paused, a frame from before may still be on its way.
         paused = self._controls.paused
-        self._publish_state(State.at_rest(report.time) if paused else State.of(report))
+        self._publish_state(State.when_paused(report.time) if paused else State.of(report))
 
     def _publish_state(self, state: State) -> None:
         if state.is_news(self._state):
             self._state = state
-            self._queue.put(self._broker.state_topic, msgspec.json.encode(state))
+            self._queue.put(self._broker.topic("state"), msgspec.json.encode(state))
 
     def _on_change(self, state: ControlState) -> None:
         self._publish_controls(state)
         if state.paused:
-            self._publish_state(State.at_rest(self._state.time if self._state else 0.0))
+            self._publish_state(State.when_paused(self._state.time if self._state else 0.0))
 
     def _publish_controls(self, state: ControlState) -> None:
         """Queue the controls' states: Home Assistant shows what it receives here."""
         if self._settings.commands:
             threshold = self._device.threshold if state.threshold is None else state.threshold
             privacy = ON if state.paused else OFF
-            self._queue.put(self._broker.control_topic(PRIVACY), privacy.encode())
-            self._queue.put(self._broker.control_topic(THRESHOLD), f"{threshold:g}".encode())
+            self._queue.put(self._broker.topic(PRIVACY), privacy.encode())
+            self._queue.put(self._broker.topic(THRESHOLD), f"{threshold:g}".encode())
 
     async def _keep_connected(self, connected: asyncio.Future[None]) -> None:
         """Hold the connection, and reconnect after a loss."""
@@ -181,7 +180,7 @@ class MqttSink:
 
     @property
     def _will(self) -> aiomqtt.Will:
-        topic = self._broker.availability_topic
+        topic = self._broker.topic("availability")
         return aiomqtt.Will(topic, "offline", self._broker.qos, retain=True)
 
     async def _on_connect(self, client: aiomqtt.Client) -> None:
@@ -189,7 +188,7 @@ class MqttSink:
         topics = [self._status_topic] if self._settings.discovery else []
         for topic in (*topics, *(self._commands.topics if self._settings.commands else ())):
             await client.subscribe(topic, qos=1)
-        await self._send(client, self._broker.availability_topic, b"online")
+        await self._send(client, self._broker.topic("availability"), b"online")
         self._queue.republish()
         self._publish_discovery()
 
@@ -250,7 +249,7 @@ class MqttSink:
             self._reports, self._counted_at = 0, now
             inference_ms, model = self._health.inference_ms, self._device.model
             diagnostics = Diagnostics(rate, inference_ms, heat.celsius, model, __version__)
-            self._queue.put(self._broker.diagnostics_topic, to_json(diagnostics).encode())
+            self._queue.put(self._broker.topic("diagnostics"), to_json(diagnostics).encode())
             await asyncio.sleep(self._timing.diagnostics)
 
     async def _send(self, client: aiomqtt.Client, topic: str, payload: bytes) -> None:
@@ -258,7 +257,7 @@ class MqttSink:
 
     async def _announce_offline(self, client: aiomqtt.Client) -> None:
         await self._queue.drained()
-        await self._send(client, self._broker.availability_topic, b"offline")
+        await self._send(client, self._broker.topic("availability"), b"offline")
 
     async def _disconnect(self) -> None:
         if self._connection is not None:

@@ -1,19 +1,21 @@
-"""What is published: the state, the daemon's own figures, and which of it is news."""
+"""Payloads on the broker: state, diagnostics, and the queue of the newest for each topic."""
 
 from __future__ import annotations
+
+import asyncio
 
 import msgspec
 
 from edgefer.messages import Report
 
 STEP = 0.05
-"""A confidence this far from the one published is worth saying."""
+"""A confidence this far from the one published is news."""
 INTERVAL_SECONDS = 0.5
 """Least time between two states that differ in confidence alone, on the camera's clock."""
 
 
 class State(msgspec.Struct, frozen=True):
-    """What stands at `TOPIC/state`."""
+    """Payload of `TOPIC/state`."""
 
     mood: str | None
     """None when there is no face."""
@@ -25,36 +27,36 @@ class State(msgspec.Struct, frozen=True):
     reason: str | None = None
     """Why the mood is `unknown`; None when it is not."""
     problem: str | None = None
-    """Why nothing can be seen; None while the camera gives pictures."""
+    """Why nothing can be seen; None while frames come."""
     paused: bool = False
-    """Whether nothing is looked at, because somebody asked for that."""
+    """Whether the camera is closed on request."""
 
     @classmethod
     def of(cls, report: Report) -> State:
-        """Return what a report says, in short."""
+        """Return the state that a report shows."""
         confidence = None if report.confidence is None else round(report.confidence, 3)
         faces, time = len(report.faces), round(report.time, 3)
         return cls(report.mood, confidence, faces, time, report.reason, report.problem)
 
     @classmethod
-    def at_rest(cls, time: float) -> State:
-        """Return what is said while nothing is looked at."""
+    def when_paused(cls, time: float) -> State:
+        """Return the state while paused."""
         return cls(None, None, 0, time, paused=True)
 
     def is_news(self, before: State | None) -> bool:
-        """Whether to say this, given what was said before."""
-        if before is None or self._gist() != before._gist():
+        """Return whether to publish this after `before`."""
+        if before is None or self._key() != before._key():
             return True
         moved = abs((self.confidence or 0) - (before.confidence or 0)) >= STEP
         return moved and self.time - before.time >= INTERVAL_SECONDS
 
-    def _gist(self) -> tuple[object, ...]:
-        """Return what is said at once when it changes; a problem's words count its seconds."""
+    def _key(self) -> tuple[object, ...]:
+        """Return what is published at once when it changes; a problem's text counts seconds."""
         return self.mood, self.faces, self.reason, self.problem is None, self.paused
 
 
 class Diagnostics(msgspec.Struct, frozen=True):
-    """What stands at `TOPIC/diagnostics`."""
+    """Payload of `TOPIC/diagnostics`."""
 
     frame_rate: float
     """Reports a second since the last diagnostics."""
@@ -66,3 +68,43 @@ class Diagnostics(msgspec.Struct, frozen=True):
     """Name of the model bundle, and the beginning of its hash."""
     version: str
     """Of edgefer."""
+
+
+class RetainedQueue:
+    """Keep the newest payload of each topic: a slow broker misses older ones, never the last.
+
+    One task puts, another takes, both in the same loop.
+    """
+
+    def __init__(self) -> None:
+        self._payloads: dict[str, bytes] = {}
+        self._pending: dict[str, None] = {}
+        self._changed, self._drained = asyncio.Event(), asyncio.Event()
+
+    def put(self, topic: str, payload: bytes) -> None:
+        """Replace a topic's payload and queue it, even if it is the same."""
+        self._payloads[topic] = payload
+        self._queue(topic)
+
+    def republish(self) -> None:
+        """Queue every topic again: the broker may have lost what it retained."""
+        self._queue(*self._payloads)
+
+    def _queue(self, *topics: str) -> None:
+        self._pending |= dict.fromkeys(topics)
+        self._drained.clear()
+        self._changed.set()
+
+    async def take(self) -> tuple[str, bytes]:
+        """Wait for a queued topic and return it with its payload; the one before is published."""
+        while not self._pending:
+            self._drained.set()
+            self._changed.clear()
+            await self._changed.wait()
+        topic = next(iter(self._pending))
+        del self._pending[topic]
+        return topic, self._payloads[topic]
+
+    async def drained(self) -> None:
+        """Wait until everything is published."""
+        await self._drained.wait()
