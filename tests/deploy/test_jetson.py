@@ -127,7 +127,7 @@ def test_the_service_reads_what_gstreamer_plays(deployed: Laptop, measured: Done
 def test_a_pipeline_that_stops_is_played_again(deployed: Laptop, measured: Done) -> None:
     device = deployed.device
     device.check("systemctl stop camera")
-    device.wait("/opt/edgefer/current/bin/edgefer status | grep -q 'has given no picture'")
+    device.wait("/opt/edgefer/current/bin/edgefer status | grep -q 'has given no frame'")
     device.check("systemctl start camera")
     device.wait(MOOD)
 
@@ -176,7 +176,7 @@ def test_rows_that_end_in_padding_are_read(deployed: Laptop, measured: Done) -> 
         "from edgefer_device.cameras.opening import open_camera\n"
         "camera = open_camera('gstreamer:videotestsrc pattern=red"
         " ! video/x-raw,width=321,height=240 ! videoconvert ! appsink')\n"
-        "picture = next(camera.frames()).picture; camera.close()\n"
+        "picture = next(camera.frames()).image; camera.close()\n"
         "print(picture.shape, picture.reshape(-1, 3).min(0), picture.reshape(-1, 3).max(0))"
     )
     said = deployed.device.check(f'/opt/edgefer/current/bin/python -c "{script}"')

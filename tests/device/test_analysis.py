@@ -90,9 +90,9 @@ def test_the_detector_looks_more_often_while_something_moves() -> None:
     detector = ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]])
     watcher = analyzer(detector, interval=0.2)
     for frame in frames(90):
-        picture = frame.picture.copy()
-        picture[:, 4 * (frame.number % 30) :][:, :20] = 0
-        watcher.process(replace(frame, picture=picture))
+        image = frame.image.copy()
+        image[:, 4 * (frame.number % 30) :][:, :20] = 0
+        watcher.process(replace(frame, image=image))
     assert 13 <= detector.calls <= 3 + 3 / 0.2
 
 
@@ -103,9 +103,9 @@ def test_what_moves_in_a_still_scene_is_looked_for_at_once() -> None:
     for frame in still[:8]:
         watcher.process(frame)
     assert detector.calls == 1
-    changed = still[8].picture.copy()
+    changed = still[8].image.copy()
     changed[40:80, 40:80] = 255
-    watcher.process(replace(still[8], picture=changed))
+    watcher.process(replace(still[8], image=changed))
     assert detector.calls == 2
 
 
@@ -142,7 +142,7 @@ def test_a_face_half_outside_the_picture_is_read() -> None:
 
 
 def darkened(frame: Frame) -> Frame:
-    return replace(frame, picture=np.asarray(frame.picture // 8, np.uint8))
+    return replace(frame, image=np.asarray(frame.image // 8, np.uint8))
 
 
 def test_a_face_in_the_dark_is_unknown_and_why_is_told() -> None:

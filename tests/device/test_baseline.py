@@ -66,8 +66,8 @@ def readings(data: Path) -> NDArray[np.float32]:
     camera = open_camera(f"file:{data / 'clips/single_face.mp4'}")
     crops = []
     for frame in camera.frames():
-        found = detector.detect(frame.picture)
-        crops += classifier.crop(frame.picture, [face.box for face in found[:1]])
+        found = detector.detect(frame.image)
+        crops += classifier.crop(frame.image, [face.box for face in found[:1]])
     camera.close()
     return classifier.read(crops)
 

@@ -142,8 +142,8 @@ def test_a_clip_is_read_whole_with_its_own_time(data: Path, name: str) -> None:
     assert times[0] == 0.0
     assert times == sorted(times)
     assert 1.5 < times[-1] < 6.5
-    assert frames[0].picture.dtype == np.uint8
-    assert frames[0].picture.shape[2] == 3
+    assert frames[0].image.dtype == np.uint8
+    assert frames[0].image.shape[2] == 3
 
 
 def test_a_looped_clip_goes_on_and_its_time_with_it(data: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_looped_clip_goes_on_and_its_time_with_it(data: Path) -> None:
     steps = np.diff([frame.time for frame in frames])
     assert steps.min() > 0.02
     assert steps.max() < 0.05
-    assert np.array_equal(frames[0].picture, frames[49].picture)
+    assert np.array_equal(frames[0].image, frames[49].image)
 
 
 def test_a_clip_at_its_own_pace_is_live(data: Path) -> None:
@@ -237,8 +237,8 @@ def test_the_demo_moves_and_keeps_its_size() -> None:
     assert camera.live
     first, second = islice(camera.frames(), 2)
     camera.close()
-    assert first.picture.shape == second.picture.shape == (480, 640, 3)
-    assert not np.array_equal(first.picture, second.picture)
+    assert first.image.shape == second.image.shape == (480, 640, 3)
+    assert not np.array_equal(first.image, second.image)
     assert second.time > first.time
 
 
@@ -279,14 +279,14 @@ def test_a_device_that_is_no_camera_is_refused(capfd: pytest.CaptureFixture[str]
 class Device:
     """Something behind OpenCV that gives so many pictures, then none; some may be damaged."""
 
-    def __init__(self, pictures: int, damaged: range = range(0)) -> None:
-        self.given, self.pictures, self.damaged = -1, pictures, damaged
+    def __init__(self, images: int, damaged: range = range(0)) -> None:
+        self.given, self.images, self.damaged = -1, images, damaged
         self.released = 0
         self.decoded: list[int] = []
 
     def grab(self) -> bool:
         self.given += 1
-        return self.given < self.pictures
+        return self.given < self.images
 
     def retrieve(self) -> tuple[bool, Any]:
         self.decoded.append(self.given)
@@ -337,7 +337,7 @@ def test_in_place_of_a_damaged_picture_the_next_is_decoded() -> None:
 def test_a_camera_that_gives_only_damaged_pictures_is_lost() -> None:
     frames = captured(Device(1000, damaged=range(5, 1000))).frames()
     assert len(list(islice(frames, 5))) == 5
-    with pytest.raises(CameraLost, match="gives only damaged pictures, after 5"):
+    with pytest.raises(CameraLost, match="gives only damaged frames, after 5"):
         next(frames)
     assert TORN < 60
 
@@ -358,7 +358,7 @@ def test_without_a_camera_auto_shows_the_demo_and_says_so() -> None:
         pytest.skip("this machine has a camera")
     with pytest.warns(FallbackWarning, match=r"no camera \(no /dev/video\*\); showing demo:"):
         camera = open_camera("auto:?size=320x240&mirror=1")
-    assert next(camera.frames()).picture.shape == (480, 640, 3)
+    assert next(camera.frames()).image.shape == (480, 640, 3)
     camera.close()
 
 
@@ -379,7 +379,7 @@ PIXELS = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     path = tmp_path / "picture.png"
     cv2.imwrite(str(path), PIXELS)
     return path
@@ -398,13 +398,13 @@ def picture(tmp_path: Path) -> Path:
     ],
 )
 def test_any_camera_is_cropped_turned_and_mirrored(
-    picture: Path, options: str, expected: Any
+    image: Path, options: str, expected: Any
 ) -> None:
-    (frame,) = watch(f"images:{picture}{options}")
-    assert np.array_equal(frame.picture, expected)
-    assert frame.picture.flags.c_contiguous
+    (frame,) = watch(f"images:{image}{options}")
+    assert np.array_equal(frame.image, expected)
+    assert frame.image.flags.c_contiguous
 
 
-def test_a_crop_that_leaves_the_picture_is_refused(picture: Path) -> None:
-    with pytest.raises(CameraError, match=r"crop=4x2\+1\+0 leaves the camera's picture, .* 4x2"):
-        watch(f"images:{picture}?crop=4x2+1+0")
+def test_a_crop_that_leaves_the_picture_is_refused(image: Path) -> None:
+    with pytest.raises(CameraError, match=r"crop=4x2\+1\+0 leaves the camera's frame, .* 4x2"):
+        watch(f"images:{image}?crop=4x2+1+0")

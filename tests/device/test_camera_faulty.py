@@ -57,7 +57,7 @@ def faulty(camera: Camera, faults: Faults, clock: Clock, waiting: threading.Even
 
 
 def lit(frame: Frame) -> float:
-    return float(frame.picture.mean())
+    return float(frame.image.mean())
 
 
 def test_black_and_bright_frames_come_after_so_many_good_ones_and_again() -> None:
@@ -70,8 +70,8 @@ def test_black_and_bright_frames_come_after_so_many_good_ones_and_again() -> Non
 
 def test_a_torn_frame_is_half_of_the_one_before() -> None:
     frames = seen(Faults(every=3, torn=1), 4)
-    assert (frames[3].picture[:2] == 13).all()
-    assert (frames[3].picture[2:] == 12).all()
+    assert (frames[3].image[:2] == 13).all()
+    assert (frames[3].image[2:] == 12).all()
 
 
 def test_a_stall_lasts_as_long_as_it_should() -> None:
@@ -104,7 +104,7 @@ def test_a_faulty_clip_ends_as_the_clip_does(data: Path) -> None:
     frames = list(camera.frames())
     camera.close()
     assert len(frames) == 49
-    assert sum(not frame.picture.any() for frame in frames) in (2, 4)
+    assert sum(not frame.image.any() for frame in frames) in (2, 4)
 
 
 def test_a_faulty_camera_is_checked_as_the_one_inside() -> None:

@@ -34,7 +34,7 @@ def watch(uri: str, count: int = 100) -> list[Frame]:
 
 
 def greys(frames: list[Frame]) -> list[int]:
-    return [round(float(frame.picture.mean()), -1) for frame in frames]  # type: ignore[misc]
+    return [round(float(frame.image.mean()), -1) for frame in frames]  # type: ignore[misc]
 
 
 def test_a_folder_is_shown_in_the_order_of_its_names(folder: Path) -> None:
@@ -87,9 +87,9 @@ def test_a_closed_folder_gives_no_more(folder: Path) -> None:
 
 
 def test_what_is_not_there_or_empty_is_said(tmp_path: Path) -> None:
-    with pytest.raises(CameraNotFound, match="absent: no such folder or picture"):
+    with pytest.raises(CameraNotFound, match="absent: no such folder or image"):
         open_camera(f"images:{tmp_path / 'absent'}")
-    with pytest.raises(CameraNotFound, match="no picture in this folder; expected files such as"):
+    with pytest.raises(CameraNotFound, match="no image in this folder; expected files such as"):
         open_camera(f"images:{tmp_path}")
 
 

@@ -48,17 +48,17 @@ def still() -> float:
 
 def watch(uri: str, number: int) -> list[np.ndarray[Any, Any]]:
     camera = open_camera(uri)
-    pictures = [frame.picture for frame in islice(camera.frames(), number)]
+    images = [frame.image for frame in islice(camera.frames(), number)]
     camera.close()
-    return pictures
+    return images
 
 
 def test_a_sensor_gives_pictures_of_the_size_and_rate_that_are_asked_for(pi: Any) -> None:
     cable = pi.Cable("imx708")
     pi.CABLES.append(cable)
-    pictures = watch("picamera2:0?size=320x240&rate=20", 3)
-    assert [picture.shape for picture in pictures] == [(240, 320, 3)] * 3
-    assert [int(picture[0, 0, 0]) for picture in pictures] == [1, 2, 3]
+    images = watch("picamera2:0?size=320x240&rate=20", 3)
+    assert [image.shape for image in images] == [(240, 320, 3)] * 3
+    assert [int(image[0, 0, 0]) for image in images] == [1, 2, 3]
     assert cable.configuration["main"] == {"size": (320, 240), "format": "RGB888"}
     assert cable.configuration["controls"]["FrameDurationLimits"] == (50_000, 50_000)
     assert not cable.configuration["queue"]
@@ -101,12 +101,12 @@ def test_half_turns_and_mirrors_are_made_by_the_sensor(pi: Any) -> None:
 def test_what_the_sensor_turns_and_what_is_left_make_the_whole(
     rotate: str, mirror: bool, crop: Crop | None
 ) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
     view = View(rotate, mirror, crop)
     hflip, vflip, rest = flips(view)
-    sent = picture[::-1] if vflip else picture
+    sent = image[::-1] if vflip else image
     sent = sent[:, ::-1] if hflip else sent
-    assert np.array_equal(rest.apply(np.ascontiguousarray(sent)), view.apply(picture))
+    assert np.array_equal(rest.apply(np.ascontiguousarray(sent)), view.apply(image))
 
 
 @pytest.mark.parametrize("form", ["BGR888", "MJPEG", "NV12", "YUV420", "YUYV"])
@@ -142,11 +142,11 @@ def test_what_a_sensor_cannot_turn_is_turned_here(pi: Any) -> None:
 def test_what_a_sensor_did_and_what_is_then_left_make_the_whole(
     view: View, done: tuple[bool, bool]
 ) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
     hflip, vflip, rest = flips(view)
-    sent = picture[::-1] if done[1] else picture
+    sent = image[::-1] if done[1] else image
     sent = np.ascontiguousarray(sent[:, ::-1] if done[0] else sent)
-    assert np.array_equal(left(rest, (hflip, vflip), done).apply(sent), view.apply(picture))
+    assert np.array_equal(left(rest, (hflip, vflip), done).apply(sent), view.apply(image))
 
 
 def test_a_pulled_cable_is_a_lost_camera_and_lets_go_of_the_sensor(pi: Any) -> None:
@@ -172,7 +172,7 @@ def test_only_pictures_that_are_due_are_copied(pi: Any) -> None:
     camera = open_camera("picamera2:")
     asked = count()
     frames = camera.frames(lambda _: next(asked) % 5 == 4)
-    seen = [int(next(frames).picture[0, 0, 0]) for _ in range(3)]
+    seen = [int(next(frames).image[0, 0, 0]) for _ in range(3)]
     assert (seen, cable.copied) == ([5, 10, 15], 3)
     camera.close()
     assert cable.closed == 1
@@ -183,9 +183,9 @@ def test_a_damaged_picture_is_followed_by_the_next(pi: Any) -> None:
     pi.CABLES.append(cable)
     camera, _ = open_pi("", PiOptions(), View(), still)
     frames = camera.frames()
-    assert int(next(frames).picture[0, 0, 0]) == 2
+    assert int(next(frames).image[0, 0, 0]) == 2
     cable.damaged = 1000
-    with pytest.raises(CameraLost, match="gives only damaged pictures, after 1; is its ribbon"):
+    with pytest.raises(CameraLost, match="gives only damaged frames, after 1; is its ribbon"):
         next(frames)
     camera.close()
     assert (cable.opened, cable.closed) == (1, 1)

@@ -46,13 +46,13 @@ def test_silence_is_told_with_the_time_that_passes() -> None:
     now = [100.0]
     stall = StallDetector(lambda: now[0], lambda: False, STALLED)
     (frame,) = blank_frames(1)
-    stall.on_frame(Frame(frame.picture, 7.0, 42))
+    stall.on_frame(Frame(frame.image, 7.0, 42))
     now[0] += STALLED - 0.1
     assert stall.report() is None
     now[0] += 3.1
     expected = "the camera has given no frame for 5 s"
     assert stall.report() == Report(12.0, 42, (), None, None, problem=expected)
-    stall.on_frame(Frame(frame.picture, 12.5, 43))
+    stall.on_frame(Frame(frame.image, 12.5, 43))
     assert stall.report() is None
     assert stall.elapsed == 5.5
 

@@ -102,9 +102,9 @@ class Server:
 
 
 def _part(number: int) -> bytes:
-    picture = cv2.imencode(".jpg", np.full((48, 64, 3), number % 256, np.uint8))[1].tobytes()
-    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-    return head.encode() + picture + b"\r\n"
+    image = cv2.imencode(".jpg", np.full((48, 64, 3), number % 256, np.uint8))[1].tobytes()
+    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(image)}\r\n\r\n"
+    return head.encode() + image + b"\r\n"
 
 
 async def _page(_: web.Request) -> web.Response:
@@ -150,7 +150,7 @@ def test_a_stream_is_read_and_its_query_is_the_servers(server: Server) -> None:
     frames = list(islice(camera.frames(), 5))
     camera.close()
     assert [frame.number for frame in frames] == list(range(5))
-    assert frames[0].picture.shape == (64, 48, 3)
+    assert frames[0].image.shape == (64, 48, 3)
     assert camera.live
     assert server.seen == ["/live?channel=2&rotate=7"]
 
@@ -181,7 +181,7 @@ def test_an_rtsp_camera_is_read_and_comes_back(caplog: pytest.LogCaptureFixture)
         camera = open_camera(f"rtsp://127.0.0.1:{port}/live?channel=2#timeout=5s")
         with watched(camera) as frames:
             before = frames.get(timeout=SECONDS)
-            assert before.picture.shape == (48, 64, 3)
+            assert before.image.shape == (48, 64, 3)
             assert first.asked == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]
             first.ended.set()
             first.shutdown()

@@ -42,7 +42,7 @@ except EdgeferError as exc:
 else:
     frames = list(islice(camera.frames(), 3))
     camera.close()
-    print([frame.number for frame in frames], frames[0].picture.shape)
+    print([frame.number for frame in frames], frames[0].image.shape)
 """
 
 
@@ -91,11 +91,11 @@ def test_a_format_that_the_bus_has_no_room_for_is_given_up_for_the_next(
 @pytest.mark.parametrize(
     ("lines", "options", "told"),
     [
-        ((*USUAL, "busy"), "", "CameraError: {path}: gives no picture; is another program using"),
+        ((*USUAL, "busy"), "", "CameraError: {path}: gives no frame; is another program using"),
         (USUAL, "?format=nv12", "CameraError: {path}: has no format of NV12; it has: YUYV, MJPG"),
         (("mode RG10 640 480 30",), "", "CameraError: {path}: has no format of YUYV, .* has: RG10"),
-        (("kind metadata",), "", r"CameraError: {path}: gives no pictures \(Some Webcam\); see: "),
-        (("kind m2m", *USUAL), "", "CameraError: {path}: gives no pictures"),
+        (("kind metadata",), "", r"CameraError: {path}: gives no frames \(Some Webcam\); see: "),
+        (("kind m2m", *USUAL), "", "CameraError: {path}: gives no frames"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_the_reason(

@@ -29,7 +29,7 @@ BLANK = np.full((240, 320, 3), 127, np.uint8)
 
 @dataclass
 class Photo:
-    picture: Pixels
+    image: Pixels
     boxes: list[Box]
 
 
@@ -42,10 +42,10 @@ def photos(data: Path) -> list[Photo]:
         for name in ("training.xml", "testing.xml")
         for image in ElementTree.parse(folder / name).getroot().iter("image")
     ]
-    return [Photo(picture(folder / str(image.get("file"))), list(boxes(image))) for image in images]
+    return [Photo(read(folder / str(image.get("file"))), list(boxes(image))) for image in images]
 
 
-def picture(path: Path) -> Pixels:
+def read(path: Path) -> Pixels:
     return np.asarray(cv2.imread(str(path)), np.uint8)
 
 
@@ -56,7 +56,7 @@ def boxes(image: ElementTree.Element) -> Iterator[Box]:
 
 def found(detector: FaceDetector, photo: Photo) -> tuple[int, int]:
     """How many marked faces a detector finds, each once, and how many boxes are no face."""
-    seen = detector.detect(photo.picture)
+    seen = detector.detect(photo.image)
     hits = sum(any(box.overlap(face.box) > 0.25 for face in seen) for box in photo.boxes)
     return hits, len(seen) - hits
 
@@ -97,7 +97,7 @@ def test_a_face_is_found_where_it_is_in_any_shape_of_picture(
     photo = next(photo for photo in photos if face in photo.boxes)
     for above, beside in ((0, 300), (300, 0)):
         wide = cv2.copyMakeBorder(
-            photo.picture, above, 0, beside, 0, cv2.BORDER_CONSTANT, value=(90, 90, 90)
+            photo.image, above, 0, beside, 0, cv2.BORDER_CONSTANT, value=(90, 90, 90)
         )
         moved = Box(face.left + beside, face.top + above, face.width, face.height)
         seen = detector.detect(np.asarray(wide, np.uint8))
@@ -112,7 +112,7 @@ def test_a_blank_picture_has_no_face(name: str) -> None:
 @pytest.mark.parametrize("name", ["blazeface", "haar"])
 def test_scores_are_probabilities_the_surest_first(photos: list[Photo], name: str) -> None:
     detector = open_detector(name)
-    scores = [face.score for face in detector.detect(photos[0].picture)]
+    scores = [face.score for face in detector.detect(photos[0].image)]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
 

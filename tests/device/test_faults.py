@@ -173,7 +173,7 @@ def noise(height: int, width: int, seed: int) -> np.ndarray[tuple[int, ...], np.
 
 def test_a_4k_stream_is_looked_at_and_its_frames_do_not_pile_up(data: Path, tmp_path: Path) -> None:
     clip = open_camera(f"file:{data / 'clips/single_face.mp4'}")
-    first = next(iter(clip.frames())).picture
+    first = next(iter(clip.frames())).image
     clip.close()
     large = cv2.resize(first, (3840, 2160))
     cv2.imwrite(str(tmp_path / "4k.jpg"), large)
@@ -203,7 +203,7 @@ def peak_mb() -> float:
 
 def test_a_camera_faster_than_its_reader_loses_frames_and_never_gains_on_memory() -> None:
     class Slow(ScriptedDetector):
-        def detect(self, picture: object) -> list[Detection]:
+        def detect(self, image: object) -> list[Detection]:
             time.sleep(0.01)
             return []
 

@@ -9,15 +9,15 @@ import numpy as np
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.motion import Motion
 
-PICTURE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
 
 
 def test_the_first_picture_is_new_and_the_same_again_is_not() -> None:
     motion = Motion()
-    assert motion.moved(PICTURE)
-    assert motion.moved(PICTURE)
+    assert motion.moved(IMAGE)
+    assert motion.moved(IMAGE)
     motion.mark()
-    assert not motion.moved(PICTURE)
+    assert not motion.moved(IMAGE)
 
 
 def test_a_sensors_noise_is_no_motion() -> None:
@@ -33,12 +33,12 @@ def test_a_sensors_noise_is_no_motion() -> None:
 
 def test_a_head_that_moves_by_a_tenth_of_its_width_is_motion(data: Path) -> None:
     camera = open_camera(f"file:{data / 'clips/single_face.mp4'}")
-    picture = next(iter(camera.frames())).picture
+    image = next(iter(camera.frames())).image
     camera.close()
     motion = Motion()
-    motion.moved(picture)
+    motion.moved(image)
     motion.mark()
-    assert motion.moved(np.roll(picture, 20, axis=1))
+    assert motion.moved(np.roll(image, 20, axis=1))
 
 
 def test_it_adds_up_until_it_is_marked() -> None:

@@ -104,7 +104,7 @@ def test_a_frame_that_was_on_its_way_when_a_stall_was_reported_does_not_turn_bac
             (stalled if report.problem else reported).set()
 
     class Counting(ScriptedDetector):
-        def detect(self, picture: object) -> list[Detection]:
+        def detect(self, image: object) -> list[Detection]:
             processed.release()
             return []
 
@@ -144,7 +144,7 @@ def test_a_lost_camera_is_said_after_all_reports_before_it() -> None:
 
 def test_an_error_in_the_inference_ends_it() -> None:
     class Broken(ScriptedDetector):
-        def detect(self, picture: object) -> list[Detection]:
+        def detect(self, image: object) -> list[Detection]:
             raise RuntimeError("delegate gone")
 
     camera = ScriptedCamera(blank_frames(1000))

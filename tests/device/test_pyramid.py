@@ -26,6 +26,6 @@ def test_it_is_halved_while_enough_is_left_and_no_pixel_is_lost(
 
 
 def test_each_pixel_is_the_mean_of_those_it_stands_for() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-    whole = cv2.resize(picture, (80, 60), interpolation=cv2.INTER_AREA)
-    assert np.abs(halved(picture, 80).astype(int) - whole).max() <= 1
+    image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    whole = cv2.resize(image, (80, 60), interpolation=cv2.INTER_AREA)
+    assert np.abs(halved(image, 80).astype(int) - whole).max() <= 1

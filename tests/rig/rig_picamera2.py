@@ -133,7 +133,7 @@ def picture(pi: Device, camera: str) -> np.ndarray[Any, Any]:
     script = (
         "import cv2; from edgefer_device.cameras.opening import open_camera; "
         f"camera = open_camera('{camera}'); "
-        "cv2.imwrite('/root/seen.png', next(camera.frames()).picture); camera.close()"
+        "cv2.imwrite('/root/seen.png', next(camera.frames()).image); camera.close()"
     )
     pi.check(f'{Path(EDGEFER).parent}/python -c "{script}"')
     seen = cv2.imread(str(pi.files / "root" / "seen.png"), cv2.IMREAD_UNCHANGED)

@@ -94,9 +94,9 @@ def serving(port: int = 0) -> Iterator[Server]:
 
 def rtp(number: int) -> bytes:
     """Return the packet with one picture, an even grey; a whole one, for it is small."""
-    picture = np.full((HEIGHT, WIDTH, 3), number % 256, np.uint8)
+    image = np.full((HEIGHT, WIDTH, 3), number % 256, np.uint8)
     sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
-    content = cv2.imencode(".jpg", picture, sampling)[1].tobytes()
+    content = cv2.imencode(".jpg", image, sampling)[1].tobytes()
     tables = b"".join(content.split(mark)[1][:64] for mark in (LUMA, CHROMA))
     start = content.index(SCAN)
     scan = content[start + 2 + int.from_bytes(content[start + 2 : start + 4], "big") : -2]

@@ -62,8 +62,8 @@ class Day:
 
     def __init__(self, data: Path, hours: float, every: float, health: Health, tell: Tell) -> None:
         """Take the folder of clips; sample each `every` simulated seconds and tell of it."""
-        self._someone = _pictures(data / "clips/single_face.mp4")
-        self._nobody = _pictures(data / "clips/no_face.mp4")
+        self._someone = _images(data / "clips/single_face.mp4")
+        self._nobody = _images(data / "clips/no_face.mp4")
         self._end, self._every, self._health, self._tell = hours * HOUR, every, health, tell
         self._closed = False
         self.samples: list[Sample] = []
@@ -77,9 +77,9 @@ class Day:
                 self._take(time / HOUR)
                 sampled += self._every
             there = time % HOUR < PRESENT
-            picture = next(someone if there else nobody)
+            image = next(someone if there else nobody)
             if due(time):
-                yield Frame(picture, time, number)
+                yield Frame(image, time, number)
             time, number = time + 1 / (ACTIVE if there else IDLE), number + 1
         self._take(time / HOUR)
 
@@ -133,15 +133,15 @@ def drift(samples: list[Sample], warm: float) -> float:
     return max(after) / after[0] - 1
 
 
-def _pictures(clip: Path) -> list[Pixels]:
+def _images(clip: Path) -> list[Pixels]:
     camera = open_camera(f"file:{clip}")
     try:
         # Some are enough, and what they weigh would hide what the daemon does.
-        return [_small(frame.picture) for frame in camera.frames() if frame.number % 4 == 0]
+        return [_small(frame.image) for frame in camera.frames() if frame.number % 4 == 0]
     finally:
         camera.close()
 
 
-def _small(picture: Pixels) -> Pixels:
+def _small(image: Pixels) -> Pixels:
     """Return a picture (480, 640, 3): what most cameras give."""
-    return np.asarray(cv2.resize(picture, (640, 480), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA), np.uint8)

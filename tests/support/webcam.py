@@ -48,9 +48,9 @@ class Webcam:
     def unplug(self) -> None:
         self.path.unlink()
 
-    def show(self, picture: Path) -> None:
+    def show(self, image: Path) -> None:
         """Choose the JPEG that it sends in MJPG."""
-        shutil.copy(picture, self.path.with_suffix(".jpg"))
+        shutil.copy(image, self.path.with_suffix(".jpg"))
 
     @property
     def streamed(self) -> list[str]:

@@ -74,5 +74,5 @@ def first_picture(camera: str) -> Pixels:
     """Return a camera's first picture, BGR; raise `CameraError` where there is none."""
     with closing(open_camera(camera)) as opened:
         for frame in opened.frames():
-            return frame.picture
+            return frame.image
     raise CameraError(f"{camera}: no picture came")

@@ -57,7 +57,7 @@ class Source:
     def pictures(self, most: int) -> list[Pixels]:
         """Return its first pictures, BGR; raise `CameraError` where there is none."""
         with closing(self.open()) as camera:
-            found = [frame.picture for frame in islice(camera.frames(), most)]
+            found = [frame.image for frame in islice(camera.frames(), most)]
         if not found:
             raise CameraError(f"{self.name}: gave no picture; name another with --camera")
         return found

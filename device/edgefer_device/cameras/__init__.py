@@ -12,7 +12,7 @@ import cv2
 
 STALL_SECONDS = 5.0
 """How long a camera may give nothing before it counts as lost: the slowest webcams need 2 to 3 s
-for their first picture, and one that stands still must be back within 10 s."""
+for their first frame, and one that stands still must be back within 10 s."""
 
 # FFmpeg and OpenCV would say on stderr at length what our one line says better.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

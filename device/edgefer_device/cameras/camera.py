@@ -17,7 +17,7 @@ Due = Callable[[float], bool]
 class Frame:
     """One frame and when it was taken."""
 
-    picture: Pixels
+    image: Pixels
     """BGR uint8 (H, W, 3)."""
     time: float
     """Seconds on the camera's clock: a clip's own time, or since a live camera opened."""

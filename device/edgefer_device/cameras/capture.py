@@ -1,4 +1,4 @@
-"""Live cameras whose pictures are waited for: those behind OpenCV, and those like them."""
+"""Live cameras whose frames are waited for: those behind OpenCV, and those like them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from edgefer_device.system.clock import Clock
 CLOSE_SECONDS = 1.0
 """How long `close` waits for a read in another thread, which a driver may hold longer."""
 TORN = 30
-"""Pictures in a row that cannot be decoded, after which the camera counts as lost."""
+"""Frames in a row that cannot be decoded, after which the camera counts as lost."""
 
 
 class Capture(Protocol):
     """What is used of `cv2.VideoCapture`."""
 
     def grab(self) -> bool:
-        """Wait for the next picture; False where none came."""
+        """Wait for the next frame; False where none came."""
         ...
 
     def retrieve(self) -> tuple[bool, Any]:
-        """Return the picture that was waited for, BGR uint8; False where it is damaged."""
+        """Return the frame that was waited for, BGR uint8; False where it is damaged."""
         ...
 
     def release(self) -> None:
@@ -42,7 +42,7 @@ class CaptureCamera:
     live = True
 
     def __init__(self, name: str, capture: Capture, clock: Clock, hint: str) -> None:
-        """Take an open capture; `hint` says what to do when it no longer gives pictures."""
+        """Take an open capture; `hint` says what to do when it no longer gives frames."""
         self._name, self._capture, self._clock, self._hint = name, capture, clock, hint
         self._closed = threading.Event()
         self._reading = threading.Lock()
@@ -55,15 +55,15 @@ class CaptureCamera:
                 now = self._next()
                 # In place of one that was due and damaged, the next is wanted.
                 wanted = now is not None and (torn > 0 or due(now))
-                picture = self._decoded() if wanted else None
+                image = self._decoded() if wanted else None
             if self._closed.is_set():
                 break
-            torn = torn + 1 if wanted and picture is None else 0
+            torn = torn + 1 if wanted and image is None else 0
             if now is None or torn >= TORN:
-                what = "only damaged pictures" if torn else "no more frames"
+                what = "only damaged frames" if torn else "no more frames"
                 raise CameraLost(f"{self._name}: gives {what}, after {number}; {self._hint}")
-            if picture is not None:
-                yield Frame(picture, now, number)
+            if image is not None:
+                yield Frame(image, now, number)
             number += torn == 0
         with self._reading:
             self._capture.release()
@@ -76,7 +76,7 @@ class CaptureCamera:
             self._reading.release()
 
     def _next(self) -> float | None:
-        """Wait for the next picture; return when it came, None where none did."""
+        """Wait for the next frame; return when it came, None where none did."""
         try:
             if self._closed.is_set() or not self._capture.grab():
                 return None
@@ -85,11 +85,11 @@ class CaptureCamera:
         return self._clock()
 
     def _decoded(self) -> Pixels | None:
-        """Return the picture that came, unless it is damaged."""
+        """Return the frame that came, unless it is damaged."""
         try:
-            whole, picture = self._capture.retrieve()
+            whole, image = self._capture.retrieve()
         except cv2.error:
             return None
-        if not whole or picture is None or not picture.size:
+        if not whole or image is None or not image.size:
             return None
-        return np.asarray(picture, np.uint8)
+        return np.asarray(image, np.uint8)

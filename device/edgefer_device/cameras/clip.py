@@ -49,12 +49,12 @@ class Clip:
         number, began, start = 0, 0.0, self._clock()
         while not self._closed.is_set():
             seen = 0
-            for picture, at in self._once():
+            for image, at in self._once():
                 seen += 1
                 if self.live:
                     self._closed.wait(began + at - (self._clock() - start))
                 if due(began + at):
-                    yield Frame(picture, began + at, number)
+                    yield Frame(image, began + at, number)
                 last, number = began + at, number + 1
             if self._closed.is_set():
                 return
@@ -71,14 +71,14 @@ class Clip:
             self._capture.release()
 
     def _once(self) -> Iterator[tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], float]]:
-        """Yield each picture of one pass and its time in seconds."""
+        """Yield each frame of one pass and its time in seconds."""
         while not self._closed.is_set():
             with self._reading:
-                there, picture = self._capture.read()
+                there, image = self._capture.read()
                 at = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             if not there:
                 return
-            yield np.asarray(picture, np.uint8), at
+            yield np.asarray(image, np.uint8), at
 
     @property
     def _frame_seconds(self) -> float:

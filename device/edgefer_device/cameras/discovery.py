@@ -26,7 +26,7 @@ HELP = (
 
 
 class FoundMode(msgspec.Struct, frozen=True):
-    """One way in which a camera can send pictures."""
+    """One way in which a camera can send frames."""
 
     format: str
     width: int

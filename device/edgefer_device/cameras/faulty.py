@@ -18,7 +18,7 @@ from edgefer_device.system.address import count, seconds
 from edgefer_device.system.clock import Clock
 
 TEAR = 1 / 3
-"""Share of the width by which the older part of a torn picture lies aside."""
+"""Share of the width by which the older part of a torn frame lies aside."""
 GAIN, OFFSET = 3, 120
 """What over-exposure does to a pixel: times, plus."""
 
@@ -113,7 +113,7 @@ class FaultyHardware:
             for _ in range(self._faults.every):
                 if (frame := next(source, None)) is None:
                     return
-                older = frame.picture
+                older = frame.image
                 yield frame
             if kind == "stall":
                 self.waiting.wait(length)
@@ -121,7 +121,7 @@ class FaultyHardware:
                 yield length
             else:
                 for frame in islice(source, int(length)):
-                    yield replace(frame, picture=DAMAGE[kind](frame.picture, older))
+                    yield replace(frame, image=DAMAGE[kind](frame.image, older))
 
 
 class FaultyCamera:
@@ -143,21 +143,21 @@ class FaultyCamera:
         self._closed.set()
 
 
-def torn(picture: Pixels, older: Pixels | None) -> Pixels:
-    """Return a picture (H, W, 3) whose lower half is an older one, aside."""
-    before = picture if older is None or older.shape != picture.shape else older
-    half, aside = picture.shape[0] // 2, int(TEAR * picture.shape[1])
-    return np.concatenate([picture[:half], np.roll(before[half:], aside, axis=1)])
+def torn(image: Pixels, older: Pixels | None) -> Pixels:
+    """Return a frame (H, W, 3) whose lower half is an older one, aside."""
+    before = image if older is None or older.shape != image.shape else older
+    half, aside = image.shape[0] // 2, int(TEAR * image.shape[1])
+    return np.concatenate([image[:half], np.roll(before[half:], aside, axis=1)])
 
 
-def black(picture: Pixels, _: Pixels | None) -> Pixels:
-    """Return a picture without light."""
-    return np.zeros_like(picture)
+def black(image: Pixels, _: Pixels | None) -> Pixels:
+    """Return a frame without light."""
+    return np.zeros_like(image)
 
 
-def bright(picture: Pixels, _: Pixels | None) -> Pixels:
-    """Return a picture with so much light that hardly anything is left of it."""
-    lit = GAIN * picture.astype(np.uint16) + OFFSET
+def bright(image: Pixels, _: Pixels | None) -> Pixels:
+    """Return a frame with so much light that hardly anything is left of it."""
+    lit = GAIN * image.astype(np.uint16) + OFFSET
     return np.minimum(lit, 255).astype(np.uint8)
 
 
@@ -166,4 +166,4 @@ DAMAGE: dict[str, Callable[[Pixels, Pixels | None], Pixels]] = {
     "black": black,
     "bright": bright,
 }
-"""By fault: what becomes of a picture, given the last good one."""
+"""By fault: what becomes of a frame, given the last good one."""

@@ -1,4 +1,4 @@
-"""`gstreamer:`, a Jetson's CSI camera, or any pipeline of GStreamer's that ends in pictures.
+"""`gstreamer:`, a Jetson's CSI camera, or any pipeline of GStreamer's that ends in frames.
 
 GStreamer comes from apt, and so does PyGObject, by which Python calls it; it is imported only when
 it is asked for. OpenCV can play pipelines too, but not the one that pip installs.
@@ -29,7 +29,7 @@ INSTALL = (
     "and a venv made with --system-site-packages"
 )
 SINK = "appsink"
-"""The element that hands pictures over, and the last of a pipeline."""
+"""The element that hands frames over, and the last of a pipeline."""
 NO_ELEMENT = 1
 """GST_PARSE_ERROR_NO_SUCH_ELEMENT."""
 
@@ -83,7 +83,7 @@ def absent() -> str | None:
 def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> CaptureCamera:
     """Open a pipeline of one's own, or a Jetson's CSI camera for an empty `text`.
 
-    Raises `SettingsError` for a pipeline that cannot give pictures, `CameraError` where
+    Raises `SettingsError` for a pipeline that cannot give frames, `CameraError` where
     GStreamer is missing and `CameraNotFound` where the pipeline does not start.
     """
     if text and options != GStreamerOptions():
@@ -97,7 +97,7 @@ def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> Captur
         raise SettingsError(f"{name}: must have a source and one end, {SINK}")
     (sink,) = sinks
     sink.set_property("caps", gst.Caps.from_string("video/x-raw,format=BGR"))
-    # Only the newest picture is of interest.
+    # Only the newest frame is of interest.
     sink.set_property("drop", True)
     sink.set_property("max-buffers", 1)
     capture = GStreamerCapture(gst, made, sink)
@@ -115,16 +115,16 @@ class GStreamerCapture:
         self._gst, self._pipeline, self._sink = gst, made, sink
         self._patience = int(STALL_SECONDS * gst.SECOND)
         self._sample: Any = None
-        """The picture that came, in the pipeline's memory."""
+        """The frame that came, in the pipeline's memory."""
 
     def start(self) -> str | None:
-        """Play it; return in words why it gives no picture, None where it does."""
+        """Play it; return in words why it gives no frame, None where it does."""
         kinds, bus = self._gst.MessageType, self._pipeline.get_bus()
         self._pipeline.set_state(self._gst.State.PLAYING)
-        # ASYNC_DONE: the first picture has reached the sink.
+        # ASYNC_DONE: the first frame has reached the sink.
         told = bus.timed_pop_filtered(self._patience, kinds.ERROR | kinds.ASYNC_DONE)
         if told is None:
-            return f"no picture in {STALL_SECONDS:.0f} s"
+            return f"no frame in {STALL_SECONDS:.0f} s"
         if told.type == kinds.ASYNC_DONE:
             return None
         error, details = told.parse_error()
@@ -132,16 +132,16 @@ class GStreamerCapture:
         return f"{error.message} ({details.splitlines()[-1]})" if details else str(error.message)
 
     def grab(self) -> bool:
-        """Wait for the next picture; False where none came in time, or the pipeline ended."""
+        """Wait for the next frame; False where none came in time, or the pipeline ended."""
         self._sample = self._sink.emit("try-pull-sample", self._patience)
         return self._sample is not None
 
     def retrieve(self) -> tuple[bool, Any]:
-        """Return the picture, BGR: only those that are wanted are copied."""
+        """Return the frame, BGR: only those that are wanted are copied."""
         if self._sample is None:
             return False, None
         caps, buffer = self._sample.get_caps(), self._sample.get_buffer()
-        if caps is None:  # not pictures, whatever the sink asked for
+        if caps is None:  # not frames, whatever the sink asked for
             return False, None
         form = caps.get_structure(0)
         (_, width), (_, height) = form.get_int("width"), form.get_int("height")

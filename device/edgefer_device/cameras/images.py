@@ -1,4 +1,4 @@
-"""`images:`, a folder of pictures, or one, that stands in for a camera."""
+"""`images:`, a folder of images, or one, that stands in for a camera."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class ImagesOptions:
     """The options of `images:`."""
 
     rate: Annotated[float, number(0.01, 240)] = 10.0
-    """Pictures a second, on the camera's clock."""
+    """Images a second, on the camera's clock."""
     pace: Annotated[str, choice("real", "fast")] = "fast"
     """Whether that time really passes."""
     loop: Annotated[bool, flag] = False
-    """Whether the first picture comes after the last."""
+    """Whether the first image comes after the last."""
 
 
 class Images:
-    """Pictures in the order of their names."""
+    """Images in the order of their names."""
 
     def __init__(
         self,
@@ -48,25 +48,25 @@ class Images:
         self._last: tuple[Path, Pixels] | None = None
 
     def frames(self, due: Due = always) -> Iterator[Frame]:
-        """Yield each picture; raise `CameraError` at a file that is none."""
+        """Yield each image; raise `CameraError` at a file that is none."""
         start = self._clock()
         every = numbers() if self._options.loop else range(len(self._paths))
         for position in every:
             at = position / self._options.rate
-            picture = self._read(self._paths[position % len(self._paths)])
+            image = self._read(self._paths[position % len(self._paths)])
             if self.live:
                 self._closed.wait(at - (self._clock() - start))
             if self._closed.is_set():
                 return
             if due(at):
-                yield Frame(picture, at, position)
+                yield Frame(image, at, position)
 
     def close(self) -> None:
         """End the frames; again is allowed."""
         self._closed.set()
 
     def _read(self, path: Path) -> Pixels:
-        """Return a picture, BGR (H, W, 3); a single one is not decoded over and over."""
+        """Return an image, BGR (H, W, 3); a single one is not decoded over and over."""
         if self._last is None or self._last[0] != path:
             try:
                 self._last = path, read_image(path)
@@ -78,12 +78,12 @@ class Images:
 def open_images(
     path: Path, options: ImagesOptions, clock: Clock, waiting: threading.Event | None = None
 ) -> Images:
-    """Open a folder of pictures or one picture; raise `CameraNotFound` where there is none."""
+    """Open a folder of images or one image; raise `CameraNotFound` where there is none."""
     if path.is_file():
         return Images([path], options, clock, waiting)
     found = sorted(path.iterdir()) if path.is_dir() else []
     paths = [one for one in found if one.suffix.lower() in SUFFIXES and one.is_file()]
     if not paths:
-        what = "no picture in this folder" if path.is_dir() else "no such folder or picture"
+        what = "no image in this folder" if path.is_dir() else "no such folder or image"
         raise CameraNotFound(f"{path}: {what}; expected files such as .jpg or .png")
     return Images(paths, options, clock, waiting)

@@ -36,7 +36,7 @@ USUAL_SIZES = ((320, 240), (640, 360), (640, 480), (800, 600), (1280, 720), (192
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """One way in which a camera can send pictures."""
+    """One way in which a camera can send frames."""
 
     fourcc: str
     """Pixel format, four characters."""
@@ -53,7 +53,7 @@ class Device:
     driver: str
     name: str
     captures: bool
-    """Whether it gives pictures: most cameras have a second node that gives only metadata."""
+    """Whether it gives frames: most cameras have a second node that gives only metadata."""
     modes: tuple[Mode, ...]
 
 

@@ -121,7 +121,7 @@ class ManagedCamera:
                 for frame in camera.frames(lambda own: self._wanted(own, timeline, due)):
                     if self._pause.paused and not self._hold():
                         break
-                    yield Frame(view.apply(frame.picture), timeline.time, timeline.number)
+                    yield Frame(view.apply(frame.image), timeline.time, timeline.number)
                 else:
                     if self._opened is opened:
                         return

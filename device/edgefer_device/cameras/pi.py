@@ -43,7 +43,7 @@ CONVERSIONS = {
 }
 """To BGR from what a camera sends: without a Raspberry Pi's image processor, one of its own."""
 BUFFERS = 3
-"""Pictures on their way at once: enough for the full rate, and none of them old."""
+"""Frames on their way at once: enough for the full rate, and none of them old."""
 REFUSALS = (RuntimeError, IndexError, OSError, ValueError, TypeError)
 """What picamera2 raises where a camera cannot be opened or set."""
 
@@ -140,14 +140,14 @@ class PiCapture:
     """A running sensor, as a `Capture`."""
 
     def __init__(self, device: Any, form: str, width: int, stall: float = STALL_SECONDS) -> None:
-        """Take a started sensor, the format that it sends and the width of its pictures, pixels."""
+        """Take a started sensor, the format that it sends and the width of its frames, pixels."""
         self._device, self._stall = device, stall
         self._conversion, self._width = CONVERSIONS[form], width
         self._request: Any = None
-        """The picture that came, in the sensor's memory, which wants it back."""
+        """The frame that came, in the sensor's memory, which wants it back."""
 
     def grab(self) -> bool:
-        """Wait for the next picture; False where none came in time or the sensor failed."""
+        """Wait for the next frame; False where none came in time or the sensor failed."""
         self._give_back()
         try:
             job = self._device.capture_request(wait=False)
@@ -157,17 +157,17 @@ class PiCapture:
         return True
 
     def retrieve(self) -> tuple[bool, Any]:
-        """Return the picture, BGR: only those that are wanted are copied, or decoded."""
+        """Return the frame, BGR: only those that are wanted are copied, or decoded."""
         if self._request is None:
             return False, None
         try:
-            picture = self._request.make_array("main")
+            image = self._request.make_array("main")
         except REFUSALS:  # a JPEG that is damaged
             return False, None
         if self._conversion is not None:
             # Rows may end in padding, which picamera2 leaves to whoever converts.
-            picture = cv2.cvtColor(picture, self._conversion)[:, : self._width]
-        return True, picture
+            image = cv2.cvtColor(image, self._conversion)[:, : self._width]
+        return True, image
 
     def _give_back(self) -> None:
         request, self._request = self._request, None
@@ -180,7 +180,7 @@ class PiCapture:
         if device is None:
             return
         self._give_back()
-        # A picture that never came would make `stop` wait for ever behind it.
+        # A frame that never came would make `stop` wait for ever behind it.
         device.cancel_all_and_flush()
         device.close()
         del device
@@ -197,7 +197,7 @@ def _start(device: Any, options: PiOptions, hflip: bool, vflip: bool, name: str)
             main={"size": (options.size.width, options.size.height), "format": FORMAT},
             transform=libcamera.Transform(hflip=hflip, vflip=vflip),
             buffer_count=BUFFERS,
-            # Wait for the next picture rather than hand out one that was taken before.
+            # Wait for the next frame rather than hand out one that was taken before.
             queue=False,
             controls=_controls(device, options, name),
         )

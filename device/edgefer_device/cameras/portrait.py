@@ -22,12 +22,12 @@ class DemoOptions:
 
 
 class Portrait:
-    """A slow camera move over one picture, 15 frames a second."""
+    """A slow camera move over one image, 15 frames a second."""
 
     live = True
 
-    def __init__(self, picture: Pixels, clock: Clock) -> None:
-        self._picture, self._clock = picture, clock
+    def __init__(self, image: Pixels, clock: Clock) -> None:
+        self._image, self._clock = image, clock
         self._closed = threading.Event()
 
     def frames(self, due: Due = always) -> Iterator[Frame]:
@@ -36,7 +36,7 @@ class Portrait:
         while not self._closed.is_set():
             now = self._clock()
             if due(now):
-                yield Frame(view(self._picture, now), now, number)
+                yield Frame(view(self._image, now), now, number)
             number += 1
             self._closed.wait((math.floor(now * RATE) + 1) / RATE - self._clock())
 

@@ -26,7 +26,7 @@ class StreamOptions:
     """The options of a stream; they stand behind a `#`, for a `?` is the server's."""
 
     timeout: Annotated[float, seconds] = STALL_SECONDS
-    """Seconds to connect, and between two pictures, after which the stream counts as lost."""
+    """Seconds to connect, and between two frames, after which the stream counts as lost."""
 
 
 def open_stream(url: str, options: StreamOptions, clock: Clock) -> CaptureCamera:

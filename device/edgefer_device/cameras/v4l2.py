@@ -23,8 +23,8 @@ from edgefer_device.system.clock import Clock
 log = logging.getLogger(__name__)
 
 DECODED = ("YUYV", "UYVY", "NV12", "NV21", "YU12", "YV12", "BGR3", "RGB3", "GREY", "MJPG", "JPEG")
-"""The formats that OpenCV turns into pictures, the cheapest that cameras have first. JPEG is
-last: of a 640x480 picture it took 10 ms where YUYV took 0.2 (one core of this project's
+"""The formats that OpenCV turns into frames, the cheapest that cameras have first. JPEG is
+last: of a 640x480 frame it took 10 ms where YUYV took 0.2 (one core of this project's
 x86 machine, busy), and 30 a second of those are a third of the core."""
 
 FORMATS = choice("auto", *(name.lower() for name in DECODED))
@@ -55,7 +55,7 @@ def open_v4l2(name: str, options: V4l2Options, clock: Clock) -> CaptureCamera:
     """Open a device by its path, or the first that is a camera for an empty `name`.
 
     Raises `CameraNotFound` where there is none and `CameraError` where it may not be
-    opened, is no camera or gives no picture.
+    opened, is no camera or gives no frame.
     """
     path = Path(name) if name else first_device()
     if not path.exists():
@@ -64,7 +64,7 @@ def open_v4l2(name: str, options: V4l2Options, clock: Clock) -> CaptureCamera:
     asked = clock()
     for mode in ranked(device.modes, options, str(path))[:TRIES]:
         capture = _opened(path, mode, options.rate)
-        # Whether the bus has room and nobody else reads shows with the first picture only.
+        # Whether the bus has room and nobody else reads shows with the first frame only.
         if capture is not None and capture.grab():
             log.info("%s: %s, %s %s", path, device.name, mode.fourcc, mode.size)
             return CaptureCamera(str(path), capture, clock, "is it plugged in?")
@@ -72,7 +72,7 @@ def open_v4l2(name: str, options: V4l2Options, clock: Clock) -> CaptureCamera:
             capture.release()
         if clock() - asked > STALL_SECONDS / 2:
             break  # it was not refused: it streams, but nothing comes
-    raise CameraError(f"{path}: gives no picture; is another program using it? (fuser -v {path})")
+    raise CameraError(f"{path}: gives no frame; is another program using it? (fuser -v {path})")
 
 
 def first_device(devices: Path = DEVICES) -> Path:
@@ -94,7 +94,7 @@ def nodes(devices: Path = DEVICES) -> list[Path]:
 
 
 def usable(device: Device | None) -> bool:
-    """Whether a device gives pictures that OpenCV can read."""
+    """Whether a device gives frames that OpenCV can read."""
     if device is None or not device.captures or device.driver in NO_CAMERAS:
         return False
     return any(mode.fourcc in DECODED for mode in device.modes)
@@ -142,7 +142,7 @@ def _asked(path: Path) -> Device:
     if device.driver in NO_CAMERAS:
         raise CameraError(f"{path}: is a stage of the Raspberry Pi's own camera; use picamera2:")
     if not device.captures:
-        raise CameraError(f"{path}: gives no pictures ({device.name}); see: edgefer cameras")
+        raise CameraError(f"{path}: gives no frames ({device.name}); see: edgefer cameras")
     return device
 
 

@@ -23,7 +23,7 @@ TURNS = {
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A rectangle of the camera's own picture, pixels."""
+    """A rectangle of the camera's own frame, pixels."""
 
     width: int
     height: int
@@ -38,14 +38,14 @@ class Crop:
             raise ValueError("WIDTHxHEIGHT+LEFT+TOP in pixels, such as 480x480+80+0")
         return cls(*map(int, match.groups()))
 
-    def cut(self, picture: Pixels) -> Pixels:
-        """Return the rectangle of a picture (H, W, 3); raise `CameraError` where it leaves it."""
-        height, width = picture.shape[:2]
+    def cut(self, image: Pixels) -> Pixels:
+        """Return the rectangle of a frame (H, W, 3); raise `CameraError` where it leaves it."""
+        height, width = image.shape[:2]
         if self.left + self.width > width or self.top + self.height > height:
             raise CameraError(
-                f"crop={self} leaves the camera's picture, which is {width}x{height}; make it fit"
+                f"crop={self} leaves the camera's frame, which is {width}x{height}; make it fit"
             )
-        return picture[self.top : self.top + self.height, self.left : self.left + self.width]
+        return image[self.top : self.top + self.height, self.left : self.left + self.width]
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}+{self.left}+{self.top}"
@@ -61,12 +61,12 @@ class View:
     """Left becomes right, as in a mirror."""
     crop: Annotated[Crop | None, Crop.parse] = None
 
-    def apply(self, picture: Pixels) -> Pixels:
+    def apply(self, image: Pixels) -> Pixels:
         """Return a frame (H, W, 3) as the options ask; raise `CameraError` if a crop leaves it."""
         if self.crop is not None:
-            picture = self.crop.cut(picture)
+            image = self.crop.cut(image)
         if self.rotate in TURNS:
-            picture = np.asarray(cv2.rotate(picture, TURNS[self.rotate]), np.uint8)
+            image = np.asarray(cv2.rotate(image, TURNS[self.rotate]), np.uint8)
         if self.mirror:
-            picture = np.asarray(cv2.flip(picture, 1), np.uint8)
-        return np.ascontiguousarray(picture)
+            image = np.asarray(cv2.flip(image, 1), np.uint8)
+        return np.ascontiguousarray(image)

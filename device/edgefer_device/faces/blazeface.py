@@ -83,7 +83,7 @@ Boxes = NDArray[np.float32]
 
 
 class BlazeFace:
-    """One pass over the whole picture, letterboxed to the model's square."""
+    """One pass over the whole image, letterboxed to the model's square."""
 
     def __init__(self, path: Path | None = None, variant: Variant = FULL, threads: int = 1) -> None:
         """Raise `DetectorError` where the model is not installed, or is none."""
@@ -102,10 +102,10 @@ class BlazeFace:
         self._boxes, self._scores = outputs[16], outputs[1]
         self._square = Square(variant.size)
 
-    def detect(self, picture: Pixels) -> list[Detection]:
-        """Return the faces of a BGR picture uint8 (H, W, 3), the surest first."""
-        height, width = picture.shape[:2]
-        self._view()[0] = self._square.of(picture)
+    def detect(self, image: Pixels) -> list[Detection]:
+        """Return the faces of a BGR image uint8 (H, W, 3), the surest first."""
+        height, width = image.shape[:2]
+        self._view()[0] = self._square.of(image)
         self._model.invoke()
         answers = self._scores()[0, :, 0]
         likely = np.flatnonzero(answers >= LOWEST)
@@ -114,7 +114,7 @@ class BlazeFace:
         scores, raw = _sigmoid(answers[likely]), self._boxes()[0, likely]
         del answers
         boxes, turns = _decode(raw[:, :4], self._centres[likely]), _turns(raw[:, 4:10])
-        # The picture is centred in the square; one scale holds for both directions.
+        # The image is centred in the square; one scale holds for both directions.
         boxes *= max(height, width) / self._variant.size
         boxes[:, :2] += (np.array([width, height]) - max(height, width)) / 2
         return [
@@ -138,19 +138,19 @@ def find_model(variant: Variant = FULL) -> Path:
 
 
 class Square:
-    """The model's input, filled again for each picture: nothing is allocated but what is small."""
+    """The model's input, filled again for each image: nothing is allocated but what is small."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._pixels = np.full((size, size, 3), -1, np.float32)
         self._shape = (0, 0)
 
-    def of(self, picture: Pixels) -> NDArray[np.float32]:
+    def of(self, image: Pixels) -> NDArray[np.float32]:
         """Return BGR uint8 (H, W, 3) as RGB (size, size, 3) in -1..1, black beside it.
 
-        The next picture takes its place.
+        The next image takes its place.
         """
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         scale = self._size / max(height, width)
         across, down = max(1, round(width * scale)), max(1, round(height * scale))
         if self._shape != (across, down):
@@ -158,7 +158,7 @@ class Square:
             self._shape = across, down
         left, top = (self._size - across) // 2, (self._size - down) // 2
         # What is left to shrink is less than by half, where no pixel is passed over.
-        small = cv2.resize(halved(picture, self._size), (across, down))
+        small = cv2.resize(halved(image, self._size), (across, down))
         inner = self._pixels[top : top + down, left : left + across]
         np.multiply(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.float32(1 / 127.5), out=inner)
         inner -= 1

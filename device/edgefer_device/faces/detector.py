@@ -16,7 +16,7 @@ class FaceDetector(Protocol):
     would have cropped, since that is what the model learned to read.
     """
 
-    def detect(self, picture: Pixels) -> list[Detection]:
+    def detect(self, image: Pixels) -> list[Detection]:
         """Return the faces of a BGR frame uint8 (H, W, 3), the surest first."""
         ...
 

@@ -24,9 +24,9 @@ STEP = 1.1
 NEIGHBOURS = 5
 """Windows that must agree on a face."""
 SMALLEST = 30
-"""Side of the smallest face sought, pixels of the picture that is searched."""
+"""Side of the smallest face sought, pixels of the image that is searched."""
 LONGEST = 640
-"""Larger pictures are shrunk to this first: the time grows with the area."""
+"""Larger images are shrunk to this first: the time grows with the area."""
 
 
 class Haar:
@@ -42,12 +42,10 @@ class Haar:
             )
         self._cascade = cv2.CascadeClassifier(str(path))
 
-    def detect(self, picture: Pixels) -> list[Detection]:
-        """Return the faces of a BGR picture uint8 (H, W, 3), the surest first."""
-        shrink = min(1.0, LONGEST / max(picture.shape[:2]))
-        grey = cv2.resize(
-            to_grey(picture), None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA
-        )
+    def detect(self, image: Pixels) -> list[Detection]:
+        """Return the faces of a BGR image uint8 (H, W, 3), the surest first."""
+        shrink = min(1.0, LONGEST / max(image.shape[:2]))
+        grey = cv2.resize(to_grey(image), None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         boxes, _, weights = self._cascade.detectMultiScale3(
             cv2.equalizeHist(grey),
             scaleFactor=STEP,

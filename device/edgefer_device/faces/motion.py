@@ -1,4 +1,4 @@
-"""Whether anything has moved in the picture since faces were last looked for."""
+"""Whether anything has moved in the image since faces were last looked for."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ LEVELS = 8.0
 """Grey levels by which one of its pixels must differ: of a sensor's noise of 12 levels less than
 one is left, and four frames of a clip in which somebody moves make 9 to 140."""
 ENOUGH = 160
-"""Longer side, pixels, to which a picture is halved first."""
+"""Longer side, pixels, to which an image is halved first."""
 
 
 class Motion:
-    """Compares each picture with the one before which was looked for faces."""
+    """Compares each image with the one before which was looked for faces."""
 
     def __init__(self) -> None:
         self._before: NDArray[np.float32] | None = None
         self._now: NDArray[np.float32] | None = None
 
-    def moved(self, picture: Pixels) -> bool:
-        """Whether a BGR picture uint8 (H, W, 3) differs from the marked one."""
-        small = cv2.resize(halved(picture, ENOUGH), SIZE, interpolation=cv2.INTER_AREA)
+    def moved(self, image: Pixels) -> bool:
+        """Whether a BGR image uint8 (H, W, 3) differs from the marked one."""
+        small = cv2.resize(halved(image, ENOUGH), SIZE, interpolation=cv2.INTER_AREA)
         self._now = to_grey(np.asarray(small, np.uint8)).astype(np.float32)
         if self._before is None:
             return True
         return cv2.norm(self._now, self._before, cv2.NORM_INF) >= LEVELS
 
     def mark(self) -> None:
-        """Compare with the last picture from now on."""
+        """Compare with the last image from now on."""
         self._before = self._now

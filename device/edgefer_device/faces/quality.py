@@ -1,7 +1,7 @@
 """Whether a face can be read at all: what keeps the model from telling anything.
 
-The limits stand where the shipped `small` model's accuracy on 1,000 PublicTest pictures
-(65 %) has fallen by five to twenty points, and beyond all but a few of FER2013's own pictures
+The limits stand where the shipped `small` model's accuracy on 1,000 PublicTest images
+(65 %) has fallen by five to twenty points, and beyond all but a few of FER2013's own images
 and every frame of the test clips; the table is in docs/daemon.md.
 """
 
@@ -30,7 +30,7 @@ class QualitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     48 %, with a sensor's noise at 19 it is 33 %; the darkest two hundredth of FER2013 is at 41."""
     brightest: float = 0.5
     """Share of overexposed pixels from which a face is not read, 0..1. From half to six tenths
-    of them the accuracy is 49 %, beyond that 37 %; no FER2013 picture has more than 0.49."""
+    of them the accuracy is 49 %, beyond that 37 %; no FER2013 image has more than 0.49."""
     blurriest: float = 0.012
     """Sharpness (`sharpness`) of the most blurred face that is read. A Gaussian of 1.5 pixels
     of the face crop leaves 0.006 and 44 %, a motion by 9 pixels 0.006 and 43 %; FER2013's two
@@ -51,7 +51,7 @@ def rejection_reason(
     """Return why a face cannot be read, one of `messages.REASONS`; None when it can.
 
     `face crop` is what the model would see, uint8 (size, size); `side` the side of the face's
-    box in the picture, pixels; `turn` the detector's, if it has one.
+    box in the image, pixels; `turn` the detector's, if it has one.
     """
     if side < settings.smallest:
         return "small"

@@ -40,9 +40,9 @@ class FaceClassifier:
         """The names of the columns."""
         return self._manifest.labels
 
-    def crop(self, picture: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
-        """Cut the faces at `boxes` out of a BGR picture (H, W, 3), as the model sees them."""
-        return [self._manifest.input.preprocess.chip(picture, box) for box in boxes]
+    def crop(self, image: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
+        """Cut the faces at `boxes` out of a BGR frame (H, W, 3), as the model sees them."""
+        return [self._manifest.input.preprocess.chip(image, box) for box in boxes]
 
     def resized(self, faces: Pixels) -> list[Pixels]:
         """Bring grey faces (N, H, W) that were cut out already to what the model sees."""
@@ -116,9 +116,9 @@ class FrameAnalyzer:
         if frame.time - self._last > GAP_SECONDS:
             self._tracker.forget()
         self._last = frame.time
-        moved = self._motion.moved(frame.picture)
+        moved = self._motion.moved(frame.image)
         if self._tracker.wants_detection(frame.time, moved):
-            self._tracker.update(self._detector.detect(frame.picture), frame.time)
+            self._tracker.update(self._detector.detect(frame.image), frame.time)
             self._motion.mark()
 
     def _read(self, frame: Frame, tracks: list[Track]) -> None:
@@ -126,7 +126,7 @@ class FrameAnalyzer:
         if not tracks:
             return
         settings = self._settings.with_threshold(self._threshold())
-        crops = self._classifier.crop(frame.picture, [track.box for track in tracks])
+        crops = self._classifier.crop(frame.image, [track.box for track in tracks])
         legible = []
         for track, crop in zip(tracks, crops, strict=True):
             mood = self._moods.setdefault(track.number, Mood(self._classifier.labels, settings))

@@ -42,9 +42,9 @@ def blank_frames(count: int, rate: float = 10.0) -> Iterator[Frame]:
 
     All show the same grain on middle grey: nothing to see, but bright and sharp enough to read.
     """
-    picture = np.random.default_rng(0).integers(64, 192, (120, 160, 3), np.uint8)
+    image = np.random.default_rng(0).integers(64, 192, (120, 160, 3), np.uint8)
     for number in range(count):
-        yield Frame(picture, number / rate, number)
+        yield Frame(image, number / rate, number)
 
 
 class ScriptedDetector:
@@ -54,8 +54,8 @@ class ScriptedDetector:
         self._script = [list(faces) for faces in script]
         self.calls = 0
 
-    def detect(self, picture: Pixels) -> list[Detection]:
-        """Return the next list of the script, whatever the picture."""
+    def detect(self, image: Pixels) -> list[Detection]:
+        """Return the next list of the script, whatever the frame."""
         self.calls += 1
         if not self._script:
             return []

@@ -32,10 +32,10 @@ class Adapter:
         )
         self._number = 0
 
-    def look(self, picture: Any, time: float) -> str | None:
+    def look(self, image: Any, time: float) -> str | None:
         """Return the mood."""
         self._number += 1
-        return self._analyzer.process(Frame(picture, time, self._number)).mood
+        return self._analyzer.process(Frame(image, time, self._number)).mood
 
     def read(self, face: Any) -> str:
         """Return the likeliest label."""
