@@ -140,7 +140,7 @@ def in_page(driver: Chrome, body: str, *given: object) -> Any:
 
 
 OPEN = (
-    "const { openModels } = await import('./parts.js');"
+    "const { openModels } = await import('./models.js');"
     "const contract = await (await fetch('contract.json')).json();"
     "const models = await openModels(contract);"
     "const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));"
@@ -157,8 +157,8 @@ def test_a_thousand_real_faces_are_counted_as_in_python(
         OPEN + "const all = bytes(given); const found = [];"
         "for (let at = 0; at < all.length; at += 48 * 48) {"
         " const data = all.subarray(at, at + 48 * 48);"
-        " const chip = { data, width: 48, height: 48, channels: 1 };"
-        " found.push(Array.from(await models.classifier.counts(chip))); }"
+        " const crop = { data, width: 48, height: 48, channels: 1 };"
+        " found.push(Array.from(await models.classifier.quantized(crop))); }"
         "return found;",
         base64.b64encode(faces.tobytes()).decode(),
     )
@@ -336,7 +336,7 @@ def test_the_page_loads_its_own_files_and_the_browser_refuses_others(
     assert refused == "https://192.0.2.1/"
     # Workers obey the policy of their own file: the service worker puts it there, whoever hosts.
     sent = in_page(
-        browser, "return (await fetch('reader.js')).headers.get('Content-Security-Policy');"
+        browser, "return (await fetch('worker.js')).headers.get('Content-Security-Policy');"
     )
     assert sent == policy_of(files)
 
@@ -395,7 +395,9 @@ SLOW_CAMERA = """
 navigator.mediaDevices.getUserMedia = async () => document.createElement("canvas").captureStream();
 HTMLMediaElement.prototype.play = function () {
   return new Promise((_, fail) => setInterval(() => {
-    if (!this.srcObject) fail(new DOMException("", "AbortError"));
+    if (this.srcObject || window.aborted) return;
+    fail(new DOMException("", "AbortError"));
+    window.aborted = true;
   }, 50));
 };
 """
@@ -409,7 +411,8 @@ def test_a_camera_that_is_closed_while_it_opens_is_not_called_busy(files: dict[s
         driver.get(served.url)
         wait_for(driver, "trouble")
         assert read(driver, "#mood") == "a part is missing"
-        time.sleep(1)
+        # What follows from the error is done before the next script runs.
+        wait(lambda: driver.execute_script("return window.aborted"), "the opening to end")
         assert read(driver, "#mood") == "a part is missing"
 
 

@@ -73,6 +73,6 @@ def remember_moods(driver: Chrome) -> None:
     source = (
         "window.moods = []; window.took = [];"
         "document.addEventListener('report', ({ detail }) => {"
-        " moods.push(detail.mood); took.push([detail.looked, detail.took]); });"
+        " moods.push(detail.mood); took.push([detail.detected, detail.took]); });"
     )
     driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})

@@ -1,4 +1,4 @@
-"""What the phone's page is told of its model and settings: contract.json.
+"""The model and settings of the phone page: contract.json.
 
 The values are those of the Python code, read from where they stand, so that the page's
 JavaScript and the device go by one description.
@@ -33,7 +33,7 @@ class Motion(msgspec.Struct, frozen=True):
     levels: float = motion.LEVELS
 
 
-class Framing(msgspec.Struct, frozen=True):
+class Calibration(msgspec.Struct, frozen=True):
     """The full-range model's `BoxCalibration`."""
 
     scale: float = FULL.calibration.scale
@@ -42,17 +42,17 @@ class Framing(msgspec.Struct, frozen=True):
 
 
 class Detector(msgspec.Struct, frozen=True):
-    """How the full-range model's answer is read."""
+    """How the full-range model's output is decoded."""
 
     size: int = FULL.size
     grids: tuple[tuple[int, int], ...] = FULL.grids
-    framing: Framing = Framing()
+    calibration: Calibration = Calibration()
     lowest: float = LOWEST
     same_face: float = SAME_FACE
 
 
 class Contract(msgspec.Struct, frozen=True):
-    """All that the page knows; contract.js declares the same."""
+    """The whole of contract.json; contract.js declares the same."""
 
     model: str
     labels: tuple[str, ...]
@@ -65,7 +65,7 @@ class Contract(msgspec.Struct, frozen=True):
     mood: MoodSettings = MoodSettings()
     tracking: TrackingSettings = TrackingSettings()
     quality: QualitySettings = QualitySettings()
-    duty: FrameRateSettings = FrameRateSettings()
+    frame_rate: FrameRateSettings = FrameRateSettings()
     floor: float = FLOOR
     white: int = WHITE
     motion: Motion = Motion()

@@ -1,4 +1,4 @@
-/** The page's arithmetic says what the device's Python says: pictures to the bit. */
+/** The page's arithmetic says what the device's Python says: frames to the bit. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,10 +7,10 @@ import { digest, noise, page, vectors } from "./given.js";
 
 const { toGrey } = await page("pixels.js");
 const { shrink } = await page("resizing.js");
-const { chipOf, countsOf } = await page("chip.js");
+const { cropFace, quantizeLevels } = await page("face_crop.js");
 const { letterbox, turnOf } = await page("blazeface.js");
 const { logitsOf, softmax } = await page("classifier.js");
-const { fault, sharpness } = await page("quality.js");
+const { rejectionReason, sharpness } = await page("quality.js");
 const { Motion } = await page("motion.js");
 const { contract } = vectors;
 
@@ -36,8 +36,8 @@ for (const { seed, width, height, box, margin, wanted } of vectors.face_crop) {
   test(`the face crop of ${box} with a margin of ${margin} is the device's`, () => {
     const [left, top, wide, high] = box;
     const place = { left, top, width: wide, height: high };
-    const chip = chipOf(noise(seed, width, height), place, { size: 48, margin });
-    assert.equal(digest(chip.data), wanted);
+    const crop = cropFace(noise(seed, width, height), place, { size: 48, margin });
+    assert.equal(digest(crop.data), wanted);
   });
 }
 
@@ -50,7 +50,7 @@ test("the detector's square is the device's", () => {
 
 test("grey levels become the input's counts", () => {
   for (const { wanted, ...affine } of vectors.counts) {
-    assert.deepEqual(Array.from(countsOf(affine)), wanted);
+    assert.deepEqual(Array.from(quantizeLevels(affine)), wanted);
   }
 });
 
@@ -63,9 +63,9 @@ test("counts become calibrated probabilities", () => {
 
 test("the same faces cannot be read, for the same reason", () => {
   for (const { face_crop: crop, side, turn, sharpness: sharp, wanted } of vectors.quality) {
-    const picture = { data: Uint8Array.from(Buffer.from(crop, "base64")), width: 48, height: 48, channels: 1 };
-    assert.equal(fault(picture, side, turn, contract.quality, contract.white), wanted);
-    near(sharpness(picture), sharp, 1e-4 * sharp);
+    const pixels = { data: Uint8Array.from(Buffer.from(crop, "base64")), width: 48, height: 48, channels: 1 };
+    assert.equal(rejectionReason(pixels, side, turn, contract.quality, contract.white), wanted);
+    near(sharpness(pixels), sharp, 1e-4 * sharp);
   }
 });
 
@@ -73,9 +73,9 @@ test("the same pictures have moved", () => {
   const motion = new Motion(contract.motion);
   const steps = [[1, 0], [1, 5], [1, 9], [2, 0], [2, 0]];
   const found = steps.map(([seed, step]) => {
-    const picture = noise(seed, 640, 480);
-    brighten(picture, step);
-    const moved = motion.moved(picture);
+    const pixels = noise(seed, 640, 480);
+    brighten(pixels, step);
+    const moved = motion.moved(pixels);
     motion.mark();
     return moved;
   });
@@ -85,7 +85,7 @@ test("the same pictures have moved", () => {
 /**
  * The 200 by 200 pixels at the top left.
  *
- * @param {ReturnType<typeof noise>} picture
+ * @param {ReturnType<typeof noise>} pixels
  * @param {number} step
  */
 function brighten({ data, width }, step) {

@@ -26,20 +26,20 @@ const { Runtime } = await page("runtime.js");
 const { BlazeFace } = await page("blazeface.js");
 const { Classifier } = await page("classifier.js");
 const { Motion } = await page("motion.js");
-const { chipOf } = await page("chip.js");
+const { cropFace } = await page("face_crop.js");
 const glue = await page("litert.js");
 
 const runtime = await Runtime.open(glue.default, gunzipSync(read(contract.files.runtime)));
 const detector = new BlazeFace(await runtime.load(gunzipSync(read(contract.files.detector))), contract.detector);
 const classifier = new Classifier(await runtime.load(gunzipSync(read(contract.files.classifier))), contract);
 const motion = new Motion(contract.motion);
-const picture = noise(1, 640, 480);
+const pixels = noise(1, 640, 480);
 
 /** @type {Record<string, () => unknown>} */
 const parts = {
-  "has anything moved": () => motion.moved(picture),
-  "look for faces": () => detector.detect(picture),
-  "read one face": () => classifier.read(chipOf(picture, FACE, contract.preprocess)),
+  "has anything moved": () => motion.moved(pixels),
+  "look for faces": () => detector.detect(pixels),
+  "read one face": () => classifier.classify(cropFace(pixels, FACE, contract.preprocess)),
 };
 for (const [name, part] of Object.entries(parts)) {
   for (let call = 0; call < WARM; call++) await part();

@@ -1,4 +1,4 @@
-/** The vectors, and the pictures that both sides count out; see tests/support/page_vectors.py. */
+/** The vectors, and the frames that both sides count out; see tests/support/page_vectors.py. */
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ export function page(name) {
 }
 
 /**
- * A picture of red, green, blue and one byte that nobody may look at.
+ * A frame of red, green, blue and one byte that nobody may look at.
  *
  * @param {number} seed
  * @param {number} width

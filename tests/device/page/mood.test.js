@@ -6,10 +6,10 @@ import { test } from "node:test";
 import { noise, page, vectors } from "./given.js";
 
 const { Mood } = await page("mood.js");
-const { Analyst } = await page("analysis.js");
-const { Duty } = await page("duty.js");
+const { FrameAnalyzer } = await page("analyzer.js");
+const { FrameRate } = await page("frame_rate.js");
 const { softmax } = await page("classifier.js");
-const { missing } = await page("support.js");
+const { missingFeature } = await page("support.js");
 const { contract } = vectors;
 
 test("one face over ten seconds has the device's moods", () => {
@@ -25,11 +25,11 @@ test("one face over ten seconds has the device's moods", () => {
 test("frames with several faces are reported as the device reports them", async () => {
   const [{ detections, rows, frames }] = vectors.analysis;
   const script = new Script(detections, rows);
-  const analyst = new Analyst(script, script, contract);
+  const analyzer = new FrameAnalyzer(script, script, contract);
   for (const { time, seed, wanted: [faces, mood, reason, confidence, looks] } of frames) {
     script.next();
-    const report = await analyst.look(noise(seed, 320, 240, [40, 220]), time);
-    const found = [report.faces, report.mood, report.reason, Number(report.looked)];
+    const report = await analyzer.process(noise(seed, 320, 240, [40, 220]), time);
+    const found = [report.faces, report.mood, report.reason, Number(report.detected)];
     assert.deepEqual([time, ...found], [time, faces, mood, reason, looks]);
     if (confidence !== null) assert.ok(Math.abs(report.confidence - confidence) < 1e-5, `at ${time}`);
   }
@@ -60,7 +60,7 @@ class Script {
     ));
   }
 
-  async read() {
+  async classify() {
     if (this.fresh) this.reads++;
     this.fresh = false;
     const row = this.rows[Math.min(this.reads, this.rows.length) - 1];
@@ -69,14 +69,14 @@ class Script {
 }
 
 test("frames are looked at as often as the device would", () => {
-  const duty = new Duty({ idle: 2, active: 15, linger: 10 });
+  const rate = new FrameRate({ idle: 2, active: 15, linger: 10 });
   const looked = (/** @type {number} */ from, /** @type {number} */ to) => {
     let count = 0;
-    for (let frame = from * 60; frame < to * 60; frame++) count += Number(duty.wants(frame / 60));
+    for (let frame = from * 60; frame < to * 60; frame++) count += Number(rate.due(frame / 60));
     return count;
   };
   assert.ok(Math.abs(looked(0, 10) - 20) <= 1);
-  duty.note(true, 10);
+  rate.onFace(true, 10);
   assert.ok(Math.abs(looked(10, 20) - 150) <= 2);
   assert.ok(Math.abs(looked(21, 31) - 20) <= 1);
 });
@@ -85,10 +85,10 @@ test("what a browser lacks is named", () => {
   const whole = {
     isSecureContext: true, navigator: { mediaDevices: { getUserMedia() {} } }, WebAssembly, DecompressionStream,
   };
-  assert.equal(missing(whole), null);
-  assert.equal(missing({ ...whole, isSecureContext: false }), "insecure");
-  assert.equal(missing({ ...whole, navigator: {} }), "absent");
-  assert.equal(missing({ ...whole, WebAssembly: { validate: () => false } }), "simd");
-  assert.equal(missing({ ...whole, WebAssembly: undefined }), "simd");
-  assert.equal(missing({ ...whole, DecompressionStream: undefined }), "unpack");
+  assert.equal(missingFeature(whole), null);
+  assert.equal(missingFeature({ ...whole, isSecureContext: false }), "insecure");
+  assert.equal(missingFeature({ ...whole, navigator: {} }), "absent");
+  assert.equal(missingFeature({ ...whole, WebAssembly: { validate: () => false } }), "simd");
+  assert.equal(missingFeature({ ...whole, WebAssembly: undefined }), "simd");
+  assert.equal(missingFeature({ ...whole, DecompressionStream: undefined }), "unpack");
 });

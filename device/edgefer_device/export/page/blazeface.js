@@ -1,18 +1,18 @@
 // @ts-check
-/** BlazeFace, full range: where faces are, decoded as blazeface.py does it. */
+/** BlazeFace, full range: where faces are, decoded as by blazeface.py. */
 
 import { rounded } from "./pixels.js";
 import { halved } from "./pyramid.js";
 import { stretch } from "./resizing.js";
 
-/** @typedef {import("./pixels.js").Picture} Picture */
+/** @typedef {import("./pixels.js").Pixels} Pixels */
 /** @typedef {import("./pixels.js").Box} Box */
 /** @typedef {import("./contract.js").Detector} Settings */
 /** @typedef {import("./runtime.js").Model} Model */
 /** @typedef {import("./tracker.js").Detection} Detection */
 
 /**
- * @typedef {object} Found  in the picture's pixels
+ * @typedef {object} Found  in the pixels's pixels
  * @property {number} x  its centre
  * @property {number} y
  * @property {number} width
@@ -37,30 +37,30 @@ export class BlazeFace {
   }
 
   /**
-   * @param {Picture} picture  in colour
+   * @param {Pixels} pixels  in colour
    * @returns {Promise<Detection[]>}  the surest first
    */
-  async detect(picture) {
-    const { size, lowest, same_face: same, framing } = this.settings;
-    const outputs = await this.model.run(letterbox(picture, size));
+  async detect(pixels) {
+    const { size, lowest, same_face: same, calibration } = this.settings;
+    const outputs = await this.model.run(letterbox(pixels, size));
     const [scores, raw] = outputs
       .map((output) => new Float32Array(output.buffer))
       .sort((one, other) => one.length - other.length);
-    const found = this.#decode(scores, raw, picture, lowest);
+    const found = this.#decode(scores, raw, pixels, lowest);
     return merged(found, same).map((face) => ({
-      box: square(face, framing), score: face.score, turn: face.turn,
+      box: square(face, calibration), score: face.score, turn: face.turn,
     }));
   }
 
   /**
    * @param {Float32Array} scores
    * @param {Float32Array} raw
-   * @param {Picture} picture
+   * @param {Pixels} pixels
    * @param {number} lowest
    * @returns {Found[]}
    */
-  #decode(scores, raw, picture, lowest) {
-    const most = Math.max(picture.width, picture.height);
+  #decode(scores, raw, pixels, lowest) {
+    const most = Math.max(pixels.width, pixels.height);
     const scale = most / this.settings.size;
     /** @type {Found[]} */
     const found = [];
@@ -69,8 +69,8 @@ export class BlazeFace {
       const box = raw.subarray(at * VALUES, (at + 1) * VALUES);
       const [across, down] = this.centres[at];
       found.push({
-        x: (box[0] + across) * scale + (picture.width - most) / 2,
-        y: (box[1] + down) * scale + (picture.height - most) / 2,
+        x: (box[0] + across) * scale + (pixels.width - most) / 2,
+        y: (box[1] + down) * scale + (pixels.height - most) / 2,
         width: box[2] * scale,
         height: box[3] * scale,
         score: sigmoid(value),
@@ -101,19 +101,19 @@ export function centresOf({ size, grids }) {
 }
 
 /**
- * The picture in the middle of a black square, as reals -1..1.
+ * The frame in the middle of a black square, as reals -1..1.
  *
- * @param {Picture} picture
+ * @param {Pixels} pixels
  * @param {number} size
  * @returns {Float32Array}
  */
-export function letterbox(picture, size) {
-  const scale = size / Math.max(picture.width, picture.height);
-  const width = Math.max(1, rounded(picture.width * scale));
-  const height = Math.max(1, rounded(picture.height * scale));
+export function letterbox(pixels, size) {
+  const scale = size / Math.max(pixels.width, pixels.height);
+  const width = Math.max(1, rounded(pixels.width * scale));
+  const height = Math.max(1, rounded(pixels.height * scale));
   const [left, top] = [Math.floor((size - width) / 2), Math.floor((size - height) / 2)];
   // What is left to shrink after halving is less than by half, where no pixel is passed over.
-  const { data, channels } = stretch(halved(picture, size), width, height);
+  const { data, channels } = stretch(halved(pixels, size), width, height);
   const square = new Float32Array(size * size * 3).fill(-1);
   for (let y = 0, from = 0; y < height; y++) {
     let to = ((top + y) * size + left) * 3;
@@ -138,7 +138,7 @@ export function turnOf([rightX, rightY, leftX, leftY, noseX, noseY]) {
 }
 
 /**
- * One face for boxes that overlap: their mean, weighted by score, and what the surest says.
+ * One face for boxes that overlap: their mean, weighted by score, the rest from the surest.
  *
  * @param {Found[]} found
  * @param {number} same  overlap at which two boxes are one face
@@ -163,7 +163,7 @@ export function merged(found, same) {
  * FER2013's square for the detector's own box.
  *
  * @param {Found} face
- * @param {Settings["framing"]} framing
+ * @param {Settings["calibration"]} calibration
  * @returns {Box}
  */
 function square({ x, y, width, height }, { scale, across, down }) {

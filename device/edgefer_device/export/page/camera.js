@@ -77,7 +77,7 @@ export class Camera {
   }
 
   /**
-   * The picture of now; null before the first.
+   * The frame of now; null before the first.
    *
    * @returns {Frame | null}
    */

@@ -1,9 +1,9 @@
 // @ts-check
-/** What the int8 model says of a chip: counts, and calibrated probabilities. */
+/** The int8 model: quantized outputs of a face crop, and calibrated probabilities. */
 
-import { countsOf } from "./chip.js";
+import { quantizeLevels } from "./face_crop.js";
 
-/** @typedef {import("./pixels.js").Picture} Picture */
+/** @typedef {import("./pixels.js").Pixels} Pixels */
 /** @typedef {import("./contract.js").Affine} Affine */
 /** @typedef {import("./contract.js").Contract} Contract */
 /** @typedef {import("./runtime.js").Model} Model */
@@ -17,36 +17,36 @@ export class Classifier {
    */
   constructor(model, { input, output, temperature }) {
     this.model = model;
-    this.table = countsOf(input);
+    this.table = quantizeLevels(input);
     this.output = output;
     this.temperature = temperature;
   }
 
   /**
-   * @param {Picture} chip  grey
-   * @returns {Promise<Int8Array>}  the model's own counts, one a label
+   * @param {Pixels} crop  grey
+   * @returns {Promise<Int8Array>}  quantized logits, one a label
    */
-  async counts(chip) {
-    const [given] = await this.model.run(Int8Array.from(chip.data, (level) => this.table[level]));
-    return new Int8Array(given.buffer);
+  async quantized(crop) {
+    const [output] = await this.model.run(Int8Array.from(crop.data, (level) => this.table[level]));
+    return new Int8Array(output.buffer);
   }
 
   /**
-   * @param {Picture} chip  grey
+   * @param {Pixels} crop  grey
    * @returns {Promise<number[]>}  probabilities, one a label
    */
-  async read(chip) {
-    return softmax(logitsOf(await this.counts(chip), this.output), this.temperature);
+  async classify(crop) {
+    return softmax(logitsOf(await this.quantized(crop), this.output), this.temperature);
   }
 }
 
 /**
- * @param {Int8Array} counts
+ * @param {Int8Array} quantized
  * @param {Affine} affine
  * @returns {number[]}
  */
-export function logitsOf(counts, { scale, zero_point: zero }) {
-  return Array.from(counts, (count) => fround(fround(scale) * (count - zero)));
+export function logitsOf(quantized, { scale, zero_point: zero }) {
+  return Array.from(quantized, (value) => fround(fround(scale) * (value - zero)));
 }
 
 /**

@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * What the page is told of its model and settings, as contract.py declares it: contract.json.
+ * The model and settings of the page, as contract.py declares them: contract.json.
  *
  * @typedef {{ scale: number, zero_point: number }} Affine  real = scale * (quantized - zero_point)
  * @typedef {{ size: number, margin: number }} Preprocess
  * @typedef {{ seconds: number, threshold: number, hysteresis: number, dwell: number }} MoodSettings
- * @typedef {{ idle: number, active: number, linger: number }} DutySettings
+ * @typedef {{ idle: number, active: number, linger: number }} FrameRateSettings
  *
  * @typedef {object} TrackingSettings
  * @property {number} interval
@@ -26,7 +26,7 @@
  * @typedef {object} Detector
  * @property {number} size  side of the input, pixels
  * @property {[cell: number, anchors: number][]} grids
- * @property {{ scale: number, across: number, down: number }} framing
+ * @property {{ scale: number, across: number, down: number }} calibration
  * @property {number} lowest  score below which a box is not considered
  * @property {number} same_face  overlap at which two boxes are one face
  *
@@ -46,7 +46,7 @@
  * @property {MoodSettings} mood
  * @property {TrackingSettings} tracking
  * @property {QualitySettings} quality
- * @property {DutySettings} duty  frames a second, and seconds
+ * @property {FrameRateSettings} frame_rate  frames a second, and seconds
  * @property {number} floor  least probability taken into a logarithm
  * @property {number} white  grey level from which a pixel is overexposed
  * @property {{ width: number, height: number, enough: number, levels: number }} motion

@@ -1,22 +1,22 @@
 // @ts-check
-/** The page in a pocket: camera, reading and what is shown of it, all on the phone itself. */
+/** The page in a pocket: camera, analysis and display, all on the phone itself. */
 
 import { Camera } from "./camera.js";
-import { keep } from "./keeping.js";
+import { keepOffline } from "./offline.js";
 import { languageOf, offerLanguages } from "./languages.js";
 import { ground } from "./moods.js";
-import { Reading } from "./reading.js";
+import { FrameLoop } from "./frame_loop.js";
 import { Ribbon } from "./ribbon.js";
 import { find, quiet, sceneOf, Stage } from "./scene.js";
-import { isAllowed, missing } from "./support.js";
+import { isAllowed, missingFeature } from "./support.js";
 import { fetched, loadTexts, text, wordOf } from "./texts.js";
 
 /** @typedef {import("./support.js").Trouble} Trouble */
-/** @typedef {import("./worker_messages.js").Told} Told */
+/** @typedef {import("./worker_messages.js").AnalysisReport} AnalysisReport */
 
 const SPAN = 60; // seconds that the ribbon covers
 const BEAT = 250; // ms between its moments
-const TELL = 4; // times a second that the percentage changes, at most
+const REFRESH = 4; // times a second that the percentage changes, at most
 
 const day = matchMedia("(prefers-color-scheme: light)");
 ground.light = day.matches;
@@ -33,27 +33,27 @@ const notice = /** @type {HTMLElement} */ (find("#notice"));
 const [start, pause, turn, update] = ["#start", "#pause", "#turn", "#update"].map(
   (name) => /** @type {HTMLButtonElement} */ (find(name)),
 );
-const camera = new Camera(find("#glass"), () => stumble("lost"));
+const camera = new Camera(find("#glass"), () => showTrouble("lost"));
 /** @type {import("./camera.js").Facing} */
 let facing = "user";
 /** @type {"away" | "open" | "paused"} */
 let state = "away";
-/** @type {Reading | null} */
-let reading = null;
-/** The newest report. @type {Told | null} */
+/** @type {FrameLoop | null} */
+let loop = null;
+/** The newest report. @type {AnalysisReport | null} */
 let seen = null;
-let told = 0; // ms
+let shownAt = 0; // ms
 
 /** @param {Trouble} trouble */
-function stumble(trouble) {
+function showTrouble(trouble) {
   close("away");
   stage.show(quiet("trouble", wordOf("troubles", trouble)));
-  advise(wordOf("advice", trouble));
+  showAdvice(wordOf("advice", trouble));
   offer("again", !["insecure", "simd", "unpack"].includes(trouble));
 }
 
 /** @param {string} words */
-function advise(words) {
+function showAdvice(words) {
   advice.textContent = words;
   advice.hidden = !words;
 }
@@ -73,7 +73,7 @@ function offer(word, wanted) {
 function close(next) {
   state = next;
   seen = null;
-  reading?.stop();
+  loop?.stop();
   camera.close();
   buttons();
 }
@@ -87,27 +87,27 @@ function buttons() {
 
 async function begin() {
   offer("start", false);
-  advise("");
+  showAdvice("");
   stage.show(quiet("waiting", text("opening"), text("waiting_detail")));
-  reading ??= reader();
+  loop ??= createLoop();
   const trouble = await camera.open(facing);
-  if (trouble) return stumble(trouble);
+  if (trouble) return showTrouble(trouble);
   if (!camera.stream) return; // closed again meanwhile
   state = "open";
   buttons();
-  reading.start();
+  loop.start();
   keepAwake();
 }
 
-/** The worker that reads; made once, and anew after it failed. */
-function reader() {
-  return new Reading(camera, contract.duty, { report: hear, failed: () => {
-    stumble("network");
-    reading = null;
+/** The loop with its worker; made once, and anew after it failed. */
+function createLoop() {
+  return new FrameLoop(camera, contract.frame_rate, { report: onReport, failed: () => {
+    showTrouble("network");
+    loop = null;
   } });
 }
 
-/** A phone that only looks is not touched, and would go dark. */
+/** A phone that is only looked at is not touched, and would go dark. */
 async function keepAwake() {
   try {
     await navigator.wakeLock?.request("screen");
@@ -116,26 +116,26 @@ async function keepAwake() {
   }
 }
 
-/** @param {Told} report */
-function hear(report) {
+/** @param {AnalysisReport} report */
+function onReport(report) {
   if (state !== "open") return;
   // For whoever builds on the page, and for its tests.
   document.dispatchEvent(new CustomEvent("report", { detail: report }));
   const changed = report.mood !== seen?.mood || report.reason !== seen?.reason;
   seen = report;
-  if (!changed && report.time * 1000 - told < 1000 / TELL) return;
-  told = report.time * 1000;
+  if (!changed && report.time * 1000 - shownAt < 1000 / REFRESH) return;
+  shownAt = report.time * 1000;
   stage.show(report.mood === null ? quiet("nobody", text("nobody")) : sceneOf({
     ...report, reason: report.reason ?? undefined,
   }));
 }
 
-function rest() {
+function pauseAnalysis() {
   close("paused");
   stage.show(quiet("paused", text("paused"), text("paused_detail")));
 }
 
-function beat() {
+function tick() {
   const now = performance.now() / 1000;
   ribbon.advance(now, seen ? [now, seen.mood, seen.mood === "unknown" ? 0.2 : seen.confidence] : null);
 }
@@ -143,37 +143,37 @@ function beat() {
 function hide() {
   // Out of sight the camera is closed: whoever looks at another page is not read.
   if (document.hidden && state === "open") close("away");
-  else if (!document.hidden && state === "away" && start.hidden && reading) begin();
+  else if (!document.hidden && state === "away" && start.hidden && loop) begin();
 }
 
 async function open() {
-  const lack = missing(globalThis);
+  const lack = missingFeature(globalThis);
   ribbon.start(performance.now() / 1000, SPAN, []);
-  if (lack) return stumble(lack);
+  if (lack) return showTrouble(lack);
   stage.show(quiet("loading", text("loading")));
-  await keep({
+  await keepOffline({
     progress: (share) => {
       stage.show(quiet("loading", text("loading"), `${Math.round(100 * share)} %`));
     },
     problem: (problem) => { note.textContent = text(`unkept_${problem}`); },
     update: (take) => { update.hidden = false; update.onclick = take; },
   });
-  reading = reader();
+  loop = createLoop();
   if (await isAllowed()) return begin();
   stage.show(quiet("welcome", text("welcome")));
-  advise(text("welcome_detail"));
+  showAdvice(text("welcome_detail"));
   offer("start", true);
 }
 
 offerLanguages(find("#language"), contract.languages, language);
 buttons();
 start.onclick = () => begin();
-pause.onclick = () => (state === "paused" ? begin() : rest());
+pause.onclick = () => (state === "paused" ? begin() : pauseAnalysis());
 turn.onclick = () => {
   facing = facing === "user" ? "environment" : "user";
   begin();
 };
 document.addEventListener("visibilitychange", hide);
 day.addEventListener("change", () => { ground.light = day.matches; });
-setInterval(beat, BEAT);
+setInterval(tick, BEAT);
 await open();

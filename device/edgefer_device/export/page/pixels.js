@@ -1,14 +1,14 @@
 // @ts-check
-/** Pictures as rows of bytes, and their grey levels, as OpenCV counts them. */
+/** Frames as rows of bytes, and their grey levels, as OpenCV counts them. */
 
 /**
- * @typedef {object} Picture
+ * @typedef {object} Pixels
  * @property {Uint8Array | Uint8ClampedArray} data  rows from the top, pixels from the left
  * @property {number} width  pixels
  * @property {number} height  pixels
- * @property {number} channels  bytes a pixel: 1 grey, 4 red, green, blue and one that is not looked at
+ * @property {number} channels  bytes a pixel: 1 grey, 4 red, green, blue and one unused
  *
- * @typedef {object} Box  a rectangle in the pixels of its picture
+ * @typedef {object} Box  a rectangle in the pixels of its pixels
  * @property {number} left
  * @property {number} top
  * @property {number} width
@@ -30,12 +30,12 @@ export function greyOf(red, green, blue) {
 }
 
 /**
- * @param {Picture} picture
- * @returns {Picture}
+ * @param {Pixels} pixels
+ * @returns {Pixels}
  */
-export function toGrey(picture) {
-  if (picture.channels === 1) return picture;
-  const { data, width, height, channels } = picture;
+export function toGrey(pixels) {
+  if (pixels.channels === 1) return pixels;
+  const { data, width, height, channels } = pixels;
   const grey = new Uint8Array(width * height);
   for (let at = 0, from = 0; at < grey.length; at++, from += channels) {
     grey[at] = greyOf(data[from], data[from + 1], data[from + 2]);
@@ -44,16 +44,16 @@ export function toGrey(picture) {
 }
 
 /**
- * Cut a square out, in grey. What lies outside the picture repeats its edge.
+ * Cut a square out, in grey. What lies outside the frame repeats its edge.
  *
- * @param {Picture} picture
+ * @param {Pixels} pixels
  * @param {number} left
  * @param {number} top
  * @param {number} side
- * @returns {Picture}
+ * @returns {Pixels}
  */
-export function greySquare(picture, left, top, side) {
-  const { data, width, height, channels } = picture;
+export function greySquare(pixels, left, top, side) {
+  const { data, width, height, channels } = pixels;
   const grey = new Uint8Array(side * side);
   let at = 0;
   for (let y = top; y < top + side; y++) {

@@ -1,22 +1,22 @@
 // @ts-check
-/** A picture at half its size, again and again, as pyramid.py makes it. */
+/** A frame at half its size, again and again, as pyramid.py makes it. */
 
 import { shrink } from "./resizing.js";
 
-/** @typedef {import("./pixels.js").Picture} Picture */
+/** @typedef {import("./pixels.js").Pixels} Pixels */
 
 /**
- * The picture, halved while its longer side stays at least `least` pixels and its sides are even.
+ * The frame, halved while its longer side stays at least `least` pixels and its sides are even.
  *
- * @param {Picture} picture
+ * @param {Pixels} pixels
  * @param {number} least
- * @returns {Picture}
+ * @returns {Pixels}
  */
-export function halved(picture, least) {
-  let { width, height } = picture;
+export function halved(pixels, least) {
+  let { width, height } = pixels;
   while (Math.max(width, height) >= 2 * least && !((width | height) & 1)) {
     [width, height] = [width / 2, height / 2];
-    picture = shrink(picture, width, height);
+    pixels = shrink(pixels, width, height);
   }
-  return picture;
+  return pixels;
 }

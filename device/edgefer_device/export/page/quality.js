@@ -1,35 +1,35 @@
 // @ts-check
 /** Whether a face can be read at all, as quality.py judges it. */
 
-/** @typedef {import("./pixels.js").Picture} Picture */
+/** @typedef {import("./pixels.js").Pixels} Pixels */
 /** @typedef {import("./contract.js").QualitySettings} QualitySettings */
 
 /**
  * Why a face cannot be read; null when it can.
  *
- * @param {Picture} chip  grey, as the model would see it
+ * @param {Pixels} crop  grey, as the model would see it
  * @param {number} side  of the face's box, pixels
  * @param {number | null} turn  the detector's
  * @param {QualitySettings} settings
  * @param {number} white  grey level of an overexposed pixel
  * @returns {string | null}
  */
-export function fault(chip, side, turn, settings, white) {
-  const { data } = chip;
+export function rejectionReason(crop, side, turn, settings, white) {
+  const { data } = crop;
   if (side < settings.smallest) return "small";
   if (mean(data) < settings.darkest) return "dark";
   if (settings.brightest && mean(data.map((level) => Number(level >= white))) >= settings.brightest) {
     return "bright";
   }
   if (turn !== null && settings.turned && Math.abs(turn) > settings.turned) return "turned";
-  if (settings.blurriest && sharpness(chip) < settings.blurriest) return "blurred";
+  if (settings.blurriest && sharpness(crop) < settings.blurriest) return "blurred";
   return null;
 }
 
 /**
- * How much of a chip's variance is detail, in its more blurred direction.
+ * How much of a crop's variance is detail, in its more blurred direction.
  *
- * @param {Picture} chip
+ * @param {Pixels} crop
  * @returns {number}
  */
 export function sharpness({ data, width, height }) {
@@ -43,11 +43,11 @@ export function sharpness({ data, width, height }) {
 /**
  * Second differences of grey levels.
  *
- * @param {Picture["data"]} data
+ * @param {Pixels["data"]} data
  * @param {number} columns
  * @param {number} rows
  * @param {number} stride  bytes to the next row
- * @param {number} step  bytes to the next pixel in the direction that is looked at
+ * @param {number} step  bytes to the next pixel in the direction compared
  */
 function bends(data, columns, rows, stride, step) {
   const found = new Float32Array(columns * rows);

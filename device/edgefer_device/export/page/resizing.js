@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Pictures made smaller and larger, equal to OpenCV's `resize` to the bit: a canvas's own scaling is
+ * Frames made smaller and larger, equal to OpenCV's `resize` to the bit: a canvas's own scaling is
  * another in every browser, and some grey levels off.
  *
  * Source: OpenCV 4's modules/imgproc/src/resize.cpp, INTER_AREA and INTER_LINEAR on bytes.
@@ -8,7 +8,7 @@
 
 import { rounded } from "./pixels.js";
 
-/** @typedef {import("./pixels.js").Picture} Picture */
+/** @typedef {import("./pixels.js").Pixels} Pixels */
 /**
  * @typedef {object} Part  how much one source row or column adds to one of the target
  * @property {number} to
@@ -24,36 +24,36 @@ const ONE = 2048; // weights of the linear way, in whole numbers
 /**
  * INTER_AREA: each pixel becomes the mean of those it covers. The target must not be larger.
  *
- * @param {Picture} picture
+ * @param {Pixels} pixels
  * @param {number} width
  * @param {number} height
- * @returns {Picture}
+ * @returns {Pixels}
  */
-export function shrink(picture, width, height) {
+export function shrink(pixels, width, height) {
   // The inverse of the inverse: OpenCV's own way to the factor, and its last bit.
-  const across = 1 / (width / picture.width);
-  const down = 1 / (height / picture.height);
+  const across = 1 / (width / pixels.width);
+  const down = 1 / (height / pixels.height);
   if (across < 1 || down < 1) throw new RangeError(`${width}x${height} is not smaller`);
-  const small = blank(width, height, picture.channels);
-  if (isWhole(across) && isWhole(down)) meanOfBlocks(picture, small, rounded(across), rounded(down));
-  else meanOfParts(picture, small, partsOf(picture.width, width, across), partsOf(picture.height, height, down));
+  const small = blank(width, height, pixels.channels);
+  if (isWhole(across) && isWhole(down)) meanOfBlocks(pixels, small, rounded(across), rounded(down));
+  else meanOfParts(pixels, small, partsOf(pixels.width, width, across), partsOf(pixels.height, height, down));
   return small;
 }
 
 /**
- * INTER_LINEAR: each pixel lies between four. A picture made smaller by half or more loses some.
+ * INTER_LINEAR: each pixel lies between four. A frame made smaller by half or more loses some.
  *
- * @param {Picture} picture
+ * @param {Pixels} pixels
  * @param {number} width
  * @param {number} height
- * @returns {Picture}
+ * @returns {Pixels}
  */
-export function stretch(picture, width, height) {
-  const { channels } = picture;
+export function stretch(pixels, width, height) {
+  const { channels } = pixels;
   const made = blank(width, height, channels);
-  const columns = neighbours(picture.width, width, true);
-  const rows = neighbours(picture.height, height, false);
-  const lineOf = lines(picture, columns);
+  const columns = neighbours(pixels.width, width, true);
+  const rows = neighbours(pixels.height, height, false);
+  const lineOf = lines(pixels, columns);
   const length = width * channels;
   let to = 0;
   for (const { at: row, far } of rows) {
@@ -68,14 +68,14 @@ export function stretch(picture, width, height) {
 }
 
 /**
- * A picture's rows at the target's columns, the last two kept: neighbouring targets share them.
+ * A frame's rows at the target's columns, the last two kept: neighbouring targets share them.
  *
- * @param {Picture} picture
+ * @param {Pixels} pixels
  * @param {{ at: number, far: number }[]} columns
  * @returns {(row: number) => Int32Array}
  */
 function lines({ data, width, height, channels }, columns) {
-  const colours = Math.min(channels, 3); // a fourth is not looked at
+  const colours = Math.min(channels, 3); // a fourth is unused
   /** @type {Map<number, Int32Array>} */
   const kept = new Map();
   return (wanted) => {
@@ -102,7 +102,7 @@ function lines({ data, width, height, channels }, columns) {
  * @param {number} width
  * @param {number} height
  * @param {number} channels
- * @returns {Picture}
+ * @returns {Pixels}
  */
 function blank(width, height, channels) {
   return { data: new Uint8Array(width * height * channels), width, height, channels };
@@ -114,13 +114,13 @@ function isWhole(factor) {
 }
 
 /**
- * @param {Picture} picture
- * @param {Picture} small
+ * @param {Pixels} pixels
+ * @param {Pixels} small
  * @param {number} across  columns of a block
  * @param {number} down  rows of a block
  */
-function meanOfBlocks(picture, small, across, down) {
-  const { data, width, channels } = picture;
+function meanOfBlocks(pixels, small, across, down) {
+  const { data, width, channels } = pixels;
   const share = fround(1 / (across * down));
   const four = across === 2 && down === 2; // its halves are rounded up, those of others to even
   let to = 0;
@@ -139,13 +139,13 @@ function meanOfBlocks(picture, small, across, down) {
 }
 
 /**
- * @param {Picture} picture
- * @param {Picture} small
+ * @param {Pixels} pixels
+ * @param {Pixels} small
  * @param {Part[]} columns
  * @param {Part[]} rows
  */
-function meanOfParts(picture, small, columns, rows) {
-  const { data, width, channels } = picture;
+function meanOfParts(pixels, small, columns, rows) {
+  const { data, width, channels } = pixels;
   const length = small.width * channels;
   const [line, sum] = [new Float32Array(length), new Float32Array(length)];
   let target = rows[0].to;
@@ -164,14 +164,14 @@ function meanOfParts(picture, small, columns, rows) {
 }
 
 /**
- * @param {Picture["data"]} data
+ * @param {Pixels["data"]} data
  * @param {number} start  of the row
  * @param {number} channels
  * @param {Part[]} columns
  * @param {Float32Array} line
  */
 function gather(data, start, channels, columns, line) {
-  const colours = Math.min(channels, 3); // a fourth is not looked at
+  const colours = Math.min(channels, 3); // a fourth is unused
   for (let part = 0; part < columns.length; part++) {
     const { to, from, share } = columns[part];
     const at = to * channels;
@@ -184,7 +184,7 @@ function gather(data, start, channels, columns, line) {
 
 /**
  * @param {Float32Array} sum
- * @param {Picture["data"]} data
+ * @param {Pixels["data"]} data
  * @param {number} start
  */
 function put(sum, data, start) {

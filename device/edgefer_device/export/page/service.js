@@ -26,7 +26,7 @@ service.addEventListener("message", ({ data }) => {
 });
 service.addEventListener("fetch", (event) => {
   const file = fileOf(event.request);
-  if (file) event.respondWith(answer(file, event.request));
+  if (file) event.respondWith(respond(file, event.request));
 });
 
 /** Fetch what is not kept yet; the browser itself compares the hash. */
@@ -36,7 +36,7 @@ async function install() {
   for (const path of Object.keys(files)) {
     await keep(path);
     bytes += files[path].bytes;
-    await tell({ type: "kept", bytes, total });
+    await post({ type: "kept", bytes, total });
   }
 }
 
@@ -51,7 +51,7 @@ async function keep(path) {
     await store.put(keyOf(hash), found);
   } catch (error) {
     const full = error instanceof DOMException && error.name === "QuotaExceededError";
-    await tell({ type: "unkept", problem: full ? "storage" : "network" });
+    await post({ type: "unkept", problem: full ? "storage" : "network" });
     throw error;
   }
 }
@@ -76,12 +76,12 @@ function fileOf({ method, url }) {
 }
 
 /**
- * Workers obey the policy of their own answer, and not every host sends one: so it is put here.
+ * Workers obey the policy of their own response, and not every host sends one: so it is put here.
  *
  * @param {{ hash: string }} file
  * @param {Request} request
  */
-async function answer({ hash }, request) {
+async function respond({ hash }, request) {
   const store = await caches.open(STORE);
   const kept = await store.match(keyOf(hash));
   if (!kept) return fetch(request); // the browser has made room for others
@@ -97,7 +97,7 @@ function keyOf(hash) {
 }
 
 /** @param {import("./worker_messages.js").Kept | import("./worker_messages.js").Unkept} message */
-async function tell(message) {
+async function post(message) {
   const pages = await service.clients.matchAll({ includeUncontrolled: true });
   for (const page of pages) page.postMessage(message);
 }

@@ -16,7 +16,7 @@ const SIMD = Uint8Array.of(
  * @param {typeof globalThis} browser
  * @returns {Trouble | null}
  */
-export function missing(browser) {
+export function missingFeature(browser) {
   if (!browser.isSecureContext) return "insecure";
   if (!browser.navigator.mediaDevices?.getUserMedia) return "absent";
   if (!browser.WebAssembly?.validate(SIMD)) return "simd";
@@ -30,6 +30,6 @@ export async function isAllowed() {
     const name = /** @type {PermissionName} */ ("camera");
     return (await navigator.permissions.query({ name })).state === "granted";
   } catch {
-    return false; // not every browser tells
+    return false; // not every browser knows
   }
 }

@@ -28,8 +28,8 @@ export class Tracker {
     this.settings = settings;
     /** @type {Track[]} */
     this.all = [];
-    /** When faces were last looked for. @type {number | null} */
-    this.looked = null;
+    /** When the detector last ran. @type {number | null} */
+    this.detected = null;
     this.next = 1;
   }
 
@@ -41,7 +41,7 @@ export class Tracker {
   }
 
   /** Whether a track is missed or not confirmed: something may be there. */
-  get doubt() {
+  get hasUnconfirmed() {
     return this.all.some((track) => track.missed || !track.confirmed);
   }
 
@@ -50,15 +50,15 @@ export class Tracker {
    * @param {boolean} moved
    */
   wantsDetection(time, moved) {
-    if (this.doubt || this.looked === null) return true;
+    if (this.hasUnconfirmed || this.detected === null) return true;
     const { certainty, interval, still } = this.settings;
     const restless = moved || this.all.some((track) => track.score < certainty);
-    return time - this.looked >= (restless ? interval : still);
+    return time - this.detected >= (restless ? interval : still);
   }
 
   forget() {
     this.all = [];
-    this.looked = null;
+    this.detected = null;
   }
 
   /**
@@ -66,7 +66,7 @@ export class Tracker {
    * @param {number} time  seconds
    */
   update(detections, time) {
-    this.looked = time;
+    this.detected = time;
     const large = detections.filter((face) => face.box.width >= this.settings.smallest);
     const pairs = this.#pairs(large);
     const followed = new Set(pairs.values());

@@ -1,10 +1,10 @@
 // @ts-check
-/** The page kept on the phone: its service worker, told of by progress and problems. */
+/** The page kept on the phone: its service worker, with progress and problems reported. */
 
 /** @typedef {import("./worker_messages.js").Unkept} Unkept */
 
 /**
- * @typedef {object} Heard
+ * @typedef {object} OfflineEvents
  * @property {(share: number) => void} progress  0..1
  * @property {(problem: Unkept["problem"]) => void} problem
  * @property {(take: () => void) => void} update  a new version waits; `take` changes to it
@@ -13,23 +13,23 @@
 /**
  * Have the page kept, and wait until it is, or cannot be.
  *
- * @param {Heard} heard
+ * @param {OfflineEvents} events
  */
-export async function keep(heard) {
+export async function keepOffline(events) {
   const workers = navigator.serviceWorker;
   if (!workers) return;
   workers.onmessage = ({ data }) => {
-    if (data.type === "kept") heard.progress(data.bytes / data.total);
-    else if (data.type === "unkept") heard.problem(data.problem);
+    if (data.type === "kept") events.progress(data.bytes / data.total);
+    else if (data.type === "unkept") events.problem(data.problem);
   };
   workers.startMessages();
   try {
     const registration = await workers.register("service.js");
-    watch(registration, heard);
+    offerUpdates(registration, events);
     if (!registration.active && registration.installing) await settled(registration.installing);
     if (registration.active) await controlled(workers);
   } catch {
-    heard.problem("network"); // the page itself goes on
+    events.problem("network"); // the page itself goes on
   }
 }
 
@@ -61,19 +61,19 @@ function controlled(workers) {
 
 /**
  * @param {ServiceWorkerRegistration} registration
- * @param {Heard} heard
+ * @param {OfflineEvents} events
  */
-function watch(registration, heard) {
+function offerUpdates(registration, events) {
   const offer = () => {
     const { waiting } = registration;
     if (!waiting || !registration.active) return;
-    heard.update(() => {
+    events.update(() => {
       navigator.serviceWorker.addEventListener("controllerchange", () => location.reload());
       waiting.postMessage("take over");
     });
   };
   const follow = () => registration.installing?.addEventListener("statechange", offer);
   offer();
-  follow(); // it may have been found before anybody listened
+  follow(); // it may have been found before this listened
   registration.onupdatefound = follow;
 }

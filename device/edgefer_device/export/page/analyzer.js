@@ -1,13 +1,13 @@
 // @ts-check
-/** From a frame to a report, as analysis.py goes: look, follow, read, judge. */
+/** From a frame to a report, as analyzer.py goes: detect, track, classify, filter. */
 
-import { chipOf } from "./chip.js";
+import { cropFace } from "./face_crop.js";
 import { Mood } from "./mood.js";
 import { Motion } from "./motion.js";
-import { fault } from "./quality.js";
+import { rejectionReason } from "./quality.js";
 import { Tracker } from "./tracker.js";
 
-/** @typedef {import("./pixels.js").Picture} Picture */
+/** @typedef {import("./pixels.js").Pixels} Pixels */
 /** @typedef {import("./contract.js").Contract} Contract */
 /** @typedef {import("./tracker.js").Detection} Detection */
 /** @typedef {import("./tracker.js").Track} Track */
@@ -19,14 +19,14 @@ import { Tracker } from "./tracker.js";
  * @property {string | null} mood  of the largest face; null: no face
  * @property {number | null} confidence  0..1
  * @property {string | null} reason  why the mood is unknown
- * @property {boolean} doubt  something is followed that may be a face
- * @property {boolean} looked  whether faces were looked for in this frame
+ * @property {boolean} hasUnconfirmed  a track is not confirmed, or missed
+ * @property {boolean} detected  whether faces were detected for in this frame
  */
 
-export class Analyst {
+export class FrameAnalyzer {
   /**
-   * @param {{ detect: (picture: Picture) => Promise<Detection[]> }} detector
-   * @param {{ read: (chip: Picture) => Promise<number[]> }} classifier
+   * @param {{ detect: (pixels: Pixels) => Promise<Detection[]> }} detector
+   * @param {{ classify: (crop: Pixels) => Promise<number[]> }} classifier
    * @param {Contract} contract
    */
   constructor(detector, classifier, contract) {
@@ -41,15 +41,15 @@ export class Analyst {
   }
 
   /**
-   * @param {Picture} picture
+   * @param {Pixels} pixels
    * @param {number} time  seconds; frames come in order
    * @returns {Promise<Report>}
    */
-  async look(picture, time) {
-    const looked = await this.#follow(picture, time);
+  async process(pixels, time) {
+    const detected = await this.#follow(pixels, time);
     const { tracks } = this.tracker;
     this.#forget(new Set(tracks.map((track) => track.number)));
-    for (const track of tracks) if (!track.missed) await this.#read(picture, track, time);
+    for (const track of tracks) if (!track.missed) await this.#read(pixels, track, time);
     const first = tracks.length ? this.moods.get(tracks[0].number) : undefined;
     return {
       time,
@@ -57,37 +57,37 @@ export class Analyst {
       mood: first?.label ?? null,
       confidence: first?.confidence ?? null,
       reason: first?.reason ?? null,
-      doubt: this.tracker.doubt,
-      looked,
+      hasUnconfirmed: this.tracker.hasUnconfirmed,
+      detected,
     };
   }
 
   /**
-   * @param {Picture} picture
+   * @param {Pixels} pixels
    * @param {number} time
    */
-  async #follow(picture, time) {
+  async #follow(pixels, time) {
     if (time - this.last > this.contract.gap) this.tracker.forget();
     this.last = time;
-    const moved = this.motion.moved(picture);
+    const moved = this.motion.moved(pixels);
     if (!this.tracker.wantsDetection(time, moved)) return false;
-    this.tracker.update(await this.detector.detect(picture), time);
+    this.tracker.update(await this.detector.detect(pixels), time);
     this.motion.mark();
     return true;
   }
 
   /**
-   * @param {Picture} picture
+   * @param {Pixels} pixels
    * @param {Track} track
    * @param {number} time
    */
-  async #read(picture, { number, box, turn }, time) {
+  async #read(pixels, { number, box, turn }, time) {
     const { labels, mood: settings, floor, preprocess, quality, white } = this.contract;
     const mood = this.moods.get(number) ?? new Mood(labels, settings, floor);
     this.moods.set(number, mood);
-    const chip = chipOf(picture, box, preprocess);
-    const reason = fault(chip, box.width, turn, quality, white);
-    if (reason === null) mood.update(await this.classifier.read(chip), time);
+    const crop = cropFace(pixels, box, preprocess);
+    const reason = rejectionReason(crop, box.width, turn, quality, white);
+    if (reason === null) mood.update(await this.classifier.classify(crop), time);
     else mood.miss(reason, time);
   }
 

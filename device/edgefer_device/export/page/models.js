@@ -1,17 +1,17 @@
 // @ts-check
-/** The page's heavy files: fetched, unpacked, and put together into an analyst. */
+/** The page's heavy files: fetched, unpacked, and made into a frame analyzer. */
 
-import { Analyst } from "./analysis.js";
+import { FrameAnalyzer } from "./analyzer.js";
 import { BlazeFace } from "./blazeface.js";
 import { Classifier } from "./classifier.js";
 import { loadContract } from "./contract.js";
 import { Runtime } from "./runtime.js";
 
-/** @returns {Promise<Analyst>} */
-export async function assemble() {
+/** @returns {Promise<FrameAnalyzer>} */
+export async function createAnalyzer() {
   const contract = await loadContract();
   const { detector, classifier } = await openModels(contract);
-  return new Analyst(detector, classifier, contract);
+  return new FrameAnalyzer(detector, classifier, contract);
 }
 
 /** @param {import("./contract.js").Contract} contract */
@@ -32,8 +32,8 @@ export async function openModels(contract) {
  * @returns {Promise<Uint8Array>}
  */
 async function unpacked(name) {
-  const answer = await fetch(name);
-  if (!answer.ok || !answer.body) throw new Error(`${name}: ${answer.status}`);
-  const stream = answer.body.pipeThrough(new DecompressionStream("gzip"));
+  const response = await fetch(name);
+  if (!response.ok || !response.body) throw new Error(`${name}: ${response.status}`);
+  const stream = response.body.pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
