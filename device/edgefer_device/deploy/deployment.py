@@ -132,7 +132,7 @@ def _install(remote: Remote, spec: DeploySpec, missing: tuple[str, ...], report:
 
 def _open_broker(remote: Remote, found: Plan) -> None:
     """Give a broker on the device its password, where it has none yet, and start it at boot."""
-    folder = f"{HOME}/releases/{found.release}/lib/python{found.python.dotted}/site-packages"
+    folder = f"{HOME}/releases/{found.release}/lib/python{found.pins.python.dotted}/site-packages"
     install = f"sh {folder}/edgefer_device/firmware-config/common/install --password debian"
     remote.run(f"{install} && systemctl enable --quiet --now mosquitto", "preparing the broker")
 

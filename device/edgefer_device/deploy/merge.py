@@ -1,13 +1,13 @@
-"""Settings on a device, merged with those of a deployment: three sides, and nobody is overruled.
+"""Three-way merge of the settings on a device with those of a deployment.
 
-What the deployment wants is set where the device has what it was given before. Where somebody
-changed it there, theirs stays, and that is told.
+A key is set where the device has what was deployed before; one changed there stays, and is
+reported.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,12 @@ HEADER = """# What `edgefer deploy` last set in edgefer.toml, which is the file 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The outcome."""
+    """The merged settings."""
 
     text: str
     """Of edgefer.toml."""
     changed: tuple[str, ...]
-    """`camera = "demo:"`, what is different now."""
+    """What is different now: `camera = "demo:"`."""
     kept: tuple[str, ...]
     """What somebody set on the device, against the deployment."""
 
@@ -88,15 +88,11 @@ def _parse(text: str, source: str) -> tomlkit.TOMLDocument:
 
 
 def _leaves(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Keys:
-    return dict(_walk(table, above))
-
-
-def _walk(table: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
+    keys: Keys = {}
     for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _walk(value, (*above, key))
-        else:
-            yield (*above, key), value
+        path = (*above, key)
+        keys |= _leaves(value, path) if isinstance(value, Mapping) else {path: value}
+    return keys
 
 
 def _set(document: tomlkit.TOMLDocument, path: tuple[str, ...], value: Any) -> None:

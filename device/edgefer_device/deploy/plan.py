@@ -22,7 +22,7 @@ from edgefer_device.deploy.merge import Merged, checked, deployed, merge
 from edgefer_device.deploy.preflight import Machine
 from edgefer_device.deploy.spec import DeploySpec
 from edgefer_device.deploy.staging import DEPLOYED, GUARD, SETTINGS, Files, Placed
-from edgefer_device.deploy.wheels import Pins, Python
+from edgefer_device.deploy.wheels import Pins
 from edgefer_device.system.paths import SYSTEM
 
 
@@ -33,8 +33,8 @@ class Plan:
     release: str
     bases: tuple[str, str]
     """What it stands on."""
-    python: Python
     pins: Pins
+    """What its wheels are chosen by, the Python of the host included."""
     made: bool
     """Whether the release is there, and whole."""
     tuned: bool
@@ -67,7 +67,7 @@ class Plan:
         for package in self.missing:
             yield f"install {package}"
         if not self.made:
-            yield f"make release {self.release} for Python {self.python.dotted}"
+            yield f"make release {self.release} for Python {self.pins.python.dotted}"
         if not self.tuned:
             yield "measure which runtime is fastest there"
         if self.there.get(GUARD) != self.guard:
@@ -98,7 +98,7 @@ def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
             f"{host}: {spec.onnx.name} is not for its Python {python.dotted} on {python.machine}"
         )
     pins = Pins(artifacts.pins(), python)
-    release = spec.release(python, pins)
+    release = spec.release(pins)
     target, kiosk, broker = spec.target.name, spec.kiosk, spec.broker
     paths = staging.wanted_paths(firmware, target, kiosk, broker)
     secrets = {posixpath.join("/etc/edgefer", name): text for name, text in spec.secrets.items()}
@@ -118,8 +118,7 @@ def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
     files |= {path: Placed(content, 0o600) for path, content in secrets.items()}
     return Plan(
         release=release,
-        bases=spec.bases(python, pins),
-        python=python,
+        bases=spec.bases(pins),
         pins=pins,
         made=mark in there and _is_whole(there[mark].content),
         tuned=not spec.tune or tuned in there,

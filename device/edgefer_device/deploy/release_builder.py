@@ -21,7 +21,7 @@ from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.agent.layout import CACHE, HOME, MODEL
 from edgefer_device.deploy.agent.messages import Manifest, to_json
 from edgefer_device.deploy.agent_client import last_line, without_json
-from edgefer_device.deploy.connection import Remote, Report
+from edgefer_device.deploy.connection import Remote, Report, shell_variables
 from edgefer_device.deploy.plan import Plan, tuned_file
 from edgefer_device.deploy.spec import DeploySpec
 from edgefer_device.deploy.wheels import Wheelhouse, requirements
@@ -80,14 +80,11 @@ finish "$release" release.json "$manifest"
 
 def make_release(remote: Remote, spec: DeploySpec, plan: Plan, report: Report) -> None:
     """Make the release of a plan on a device; it is there whole, or not at all."""
-    house = Wheelhouse(spec.wheelhouse / plan.python.name)
-    report(f"fetching wheels for Python {plan.python.dotted} on {plan.python.machine}")
-    assets = house.data(artifacts.assets(), spec.assets, plan.python)
+    house, python = Wheelhouse(spec.wheelhouse, plan.pins), plan.pins.python
+    report(f"fetching wheels for Python {python.dotted} on {python.machine}")
+    assets = house.data(artifacts.assets(), spec.assets)
     named = [] if spec.onnx is None else [spec.onnx]
-    if spec.offline:
-        needed = house.closure(spec.wheel, spec.extra, plan.pins, plan.python, named)
-    else:
-        needed = [house.pip(plan.python)]
+    needed = house.closure(spec.wheel, spec.extra, named) if spec.offline else [house.pip()]
     wheels = [spec.wheel, *named, *needed, *assets]
     _send(remote, wheels, report)
     remote.send(str(plan.pins).encode(), f"{HOME}/pins.txt", 0o644)
@@ -140,7 +137,7 @@ def _script(spec: DeploySpec, plan: Plan, wheels: list[Path], assets: list[str])
         "base": plan.bases[0],
         "data": plan.bases[1],
         "site": "--system-site-packages" if spec.target.system_site else "",
-        "packages": f"lib/python{plan.python.dotted}/site-packages",
+        "packages": f"lib/python{plan.pins.python.dotted}/site-packages",
         "pip": next(wheel.name for wheel in wheels if wheel.name.startswith("pip-")),
         "index": "--no-index" if spec.offline else "",
         "requirements": shlex.join([*requirements(spec.wheel), *spec.extra, *onnx]),
@@ -149,8 +146,7 @@ def _script(spec: DeploySpec, plan: Plan, wheels: list[Path], assets: list[str])
         "model": MODEL,
         "manifest": to_json(_manifest(spec, plan, wheels)),
     }
-    head = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
-    return head + MAKE
+    return shell_variables(variables) + MAKE
 
 
 def _manifest(spec: DeploySpec, plan: Plan, wheels: list[Path]) -> Manifest:
@@ -161,7 +157,7 @@ def _manifest(spec: DeploySpec, plan: Plan, wheels: list[Path]) -> Manifest:
         model_sha256=spec.model.sha256,
         formats=spec.model.formats,
         target=spec.target.name,
-        python=plan.python.dotted,
+        python=plan.pins.python.dotted,
         made=int(time.time()),
         bases=plan.bases,
         wheels=tuple(wheel.name for wheel in wheels),

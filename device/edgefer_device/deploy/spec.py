@@ -14,7 +14,7 @@ from edgefer import __version__
 from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.agent.layout import HOME, MODEL
 from edgefer_device.deploy.targets import Model, Target
-from edgefer_device.deploy.wheels import Pins, Python, requirements
+from edgefer_device.deploy.wheels import Pins, requirements
 
 CREDENTIAL = "/run/credentials/edgefer.service/mqtt-password"
 """Where systemd hands the service its copy of /etc/edgefer/mqtt-password."""
@@ -68,18 +68,19 @@ class DeploySpec:
         """Packages beside those of `edgefer[device]`, but for a wheel that was named."""
         return self.target.extra if self.onnx is None else ()
 
-    def bases(self, python: Python, pins: Pins) -> tuple[str, str]:
+    def bases(self, pins: Pins) -> tuple[str, str]:
         """Return the names of what its release stands on: what it needs, and its data."""
+        name = pins.python.name
         onnx = None if self.onnx is None else hashlib.sha256(self.onnx.read_bytes()).hexdigest()
         needed = (self.extra, onnx, requirements(self.wheel))
         parts = (str(pins), self.target.system_site, *needed)
-        data = (python.name, self.assets, artifacts.assets())
-        return f"{python.name}-{_short(repr(parts))}", f"data-{_short(repr(data))}"
+        data = (name, self.assets, artifacts.assets())
+        return f"{name}-{_short(repr(parts))}", f"data-{_short(repr(data))}"
 
-    def release(self, python: Python, pins: Pins) -> str:
+    def release(self, pins: Pins) -> str:
         """Return the name of the release that this is on a device: equal parts, equal name."""
         own = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
-        parts = (own, self.model.sha256, self.bases(python, pins), self.target.name)
+        parts = (own, self.model.sha256, self.bases(pins), self.target.name)
         return f"{__version__}-{_short(repr(parts))}"
 
 

@@ -1,7 +1,7 @@
 """The wheels that a release is made of, for another machine's Python and architecture.
 
-Which ones is told by the pins alone: each is fetched, its own requirements are read with the
-target's markers, and so on. pip cannot do that: it reads markers of the Python that runs it.
+Each pinned one is fetched, its own requirements are read with the target's markers, and so on:
+pip itself judges markers by the Python that runs it.
 """
 
 from __future__ import annotations
@@ -46,13 +46,16 @@ class Python:
     @property
     def name(self) -> str:
         """`cp311-aarch64`, a folder's name."""
-        return f"cp{self.version[0]}{self.version[1]}-{self.machine}"
+        return f"{self._tag}-{self.machine}"
+
+    @property
+    def _tag(self) -> str:
+        return f"cp{self.version[0]}{self.version[1]}"
 
     def takes(self, wheel: Path) -> bool:
-        """Whether a wheel is for it, as far as the wheel's name tells."""
-        digits = f"cp{self.version[0]}{self.version[1]}"
+        """Whether a wheel is for it, as far as its name shows."""
         return any(
-            (tag.interpreter in (digits, "py3") or tag.abi == "abi3")
+            (tag.interpreter in (self._tag, "py3") or tag.abi == "abi3")
             and tag.platform.endswith((self.machine, "any"))
             for tag in parse_wheel_filename(wheel.name)[3]
         )
@@ -73,10 +76,9 @@ class Python:
 
     def pip_options(self) -> list[str]:
         """Return what makes pip fetch for this Python."""
-        digits = f"{self.version[0]}{self.version[1]}"
         names = [f"manylinux_2_{minor}" for minor in range(self.glibc[1], LEAST_GLIBC - 1, -1)]
         platforms = [f"{name}_{self.machine}" for name in (*names, "manylinux2014")]
-        abis = [f"--abi={abi}" for abi in (f"cp{digits}", "abi3", "none")]
+        abis = [f"--abi={abi}" for abi in (self._tag, "abi3", "none")]
         options = [f"--python-version={self.dotted}", "--implementation=cp", *abis]
         return [*options, *(f"--platform={platform}" for platform in platforms)]
 
@@ -85,13 +87,9 @@ class Pins:
     """constraints.txt, as it counts for one Python."""
 
     def __init__(self, text: str, python: Python) -> None:
-        self._versions: dict[str, str] = {}
-        markers = python.markers()
-        for line in text.splitlines():
-            if line and not line.startswith("#"):
-                one = Requirement(line)
-                if one.marker is None or one.marker.evaluate(markers):
-                    self._versions[canonicalize_name(one.name)] = str(one.specifier)
+        self.python = python
+        found = _read_requirements(text, python.markers())
+        self._versions = {canonicalize_name(one.name): str(one.specifier) for one in found}
         for name, version in python.system.items():
             self._versions[canonicalize_name(name)] = f"=={version}"
 
@@ -109,114 +107,110 @@ class Pins:
 class Wheelhouse:
     """A folder of wheels on this machine, filled from the package index when one is missing."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, root: Path, pins: Pins) -> None:
+        self._pins, self._python = pins, pins.python
+        self._folder = root / pins.python.name
 
-    def closure(
-        self,
-        own: Path,
-        extras: Iterable[str],
-        pins: Pins,
-        python: Python,
-        named: Iterable[Path] = (),
-    ) -> list[Path]:
+    def closure(self, own: Path, extras: Iterable[str], named: Iterable[Path] = ()) -> list[Path]:
         """Return all wheels, pip's first, that edgefer's own wheel needs with some extras.
 
         `extras` are names of packages beside those of `edgefer[device]`, `named` wheels beside
         edgefer's that are there already, and need others.
         """
-        markers = python.markers()
-        found = {"pip": self.pip(python)}
+        markers = self._python.markers()
+        found = {"pip": self.pip()}
+        given = {"pip", *map(canonicalize_name, self._python.system)}
         wanted = set(extras)
         for wheel in (own, *named):
-            wanted.update(_requirements(wheel, ("device",), markers))
-        while missing := sorted(wanted - found.keys() - set(map(canonicalize_name, python.system))):
-            fetched = self._fetch([pins.of(name) for name in missing], python)
+            wanted.update(_required_names(wheel, ("device",), markers))
+        while missing := sorted(wanted - found.keys() - given):
+            fetched = self._fetch([self._pins.of(name) for name in missing])
             found |= dict(zip(missing, fetched, strict=True))
             for wheel in fetched:
-                wanted.update(_requirements(wheel, (), markers))
+                wanted.update(_required_names(wheel, (), markers))
         return list(found.values())
 
-    def pip(self, python: Python) -> Path:
+    def pip(self) -> Path:
         """Return pip's own wheel."""
-        return self._fetch([PIP], python)[0]
+        return self._fetch([PIP])[0]
 
-    def data(self, assets: str, names: Iterable[str], python: Python) -> list[Path]:
-        """Return wheels of assets.txt that are wanted by name, without what they depend on."""
-        markers, wanted = python.markers(), set(names)
-        lines = [Requirement(line) for line in assets.splitlines() if line and line[0] != "#"]
-        meant = [
-            f"{one.name}{one.specifier}"
-            for one in lines
-            if one.name in wanted and (one.marker is None or one.marker.evaluate(markers))
-        ]
-        return self._fetch(meant, python)
+    def data(self, assets: str, names: Iterable[str]) -> list[Path]:
+        """Return wheels of assets.txt by name, without what they depend on."""
+        wanted = set(names)
+        found = _read_requirements(assets, self._python.markers())
+        return self._fetch([_pinned(one) for one in found if one.name in wanted])
 
-    def _fetch(self, pinned: list[str], python: Python) -> list[Path]:
+    def _fetch(self, pinned: list[str]) -> list[Path]:
         """Return the wheels of pinned requirements, in their order."""
-        missing = [one for one in pinned if self._held(one) is None]
+        missing = [one for one in pinned if self._find(one) is None]
         if missing:
-            self._download(missing, python)
-        found = [self._held(one) for one in pinned]
-        lost = [one for one, wheel in zip(pinned, found, strict=True) if wheel is None]
-        if lost:
-            raise DeployError(f"{lost[0]}: there is no wheel for {python.name}")
-        return [wheel for wheel in found if wheel is not None]
+            self._download(missing)
+        found = {one: self._find(one) for one in pinned}
+        for one, wheel in found.items():
+            if wheel is None:
+                raise DeployError(f"{one}: there is no wheel for {self._python.name}")
+        return [wheel for wheel in found.values() if wheel is not None]
 
-    def _held(self, pinned: str) -> Path | None:
+    def _find(self, pinned: str) -> Path | None:
         name, _, version = pinned.partition("==")
-        for wheel in self.folder.glob("*.whl"):
+        for wheel in self._folder.glob("*.whl"):
             found, its, _, _ = parse_wheel_filename(wheel.name)
             if found == canonicalize_name(name) and str(its) == version:
                 return wheel
         return None
 
-    def _download(self, pinned: list[str], python: Python) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def _download(self, pinned: list[str]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--disable-pip-version-check", "--only-binary=:all:", "--dest"]
-        command += [str(self.folder), *python.pip_options(), *pinned]
+        command += [str(self._folder), *self._python.pip_options(), *pinned]
         # A constraint of the environment is for what is installed here, not there.
         environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            why = (errors or done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+            why = (errors or done.stderr.strip().splitlines() or ["pip reports nothing"])[-1]
             raise DeployError(
-                f"wheels for {python.name} cannot be fetched: {why.removeprefix('ERROR: ')}; "
-                "is this machine online?"
+                f"wheels for {self._python.name} cannot be fetched: "
+                f"{why.removeprefix('ERROR: ')}; is this machine online?"
             )
 
 
 def requirements(own: Path) -> list[str]:
     """Return what `edgefer[device]` requires, for pip on a device to judge the markers of."""
-    lines = [Requirement(line) for line in _metadata(own)]
-    ours = [one for one in lines if one.marker is None or _is_for_device(one)]
-    return [str(one) if "extra" not in str(one.marker) else _bare(one) for one in ours]
+    found = []
+    for one in _metadata(own):
+        marker = str(one.marker or "")
+        if "extra" not in marker:
+            found.append(str(one))
+        elif 'extra == "device"' in marker:
+            found.append(_pinned(one))  # its marker names the extra and nothing else
+    return found
 
 
-def _is_for_device(one: Requirement) -> bool:
-    text = str(one.marker)
-    return "extra" not in text or 'extra == "device"' in text
-
-
-def _bare(one: Requirement) -> str:
-    """Return a requirement without the marker that names its extra, which is all that it has."""
+def _pinned(one: Requirement) -> str:
     return f"{one.name}{one.specifier}"
 
 
-def _requirements(wheel: Path, extras: Iterable[str], markers: Mapping[str, str]) -> Iterator[str]:
+def _read_requirements(text: str, markers: Mapping[str, str]) -> list[Requirement]:
+    """Return the requirements of a file that count under markers."""
+    lines = [Requirement(line) for line in text.splitlines() if line and line[0] != "#"]
+    return [one for one in lines if one.marker is None or one.marker.evaluate(dict(markers))]
+
+
+def _required_names(
+    wheel: Path, extras: Iterable[str], markers: Mapping[str, str]
+) -> Iterator[str]:
     """Yield the names of what a wheel requires under markers, with some of its extras."""
-    for line in _metadata(wheel):
-        one = Requirement(line)
-        cases = [{**markers, "extra": extra} for extra in ("", *extras)]
+    cases = [{**markers, "extra": extra} for extra in ("", *extras)]
+    for one in _metadata(wheel):
         if one.marker is None or any(one.marker.evaluate(case) for case in cases):
             yield canonicalize_name(one.name)
 
 
-def _metadata(wheel: Path) -> list[str]:
-    """Return a wheel's requirements as it writes them."""
+def _metadata(wheel: Path) -> list[Requirement]:
+    """Return a wheel's requirements."""
     with zipfile.ZipFile(wheel) as archive:
         name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
         metadata = email.message_from_bytes(archive.read(name))
-    return [str(line) for line in metadata.get_all("Requires-Dist") or ()]
+    return [Requirement(str(line)) for line in metadata.get_all("Requires-Dist") or ()]

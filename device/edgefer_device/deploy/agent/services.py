@@ -36,34 +36,28 @@ class Services(Protocol):
 
     def reload(self, paths: Iterable[str]) -> None:
         """Have the system take in files that changed."""
-        ...
 
     def enable(self, name: str) -> None:
         """Have a service started at boot."""
-        ...
 
     def disable(self, name: str) -> None:
         """Stop a service and start it no more."""
-        ...
 
     def restart(self, name: str) -> None:
         """Restart a service, without waiting until it is ready."""
-        ...
 
     def unit(self, name: str) -> Unit:
         """Return the state of a service."""
-        ...
 
     def last_error(self, name: str) -> str:
         """Return the last error that a service wrote to the journal, or nothing."""
-        ...
 
 
 class Systemd:
     """systemd; what it lacks or refuses shows in the health checks that follow."""
 
     def reload(self, paths: Iterable[str]) -> None:
-        """Run what changed files ask for."""
+        """Run what `CONSEQUENCES` has for changed files."""
         changed = tuple(paths)
         for folder, command in CONSEQUENCES:
             if any(path.startswith(folder) for path in changed):
