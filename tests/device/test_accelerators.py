@@ -23,7 +23,7 @@ from edgefer.preprocess import Pixels
 from edgefer.runtime import ACCELERATORS, RUNTIMES, Accelerator, onnx_session, open_classifier
 from edgefer.runtime_choice import FORMATS, chosen, runtime_of
 from edgefer_device.bench.loops import Plan
-from edgefer_device.bench.tune import CANDIDATES, try_all
+from edgefer_device.bench.tune import PREFERRED, try_all
 from edgefer_device.doctor import installation
 from edgefer_device.system.check import Level
 from support.edgetpu_library import build_library, bundle_for_chip
@@ -103,8 +103,8 @@ def test_the_processor_is_asked_for_nothing_else() -> None:
 
 
 def test_a_runtime_is_opened_by_the_name_that_the_bench_measured() -> None:
-    assert set(CANDIDATES) <= {*RUNTIMES, *ACCELERATORS}
-    for name in CANDIDATES:
+    assert set(PREFERRED) <= {*RUNTIMES, *ACCELERATORS}
+    for name in PREFERRED:
         assert runtime_of(name) in FORMATS
     assert [
         chosen(SMALL, name) for name in (None, "litert", "onnxruntime", "tensorrt", "cuda")
@@ -140,8 +140,8 @@ def test_an_engine_is_built_while_it_is_measured(monkeypatch: pytest.MonkeyPatch
     tried = try_all(SMALL, Plan(0.1, short=True), said.append)
     assert tried[0].runtime == "tensorrt"
     assert said[:2] == [
-        "opening TensorRT: it builds its engine, which takes minutes, unless it has kept it",
-        "TensorRT's engine is there, after 0 s",
+        "opening TensorRT: it builds its engine, which takes minutes, unless it is cached",
+        "TensorRT's engine is ready after 0 s",
     ]
     opened = open_classifier(SMALL, "tensorrt")
     assert isinstance(opened, Quick)

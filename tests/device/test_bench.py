@@ -25,22 +25,33 @@ from edgefer.errors import SettingsError
 from edgefer.keys import make_keys
 from edgefer.machine import describe_machine
 from edgefer.tflite_file import read_graph
-from edgefer_device.bench import loops
 from edgefer_device.bench.compare import permutation_test
-from edgefer_device.bench.loops import Plan, Series, TurnClock, calling, in_turns
-from edgefer_device.bench.peak import convolution
-from edgefer_device.bench.power import PowerMeter
-from edgefer_device.bench.result import Timing, Tried, Turn, read_bench, timing_of
-from edgefer_device.bench.settings_file import change
-from edgefer_device.bench.sweep import Point, Sweep, beyond
-from edgefer_device.bench.telemetry import Board, State, not_sustained, read_state
-from edgefer_device.bench.tune import ranked
+from edgefer_device.bench.lab.peak import convolution
+from edgefer_device.bench.lab.sweep import Point, Sweep, beyond_bound
+from edgefer_device.bench.loops import (
+    Plan,
+    Series,
+    Turn,
+    TurnClock,
+    calling,
+    run_in_turns,
+    timing_of,
+)
+from edgefer_device.bench.result import Candidate, Timing, read_bench
+from edgefer_device.bench.telemetry import (
+    PowerMeter,
+    Reading,
+    Telemetry,
+    not_sustained,
+    read_sensors,
+)
+from edgefer_device.bench.tune import ranked, write_keys
 from edgefer_device.bench.view import show_bench
 from edgefer_device.daemon.configuration import load_config
 
-ALONE = ("classifier, a face", "detector, a picture")
-STAGES = ("next picture", "find faces", "cut faces", "classify", "track and judge")
-CALM = State(50.0, 1800.0, False)
+ALONE = ("classifier, a face", "detector, a frame")
+STAGES = ("next frame", "detect", "crop", "classify", "track and filter")
+CALM = Reading(50.0, 1800.0, False)
 MINE = """# my mirror
 camera = "demo:"
 model = 'small'   # the best
@@ -80,15 +91,15 @@ def test_everything_is_timed_in_loops(short: Path) -> None:
     bench = found(short)
     names = [one["what"] for one in bench["timings"]]
     stages = [f"stage: {name}" for name in STAGES]
-    assert names == [*ALONE, *stages, "all stages, a frame", "whole pipeline, a frame"]
+    assert names == [*ALONE, *stages, "all stages, a frame", "pipeline, a frame"]
     for one in bench["timings"]:
         assert sum(loop["calls"] for loop in one["loops"]) == one["calls"]
-        assert 0 < one["quiet"] <= one["p50"] <= one["max"]
+        assert 0 < one["best_second"] <= one["p50"] <= one["max"]
         assert (one["p99"] is None) == (one["calls"] < 100)
         assert one["cpu_ms"] > 0
     assert len(bench["timings"][0]["loops"]) == 5
     by_name = {one["what"]: one["calls"] for one in bench["timings"]}
-    assert by_name["stage: find faces"] < by_name["all stages, a frame"]
+    assert by_name["stage: detect"] < by_name["all stages, a frame"]
 
 
 def test_the_table_is_whole_on_a_narrow_screen(short: Path) -> None:
@@ -107,32 +118,32 @@ def test_the_stages_make_up_a_frame(short: Path) -> None:
 def test_a_bench_tells_its_machine_and_that_it_was_short(short: Path) -> None:
     bench, said = found(short), (short / "said.txt").read_text()
     assert bench["short"]
-    assert "a short run: a glance, not a figure to quote" in said
-    assert bench["described"]["cores"] == os.cpu_count()
-    assert bench["described"]["versions"]["python"] == sys.version.split()[0]
-    assert bench["described"]["kernel"].startswith("Linux")
+    assert "a short run: an impression, not a figure to quote" in said
+    assert bench["hardware"]["cores"] == os.cpu_count()
+    assert bench["hardware"]["versions"]["python"] == sys.version.split()[0]
+    assert bench["hardware"]["kernel"].startswith("Linux")
     assert 30 < bench["startup"]["peak_mb"] < 300
     assert 0 < bench["startup"]["first_mood"] < 60
     assert 0.1 < bench["startup"]["first_mood_cpu"] < 10
     assert bench["load"]["load_ms"] > 0
-    assert (bench["accuracy"]["pictures"], bench["accuracy"]["low"] > 0.55) == (500, True)
+    assert (bench["accuracy"]["images"], bench["accuracy"]["low"] > 0.55) == (500, True)
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
-    """A folder with the JSON lines and the plot of all sweeps on a clip."""
-    folder = tmp_path_factory.mktemp("sweep")
+    """The plot of all sweeps on a clip, with their JSON beside it."""
+    plot = tmp_path_factory.mktemp("sweep") / "sweep.png"
     clip = f"file:{data / 'clips' / 'single_face.mp4'}"
     words = ["threads", "faces", "resolution", "rate", "--short", "--camera", clip, "--json"]
-    done = edgefer("dev", "sweep", *words, "--plot", folder / "sweep.png")
+    done = edgefer("dev", "sweep", *words, "--plot", plot)
     assert done.exit_code == 0, done.output
-    (folder / "sweep.jsonl").write_text(done.stdout)
-    return folder
+    plot.with_suffix(".json").write_text(done.stdout)
+    return plot
 
 
-def sweeps(folder: Path) -> dict[str, Any]:
-    lines = map(json.loads, (folder / "sweep.jsonl").read_text().splitlines())
-    return {one["by"]: one for one in lines}
+def sweeps(plot: Path) -> dict[str, Any]:
+    done = json.loads(plot.with_suffix(".json").read_text())
+    return {one["by"]: one for one in done["sweeps"]}
 
 
 def test_the_cost_grows_with_the_faces(swept: Path) -> None:
@@ -143,7 +154,7 @@ def test_the_cost_grows_with_the_faces(swept: Path) -> None:
     assert [point["value"] for point in resolution["points"]] == [480, 720, 1080, 2160]
     cpu = [point["timing"]["cpu_ms"] for point in faces["points"]]
     assert cpu[-1] > cpu[0]
-    assert (swept / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert swept.read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_grows_has_a_bound(swept: Path) -> None:
@@ -159,8 +170,8 @@ def test_what_grows_has_a_bound(swept: Path) -> None:
 def test_a_growth_beyond_its_bound_is_told() -> None:
     timing = Timing("faces", 5, 1.0, 1.0, None, None, 1.0, 5.0, 12.0, ())
     within, past = Point(1, timing, 11.0), Point(20, timing, 10.0)
-    (said,) = beyond(Sweep("faces", "a picture", (within, past), "the rule"))
-    assert said.startswith("faces 20: 12.00 ms is beyond its bound of 10.00 ms (the rule); ")
+    (said,) = beyond_bound(Sweep("faces", "a picture", (within, past), "the rule"))
+    assert said.startswith("faces 20: 12.00 ms exceeds its bound of 10.00 ms (the rule); ")
 
 
 def test_the_peak_is_that_of_a_large_convolution() -> None:
@@ -171,7 +182,7 @@ def test_the_peak_is_that_of_a_large_convolution() -> None:
     assert op.name == "CONV_2D"
 
 
-def test_the_peak_and_a_sweep_are_told_in_words() -> None:
+def test_the_peak_and_a_sweep_are_shown_as_text() -> None:
     assert " GMAC/s in the classifier, " in edgefer("dev", "peak", "--short").stdout
     table = edgefer("dev", "sweep", "threads", "--short").stdout
     assert "the classifier, a face" in table
@@ -186,7 +197,7 @@ def test_plots_are_pictures(short: Path) -> None:
 
 
 def test_tuning_changes_two_lines_and_tells_them(short: Path) -> None:
-    path, best = short / "mine.toml", found(short)["tried"][0]
+    path, best = short / "mine.toml", found(short)["candidates"][0]
     setting = f'runtime = "{best["runtime"]}"\n'
     threads = best["threads"]
     wanted = MINE.replace("threads = 7", f"threads = {threads}")
@@ -215,7 +226,7 @@ def test_tuning_obeys_the_key_that_a_configuration_names(tmp_path: Path) -> None
     path.write_text(f'signed_by = "{tmp_path / "release.pub"}"\n')
     done = edgefer("bench", "--short", "--tune", "--config", path)
     assert done.exit_code == 1
-    assert "is not signed, a signature by" in done.stderr
+    assert "is not signed; expected a signature by" in done.stderr
 
 
 def test_a_live_camera_is_benched_at_its_own_rate(tmp_path: Path) -> None:
@@ -258,10 +269,10 @@ def without(bundle: Path, *formats: str) -> Path:
         (["--runtime", "float16"], "has no file for the runtime 'float16' (float16); it has: int8"),
         (["--duration", "0.02"], "5 loops of 0.02 s are too short for a 99th percentile: "),
         (["--duration", "1", "--short"], "--short sets the time itself: give it without"),
-        (["--plot", "a.svg"], "a.svg: the plot is a PNG picture; end its name in .png"),
-        (["--json", "none/a.json"], "none/a.json: there is no folder none; make it first"),
+        (["--plot", "a.svg"], "a.svg: plots are PNG files; end its name in .png"),
+        (["--json", "none/a.json"], "none/a.json: no such folder none; create it first"),
         (["--short", "--data", "none"], "none: neither fer2013.npz nor fer2013.csv"),
-        (["small-ferplus", "--data", "none"], "--data knows FER2013's seven labels, and small-fer"),
+        (["small-ferplus", "--data", "none"], "--data needs FER2013's seven labels, small-fer"),
         (["compare", "a.json", "b.json"], "a.json: cannot be read: No such file"),
     ],
 )
@@ -358,10 +369,10 @@ def test_compare_refuses_runs_that_can_show_nothing(short: Path, tmp_path: Path)
     other = found(short)
     (mixed / "3.json").write_text(json.dumps({**other, "threads": 4}))
     for words, complaint in (
-        ((three, three), "3 and 3 runs cannot show a difference; bench each four times"),
-        ((three, bench), "3 and 1 runs cannot show a difference"),
+        ((three, three), "3 and 3 runs cannot show a significant difference; run each bench"),
+        ((three, bench), "3 and 1 runs cannot show a significant difference"),
         ((none, bench), "none: no bench in it; make one: edgefer bench --json"),
-        ((mixed, mixed), "3.json: not a run of the same as 0.json: threads: 1, then 4"),
+        ((mixed, mixed), "3.json: not the setup of 0.json: threads: 1, then 4"),
     ):
         done = edgefer("bench", "compare", *words)
         assert done.exit_code == 1
@@ -371,7 +382,7 @@ def test_compare_refuses_runs_that_can_show_nothing(short: Path, tmp_path: Path)
 
 def test_compare_tells_what_else_differs(short: Path, tmp_path: Path) -> None:
     bench = found(short)
-    bench["threads"], bench["described"]["versions"]["numpy"] = 4, "1.0"
+    bench["threads"], bench["hardware"]["versions"]["numpy"] = 4, "1.0"
     other = tmp_path / "other.json"
     other.write_text(json.dumps(bench))
     said = edgefer("bench", "compare", short / "short.json", other).stdout
@@ -379,7 +390,7 @@ def test_compare_tells_what_else_differs(short: Path, tmp_path: Path) -> None:
     assert "then 1.0" in said
 
 
-@pytest.mark.parametrize("content", ["{}", "no", '{"schema": 1, "machine": 3}'])
+@pytest.mark.parametrize("content", ["{}", "no", '{"schema": 2, "machine": 3}'])
 def test_compare_refuses_what_is_no_bench(content: str, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(content)
@@ -401,11 +412,11 @@ def test_a_turn_follows_the_clock_and_leaves_the_warm_up_out() -> None:
     series = Series("ticks", turn)
     while not turn.done:
         now[0] += 0.04
-        series.note(0.04, 0.02)
+        series.add(0.04, 0.02)
         turn.ended()
     assert len(series.calls) == 25
     assert turn.seconds == pytest.approx(1.0)
-    series.note(0.04, 0.02)
+    series.add(0.04, 0.02)
     assert len(series.calls) == 25
 
 
@@ -420,11 +431,11 @@ def test_how_far_the_loops_lie_apart_is_told(short: Path) -> None:
         assert row.split()[-1] == f"{spread(one):.0%}"
 
 
-def test_what_is_timed_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_benchmarks_take_turns() -> None:
     order: list[str] = []
-    things = [calling(what, lambda what=what: order.append(what)) for what in "ab"]  # type: ignore[misc]
-    monkeypatch.setattr(loops, "TURN", 0.005)
-    first, second = in_turns(things, Plan(0.01, short=True, loops=3), "letters")
+    benchmarks = [calling(what, lambda what=what: order.append(what)) for what in "ab"]  # type: ignore[misc]
+    plan = Plan(0.01, short=True, loops=3, turn_seconds=0.005)
+    first, second = run_in_turns(benchmarks, plan, "letters")
     assert [what for what, _ in itertools.groupby(order)] == ["a", "b"] * 6
     assert [len(one.loops) for one in (first, second)] == [3, 3]
     assert 0 < first.calls < order.count("a")
@@ -433,42 +444,42 @@ def test_what_is_timed_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_slow_while_leaves_the_quickest_second_as_it_was() -> None:
     calm = Turn([(0.010 + at * 1e-6, 0.01) for at in range(100)], 1.0)
     busy = Turn([(0.025, 0.01)] * 40, 1.0)
-    alone = timing_of("a call", [calm, calm, calm, calm], of_a_loop=2)
-    disturbed = timing_of("a call", [busy, busy, busy, calm], of_a_loop=2)
+    alone = timing_of("a call", [calm, calm, calm, calm], turns_a_loop=2)
+    disturbed = timing_of("a call", [busy, busy, busy, calm], turns_a_loop=2)
     assert alone is not None
     assert disturbed is not None
     assert disturbed.p50 == pytest.approx(25.0)
-    assert disturbed.quiet == pytest.approx(alone.quiet, rel=0.01)
+    assert disturbed.best_second == pytest.approx(alone.best_second, rel=0.01)
     assert [loop.p50 for loop in disturbed.loops] == pytest.approx([25.0, 10.1], rel=0.01)
 
 
 def test_few_calls_are_no_quickest_second() -> None:
     turns = [Turn([(wall, wall)], 1.0) for wall in (0.1, 0.2, 0.3, 0.4, 0.5)]
-    timing = timing_of("a call", turns, of_a_loop=1)
+    timing = timing_of("a call", turns, turns_a_loop=1)
     assert timing is not None
-    assert timing.quiet == timing.p50 == pytest.approx(300.0)
+    assert timing.best_second == timing.p50 == pytest.approx(300.0)
 
 
 def test_a_board_that_is_held_back_is_told() -> None:
     steady = [("classifier", [1.0] * 5)]
-    assert not_sustained(Board(CALM, (CALM, CALM), CALM), steady) == ()
-    hot = State(82.4, 1000.0, True)
-    (throttled, fell) = not_sustained(Board(CALM, (CALM, hot), CALM), steady)
+    assert not_sustained(Telemetry(CALM, (CALM, CALM), CALM), steady) == ()
+    hot = Reading(82.4, 1000.0, True)
+    (throttled, fell) = not_sustained(Telemetry(CALM, (CALM, hot), CALM), steady)
     assert throttled.startswith("not sustained: the machine was throttled at 82 °C; ")
     assert fell == "not sustained: its clock fell from 1800 to 1000 MHz"
-    (tired,) = not_sustained(Board(CALM, (), CALM), [("detector", [1.0, 1.0, 1.1, 1.2, 1.2])])
+    (tired,) = not_sustained(Telemetry(CALM, (), CALM), [("detector", [1.0, 1.0, 1.1, 1.2, 1.2])])
     assert tired.startswith("not sustained: detector was 20 % slower in the last loops")
 
 
 def test_loops_that_differ_are_told_by_the_thing_whose_differ_most() -> None:
     def said(*medians: float) -> tuple[str, ...]:
         return not_sustained(
-            Board(CALM, (), CALM), [("detector", [4.0, 4.1, 4.0, 4.3, 4.0]), ("whole", medians)]
+            Telemetry(CALM, (), CALM), [("detector", [4.0, 4.1, 4.0, 4.3, 4.0]), ("whole", medians)]
         )
 
     assert said(1.0, 1.0, 1.09, 1.0, 1.0) == ()
     (line,) = said(1.0, 1.0, 1.5, 1.0, 1.0)
-    assert line.startswith("not steady: the loops' p50 of whole lie 50 % apart, and another run ")
+    assert line.startswith("not steady: the loops' p50 of whole spread over 50 %, and another run ")
 
 
 def test_the_boards_state_is_the_kernels(tmp_path: Path) -> None:
@@ -482,9 +493,9 @@ def test_the_boards_state_is_the_kernels(tmp_path: Path) -> None:
     flags = tmp_path / "devices/platform/soc/soc:firmware/get_throttled"
     flags.parent.mkdir(parents=True)
     flags.write_text("50005\n")
-    assert read_state(tmp_path) == State(61.234, 1500.0, True)
+    assert read_sensors(tmp_path) == Reading(61.234, 1500.0, True)
     shutil.rmtree(tmp_path / "devices/system")
-    assert read_state(tmp_path, tmp_path / "none").mhz is None
+    assert read_sensors(tmp_path, tmp_path / "none").mhz is None
 
 
 def test_a_jetson_tells_what_the_whole_board_draws(tmp_path: Path) -> None:
@@ -497,7 +508,7 @@ def test_a_jetson_tells_what_the_whole_board_draws(tmp_path: Path) -> None:
     (monitor / "curr1_input").write_text("1240\n")
     (monitor / "curr2_input").write_text("300\n")
     assert PowerMeter(tmp_path).watts() == pytest.approx(6.2)
-    assert read_state(tmp_path, tmp_path, PowerMeter(tmp_path)).watts == pytest.approx(6.2)
+    assert read_sensors(tmp_path, tmp_path, PowerMeter(tmp_path)).watts == pytest.approx(6.2)
 
 
 def test_a_counter_of_energy_tells_power_from_its_second_look_on(tmp_path: Path) -> None:
@@ -522,8 +533,8 @@ def test_a_pi_5_tells_its_rails(tmp_path: Path) -> None:
         " 3V3_SYS_V volt(9)=3.30000000V\n VDD_CORE_V volt(15)=0.80000000V\n"
         " EXT5V_V volt(24)=5.10000000V\n"
     )
-    assert PowerMeter(tmp_path, told=lambda: said).watts() == pytest.approx(0.33 + 1.6)
-    assert PowerMeter(tmp_path, told=lambda: "").watts() is None
+    assert PowerMeter(tmp_path, pmic=lambda: said).watts() == pytest.approx(0.33 + 1.6)
+    assert PowerMeter(tmp_path, pmic=lambda: "").watts() is None
 
 
 def test_a_board_tells_its_name(tmp_path: Path) -> None:
@@ -540,8 +551,8 @@ def test_a_board_tells_its_name(tmp_path: Path) -> None:
 
 
 def test_of_what_is_alike_the_fewest_threads_are_taken() -> None:
-    one, two = Tried("int8", 1, 1.03, 1.0), Tried("int8", 2, 1.0, 1.9)
-    four = Tried("onnx", 4, 0.5, 1.9)
+    one, two = Candidate("int8", 1, 1.03, 1.0), Candidate("int8", 2, 1.0, 1.9)
+    four = Candidate("onnx", 4, 0.5, 1.9)
     assert ranked([one, two]) == [one, two]
     assert ranked([one, two, four])[0] == four
 
@@ -561,11 +572,11 @@ def test_a_settings_file_keeps_all_else(before: str, after: str, tmp_path: Path)
     path = tmp_path / "a.toml"
     path.write_text(before)
     path.chmod(0o640)
-    change(path, {"runtime": "int8", "threads": 2})
+    write_keys(path, {"runtime": "int8", "threads": 2})
     assert sorted(path.read_text().splitlines()) == sorted(after.splitlines())
     assert path.stat().st_mode & 0o777 == 0o640
     assert load_config(path).threads == 2
-    assert change(path, {"runtime": "int8", "threads": 2}) == []
+    assert write_keys(path, {"runtime": "int8", "threads": 2}) == []
 
 
 def test_a_file_that_hides_a_key_in_a_text_is_left_alone(tmp_path: Path) -> None:
@@ -573,5 +584,5 @@ def test_a_file_that_hides_a_key_in_a_text_is_left_alone(tmp_path: Path) -> None
     text = 'state = """\nthreads = 3\n"""\n'
     path.write_text(text)
     with pytest.raises(SettingsError, match="cannot be changed safely; write into it: threads = 2"):
-        change(path, {"threads": 2})
+        write_keys(path, {"threads": 2})
     assert path.read_text() == text

@@ -17,7 +17,7 @@ def table(results: Sequence[Result]) -> Iterator[str]:
     yield f"| --- |{' --- |' * len(results)}"
     found = [one.accuracy for one in results]
     said = [f"{one.accuracy:.1%} ({one.low:.1%} to {one.high:.1%})" for one in found]
-    yield f"| accuracy, {found[0].pictures:,} of PrivateTest | {' | '.join(said)} |"
+    yield f"| accuracy, {found[0].images:,} of PrivateTest | {' | '.join(said)} |"
     for name, form, figure in _rows(results[0]):
         values = [figure(one) for one in results]
         yield f"| {name} | {' | '.join(_cell(value, values[0], form) for value in values)} |"

@@ -1,1 +1,1 @@
-"""`edgefer bench`: what a model and the pipeline around it cost on this machine."""
+"""`edgefer bench`: time a model and the pipeline on this machine; `lab` holds `edgefer dev`."""

@@ -1,10 +1,10 @@
-"""Two benches side by side: which differences are more than what such figures differ by anyway.
+"""Two benches compared: which differences are significant.
 
 The figures tested are the medians of the loops of one run each, or of the runs where each side has
-several: only those hold what a machine does from one run to the next. Theirs is no known
-distribution, so the test is a permutation test of the difference of means (Pitman 1937; Good 2005,
+several: only those hold how a machine varies from one run to the next. Their distribution is
+unknown, so the test is a permutation test of the difference of means (Pitman 1937; Good 2005,
 "Permutation, Parametric and Bootstrap Tests of Hypotheses"): exact where there are few enough
-orders to try all.
+permutations to try all.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from edgefer.errors import SettingsError
 from edgefer_device.bench.result import Bench, read_bench
 
 LEVEL = 0.05
-"""p-value under which a difference counts."""
-ALL = 20_000
-"""Orders up to which all are tried; else so many are drawn at random."""
+"""p-value below which a difference is significant."""
+PERMUTATIONS = 20_000
+"""Up to which all are tried; else so many are drawn at random."""
 SETTINGS = ("model", "runtime", "threads", "detector", "camera", "machine", "loop_seconds", "short")
-"""What two benches may differ in, and whoever reads the table must know."""
+"""Settings whose differences are shown with the table."""
 
 Medians = dict[str, tuple[float, ...]]
-"""Of a run, by what was timed, milliseconds."""
+"""Of one run, by benchmark, milliseconds."""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One timed thing in both benches."""
+    """One benchmark in both benches."""
 
     what: str
     first: tuple[float, ...]
@@ -46,43 +46,43 @@ class Row(msgspec.Struct, frozen=True):
 
     @property
     def verdict(self) -> str:
-        """What can be said."""
+        """Whether the second is faster, slower, or neither significantly."""
         if self.p_value >= LEVEL:
-            return "not shown to differ"
+            return "not significant"
         return "faster" if self.ratio < 1 else "slower"
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """The second bench measured against the first."""
+    """The second bench relative to the first."""
 
     first: str
     second: str
     units: Literal["loops", "runs"]
     """Whose medians were tested."""
     differences: tuple[str, ...]
-    """Of the settings, in words."""
+    """Of the settings: `threads: 1, then 4`."""
     rows: tuple[Row, ...]
 
 
 def compare_files(first: Path, second: Path) -> Comparison:
     """Compare two files of `edgefer bench --json`, or two folders of such; raises `SettingsError`.
 
-    A folder's files are runs of the same thing: one that was set differently is refused, and so are
-    too few to show a difference.
+    A folder's files are runs of the same setup: one with other settings is refused, and so are
+    too few for a significant difference.
     """
     one, other = _runs(first), _runs(second)
     units: Literal["loops", "runs"] = "loops" if len(one) == len(other) == 1 else "runs"
     # Two groups that could not lie further apart have the least p-value that their sizes allow.
     if units == "runs" and permutation_test([0] * len(one), [1] * len(other)) >= LEVEL:
         raise SettingsError(
-            f"{first} and {second}: {len(one)} and {len(other)} runs cannot show a difference; "
-            f"bench each four times, in turns"
+            f"{first} and {second}: {len(one)} and {len(other)} runs cannot show a significant "
+            "difference; run each bench four times, in turns"
         )
-    medians = _loops if units == "loops" else _whole
+    medians = _by_loop if units == "loops" else _by_run
     before, after = ([medians(run) for run in runs] for runs in (one, other))
     common = [what for what in before[0] if all(what in run for run in (*before, *after))]
     if not common:
-        raise SettingsError(f"{first} and {second}: they have nothing in common to compare")
+        raise SettingsError(f"{first} and {second}: no benchmark in common")
     rows = tuple(_row(what, before, after) for what in common)
     differences = tuple(_differences(one[0], other[0]))
     return Comparison(str(first), str(second), units, differences, rows)
@@ -97,16 +97,16 @@ def _runs(path: Path) -> list[Bench]:
         raise SettingsError(f"{path}: no bench in it; make one: edgefer bench --json {path}/1.json")
     runs = [read_bench(file) for file in files]
     for file, run in zip(files, runs, strict=True):
-        if said := _differences(runs[0], run):
-            raise SettingsError(f"{file}: not a run of the same as {files[0].name}: {said[0]}")
+        if differences := _differences(runs[0], run):
+            raise SettingsError(f"{file}: not the setup of {files[0].name}: {differences[0]}")
     return runs
 
 
-def _loops(run: Bench) -> Medians:
+def _by_loop(run: Bench) -> Medians:
     return {one.what: tuple(loop.p50 for loop in one.loops) for one in run.timings}
 
 
-def _whole(run: Bench) -> Medians:
+def _by_run(run: Bench) -> Medians:
     return {one.what: (one.p50,) for one in run.timings}
 
 
@@ -118,28 +118,24 @@ def _row(what: str, before: list[Medians], after: list[Medians]) -> Row:
 
 def _differences(one: Bench, other: Bench) -> list[str]:
     pairs = [(name, getattr(one, name), getattr(other, name)) for name in SETTINGS]
-    said = [f"{name}: {first}, then {second}" for name, first, second in pairs if first != second]
-    names = {*one.described.versions, *other.described.versions}
-    for name in sorted(names):
-        first, second = (bench.described.versions.get(name, "none") for bench in (one, other))
-        if first != second:
-            said.append(f"{name}: {first}, then {second}")
-    if one.described.governor != other.described.governor:
-        said.append(f"governor: {one.described.governor}, then {other.described.governor}")
-    return said
+    versions = [bench.hardware.versions for bench in (one, other)]
+    for name in sorted({*versions[0], *versions[1]}):
+        pairs.append((name, versions[0].get(name, "none"), versions[1].get(name, "none")))
+    pairs.append(("governor", one.hardware.governor, other.hardware.governor))
+    return [f"{name}: {first}, then {second}" for name, first, second in pairs if first != second]
 
 
 def permutation_test(first: Sequence[float], second: Sequence[float], seed: int = 1) -> float:
     """Return the two-sided p-value of the difference of two groups' means."""
     values, n = np.array([*first, *second]), len(first)
     observed = abs(values[:n].mean() - values[n:].mean())
-    if comb(len(values), n) <= ALL:
+    if comb(len(values), n) <= PERMUTATIONS:
         chosen = np.array(list(combinations(range(len(values)), n)))
     else:
         drawn = np.random.default_rng(seed).permuted(
-            np.tile(np.arange(len(values)), (ALL, 1)), axis=1
+            np.tile(np.arange(len(values)), (PERMUTATIONS, 1)), axis=1
         )
-        # The order that was found is one of those possible.
+        # The observed order is one of the possible.
         chosen = np.vstack([np.arange(n), drawn[:, :n]])
     sums = values[chosen].sum(1)
     means = sums / n - (values.sum() - sums) / (len(values) - n)

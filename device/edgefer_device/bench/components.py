@@ -1,20 +1,28 @@
-"""The parts of the daemon that are timed, opened once, and each of them alone."""
+"""The components under test: the model, the detector, and the camera whose frames they get."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import cycle
-from typing import Any
+from itertools import count, islice
+from pathlib import Path
 
 import numpy as np
 
-from edgefer.bundle import Bundle
+from edgefer.bundle import Bundle, open_bundle
+from edgefer.errors import CameraError, SettingsError
+from edgefer.portrait import read_portrait, view
 from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier, open_classifier
-from edgefer_device.bench.loops import Plan, Thing, calling, in_turns
-from edgefer_device.bench.result import Load, Timing
+from edgefer.runtime_choice import chosen, runtime_of
+from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan
+from edgefer_device.bench.result import Load
+from edgefer_device.cameras.camera import Camera, Due, Frame, always
+from edgefer_device.cameras.opening import camera_address, open_camera
+from edgefer_device.cameras.portrait import RATE
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.status import resident_mb
 from edgefer_device.faces.detector import FaceDetector
@@ -22,9 +30,48 @@ from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 
+UNPACED_DEMO = "demo portrait, unpaced"
+LOOPED = ("file", "images")
+"""Cameras that end by themselves unless they loop."""
+
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Request:
+    """What is measured, on which frames and for how long: the options of the command line."""
+
+    bundle: str = "small"
+    """Path, or the name of a shipped one."""
+    signed_by: Path | None = None
+    """The key that must have signed it."""
+    runtime: str | None = None
+    threads: int = 1
+    detector: str | None = None
+    camera: str | None = None
+    duration: float | None = None
+    """Seconds of a loop; None takes the default."""
+    short: bool = False
+    tune: bool = False
+    """Whether to time every runtime and thread count too."""
+    data: Path | None = None
+    """Folder of FER2013, to measure the accuracy on."""
+
+    @property
+    def plan(self) -> Plan:
+        """How long each benchmark runs; raises `SettingsError` for contradicting options."""
+        if self.short and self.duration is not None:
+            raise SettingsError("--short sets the time itself: give it without --duration")
+        return Plan(SHORT_SECONDS if self.short else self.duration or SECONDS, self.short)
+
+    def open_bundle(self) -> tuple[Bundle, str]:
+        """Return the bundle and the format that is run; raises `BundleError`, `SettingsError`."""
+        bundle = open_bundle(self.bundle, self.signed_by)
+        format = chosen(bundle, self.runtime)
+        runtime_of(format)
+        return bundle, format
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
     """A classifier and a detector, open."""
 
     bundle: Bundle
@@ -36,60 +83,100 @@ class Parts:
     """Of the classifier."""
 
     @property
+    def size(self) -> int:
+        """Side of a face crop, pixels."""
+        return self.bundle.manifest.input.preprocess.size
+
+    @property
     def detector_name(self) -> str:
         """The kind of the detector."""
         return type(self.detector).__name__.lower()
 
+    def face_classifier(self) -> FaceClassifier:
+        """Return the daemon's classifier of faces."""
+        return FaceClassifier(self.classifier, self.bundle.manifest)
+
     def analyzer(
         self, detector: FaceDetector | None = None, classifier: FaceClassifier | None = None
     ) -> FrameAnalyzer:
-        """Return the daemon's analyst with its default settings; parts may be replaced."""
+        """Return the daemon's analyzer with its default settings; parts may be replaced."""
         settings = Config()
         return FrameAnalyzer(
             detector or self.detector,
-            classifier or FaceClassifier(self.classifier, self.bundle.manifest),
+            classifier or self.face_classifier(),
             Tracker(settings.tracking),
             settings.mood,
             quality=settings.quality,
         )
 
 
-def open_parts(bundle: Bundle, format: str, threads: int, detector: str | None) -> Parts:
-    """Open the parts; raises what `open_classifier` and `open_detector` raise."""
-    classifier, load = load_classifier(bundle, format, threads)
-    return Parts(bundle, format, threads, classifier, open_detector(detector), load)
-
-
-def load_classifier(bundle: Bundle, format: str, threads: int) -> tuple[Classifier, Load]:
-    """Open a classifier and have it read a first face."""
+def open_components(bundle: Bundle, format: str, request: Request) -> Components:
+    """Open them and classify a first face; raises what `open_classifier`, `open_detector` raise."""
     crops = noise(bundle.manifest.input.preprocess.size)
     held, begun = resident_mb(), time.perf_counter()
-    classifier = open_classifier(bundle, format, threads)
+    classifier = open_classifier(bundle, format, request.threads)
     opened = time.perf_counter()
     classifier.logits(crops)
     done = time.perf_counter()
     load = Load(1e3 * (opened - begun), 1e3 * (done - opened), resident_mb() - held)
-    return classifier, load
+    detector = open_detector(request.detector)
+    return Components(bundle, format, request.threads, classifier, detector, load)
 
 
 def noise(size: int) -> Pixels:
-    """Return one face crop (1, size, size) of noise: what a face shows changes no time."""
+    """Return one crop (1, size, size) of noise: what a face shows changes no time."""
     return np.random.default_rng(0).integers(0, 256, (1, size, size), np.uint8)
 
 
-def classifying(classifier: Classifier, size: int) -> Thing:
-    """Return reading single faces, pixels to logits."""
-    crops = noise(size)
-    return calling("classifier, a face", lambda: classifier.logits(crops))
+class UnpacedDemo:
+    """What `demo:` shows, as fast as it is read; its clock is the frames' own."""
+
+    live = False
+
+    def __init__(self) -> None:
+        self._image, self._closed = read_portrait(), threading.Event()
+
+    def frames(self, due: Due = always) -> Iterator[Frame]:
+        """Yield the view of each fifteenth of a second until `close`."""
+        for number in count():
+            if self._closed.is_set():
+                return
+            if due(number / RATE):
+                yield Frame(view(self._image, number / RATE), number / RATE, number)
+
+    def close(self) -> None:
+        """End the frames; again is allowed."""
+        self._closed.set()
 
 
-def time_classifier(classifier: Classifier, size: int, plan: Plan) -> Timing:
-    """Time single faces, by themselves."""
-    (timing,) = in_turns([classifying(classifier, size)], plan, "a face")
-    return timing
+class FrameSource:
+    """A camera's address, or None for the demo portrait, that never keeps the bench waiting."""
+
+    def __init__(self, uri: str | None) -> None:
+        """Raise `SettingsError` for an invalid address."""
+        self._uri = None if uri is None else looped(uri)
+        self.name = uri or UNPACED_DEMO
+
+    def open(self) -> Camera:
+        """Open the camera; raises `CameraError`."""
+        return UnpacedDemo() if self._uri is None else open_camera(self._uri)
+
+    def first(self, most: int) -> list[Pixels]:
+        """Return its first frames, BGR; raise `CameraError` where there is none."""
+        with closing(self.open()) as camera:
+            found = [frame.image for frame in islice(camera.frames(), most)]
+        if not found:
+            raise CameraError(f"{self.name}: no frame; name another with --camera")
+        return found
+
+    def ended(self) -> CameraError:
+        """Return the error for a camera that ended before the benchmark."""
+        return CameraError(f"{self.name}: its frames ended before the bench did")
 
 
-def detecting(detector: FaceDetector, pictures: Sequence[Pixels]) -> Thing:
-    """Return looking for faces in pictures, BGR, one after the other."""
-    given: Any = cycle(pictures)
-    return calling("detector, a picture", lambda: detector.detect(next(given)))
+def looped(uri: str) -> str:
+    """Return a camera's address such that it gives frames for as long as they are wanted."""
+    spec = camera_address(uri)
+    if spec.scheme not in LOOPED or spec.options.loop:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}loop=1"

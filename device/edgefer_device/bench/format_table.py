@@ -15,7 +15,7 @@ from edgefer.machine import machine
 from edgefer.manifest import Evidence
 from edgefer.metrics import Scores
 from edgefer.runtime import ACCELERATORS, RUNTIMES, open_classifier
-from edgefer_device.bench.components import time_classifier
+from edgefer_device.bench.benchmarks import time_classifier
 from edgefer_device.bench.loops import LOOPS, Plan
 
 NONE = "not measured"

@@ -1,19 +1,23 @@
-"""Calls timed in loops, which are made of turns: a slow while meets all things alike.
+"""Timed loops, made of short turns, so that a slow while meets all benchmarks alike.
 
-Nothing but a quiet machine makes a median come again. What other work has left alone does: some of
-the many short turns of a thing, spread over all of the bench.
+Only a quiet machine gives the same median twice. The quickest of many short turns, spread over
+the whole bench, come out alike even where other work comes and goes.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgefer.console import track
 from edgefer.errors import SettingsError
-from edgefer_device.bench.result import FOR_P99, Timing, Turn, timing_of
+from edgefer_device.bench.result import Loop, Timing
 
 WARM_UP = 30
 """Calls before the first of a turn that counts: caches, clocks and lazy set-up."""
@@ -22,24 +26,29 @@ LEAST_WARM_UP = 3
 LOOPS = 5
 """The least with which five against five can differ significantly: 2 of 252 orders."""
 SECONDS, SHORT_SECONDS = 10.0, 0.3
-TURN = 2.0
-"""Seconds of a turn: long beside a warm-up, short beside how long a neighbour is quiet."""
+TURN_SECONDS = 2.0
+"""Long beside a warm-up, short beside how long a neighbour's work pauses."""
+FOR_P90, FOR_P99 = 10, 100
+"""Calls that a percentile needs, so that at least one lies beyond it."""
+FOR_BEST_SECOND = 10
+"""Calls that the quickest second must have: the median of fewer comes out low by chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long each thing is measured."""
+    """How long each benchmark runs."""
 
     seconds: float = SECONDS
     """Of a loop."""
     short: bool = False
-    """Whether percentiles that are not reached are left out in place of refused."""
+    """Whether percentiles that are not reached are left out instead of refused."""
     loops: int = LOOPS
+    turn_seconds: float = TURN_SECONDS
 
     @property
     def turns(self) -> int:
         """How many turns a loop is made of."""
-        return max(1, round(self.seconds / TURN))
+        return max(1, round(self.seconds / self.turn_seconds))
 
     @property
     def turn(self) -> float:
@@ -47,12 +56,12 @@ class Plan:
         return self.seconds / self.turns
 
     def part(self, share: float) -> Plan:
-        """Return the plan for one of many things, which gets only a share of the time."""
-        return Plan(self.seconds * share, True, self.loops)
+        """Return the plan for one of many benchmarks, which gets only a share of the time."""
+        return replace(self, seconds=self.seconds * share, short=True)
 
 
 class TurnClock:
-    """One turn: calls that follow each other, divided into a warm-up and those that count."""
+    """One turn: consecutive calls, divided into a warm-up and those that count."""
 
     def __init__(
         self, what: str, plan: Plan, clock: Callable[[], float] = time.perf_counter
@@ -62,7 +71,7 @@ class TurnClock:
         self.counts = False
         """Whether the warm-up is past and the turn is not done."""
         self.seconds = 0.0
-        """How long it was, once it is done."""
+        """Its length, once it is done."""
 
     @property
     def done(self) -> bool:
@@ -70,7 +79,7 @@ class TurnClock:
         return self.seconds > 0
 
     def ended(self) -> bool:
-        """Take note that a call has ended; return `done`.
+        """Record the end of a call; return `done`.
 
         Raises `SettingsError` after the warm-up where the time is too short for a percentile.
         """
@@ -87,7 +96,7 @@ class TurnClock:
         return self.done
 
     def _require(self, rate: float) -> None:
-        """Refuse a time in which, at so many calls a second, no 99th percentile would be told."""
+        """Refuse a time in which, at so many calls a second, there is no 99th percentile."""
         calls = self._plan.loops * self._plan.seconds * rate
         if calls < FOR_P99 and not self._plan.short:
             enough = 1.2 * FOR_P99 / (self._plan.loops * rate)
@@ -99,7 +108,7 @@ class TurnClock:
 
 
 class Series:
-    """A turn's calls of one kind; as a context manager it times what is done within."""
+    """A turn's calls of one kind; as a context manager it times its block."""
 
     def __init__(self, what: str, turn: TurnClock) -> None:
         self.what, self._turn = what, turn
@@ -119,37 +128,26 @@ class Series:
         traceback: TracebackType | None,
     ) -> None:
         wall, cpu = self._begun
-        self.note(time.perf_counter() - wall, time.process_time() - cpu)
+        self.add(time.perf_counter() - wall, time.process_time() - cpu)
 
-    def note(self, wall: float, cpu: float) -> None:
-        """Take a call, seconds; those of the warm-up do not count."""
+    def add(self, wall: float, cpu: float) -> None:
+        """Record a call, seconds; those of the warm-up do not count."""
         self.latest = wall, cpu
         if self._turn.counts:
             self.calls.append(self.latest)
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class Benchmark:
     """Something that is timed."""
 
     what: str
     run: Callable[[TurnClock], Iterable[Series]]
-    """Calls it until the turn is done; returns what was noted, one series for each figure."""
+    """Calls it until the turn is done; returns one series for each figure."""
 
 
-def in_turns(things: Sequence[Thing], plan: Plan, description: str) -> list[Timing]:
-    """Time things, turn by turn, behind a bar; leave out what was never called."""
-    held: dict[str, list[Turn]] = {}
-    for thing in track([*things] * (plan.loops * plan.turns), description):
-        turn = TurnClock(thing.what, plan)
-        for series in thing.run(turn):
-            held.setdefault(series.what, []).append(Turn(series.calls, turn.seconds))
-    timings = [timing_of(what, turns, plan.turns) for what, turns in held.items()]
-    return [timing for timing in timings if timing]
-
-
-def calling(what: str, call: Callable[[], object]) -> Thing:
-    """Return a call as a thing of its own."""
+def calling(what: str, call: Callable[[], object]) -> Benchmark:
+    """Return the benchmark of a function."""
 
     def run(turn: TurnClock) -> Iterable[Series]:
         series = Series(what, turn)
@@ -159,4 +157,61 @@ def calling(what: str, call: Callable[[], object]) -> Thing:
             turn.ended()
         return [series]
 
-    return Thing(what, run)
+    return Benchmark(what, run)
+
+
+def run_in_turns(benchmarks: Sequence[Benchmark], plan: Plan, description: str) -> list[Timing]:
+    """Run benchmarks, turn by turn, behind a bar; leave out what was never called."""
+    held: dict[str, list[Turn]] = {}
+    for benchmark in track([*benchmarks] * (plan.loops * plan.turns), description):
+        turn = TurnClock(benchmark.what, plan)
+        for series in benchmark.run(turn):
+            held.setdefault(series.what, []).append(Turn(series.calls, turn.seconds))
+    timings = [timing_of(what, turns, plan.turns) for what, turns in held.items()]
+    return [timing for timing in timings if timing]
+
+
+class Turn(NamedTuple):
+    """What one turn of a benchmark recorded."""
+
+    calls: Sequence[tuple[float, float]]
+    """Wall and CPU time of each, seconds."""
+    seconds: float
+    """Of the turn."""
+
+
+def timing_of(what: str, turns: Sequence[Turn], turns_a_loop: int) -> Timing | None:
+    """Return the figures of a benchmark's turns; None without a call."""
+    whole = _joined(turns)
+    if not whole.calls:
+        return None
+    walls, cpus = 1e3 * np.array(whole.calls).T
+    loops = [_joined(turns[at : at + turns_a_loop]) for at in range(0, len(turns), turns_a_loop)]
+    return Timing(
+        what=what,
+        calls=len(walls),
+        best_second=_best_second(walls, whole.seconds),
+        p50=float(np.percentile(walls, 50)),
+        p90=float(np.percentile(walls, 90)) if len(walls) >= FOR_P90 else None,
+        p99=float(np.percentile(walls, 99)) if len(walls) >= FOR_P99 else None,
+        max=float(walls.max()),
+        rate=len(walls) / whole.seconds,
+        cpu_ms=float(cpus.mean()),
+        loops=tuple(_loop(loop) for loop in loops if loop.calls),
+    )
+
+
+def _joined(turns: Sequence[Turn]) -> Turn:
+    calls = [call for turn in turns for call in turn.calls]
+    return Turn(calls, sum(turn.seconds for turn in turns))
+
+
+def _best_second(walls: NDArray[np.float64], seconds: float) -> float:
+    """Return the least median of all seconds, or of longer parts where these have few calls."""
+    parts = max(1, min(round(seconds), len(walls) // FOR_BEST_SECOND))
+    return min(float(np.median(part)) for part in np.array_split(walls, parts))
+
+
+def _loop(loop: Turn) -> Loop:
+    walls, cpus = 1e3 * np.array(loop.calls).T
+    return Loop(len(loop.calls), loop.seconds, float(np.median(walls)), float(cpus.mean()))

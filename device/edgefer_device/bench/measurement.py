@@ -1,108 +1,75 @@
-"""One bench: what is asked, and everything that is measured for it in turn."""
+"""One bench: the request, and everything that is measured for it in turn."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 
-from edgefer.bundle import Bundle, open_bundle
+from edgefer.bundle import Bundle
 from edgefer.console import track
 from edgefer.errors import SettingsError
+from edgefer.labels import FER2013
 from edgefer.machine import describe_machine, machine
-from edgefer.preprocess import Pixels
-from edgefer.runtime_choice import chosen, runtime_of
-from edgefer_device.bench.accuracy import measure_accuracy, read_faces
-from edgefer_device.bench.components import Parts, classifying, detecting, open_parts
-from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan, in_turns
-from edgefer_device.bench.pipeline_bench import piped
-from edgefer_device.bench.result import SCHEMA, Bench, Timing
-from edgefer_device.bench.source import Source
-from edgefer_device.bench.stages import STAGE, staged
+from edgefer_device.bench.benchmarks import (
+    classifier_benchmark,
+    detector_benchmark,
+    pipeline_benchmark,
+    stages_benchmark,
+)
+from edgefer_device.bench.components import Components, FrameSource, Request, open_components
+from edgefer_device.bench.labelled_faces import LabelledFaces, read_fer2013
+from edgefer_device.bench.loops import run_in_turns
+from edgefer_device.bench.result import SCHEMA, Accuracy, Bench, Timing
 from edgefer_device.bench.startup import Start, measure_startup
-from edgefer_device.bench.telemetry import Watch, not_sustained
-from edgefer_device.bench.tune import Say, try_all
+from edgefer_device.bench.telemetry import Recorder, not_sustained
+from edgefer_device.bench.tune import try_all
 
-PICTURES = 30
+FRAMES = 30
 """Of the camera, that the detector alone is timed on."""
 START_SECONDS, SHORT_START_SECONDS = 10.0, 3.0
 """For which the daemon runs where its camera does not end by itself."""
+PART = "PrivateTest"
+SHORT_IMAGES = 500
+"""Images of a short run, drawn at random, always the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be measured; names as on the command line."""
+def bench(request: Request, progress: Callable[[str], None] = lambda _: None) -> Bench:
+    """Measure; `progress` is called with a line for what takes minutes or is left out.
 
-    bundle: str = "small"
-    signed_by: Path | None = None
-    """The key that must have signed it."""
-    runtime: str | None = None
-    threads: int = 1
-    detector: str | None = None
-    duration: float | None = None
-    """Seconds of a loop; None takes the default."""
-    short: bool = False
-    camera: str | None = None
-    tune: bool = False
-    data: Path | None = None
-
-    @property
-    def plan(self) -> Plan:
-        """How long each thing is measured; raises `SettingsError` where that is contradicted."""
-        if self.short and self.duration is not None:
-            raise SettingsError("--short sets the time itself: give it without --duration")
-        if self.short:
-            return Plan(SHORT_SECONDS, short=True)
-        return Plan(SECONDS if self.duration is None else self.duration)
-
-
-def open_requested(request: Request) -> Parts:
-    """Open the classifier and the detector; raises an `EdgeferError` for what cannot be."""
-    # As in the daemon: one face at a time leaves OpenCV nothing to share out.
-    cv2.setNumThreads(1)
-    bundle = open_bundle(request.bundle, request.signed_by)
-    format = chosen(bundle, request.runtime)
-    runtime_of(format)
-    return open_parts(bundle, format, request.threads, request.detector)
-
-
-def bench(request: Request, say: Say = lambda _: None) -> Bench:
-    """Measure, and `say` what takes minutes or is left out of the tuning.
-
-    Raises an `EdgeferError` for whatever cannot be opened, read or told.
+    Raises an `EdgeferError` for whatever cannot be opened, read or measured.
     """
     # As in the daemon: one face at a time leaves OpenCV nothing to share out.
     cv2.setNumThreads(1)
-    plan, source = request.plan, Source(request.camera)
-    bundle = open_bundle(request.bundle, request.signed_by)
-    format = chosen(bundle, request.runtime)
-    runtime_of(format)
-    faces = read_faces(bundle, request.data, plan.short) if request.data else None
-    pictures = source.pictures(PICTURES)
-    with Watch() as watch:
-        parts = open_parts(bundle, format, request.threads, request.detector)
-        timings = time_all(parts, source, pictures, plan)
-        accuracy = None if faces is None else measure_accuracy(parts, faces)
-        load, detector = parts.load, parts.detector_name
-        # A chip has room for one: the daemon wants it now, and then the tuning.
-        del parts
-        gc.collect()  # pipelines that were timed hold themselves, and the parts
+    plan, source = request.plan, FrameSource(request.camera)
+    bundle, format = request.open_bundle()
+    faces = _read_faces(bundle, request.data, plan.short) if request.data else None
+    frames = source.first(FRAMES)
+    with Recorder() as recorder:
+        components = open_components(bundle, format, request)
+        benchmarks = (
+            classifier_benchmark(components.classifier, components.size),
+            detector_benchmark(components.detector, frames),
+            stages_benchmark(components, source),
+            pipeline_benchmark(components, source),
+        )
+        timings = tuple(run_in_turns(benchmarks, plan, "loops"))
+        accuracy = None if faces is None else _measure_accuracy(components, faces)
+        load, detector = components.load, components.detector_name
+        # An accelerator has room for one: the daemon wants it now, and then the tuning.
+        del components, benchmarks
+        gc.collect()  # pipelines that were timed hold themselves, and the components
         start = _start_of(request, bundle, format)
         (startup,) = map(measure_startup, track([start], "the daemon's start"))
-        tried = tuple(try_all(bundle, plan, say)) if request.tune else ()
-    board = watch.board()
-    loops = [
-        (one.what, [loop.p50 for loop in one.loops])
-        for one in timings
-        if not one.what.startswith(STAGE)
-    ]
+        candidates = tuple(try_all(bundle, plan, progress)) if request.tune else ()
+    telemetry = recorder.telemetry()
     return Bench(
         schema=SCHEMA,
         machine=machine(),
-        described=describe_machine(),
+        hardware=describe_machine(),
         model=bundle.manifest.name,
         runtime=format,
         threads=request.threads,
@@ -113,28 +80,20 @@ def bench(request: Request, say: Say = lambda _: None) -> Bench:
         load=load,
         timings=timings,
         startup=startup,
-        board=board,
-        warnings=tuple(not_sustained(board, loops)),
-        tried=tried,
+        telemetry=telemetry,
+        warnings=not_sustained(telemetry, _medians(timings)),
+        candidates=candidates,
         accuracy=accuracy,
     )
 
 
-def time_all(
-    parts: Parts, source: Source, pictures: Sequence[Pixels], plan: Plan
-) -> tuple[Timing, ...]:
-    """Time each part alone, the stages, and the whole."""
-    things = (
-        classifying(parts.classifier, parts.bundle.manifest.input.preprocess.size),
-        detecting(parts.detector, pictures),
-        staged(parts, source),
-        piped(parts, source),
-    )
-    return tuple(in_turns(things, plan, "loops"))
+def _medians(timings: tuple[Timing, ...]) -> list[tuple[str, list[float]]]:
+    whole = [timing for timing in timings if not timing.is_stage]
+    return [(timing.what, [loop.p50 for loop in timing.loops]) for timing in whole]
 
 
 def _start_of(request: Request, bundle: Bundle, format: str) -> Start:
-    """Return the daemon that is to be started for its first mood and its memory."""
+    """Return the daemon that is started for its first mood and its memory."""
     return Start(
         model=str(bundle.path),
         camera=request.camera or "demo:",
@@ -142,4 +101,26 @@ def _start_of(request: Request, bundle: Bundle, format: str) -> Start:
         runtime=format,
         threads=request.threads,
         seconds=SHORT_START_SECONDS if request.short else START_SECONDS,
+    )
+
+
+def _read_faces(bundle: Bundle, folder: Path, short: bool) -> LabelledFaces:
+    """Read PrivateTest; raise `DatasetError`, or `SettingsError` for a model of other labels."""
+    if bundle.manifest.labels != FER2013:
+        raise SettingsError(
+            f"--data needs FER2013's seven labels, {bundle.manifest.name} has: "
+            f"{', '.join(bundle.manifest.labels)}; measure it with: edgefer evaluate"
+        )
+    return read_fer2013(folder, PART, SHORT_IMAGES if short else None)
+
+
+def _measure_accuracy(components: Components, faces: LabelledFaces) -> Accuracy:
+    """Classify each face by itself, as the daemon does."""
+    resize = components.bundle.manifest.input.preprocess.resize
+    pairs = list(zip(faces.images, faces.labels, strict=True))
+    return Accuracy.of(
+        [
+            bool(components.classifier.logits(resize(image)[np.newaxis])[0].argmax() == label)
+            for image, label in track(pairs, f"accuracy on {PART}")
+        ]
     )

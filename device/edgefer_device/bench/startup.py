@@ -1,4 +1,4 @@
-"""The start of the daemon, measured: time and processor time to its first mood, peak memory."""
+"""The daemon's start, measured: time and CPU time to its first mood, and its peak memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgefer.messages import Report
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A daemon to be started, and what it is to run with."""
+    """The daemon to be started."""
 
     model: str
     camera: str
@@ -39,49 +39,45 @@ class Startup(msgspec.Struct, frozen=True):
     peak_mb: float
     """Most memory that the process held at any time, million bytes."""
     first_mood_cpu: float | None = None
-    """Processor seconds until then, which other work on the machine changes little."""
+    """CPU seconds until then, which other work on the machine changes little."""
 
 
 def measure_startup(start: Start) -> Startup:
-    """Start the daemon on a camera and let it run; raise `CameraError` where it reports nothing."""
-    given = {"model": start.model, "camera": start.camera, "runtime": start.runtime}
+    """Run the daemon on a camera for a while; raise `CameraError` without any report."""
+    keys = {"model": start.model, "camera": start.camera, "runtime": start.runtime}
     if start.detector is not None:
-        given["detector"] = start.detector
-    lines = [f"threads = {start.threads}", *(f"{key} = {_quoted(given[key])}" for key in given)]
+        keys["detector"] = start.detector
+    # A JSON string is a TOML string too.
+    lines = [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in keys.items()]
     with TemporaryDirectory() as folder:
         settings = Path(folder) / "edgefer.toml"
-        settings.write_text("\n".join(lines) + "\n")
+        settings.write_text("\n".join([f"threads = {start.threads}", *lines, ""]))
         command = [sys.executable, "-m", "edgefer.cli", "run", "--config", str(settings)]
         command += ["--sink", "jsonl:-", "--seconds", f"{start.seconds:g}"]
-        with (Path(folder) / "said").open("w+") as said:
-            return _watched(command, said)
+        with (Path(folder) / "stderr").open("w+") as stderr:
+            return _run(command, stderr)
 
 
-def _watched(command: Sequence[str], said: IO[str]) -> Startup:
+def _run(command: Sequence[str], stderr: IO[str]) -> Startup:
     began = time.monotonic()
     first, spent, peak, reports = None, None, 0.0, 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as process:
         assert process.stdout is not None
         for line in process.stdout:
             reports += 1
             if first is None and msgspec.json.decode(line, type=Report).mood is not None:
                 first = round(time.monotonic() - began, 3)
-                spent = processor_seconds(process.pid)
-            peak = max(peak, peak_memory(process.pid))
+                spent = _cpu_seconds(process.pid)
+            peak = max(peak, _peak_memory(process.pid))
     if not reports:
-        said.seek(0)
-        last = said.read().strip().rpartition("\n")[2]
+        stderr.seek(0)
+        last = stderr.read().strip().rpartition("\n")[2]
         raise CameraError(f"the daemon reported nothing: {last.removeprefix('edgefer: ')}")
     return Startup(first, round(peak / 1e6, 1), spent)
 
 
-def _quoted(text: str) -> str:
-    """Return a TOML string: JSON's are valid ones."""
-    return msgspec.json.encode(text).decode()
-
-
-def processor_seconds(pid: int) -> float | None:
-    """Return the processor time of a process so far, all threads; None when it is gone."""
+def _cpu_seconds(pid: int) -> float | None:
+    """Return a process's CPU time so far, all threads; None when it is gone."""
     try:
         # Its name stands in brackets and may hold anything; times are counted from behind it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -90,7 +86,7 @@ def processor_seconds(pid: int) -> float | None:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def peak_memory(pid: int) -> float:
+def _peak_memory(pid: int) -> float:
     """Return the most memory that a process has held so far, bytes; 0 when it is gone.
 
     Not `getrusage`: its figure for a child begins with the size of the parent it forked from.

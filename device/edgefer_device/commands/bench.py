@@ -21,7 +21,7 @@ from edgefer.options import (
 )
 
 if TYPE_CHECKING:
-    from edgefer_device.bench.measurement import Request
+    from edgefer_device.bench.components import Request
     from edgefer_device.bench.result import Bench
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def bench() -> None:
 @click.argument("bundle", required=False)
 @grouped(
     "request",
-    "edgefer_device.bench.measurement:Request",
+    "edgefer_device.bench.components:Request",
     runtime_option,
     threads_option,
     detector_option,
@@ -85,6 +85,7 @@ def measure(
 
     BUNDLE is a path or a shipped bundle's name; by default the configuration's, or `small`.
     """
+    from edgefer.files import write_output
     from edgefer_device.bench import measurement
     from edgefer_device.bench import plot as plots
     from edgefer_device.bench.view import show_bench
@@ -102,7 +103,7 @@ def measure(
     done = measurement.bench(request, log.info)
     _write(done, json_file)
     if plot is not None:
-        plots.write_plot(plot, plots.draw_bench(done))
+        write_output(plot, plots.draw_bench(done))
     if str(json_file) != "-":
         show_bench(done)
     for warning in done.warnings:
@@ -123,14 +124,14 @@ def _write(done: Bench, path: Path | None) -> None:
 
 def _tune(done: Bench, config: Path | None) -> None:
     """Write the fastest setting into the configuration, or report it."""
-    from edgefer_device.bench.settings_file import change
+    from edgefer_device.bench.tune import write_keys
 
-    best = done.tried[0]
+    best = done.candidates[0]
     if config is None:
         words = f'runtime = "{best.runtime}", threads = {best.threads}'
         log.info("fastest here: %s; --config FILE writes it there", words)
         return
-    changed = change(config, {"runtime": best.runtime, "threads": best.threads})
+    changed = write_keys(config, {"runtime": best.runtime, "threads": best.threads})
     if changed:
         log.info("%s: %s; now run: edgefer reload", config, ", ".join(changed))
     else:
@@ -148,6 +149,7 @@ def compare(first: Path, second: Path, as_json: bool, plot: Path | None) -> None
     A and B are files of edgefer bench --json. One run each does not show what a machine does from
     run to run: for a small difference give two folders of four runs or more, taken in turns.
     """
+    from edgefer.files import write_output
     from edgefer.messages import to_json
     from edgefer_device.bench import plot as plots
     from edgefer_device.bench.compare import compare_files
@@ -161,7 +163,7 @@ def compare(first: Path, second: Path, as_json: bool, plot: Path | None) -> None
     else:
         show_comparison(done)
     if plot is not None:
-        plots.write_plot(plot, plots.draw_comparison(done))
+        write_output(plot, plots.draw_comparison(done))
 
 
 @click.command()

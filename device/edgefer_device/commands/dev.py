@@ -25,7 +25,7 @@ from edgefer_device.commands.bench import (
 )
 
 if TYPE_CHECKING:
-    from edgefer_device.bench.measurement import Request
+    from edgefer_device.bench.components import Request
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +52,12 @@ def faces(
 ) -> None:
     """Measure how each detector affects accuracy, by FER2013 and photographs."""
     from edgefer.messages import to_json
-    from edgefer_device.bench import detector_accuracy, detector_survey
+    from edgefer_device.bench.lab import detector_accuracy
 
     if data is None:
         raise click.UsageError("name the folder with fer2013.npz or fer2013.csv: --data FOLDER")
-    survey = detector_survey.Survey(data, detectors, model, part, count, scene)
-    done = detector_survey.measure(survey)
+    request = detector_accuracy.FacesRequest(data, detectors, model, part, count, scene)
+    done = detector_accuracy.measure(request)
     click.echo(to_json(done) if as_json else "\n".join(detector_accuracy.describe(done)))
 
 
@@ -67,19 +67,19 @@ def faces(
 @json_option
 def peak(model: str | None, short: bool, as_json: bool) -> None:
     """Compare the classifier's int8 arithmetic with a large convolution's."""
+    from edgefer.bundle import open_bundle
     from edgefer.messages import to_json
-    from edgefer_device.bench.measurement import Request, open_requested
-    from edgefer_device.bench.peak import describe, measure_peak
+    from edgefer_device.bench.lab.peak import measure_peak
 
-    done = measure_peak(open_requested(Request(model or "small")), short)
-    click.echo(to_json(done) if as_json else describe(done))
+    done = measure_peak(open_bundle(model or "small"), short)
+    click.echo(to_json(done) if as_json else done.describe())
 
 
 @click.command()
 @click.argument("kinds", nargs=-1, required=True, type=SWEEPS, metavar="KIND...")
 @grouped(
     "request",
-    "edgefer_device.bench.measurement:Request",
+    "edgefer_device.bench.components:Request",
     click.option("--model", "bundle", metavar="BUNDLE", default="small", show_default=True),
     runtime_option,
     threads_option,
@@ -91,17 +91,17 @@ def peak(model: str | None, short: bool, as_json: bool) -> None:
 @plot_option
 def sweep(kinds: tuple[str, ...], request: Request, as_json: bool, plot: Path | None) -> None:
     """Time how the cost grows: threads, resolution, faces, rate."""
+    from edgefer.files import write_output
     from edgefer.messages import to_json
     from edgefer_device.bench import plot as plots
-    from edgefer_device.bench.sweep import beyond, measure_sweeps
-    from edgefer_device.bench.view import show_sweep
+    from edgefer_device.bench.lab.sweep import measure_sweeps
+    from edgefer_device.bench.lab.sweep_view import draw_sweeps, show_sweeps
 
     if plot is not None:
         plots.check_plot(plot)
     done = measure_sweeps(request, kinds)
-    for one in done:
-        click.echo(to_json(one)) if as_json else show_sweep(one)
-        for line in beyond(one):
-            log.warning("%s", line)
+    click.echo(to_json(done)) if as_json else show_sweeps(done)
+    for line in done.warnings:
+        log.warning("%s", line)
     if plot is not None:
-        plots.write_plot(plot, plots.draw_sweeps(done))
+        write_output(plot, draw_sweeps(done))

@@ -1,9 +1,8 @@
-"""How near the classifier comes to what the runtime's int8 kernels do at their best here.
+"""`edgefer dev peak`: the classifier's throughput relative to the int8 kernels' peak here.
 
-The best is taken from a single large convolution, a file made on the spot: its rows, columns
-and channels divide by every tile that a kernel has, and next to nothing but multiplying is done.
-Both run in turns in one thread, and processor time is counted, so that other work on the
-machine meets both.
+The peak is that of a single large convolution, a file made on the spot: its rows, columns and
+channels divide by every tile that a kernel has, and next to nothing but multiplying is done.
+Both run in turns in one thread, and CPU time is counted, so that other work meets both.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edgefer.bundle import Bundle
 from edgefer.console import track
+from edgefer.machine import machine
 from edgefer.runtime import litert
 from edgefer.tflite_file import IDENTIFIER, schema
-from edgefer_device.bench.components import Parts
 
 SIDE, CHANNELS, KERNEL = 48, 256, 3
 """Of the convolution, 1,359 MMAC; larger ones gained nothing where it was measured."""
@@ -27,35 +27,36 @@ TURNS, SHORT_TURNS, FACES = 60, 15, 20
 
 
 class Peak(msgspec.Struct, frozen=True):
-    """The classifier's arithmetic beside that of the int8 kernels at their best here."""
+    """The classifier's throughput beside that of the int8 kernels at their best here."""
 
+    machine: str
+    model: str
     classifier: float
-    """Thousand million multiplications a second of processor time, pixels to logits."""
+    """GMAC/s of CPU time, pixels to logits."""
     kernels: float
     """The same of a large convolution in the same runtime."""
     share: float
     """0..1."""
 
+    def describe(self) -> str:
+        """Return the result in one line."""
+        return (
+            f"{self.model}, int8: {self.classifier:.0f} GMAC/s in the classifier, "
+            f"{self.kernels:.0f} in a large convolution: {self.share:.0%} of it"
+        )
 
-def describe(peak: Peak) -> str:
-    """Return the figures in one line."""
-    return (
-        f"int8: {peak.classifier:.0f} GMAC/s in the classifier, "
-        f"{peak.kernels:.0f} in a large convolution: {peak.share:.0%} of it"
-    )
 
-
-def measure_peak(parts: Parts, short: bool) -> Peak:
+def measure_peak(bundle: Bundle, short: bool) -> Peak:
     """Run the model and the convolution in turns; raises `MissingExtra` without LiteRT."""
-    model, large = litert(parts.bundle.read("int8")), litert(convolution())
+    model, large = litert(bundle.read("int8")), litert(convolution())
     ours, best = [], []
     for _ in track(range(SHORT_TURNS if short else TURNS), "the int8 kernels' peak"):
         best.append(_seconds(large.invoke, 1))
         ours.append(_seconds(model.invoke, FACES))
-    macs = parts.bundle.manifest.evidence.macs
+    macs = bundle.manifest.evidence.macs
     # The quickest turns: other work can only make one slower.
     rate, peak = macs / min(ours), SIDE**2 * CHANNELS**2 * KERNEL**2 / min(best)
-    return Peak(rate / 1e9, peak / 1e9, rate / peak)
+    return Peak(machine(), bundle.manifest.name, rate / 1e9, peak / 1e9, rate / peak)
 
 
 def _seconds(call: Callable[[], object], times: int) -> float:
@@ -73,12 +74,12 @@ def convolution() -> bytes:
     model, graph, code, op = s.ModelT(), s.SubGraphT(), s.OperatorCodeT(), s.OperatorT()
     model.version, model.description, model.buffers = 3, b"", [s.BufferT()]
     weights = rng.integers(-127, 128, (CHANNELS, KERNEL, KERNEL, CHANNELS), np.int8)
-    picture = (1, SIDE, SIDE, CHANNELS)
+    shape = (1, SIDE, SIDE, CHANNELS)
     graph.tensors = [
-        _tensor(model, picture, "INT8", 0.05),
+        _tensor(model, shape, "INT8", 0.05),
         _tensor(model, weights.shape, "INT8", 0.01, weights),
         _tensor(model, (CHANNELS,), "INT32", 0.0005, np.zeros(CHANNELS, np.int32)),
-        _tensor(model, picture, "INT8", 1.0),
+        _tensor(model, shape, "INT8", 1.0),
     ]
     code.builtinCode = code.deprecatedBuiltinCode = s.BuiltinOperator.CONV_2D
     code.version = 3

@@ -1,4 +1,4 @@
-"""The survey of detectors: what it counts, on scripted detectors and on real pictures."""
+"""Detectors' effect on accuracy: scripted detectors, and real images."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ from edgefer.bundle import open_bundle
 from edgefer.errors import DatasetError
 from edgefer.messages import Box, Detection
 from edgefer.runtime import open_classifier
-from edgefer_device.bench import detector_accuracy as face_check
-from edgefer_device.bench.box_calibration import BLACK, EDGE, middle, scene
-from edgefer_device.bench.detector_data import Labelled, Photo, read_fer2013, read_photos
-from edgefer_device.bench.detector_survey import Survey, measure
+from edgefer_device.bench.lab.box_calibration import BLACK, EDGE, middle, scene
+from edgefer_device.bench.lab.detector_accuracy import (
+    FacesRequest,
+    check_photos,
+    check_scenes,
+    describe,
+    measure,
+)
+from edgefer_device.bench.labelled_faces import (
+    LabelledFaces,
+    MarkedPhoto,
+    read_fer2013,
+    read_photos,
+)
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.pipeline.analyzer import FaceClassifier
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
@@ -23,39 +33,39 @@ from support.bundles import manifest
 
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 SAD = (0.01, 0.01, 0.01, 0.01, 0.94, 0.01, 0.01)
-FACES = Labelled(
+FACES = LabelledFaces(
     np.random.default_rng(0).integers(0, 256, (4, 48, 48), np.uint8), np.array([3, 3, 4, 3])
 )
 
 
-def test_found_faces_are_read_beside_the_very_pictures() -> None:
+def test_detected_faces_are_compared_with_the_images() -> None:
     there = [Detection(middle(144), 0.9)]
     detector = ScriptedDetector([there, [], there, there])
     classifier = FaceClassifier(ScriptedClassifier([HAPPY, HAPPY, HAPPY, SAD]), manifest())
-    done = face_check.check_scenes("scripted", detector, classifier, FACES, EDGE, 144)
-    assert (done.found, done.pictures, done.around) == (3, 4, "edge")
+    done = check_scenes("scripted", detector, classifier, FACES, EDGE, 144)
+    assert (done.found, done.images, done.around) == (3, 4, "edge")
     assert done.without == pytest.approx(2 / 3)
     assert done.accuracy == pytest.approx(1 / 3)
     assert done.calibration == (1.0, 0.0, 0.0)
 
 
-def test_a_box_beside_the_picture_is_not_the_face() -> None:
+def test_a_box_beside_the_image_is_not_the_face() -> None:
     far = [Detection(Box(10, 10, 100, 100), 0.9)]
     classifier = FaceClassifier(ScriptedClassifier([HAPPY]), manifest())
-    done = face_check.check_scenes("far", ScriptedDetector([far]), classifier, FACES, BLACK, 144)
+    done = check_scenes("far", ScriptedDetector([far]), classifier, FACES, BLACK, 144)
     assert (done.found, done.accuracy, done.error) == (0, 0.0, 0.0)
 
 
 def test_each_marked_face_counts_once() -> None:
-    photo = Photo(np.zeros((100, 100, 3), np.uint8), (Box(0, 0, 40, 40), Box(50, 50, 40, 40)))
+    photo = MarkedPhoto(np.zeros((100, 100, 3), np.uint8), (Box(0, 0, 40, 40), Box(50, 50, 40, 40)))
     boxes = [Box(1, 1, 40, 40), Box(2, 2, 40, 40), Box(60, 0, 30, 30)]
     detector = ScriptedDetector([[Detection(box, 0.9) for box in boxes]])
-    found = face_check.check_photos("scripted", detector, [photo])
+    found = check_photos("scripted", detector, [photo])
     assert (found.faces, found.found, found.false) == (2, 1, 2)
 
 
-def test_scenes_hold_the_picture_in_their_middle() -> None:
-    picture = FACES.pictures[0]
+def test_scenes_hold_the_image_in_their_middle() -> None:
+    picture = FACES.images[0]
     room = np.full((240, 320, 3), 90, np.uint8)
     for around in (BLACK, EDGE, room):
         whole = scene(picture, 96, around)
@@ -66,18 +76,18 @@ def test_scenes_hold_the_picture_in_their_middle() -> None:
     assert (scene(picture, 96, BLACK)[0] == 0).all()
 
 
-def test_kaggles_table_is_read_too(tmp_path: Path) -> None:
+def test_kaggles_csv_is_read_too(tmp_path: Path) -> None:
     pixels = " ".join(["7"] * 48 * 48)
     lines = [f"3,{pixels},PublicTest", f"4,{pixels},PrivateTest"]
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
     read = read_fer2013(tmp_path, "PublicTest")
-    assert read.pictures.shape == (1, 48, 48)
+    assert read.images.shape == (1, 48, 48)
     assert read.labels.tolist() == [3]
-    with pytest.raises(DatasetError, match="no picture in its part Training"):
+    with pytest.raises(DatasetError, match="no image in its part Training"):
         read_fer2013(tmp_path, "Training")
 
 
-def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
+def test_folders_without_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"neither fer2013.npz nor fer2013.csv"):
         read_fer2013(tmp_path, "PublicTest")
     with pytest.raises(DatasetError, match=r"expected training.xml or testing.xml"):
@@ -87,25 +97,23 @@ def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
         read_photos(tmp_path)
 
 
-def test_a_real_survey(data: Path) -> None:
+def test_a_real_measurement(data: Path) -> None:
     clip = f"file:{data / 'clips/no_face.mp4'}"
-    done = measure(Survey(data, ("blazeface",), count=8, scene=clip))
+    done = measure(FacesRequest(data, ("blazeface",), count=8, scene=clip))
     kinds = [one.around for one in done.scenes]
     assert kinds == ["black", "black", "edge", "edge", "scene", "scene"]
     assert all(one.found >= 2 for one in done.scenes)
     assert (done.photos[0].faces, done.photos[0].found) == (43, 42)
-    lines = list(face_check.describe(done))
+    lines = list(describe(done))
     assert lines[0].startswith("small-fer2013, FER2013 PublicTest, on ")
     assert lines[-1].startswith("blazeface: 42 of 43 marked faces of photographs, 0 boxes")
 
 
-def test_reading_a_found_face_costs_little(data: Path) -> None:
+def test_detection_costs_little_accuracy(data: Path) -> None:
     """The figures at n = 1,000 are in docs/results.md; here the difference is bounded."""
     faces = read_fer2013(data, "PublicTest", 60)
     bundle = open_bundle("small")
     classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
-    done = face_check.check_scenes(
-        "blazeface", open_detector("blazeface"), classifier, faces, BLACK, 240
-    )
+    done = check_scenes("blazeface", open_detector("blazeface"), classifier, faces, BLACK, 240)
     assert done.found >= 50
     assert done.accuracy >= done.without - 0.1

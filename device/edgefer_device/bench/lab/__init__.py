@@ -1,0 +1,1 @@
+"""Laboratory measurements, under `edgefer dev`."""
