@@ -88,10 +88,10 @@ def test_the_worst_mistakes_are_the_most_confident(dataset: Dataset) -> None:
     assert sure == sorted(sure, reverse=True)
     private = dataset.part(Usage.PrivateTest)
     for mistake in done.mistakes:
-        assert mistake.said != mistake.labelled == dataset.labels[private.labels[mistake.row]]
-    assert done.crowd is not None
-    assert 0 < done.crowd.with_model + done.crowd.with_label <= done.crowd.n
-    assert done.crowd.n <= round(PRIVATE * (1 - done.accuracy))
+        assert mistake.predicted != mistake.label == dataset.labels[private.labels[mistake.row]]
+    assert done.annotators is not None
+    assert 0 < done.annotators.with_model + done.annotators.with_label <= done.annotators.n
+    assert done.annotators.n <= round(PRIVATE * (1 - done.accuracy))
 
 
 def test_silence_is_measured_where_the_device_keeps_it(dataset: Dataset) -> None:
@@ -108,16 +108,16 @@ def test_ferplus_is_measured_on_its_majority(dataset: Dataset, tmp_path: Path) -
     done = evaluate(open_candidate(str(run.folder)), majority, "float")
     assert list(done.per_class) == list(majority.labels)
     assert done.n == len(majority.part(Usage.PrivateTest)) < PRIVATE
-    assert done.own_data
-    assert done.crowd is None, "there the label is the crowd's own"
+    assert done.same_dataset
+    assert done.annotators is None, "there the label is the crowd's own"
 
 
 def test_labels_that_do_not_fit_are_refused(run: Run, dataset: Dataset) -> None:
-    with pytest.raises(DatasetError, match=r"has the labels neutral, .*; small speaks angry"):
+    with pytest.raises(DatasetError, match=r"has the labels neutral, .*; small predicts angry"):
         evaluate(open_candidate("small"), dataset.with_labels("ferplus"))
     with pytest.raises(SettingsError, match="has no labels 'ferplus'; it has: fer2013"):
         open_candidate(str(run.folder), "ferplus")
-    with pytest.raises(SettingsError, match="speaks the labels fer2013, not ferplus"):
+    with pytest.raises(SettingsError, match="has the labels fer2013, not ferplus"):
         open_candidate("small", "ferplus")
 
 

@@ -125,8 +125,8 @@ def evaluate(
         if folder:
             done = write_report(folder, done, candidate.fits, dataset if faces else None)
     click.echo(to_json(done)) if as_json else show_scores({format_: done})
-    if not done.own_data:
-        log.warning("%s", done.doubt)
+    if not done.same_dataset:
+        log.warning("%s", done.other_data_warning)
     if out:
         log.info("%s: open report.html in a browser", out)
 
@@ -147,8 +147,8 @@ def compare(models: tuple[str, ...], data: Path | None, out: Path | None, as_jso
     candidates = [open_candidate(model) for model in models]
     from edgefer.messages import to_json
     from edgefer_train.evaluation.compare import compare as side_by_side
+    from edgefer_train.evaluation.compare import show_comparison
     from edgefer_train.evaluation.comparison_charts import comparison_dir, write_comparison
-    from edgefer_train.evaluation.comparison_table import show_comparison
 
     with comparison_dir(out) as folder:
         done = side_by_side(candidates, _shared(data) if data else None)

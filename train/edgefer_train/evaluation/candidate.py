@@ -1,4 +1,4 @@
-"""What can be measured and compared: a model bundle, or a run that has not become one yet."""
+"""Candidates for an evaluation: model bundles, and runs that have not become one yet."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Fitted:
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is known of a model without measuring it."""
+    """Facts of a model that need no measurement."""
 
     name: str
     kind: Literal["bundle", "run"]
@@ -69,7 +69,7 @@ class Candidate(Protocol):
     formats: tuple[str, ...]
     """The first is measured unless another is asked for; none where nothing is finished."""
     reference: str
-    """The format that is float: agreement is with what it says."""
+    """The float format, with which agreement is measured."""
     fits: tuple[Fitted, ...]
     """The fits whose curves are known."""
 
@@ -170,12 +170,12 @@ class RunCandidate:
         return KerasClassifier(self.run.model(self._stage(format)), self.facts.label_set)
 
     def temperature(self, format: str) -> float | None:
-        """Return what the stage found on PublicTest when it ended."""
+        """Return the stage's, fitted on PublicTest when it ended."""
         outcome = self._stage(format).outcome()
         return outcome.temperature.get(self.facts.label_set) if outcome else None
 
     def bytes(self, format: str) -> int | None:
-        """Return None: Keras' files say nothing of what a device will carry."""
+        """Return None: a Keras file is not what a device will carry."""
         return None
 
     def _stage(self, format: str) -> Stage:
@@ -186,7 +186,7 @@ def open_candidate(name: str, labels: str | None = None) -> Candidate:
     """Open a model bundle by its path or shipped name, or a run by its folder.
 
     `labels` chooses one of the heads of a run; the recipe's own unless named. Raises
-    `BundleError`, `RunError`, or `SettingsError` for labels that the model does not speak.
+    `BundleError`, `RunError`, or `SettingsError` for labels that the model does not have.
     """
     path = Path(name)
     if (path / RECORD).is_file():
@@ -196,9 +196,9 @@ def open_candidate(name: str, labels: str | None = None) -> Candidate:
             f"{path}: neither a run ({RECORD}) nor a model bundle ({MANIFEST})", path
         )
     bundle = open_bundle(name)
-    spoken = bundle.manifest.label_set
-    if labels not in (None, spoken):
-        raise SettingsError(f"{name}: speaks the labels {spoken}, not {labels}")
+    own_labels = bundle.manifest.label_set
+    if labels not in (None, own_labels):
+        raise SettingsError(f"{name}: has the labels {own_labels}, not {labels}")
     return BundleCandidate(bundle, name)
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edgefer.console import track
 from edgefer.errors import DatasetError
+from edgefer.labels import FERPLUS
 from edgefer.machine import machine
 from edgefer.metrics import (
     Answered,
@@ -28,7 +31,6 @@ from edgefer.metrics import (
 from edgefer.runtime import Classifier
 from edgefer_train.data.dataset import Dataset, Faces, Usage
 from edgefer_train.evaluation.candidate import Candidate, Facts, require_format
-from edgefer_train.evaluation.mistakes import Crowd, Mistake, crowd_on, worst_mistakes
 
 CHUNK = 100
 """Faces between two steps of the progress bar."""
@@ -37,8 +39,46 @@ THRESHOLDS = tuple(step / 100 for step in range(101))
 """At which the risk-coverage curve is taken."""
 
 
+VOTED = (*FERPLUS, "unknown", "no face")
+"""The columns of the FER+ votes."""
+
+SHOWN = 24
+"""Mistakes that a report shows."""
+
+
+class Votes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Label of most FER+ annotators for one image."""
+
+    label: str
+    n: int
+    """Of them."""
+    of: int
+    """Annotators."""
+
+
+class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One wrong prediction."""
+
+    row: int
+    """Of the image within PrivateTest, from 0."""
+    predicted: str
+    label: str
+    confidence: float
+    annotators: Votes | None
+    """None where they were not asked or did not agree on one."""
+
+
+class AnnotatorAgreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """With whom FER+'s annotators side where model and label differ."""
+
+    n: int
+    """Wrong predictions on images for which one label has the most votes."""
+    with_model: int
+    with_label: int
+
+
 class Evaluation(Scores, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One format of a model on PrivateTest, and all that it takes to judge it; `report.json`."""
+    """One format of a model on PrivateTest, with what a report shows; `report.json`."""
 
     edgefer_evaluation: Literal[1] = 1
     """Version of this form; it also marks a folder as a report of ours."""
@@ -60,26 +100,26 @@ class Evaluation(Scores, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reliability_before: tuple[Bin, ...]
     reliability: tuple[Bin, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """Images: a row for each label that was given, a column for each that was said."""
+    """Images: a row for each label, a column for each prediction."""
     threshold: float
-    """Under this confidence the device says `unknown` unless it is told otherwise."""
+    """Confidence under which the device reports `unknown` by default."""
     coverage: tuple[Answered, ...]
     mistakes: tuple[Mistake, ...]
-    """The most confident wrong answers."""
-    crowd: Crowd | None
-    """What FER+'s annotators say where the model is wrong; None where there are no votes."""
+    """The most confident wrong predictions."""
+    annotators: AnnotatorAgreement | None
+    """FER+'s annotators where the model is wrong; None where there are no votes."""
 
     files: tuple[str, ...] = ()
     """All that lies beside `report.json` in a report's folder."""
 
     @property
-    def own_data(self) -> bool:
+    def same_dataset(self) -> bool:
         """Whether this is the dataset that the model was trained on, so that its split holds."""
         return self.fingerprint == self.model.fingerprint
 
     @property
-    def doubt(self) -> str:
-        """What to say where the data is not the model's own."""
+    def other_data_warning(self) -> str:
+        """Warning for data that is not the model's own."""
         return (
             f"{self.dataset} is not the dataset that {self.model.name} was trained on "
             f"({self.model.dataset}, sha256 {self.model.fingerprint[:16]}); some of the images "
@@ -88,7 +128,7 @@ class Evaluation(Scores, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def at_threshold(self) -> Answered:
-        """What the device answers and how well."""
+        """Coverage and accuracy at the device's threshold."""
         return min(self.coverage, key=lambda point: abs(point.threshold - self.threshold))
 
 
@@ -104,8 +144,8 @@ def evaluate(
     facts, private = candidate.facts, dataset.part(Usage.PrivateTest)
     measured = measure(candidate, format, dataset)
     scores, temperature = measured.scores, measured.temperature
-    names, labels, said = facts.labels, private.labels, measured.logits.argmax(-1)
-    before, sure = softmax(measured.logits), softmax(measured.logits, temperature)
+    names, labels, predicted = facts.labels, private.labels, measured.logits.argmax(-1)
+    before, after = softmax(measured.logits), softmax(measured.logits, temperature)
     return Evaluation(
         **{name: getattr(scores, name) for name in Scores.__struct_fields__},
         model=facts,
@@ -120,18 +160,20 @@ def evaluate(
         temperature=temperature,
         calibration_error_before=calibration_error(before, labels),
         reliability_before=reliability(before, labels),
-        reliability=reliability(sure, labels),
-        confusion=tuple(map(tuple, confusion(said, labels, len(names)).tolist())),
+        reliability=reliability(after, labels),
+        confusion=tuple(map(tuple, confusion(predicted, labels, len(names)).tolist())),
         threshold=threshold,
-        coverage=coverage(sure, labels, THRESHOLDS),
-        mistakes=worst_mistakes(sure, private, names),
-        crowd=crowd_on(said, private, names) if facts.label_set == "fer2013" else None,
+        coverage=coverage(after, labels, THRESHOLDS),
+        mistakes=worst_mistakes(after, private, names),
+        annotators=annotators_on(predicted, private, names)
+        if facts.label_set == "fer2013"
+        else None,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one format of a model says of PrivateTest."""
+    """Predictions of one format of a model on PrivateTest, and their scores."""
 
     logits: Logits
     reference: Logits
@@ -141,7 +183,7 @@ class Measured:
 
 
 def measure(candidate: Candidate, format: str, dataset: Dataset) -> Measured:
-    """Let one format and the float model answer PrivateTest, and score the answers.
+    """Classify PrivateTest by one format and by the float model, and score the predictions.
 
     A temperature that the candidate does not know is found on PublicTest. Raises
     `DatasetError` when the dataset has other labels than the model.
@@ -150,7 +192,7 @@ def measure(candidate: Candidate, format: str, dataset: Dataset) -> Measured:
     if dataset.labels != facts.labels:
         raise DatasetError(
             f"{dataset.name} has the labels {', '.join(dataset.labels)}; "
-            f"{facts.path} speaks {', '.join(facts.labels)}"
+            f"{facts.path} predicts {', '.join(facts.labels)}"
         )
     temperature = _temperature(candidate, format, dataset)
     logits = reference = _classify(candidate, format, private, "PrivateTest")
@@ -177,3 +219,48 @@ def classify_all(classifier: Classifier, images: np.ndarray, title: str) -> Logi
     """Return logits (N, labels) of many faces (N, side, side) behind a progress bar."""
     starts = track(range(0, len(images), CHUNK), title)
     return np.concatenate([classifier.logits(images[at : at + CHUNK]) for at in starts])
+
+
+def worst_mistakes(
+    probabilities: NDArray[np.float32], faces: Faces, names: tuple[str, ...], count: int = SHOWN
+) -> tuple[Mistake, ...]:
+    """Return the most confident wrong predictions of probabilities (N, labels), worst first."""
+    predicted, confidence = probabilities.argmax(-1), probabilities.max(-1)
+    wrong = np.flatnonzero(predicted != faces.labels)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:count].tolist()
+    return tuple(
+        Mistake(
+            row=row,
+            predicted=names[predicted[row]],
+            label=names[faces.labels[row]],
+            confidence=float(confidence[row]),
+            annotators=_top_vote(faces, row),
+        )
+        for row in worst
+    )
+
+
+def annotators_on(
+    predicted: NDArray[np.integer], faces: Faces, names: tuple[str, ...]
+) -> AnnotatorAgreement | None:
+    """Return with whom annotators side where `predicted` (N,) is wrong; None without votes."""
+    if faces.votes is None:
+        return None
+    wrong = np.flatnonzero(predicted != faces.labels).tolist()
+    tops = [(row, top.label) for row in wrong if (top := _top_vote(faces, row))]
+    return AnnotatorAgreement(
+        n=len(tops),
+        with_model=sum(top == names[predicted[row]] for row, top in tops),
+        with_label=sum(top == names[faces.labels[row]] for row, top in tops),
+    )
+
+
+def _top_vote(faces: Faces, row: int) -> Votes | None:
+    """The label with the most votes, if it is one alone."""
+    if faces.votes is None:
+        return None
+    votes = faces.votes[row]
+    most = int(votes.max())
+    if most == 0 or int((votes == most).sum()) != 1:
+        return None
+    return Votes(VOTED[int(votes.argmax())], most, int(votes.sum()))

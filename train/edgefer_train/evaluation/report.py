@@ -18,8 +18,8 @@ from edgefer_train.evaluation.charts import (
     draw_confusion,
     draw_coverage,
     draw_fit,
+    draw_mistakes,
 )
-from edgefer_train.evaluation.contact_sheet import draw_mistakes
 from edgefer_train.evaluation.evaluate import Evaluation
 from edgefer_train.evaluation.report_folder import report_folder, write_folder
 from edgefer_train.evaluation.report_page import Chart, page

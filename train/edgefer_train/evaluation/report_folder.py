@@ -34,10 +34,10 @@ def write_folder(
     folder: Path, files: Mapping[str, bytes], record: str, figures: msgspec.Struct
 ) -> None:
     """Write files and, as JSON for people, the figures that name them."""
-    told = msgspec.json.format(msgspec.json.encode(figures)) + b"\n"
+    content = msgspec.json.format(msgspec.json.encode(figures)) + b"\n"
     with _plainly(folder):
-        for name, content in {**files, record: told}.items():
-            (folder / name).write_bytes(content)
+        for name, written in {**files, record: content}.items():
+            (folder / name).write_bytes(written)
 
 
 @contextmanager

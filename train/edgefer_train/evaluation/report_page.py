@@ -13,9 +13,8 @@ import cv2
 
 from edgefer.metrics import Interval
 from edgefer.preprocess import Pixels
-from edgefer_train.evaluation.contact_sheet import described
-from edgefer_train.evaluation.evaluate import Evaluation
-from edgefer_train.evaluation.mistakes import Mistake
+from edgefer_train.evaluation.charts import described
+from edgefer_train.evaluation.evaluate import Evaluation, Mistake
 
 FLOAT = ("float", "onnx", "keras")
 """Formats that agree with the float model by being it."""
@@ -29,7 +28,7 @@ class Chart(NamedTuple):
     dark: bytes
 
 
-WORDS = {
+FORMAT_NAMES = {
     "int8": "The int8 file, run by LiteRT",
     "onnx": "The float32 file, run by onnxruntime",
     "onnx-int8": "The int8 ONNX file, run by onnxruntime",
@@ -40,69 +39,57 @@ WORDS = {
     "float": "The float Keras model",
     "qat": "The Keras model that rounds as int8 will (qat)",
 }
-"""What a format is, for the page's head."""
+"""Formats in words, for the page's head."""
 
 
 def page(done: Evaluation, charts: Mapping[str, Chart], images: Sequence[Pixels] | None) -> bytes:
     """Return the page; `images` are those of the mistakes, uint8 (side, side), or None."""
-    template = (
-        resources.files("edgefer_train.evaluation").joinpath("report.html").read_text("utf-8")
-    )
+    template = resources.files("edgefer_train.evaluation").joinpath("report.html")
     facts, chosen = done.model, done.at_threshold
+    weakest, worst = min(done.per_class.items(), key=lambda item: item[1].f1)
+    leak_free = done.accuracy_leak_free_interval
     parts = {
         "title": escape(f"{facts.name}, {done.format}: evaluation"),
         "name": escape(facts.name),
-        "format": WORDS.get(done.format, escape(done.format)),
+        "format": FORMAT_NAMES.get(done.format, escape(done.format)),
         "measured": done.measured,
         "n": f"{done.n:,}",
         "dataset": escape(done.dataset),
         "labels": escape(", ".join(facts.labels)),
-        "doubt": _doubt(done),
-        "accuracies": _accuracies(done),
+        "warning": "" if done.same_dataset else _notice("Other data.", done.other_data_warning),
+        "accuracies": _accuracy("Accuracy", done.accuracy, done.accuracy_interval, done.n)
+        + _accuracy("Accuracy, leak-free", done.accuracy_leak_free, leak_free, done.n_leak_free),
         "others": _others(done),
-        "weakest": _weakest(done),
+        "weakest": f"Weakest: {escape(weakest)}, F1 {worst.f1:.2f} on {worst.n:,} images.",
         "classes": _classes(done),
         "confusion": _figure(
             charts["confusion"],
-            f"Each row is one label's images on PrivateTest, {done.n:,} in all: how often the "
-            "model says what, as share of the row and as images. The diagonal is right.",
+            f"Each row is one label's images on PrivateTest, {done.n:,} in all: how often each "
+            "label is predicted, as share of the row and as images. The diagonal is right.",
         ),
         "calibration": _figure(charts["calibration"], _calibration(done)),
         "coverage": _figure(
             charts["coverage"],
-            f"A device may say nothing. Unless told otherwise it says unknown under a confidence "
-            f"of {_percent(chosen.threshold, 0)}: on PrivateTest that answers {chosen.n:,} of "
+            f"By default a device reports unknown under a confidence of "
+            f"{_percent(chosen.threshold, 0)}: on PrivateTest that covers {chosen.n:,} of "
             f"{done.n:,} images, {_percent(chosen.accuracy)} of them right. A device also "
             "smooths over time, which single images cannot show.",
         ),
         "curves": _curves(charts),
-        "crowd": _crowd(done),
+        "annotators": _annotators(done),
         "mistakes": _mistakes(done, images),
         "facts": _facts(done),
     }
-    return Template(template).substitute(parts).encode()
+    return Template(template.read_text("utf-8")).substitute(parts).encode()
+
+
+def _notice(title: str, text: str) -> str:
+    sentence = escape(text[0].upper() + text[1:])
+    return f'<p class="notice"><strong>{title}</strong> {sentence}.</p>'
 
 
 def _percent(share: float, decimals: int = 1) -> str:
     return f"{100 * share:.{decimals}f} %"
-
-
-def _bounds(interval: Interval) -> str:
-    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f} %"
-
-
-def _doubt(done: Evaluation) -> str:
-    if done.own_data:
-        return ""
-    told = escape(done.doubt[0].upper() + done.doubt[1:])
-    return f'<p class="notice"><strong>Other data.</strong> {told}.</p>'
-
-
-def _accuracies(done: Evaluation) -> str:
-    leak_free = done.accuracy_leak_free_interval
-    return _accuracy("Accuracy", done.accuracy, done.accuracy_interval, done.n) + _accuracy(
-        "Accuracy, leak-free", done.accuracy_leak_free, leak_free, done.n_leak_free
-    )
 
 
 def _accuracy(name: str, share: float, interval: Interval, n: int) -> str:
@@ -112,7 +99,7 @@ def _accuracy(name: str, share: float, interval: Interval, n: int) -> str:
     return (
         f'<div><dt>{name}</dt><dd class="value">{_percent(share)}</dd>'
         f'<dd><span class="track" style="{ends}"><i></i></span>'
-        f"{_bounds(interval)} on {n:,} images</dd></div>\n"
+        f"{100 * interval.low:.1f} to {100 * interval.high:.1f} % on {n:,} images</dd></div>\n"
     )
 
 
@@ -134,11 +121,6 @@ def _others(done: Evaluation) -> str:
         f'<div><dt>{name}</dt><dd class="value">{value}</dd><dd>{note}</dd></div>'
         for name, value, note in shown
     )
-
-
-def _weakest(done: Evaluation) -> str:
-    name, one = min(done.per_class.items(), key=lambda item: item[1].f1)
-    return f"Weakest: {escape(name)}, F1 {one.f1:.2f} on {one.n:,} images."
 
 
 def _classes(done: Evaluation) -> str:
@@ -181,17 +163,17 @@ def _curves(charts: Mapping[str, Chart]) -> str:
     return "\n<h2>How it learned</h2>\n" + "\n".join(drawn)
 
 
-def _crowd(done: Evaluation) -> str:
-    wrong, crowd = round(done.n * (1 - done.accuracy)), done.crowd
-    if crowd is None or not crowd.n:
-        return f"<p>{wrong:,} of {done.n:,} answers differ from the label.</p>"
-    model, label = crowd.with_model / crowd.n, crowd.with_label / crowd.n
-    return (
-        f"<p>{wrong:,} of {done.n:,} answers differ from the label. On {crowd.n:,} of these "
-        "images one answer has the most votes of FER+'s ten annotators: on "
-        f"{_percent(model, 0)} of them it is the model's, on {_percent(label, 0)} the "
-        f"label's, on {_percent(1 - model - label, 0)} neither's.</p>"
-    )
+def _annotators(done: Evaluation) -> str:
+    wrong, votes = round(done.n * (1 - done.accuracy)), done.annotators
+    text = f"{wrong:,} of {done.n:,} predictions differ from the label."
+    if votes and votes.n:
+        model, label = votes.with_model / votes.n, votes.with_label / votes.n
+        text += (
+            f" On {votes.n:,} of these images one label has the most votes of FER+'s ten "
+            f"annotators: on {_percent(model, 0)} of them it is the model's, on "
+            f"{_percent(label, 0)} the dataset's, on {_percent(1 - model - label, 0)} neither's."
+        )
+    return f"<p>{text}</p>"
 
 
 def _mistakes(done: Evaluation, images: Sequence[Pixels] | None) -> str:
@@ -211,12 +193,12 @@ def _mistakes(done: Evaluation, images: Sequence[Pixels] | None) -> str:
 
 def _mistake(mistake: Mistake, image: Pixels | None) -> str:
     lines = "".join(f"<span>{escape(line)}</span>" for line in described(mistake))
-    said = f"<b>{escape(mistake.said)} {_percent(mistake.confidence, 0)}</b>"
+    predicted = f"<b>{escape(mistake.predicted)} {_percent(mistake.confidence, 0)}</b>"
     if image is None:
-        return f"<li>{said}{lines}</li>"
-    alt = f"face labelled {mistake.labelled}, row {mistake.row} of PrivateTest"
+        return f"<li>{predicted}{lines}</li>"
+    alt = f"face of label {mistake.label}, row {mistake.row} of PrivateTest"
     content = cv2.imencode(".png", image)[1].tobytes()
-    return f'<li><img src="{_inlined(content)}" alt="{escape(alt)}">{said}{lines}</li>'
+    return f'<li><img src="{_inlined(content)}" alt="{escape(alt)}">{predicted}{lines}</li>'
 
 
 def _facts(done: Evaluation) -> str:
@@ -243,11 +225,11 @@ def _facts(done: Evaluation) -> str:
 
 def _figure(chart: Chart, caption: str, kind: str = "") -> str:
     alt = escape(caption or "curves of the second stage", quote=True)
-    said = f"\n<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    below = f"\n<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
         f'<figure><div class="scroll {kind}"><picture>'
         f'<source media="(prefers-color-scheme: dark)" srcset="{_inlined(chart.dark)}">'
-        f'<img src="{_inlined(chart.light)}" alt="{alt}"></picture></div>{said}</figure>'
+        f'<img src="{_inlined(chart.light)}" alt="{alt}"></picture></div>{below}</figure>'
     )
 
 
