@@ -74,7 +74,7 @@ def test_a_check_goes_on_after_damaged_files_and_then_fails(faulty: Path, tmp_pa
     for name in ("x.png", "y.png"):
         assert f"cannot be read  {faulty}/train/sad/{name}: not an image" in done.stdout
     assert done.stderr.endswith(
-        f"edgefer: {faulty}: 2 files cannot be read; mend or remove what is listed above\n"
+        f"edgefer: {faulty}: 2 files cannot be read; fix or remove what is listed above\n"
     )
     assert len(json.loads((tmp_path / "out" / "check.json").read_bytes())["unreadable"]) == 2
 

@@ -70,7 +70,7 @@ def test_a_net_is_timed_at_every_side_that_its_pictures_have() -> None:
     assert [one.side for one in done.sides] == [24, 32]
     for one in done.sides:
         assert one.pairs >= 3
-        assert one.bare > 0
+        assert one.memory > 0
         assert one.quartiles[0] <= one.ratio <= one.quartiles[1]
         assert one.step_cpu_ms > one.pipeline_cpu_ms > 0
 

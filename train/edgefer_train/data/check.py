@@ -101,7 +101,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
             count = len(self.unreadable)
             files = "1 file" if count == 1 else f"{count:,} files"
             raise DatasetError(
-                f"{self.where}: {files} cannot be read; mend or remove what is listed above"
+                f"{self.where}: {files} cannot be read; fix or remove what is listed above"
             )
 
 

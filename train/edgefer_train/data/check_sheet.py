@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,21 +20,29 @@ from edgefer.preprocess import Pixels
 from edgefer.theme import LIGHT, as_png
 from edgefer_train.data.check import Check, Pair, Place
 
-WIDTH = 10.0
-"""Of the image, inches; so are all lengths here."""
-MARGIN = 0.35
-TILE = 0.70
-GAP = 0.03
-"""Between the images that belong together."""
+WIDTH, MARGIN, TILE, GAP = 10.0, 0.35, 0.70, 0.03
+"""Of the sheet, around it, of an image, between those that belong together; all in inches."""
+HEADER, BAR, STRIP, NOTE = 1.35, 0.32, 1.95, 0.8
+"""Heights of what the sheet is made of."""
 ACROSS = 12
 """Images in a strip."""
-UNLABELLED = "no label"
 LINES = 5
 """Files that cannot be read, named before the rest is only counted."""
 
-HEADER, BAR, STRIP, NOTE = 1.35, 0.32, 1.95, 0.8
-
 ABSENT = "No damaged file, no copy, no conflict, no image of one grey level."
+
+FAULTS = (
+    ("copies", "Identical to an image of Training",
+     "An accuracy on them says nothing of other faces."),
+    ("near_copies", "Nearly identical to an image of Training",
+     "Another cut, size or file of the same photo."),
+    ("conflicts", "Identical, with different labels", "At most one of a group's labels is right."),
+    ("repeated", "Identical within a part", "Each counts twice, in the loss or in the accuracy."),
+    ("constant", "Of one grey level, or nearly", "There is nothing to learn from them."),
+    ("no_face", "No face by the majority of FER+'s annotators",
+     "FER2013 labels them all the same; FER+ leaves them out."),
+)  # fmt: skip
+"""Fields of a check, their titles and what they mean; first what makes an accuracy dishonest."""
 
 Group = tuple[Place, ...]
 """Images that stand side by side because they belong together."""
@@ -46,7 +53,7 @@ class Strip:
     """Examples of one fault."""
 
     title: str
-    said: str
+    note: str
     """How many there are where, and what that means; a line."""
     groups: tuple[Group, ...]
 
@@ -75,7 +82,7 @@ def draw_check(check: Check, images: Pixels) -> bytes:
         _draw_classes(_panel(figure, height, HEADER, bars, left=1.35, right=1.0), check)
         for at, strip in enumerate(strips):
             panel = _panel(figure, height, first + STRIP * at, STRIP)
-            _draw_heading(panel, strip.title, strip.said)
+            _draw_heading(panel, strip.title, strip.note)
             _draw_groups(panel, strip.groups, images)
         if not strips and not check.unreadable:
             _draw_heading(_panel(figure, height, first, NOTE), "Nothing else found", ABSENT, NOTE)
@@ -132,12 +139,12 @@ def _draw_classes(panel: Axes, check: Check) -> None:
     )  # fmt: skip
 
 
-def _draw_heading(panel: Axes, title: str, said: str, height: float = STRIP) -> None:
+def _draw_heading(panel: Axes, title: str, note: str, height: float = STRIP) -> None:
     panel.set(xlim=(0, WIDTH - 2 * MARGIN), ylim=(height, 0))
     panel.set_axis_off()
     panel.axhline(0, color=LIGHT.line, linewidth=1)
     panel.text(0, 0.26, title, fontsize=12.5, fontweight="bold", va="center")
-    panel.text(0, 0.5, said, fontsize=10, va="center", color=LIGHT.soft)
+    panel.text(0, 0.5, note, fontsize=10, va="center", color=LIGHT.soft)
 
 
 def _draw_groups(panel: Axes, groups: Iterable[Group], images: Pixels) -> None:
@@ -149,7 +156,7 @@ def _draw_groups(panel: Axes, groups: Iterable[Group], images: Pixels) -> None:
 
 
 def _draw_unreadable(panel: Axes, files: tuple[str, ...]) -> None:
-    _draw_heading(panel, "Cannot be read", f"{len(files):,}: mend or remove them.")
+    _draw_heading(panel, "Cannot be read", f"{len(files):,}: fix or remove them.")
     for number, line in enumerate(files[:LINES]):
         panel.text(
             0, 0.8 + 0.2 * number, _short(line, 120), fontsize=9, va="center", parse_math=False
@@ -164,21 +171,16 @@ def _draw_tile(panel: Axes, x: float, image: Pixels, place: Place, differ: bool)
     panel.add_patch(
         Rectangle((x, top), TILE, TILE, fill=False, edgecolor=LIGHT.line, linewidth=0.8)
     )
-    label_colour = LIGHT.series[1] if differ else LIGHT.ink
+    style = (LIGHT.series[1], "bold") if differ else (LIGHT.ink, "normal")
     name = _short(place.where.rsplit("/", 1)[-1], 14)
+    label = _short(place.label or "no label", 10)
     for at, text, size, colour, weight in (
-        (
-            0.12,
-            _short(place.label or UNLABELLED, 10),
-            9,
-            label_colour,
-            "bold" if differ else "normal",
-        ),
+        (0.12, label, 9, *style),
         (0.27, place.part, 7, LIGHT.soft, "normal"),
         (0.40, name, 7, LIGHT.soft, "normal"),
     ):
         panel.text(
-            x, top + TILE + at, text, fontsize=size, fontweight=weight, color=colour,
+            x, top + TILE + at, text, fontsize=size, color=colour, fontweight=weight,
             va="center", parse_math=False,
         )  # fmt: skip
 
@@ -188,50 +190,21 @@ def _short(text: str, most: int) -> str:
 
 
 def _strips(check: Check) -> Iterator[Strip]:
-    """Every fault, those first that make an accuracy dishonest."""
-    for field, title, said in (
-        ("copies", "Identical to an image of Training",
-         "An accuracy on them says nothing of other faces."),
-        ("near_copies", "Nearly identical to an image of Training",
-         "Another cut, size or file of the same photo."),
-    ):  # fmt: skip
-        pairs = _found(check, field)[::-1]
-        yield Strip(title, _counted(check, field, said), _examples(map(_both, pairs), 2))
-    yield Strip(
-        "Identical, with different labels",
-        f"Groups: {len(check.conflicts):,}. At most one of a group's labels is right.",
-        _examples(map(_two_labels, check.conflicts), 2),
-    )
-    yield Strip(
-        "Identical within a part",
-        _counted(check, "repeated", "Each counts twice, in the loss or in the accuracy."),
-        _examples(map(_both, _found(check, "repeated")), 2),
-    )
-    for field, title, said in (
-        ("constant", "Of one grey level, or nearly", "There is nothing to learn from them."),
-        (
-            "no_face",
-            "No face, say most of FER+'s annotators",
-            "FER2013 labels them all the same; FER+ leaves them out.",
-        ),
-    ):
-        alone = ((place,) for place in _found(check, field))
-        yield Strip(title, _counted(check, field, said), _examples(alone, 1))
+    for field, title, note in FAULTS:
+        if field == "conflicts":
+            groups = [_two_labels(group) for group in check.conflicts]
+            counted = f"Groups: {len(groups):,}"
+        else:
+            found = {name: getattr(part, field) or () for name, part in check.parts.items()}
+            groups = [_group(one) for part in found.values() for one in part]
+            counted = ", ".join(f"{len(part):,} of {name}" for name, part in found.items() if part)
+        if field.endswith("copies"):
+            groups.reverse()  # those of PrivateTest first
+        yield Strip(title, f"{counted}. {note}", _examples(groups))
 
 
-def _found(check: Check, field: str) -> list[Any]:
-    """What a field holds in all parts, in their order."""
-    return [one for part in check.parts.values() for one in getattr(part, field) or ()]
-
-
-def _counted(check: Check, field: str, said: str) -> str:
-    """The sentence after how many there are in each part."""
-    counts = {name: len(getattr(part, field) or ()) for name, part in check.parts.items()}
-    return f"{', '.join(f'{n:,} of {name}' for name, n in counts.items() if n)}. {said}"
-
-
-def _both(pair: Pair) -> Group:
-    return (pair.image, pair.other)
+def _group(found: Pair | Place) -> Group:
+    return (found.image, found.other) if isinstance(found, Pair) else (found,)
 
 
 def _two_labels(group: Group) -> Group:
@@ -239,8 +212,7 @@ def _two_labels(group: Group) -> Group:
     return (first, next(place for place in group if place.label != first.label))
 
 
-def _examples(groups: Iterable[Group], size: int) -> tuple[Group, ...]:
+def _examples(groups: Sequence[Group]) -> tuple[Group, ...]:
     """As many groups as a strip has room for, spread evenly over all."""
-    every = list(groups)
-    room = min(ACROSS // size, len(every))
-    return tuple(every[at * len(every) // room] for at in range(room))
+    room = min(ACROSS // len(groups[0]), len(groups)) if groups else 0
+    return tuple(groups[at * len(groups) // room] for at in range(room))

@@ -18,7 +18,7 @@ NOT_ASKED = "[dim]-[/dim]"
 
 
 def show(check: Check) -> None:
-    """Print images by label and part, what was found in them, and files to mend."""
+    """Print images by label and part, what was found in them, and files to fix."""
     console = Console(highlight=False)
     console.print(f"[bold]{escape(check.dataset)}[/bold]  {escape(check.where)}")
     console.print(

@@ -1,9 +1,8 @@
-"""What the input pipeline takes of a fit's speed on this machine."""
+"""Benchmark of the input pipeline: its share of a fit's speed on this machine."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from statistics import median, quantiles
 from typing import Any
@@ -33,15 +32,15 @@ LEAST_PAIRS = 3
 
 
 class FeedTimes(msgspec.Struct, frozen=True):
-    """A net fed by turns from tensors in memory and by the pipeline, at one image side."""
+    """Speed of a fit at one image side, fed by turns from memory and from the pipeline."""
 
     side: int
     """Pixels."""
     pairs: int
     """Turns of either kind, one after the other."""
-    bare: float
+    memory: float
     """Images a second from tensors in memory; median of the turns."""
-    fed: float
+    pipeline: float
     """Images a second from the pipeline; median of the turns."""
     ratio: float
     """Of two turns that follow each other, pipeline over memory; median."""
@@ -51,9 +50,9 @@ class FeedTimes(msgspec.Struct, frozen=True):
     """Of the CPU time of a step in such turns, memory over pipeline; median. It is what `ratio`
     comes to where a step keeps all cores busy, and other work hardly changes it."""
     step_cpu_ms: float
-    """CPU time of a bare step, all threads; median."""
+    """CPU time of a step from memory, all threads; median."""
     pipeline_cpu_ms: float
-    """CPU time of a batch that the pipeline makes with no net beside it; median."""
+    """CPU time of a batch that the pipeline makes with no model beside it; median."""
 
 
 class Throughput(msgspec.Struct, frozen=True):
@@ -73,20 +72,20 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 def throughput(recipe: Recipe, name: str, seconds: float) -> Throughput:
-    """Time a recipe's net for `seconds` at each side that its images have.
+    """Time a recipe's model for `seconds` at each side that its images have.
 
-    The images are noise: what they show changes no figure. The bare fit gets one and the
-    same batch again and again, which costs nothing: no `fit` on tensors can be faster.
+    The images are noise: what they show changes no figure. From memory comes one and the same
+    batch again and again, which costs nothing: no `fit` on tensors can be faster.
     """
-    dataset = noise(recipe)
+    dataset, compute = noise(recipe), choose_compute(recipe)
     sides = sorted({side for side, _ in parts(recipe)})
-    compute = choose_compute(recipe)
     with computing_in(compute.precision):
-        model = build(recipe.architecture, heads_of(recipe, dataset), _side(recipe))
+        side = None if recipe.fit.sizes else recipe.side
+        model = build(recipe.architecture, heads_of(recipe, dataset), side)
     steps = steps_per_epoch(dataset.faces, recipe.fit.batch_size)
     compile_model(model, recipe, steps, compute.xla)
-    fed = tuple(_at(model, recipe, dataset, side, seconds / len(sides)) for side in sides)
-    return Throughput(machine(), name, recipe.fit.batch_size, fed)
+    times = tuple(_at(model, recipe, dataset, side, seconds / len(sides)) for side in sides)
+    return Throughput(machine(), name, recipe.fit.batch_size, times)
 
 
 def noise(recipe: Recipe) -> Dataset:
@@ -98,10 +97,6 @@ def noise(recipe: Recipe) -> Dataset:
     votes = random.integers(0, 3, (FACES, len(FERPLUS) + 2)).astype(np.uint8)
     usage = np.full(FACES, Usage.Training, np.int8)
     return Dataset("noise", labels, Faces(images, chosen, votes), usage)
-
-
-def _side(recipe: Recipe) -> int | None:
-    return None if recipe.fit.sizes else recipe.side
 
 
 def _at(model: Any, recipe: Recipe, dataset: Dataset, side: int, seconds: float) -> FeedTimes:
@@ -117,26 +112,29 @@ def _at(model: Any, recipe: Recipe, dataset: Dataset, side: int, seconds: float)
         balance=recipe.fit.balance,
         labels=dataset.labels,
     )
-    feeds = {"bare": tf.data.Dataset.from_tensors(next(iter(stream))).repeat(), "fed": stream}
-    steps = _steps_a_turn(model, feeds, min(TURN, seconds / (2 * LEAST_PAIRS)))
-    turns: dict[str, list[Turn]] = {name: [] for name in feeds}
-    for pair in _until(seconds):
-        for name in (*feeds, *feeds)[pair % 2 :][:2]:
-            turns[name].append(time_turn(model, feeds[name], steps))
-    return _summary(side, size, turns["bare"], turns["fed"], time_pipeline(stream))
-
-
-def _steps_a_turn(model: Any, feeds: Mapping[str, Any], seconds: float) -> int:
-    """Compile the step for each feed, then return how many make a turn."""
-    walls = [time_turn(model, feed, 3).wall for feed in (*feeds.values(), *feeds.values())]
-    return max(5, round(seconds / walls[-1]))
-
-
-def _until(seconds: float) -> Iterator[int]:
-    end, pair = time.monotonic() + seconds, 0
-    while pair < LEAST_PAIRS or time.monotonic() < end:
-        yield pair
-        pair += 1
+    feeds = [tf.data.Dataset.from_tensors(next(iter(stream))).repeat(), stream]
+    # The first two turns compile the step for each feed.
+    walls = [time_turn(model, feed, 3).wall for feed in (*feeds, *feeds)]
+    steps = max(5, round(min(TURN, seconds / (2 * LEAST_PAIRS)) / walls[-1]))
+    memory, pipeline = list[Turn](), list[Turn]()
+    end = time.monotonic() + seconds
+    while len(memory) < LEAST_PAIRS or time.monotonic() < end:
+        order = ((feeds[0], memory), (feeds[1], pipeline))
+        for feed, turns in order[:: 1 if len(memory) % 2 else -1]:
+            turns.append(time_turn(model, feed, steps))
+    ratios = [a.wall / b.wall for a, b in zip(memory, pipeline, strict=True)]
+    low, _, high = quantiles(ratios, n=4)
+    return FeedTimes(
+        side=side,
+        pairs=len(ratios),
+        memory=size / median(turn.wall for turn in memory),
+        pipeline=size / median(turn.wall for turn in pipeline),
+        ratio=median(ratios),
+        quartiles=(low, high),
+        cpu_ratio=median(a.cpu / b.cpu for a, b in zip(memory, pipeline, strict=True)),
+        step_cpu_ms=1e3 * median(turn.cpu for turn in memory),
+        pipeline_cpu_ms=1e3 * time_pipeline(stream),
+    )
 
 
 def time_turn(model: Any, feed: Any, steps: int) -> Turn:
@@ -167,26 +165,8 @@ def time_pipeline(stream: Any, count: int = 20, turns: int = 5) -> float:
     return median(later - earlier for earlier, later in pairwise(times[1:])) / count
 
 
-def _summary(
-    side: int, size: int, bare: Sequence[Turn], fed: Sequence[Turn], pipeline: float
-) -> FeedTimes:
-    ratios = [a.wall / b.wall for a, b in zip(bare, fed, strict=True)]
-    low, _, high = quantiles(ratios, n=4)
-    return FeedTimes(
-        side=side,
-        pairs=len(ratios),
-        bare=size / median(turn.wall for turn in bare),
-        fed=size / median(turn.wall for turn in fed),
-        ratio=median(ratios),
-        quartiles=(low, high),
-        cpu_ratio=median(b.cpu / a.cpu for a, b in zip(fed, bare, strict=True)),
-        step_cpu_ms=1e3 * median(turn.cpu for turn in bare),
-        pipeline_cpu_ms=1e3 * pipeline,
-    )
-
-
 def describe(done: Throughput) -> str:
-    """Return the benchmark for people."""
+    """Return the benchmark as a table in text."""
     lines = [
         f"{done.recipe}, batches of {done.batch_size}, on {done.machine}",
         "speed of a fit that the pipeline feeds, over one that is fed from memory",
@@ -197,7 +177,7 @@ def describe(done: Throughput) -> str:
     for one in done.sides:
         low, high = one.quartiles
         lines.append(
-            f"{one.side:>4}  {one.bare:>8.1f} {one.fed:>8.1f}  "
+            f"{one.side:>4}  {one.memory:>8.1f} {one.pipeline:>8.1f}  "
             f"{f'{one.ratio:.3f} ({low:.3f} to {high:.3f})':<22}  "
             f"{one.step_cpu_ms:>7.1f} {one.pipeline_cpu_ms:>8.1f}  {one.cpu_ratio:.3f}  {one.pairs}"
         )
