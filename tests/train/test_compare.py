@@ -49,13 +49,7 @@ def compared(*words: object, data: Path | str = "") -> Any:
 def test_a_run_is_told_by_public_test_and_a_bundle_by_its_manifest(run: Run, faces: Path) -> None:
     ours, shipped = compared(run.folder, "small", data=faces)
     assert ours["fits"] == [
-        {
-            "stage": "float",
-            "epochs": 3,
-            "planned": 4,
-            "best_epoch": 2,
-            "public_accuracy": 0.5,
-        }
+        {"stage": "float", "epochs": 3, "planned": 4, "best_epoch": 2, "public_accuracy": 0.5}
     ]
     assert (ours["scores"], ours["float_accuracy"], ours["source"]) == (None, None, None)
     assert ours["model"]["minutes"] == 1.0

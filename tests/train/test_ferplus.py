@@ -94,7 +94,7 @@ def test_votes_of_fewer_rows_are_refused(fer2013: Path) -> None:
     ("line", "old", "new", "message"),
     [
         (1, "contempt", "scorn", "column 'contempt' is missing; get fer2013new.csv from github"),
-        (3, ".png,", ".png,x", "line 3: a vote is no number"),
+        (3, ".png,", ".png,x", "line 3: a vote is not a number"),
         (3, ".png,", ".png,-", "line 3: votes must be 0 to 255"),
         (3, ".png,", ".png,9", "line 3: "),
     ],

@@ -176,6 +176,7 @@ def test_where_the_system_lets_nothing_be_written_it_says_why(tmp_path: Path) ->
 def test_nothing_is_left_of_a_report_that_fails(tmp_path: Path) -> None:
     room(tmp_path / "report")
     with pytest.raises(ZeroDivisionError), report_folder(tmp_path / "report", RECORD, MARK) as half:
+        assert half is not None
         (half / "half.png").touch()
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["report"]

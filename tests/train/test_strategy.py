@@ -136,7 +136,7 @@ def test_when_the_first_worker_refuses_all_say_why(
 ) -> None:
     workers = start_two((recipe, recipe), faces, (of_one, tmp_path / "second"))
     first, second = (finish(worker) for worker in workers)
-    assert first.endswith("already holds a training; add --resume to go on with it")
+    assert first.endswith("already holds a training; add --resume to continue it")
     assert second == f"edgefer: the first worker refuses: {first.removeprefix('edgefer: ')}"
 
 

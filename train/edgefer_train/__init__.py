@@ -8,6 +8,6 @@ import logging
 import os
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-# What TensorFlow says below an error is about itself, not about the user's work.
+# TensorFlow's messages below an error concern itself, not the user's work.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 logging.getLogger("tensorflow").setLevel(logging.ERROR)

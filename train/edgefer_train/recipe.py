@@ -20,7 +20,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     epochs: int = 60
     epoch_share: float = 1.0
-    """Of Training's images that an epoch shows; the next epoch goes on with the others."""
+    """Of Training's images that an epoch shows; the next epoch continues with the others."""
     batch_size: int = 128
     learning_rate: float = 0.05
     """After warm-up."""
@@ -98,13 +98,13 @@ class FineTune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epochs: int = 3
     learning_rate: float = 0.003
     distill: float = 1.0
-    """Share of the float model's own answers in the targets (self-distillation): int8
-    should say what float says, right or wrong. With 0.7 of them `small` kept 97.3 % of its
+    """Share of the float model's own probabilities in the targets (self-distillation): int8
+    is to predict what float predicts, right or wrong. With 0.7 of them `small` kept 97.3 % of its
     labels and lost three of 55 disgusted faces, with 1.0 it kept 98.0 % and lost none."""
 
 
 class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Learning from the answers of larger nets (Hinton et al. 2015)."""
+    """Learning from the probabilities of larger models (Hinton et al. 2015)."""
 
     teachers: tuple[str, ...] = ()
     """Run folders, whose float models classify each augmented image (Beyer et al. 2022), or

@@ -1,4 +1,4 @@
-"""The folder of one training: what was asked, what came of it, and how to go on."""
+"""The folder of a training: its record, the files of its stages, and how to resume."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Stage:
-    """One fit of a run, `float` or `qat`: its model, its curves and how to go on with it."""
+    """One fit of a run, `float` or `qat`: its model, its curves and its checkpoint."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
@@ -110,9 +110,7 @@ class Run:
             write_atomic(self.record_file, msgspec.json.format(msgspec.json.encode(record)))
             return
         if not resume:
-            raise RunError(
-                f"{self.folder}: already holds a training; add --resume to go on with it"
-            )
+            raise RunError(f"{self.folder}: already holds a training; add --resume to continue it")
         before = self.record()
         if (before.recipe, before.fingerprint) != (record.recipe, record.fingerprint):
             what = "recipe" if before.recipe != record.recipe else "dataset"

@@ -1,4 +1,4 @@
-"""Who feeds whom in a Keras model."""
+"""Graph of the layers of a Keras model: producers, consumers, folded normalizations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nets of keras.applications on grey images, from ImageNet weights where they are at hand."""
+"""Nets of keras.applications on grey images, from ImageNet weights where there are any."""
 
 from __future__ import annotations
 

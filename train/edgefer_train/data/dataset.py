@@ -18,7 +18,7 @@ SIDE = 48
 """Side of FER2013's images, pixels."""
 
 NO_FACE = len(FERPLUS) + 1
-"""Column of the FER+ votes that say so; that before it is `unknown`."""
+"""Column of the FER+ votes for no face; that before it is `unknown`."""
 
 
 class Usage(enum.IntEnum):

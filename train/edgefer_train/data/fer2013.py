@@ -1,4 +1,4 @@
-"""UnsplitDataset FER2013 from one file.
+"""Reader of FER2013 in one file.
 
 - `fer2013.npz`: arrays `images`, `labels`, `usage` and, if known, `ferplus_votes`
 - `fer2013.csv`: columns `emotion`, `pixels`, `Usage` (Kaggle's challenge, 2013); FER+'s
@@ -45,8 +45,8 @@ def file_of(where: Path) -> Path | None:
 def read(path: Path, side: int) -> UnsplitDataset:
     """Read fer2013.npz or fer2013.csv; raise `DatasetError` where it is not that."""
     table = _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
-    labels = _known(path, "label", table.labels, len(FER2013))
-    usage = _known(path, "usage", table.usage, len(Usage))
+    labels = _in_range(path, "label", table.labels, len(FER2013))
+    usage = _in_range(path, "usage", table.usage, len(Usage))
     votes = table.votes if table.votes is not None else ferplus.votes_by_row(path.parent, usage)
     return UnsplitDataset(
         path,
@@ -70,9 +70,9 @@ class _Table:
 
     def require_shapes(self, path: Path) -> _Table:
         count = len(self.labels)
-        wanted = {"images": (count, SIDE, SIDE), "labels": (count,), "usage": (count,),
+        expected = {"images": (count, SIDE, SIDE), "labels": (count,), "usage": (count,),
                   "votes": (count, len(ferplus.COLUMNS))}  # fmt: skip
-        for name, shape in wanted.items():
+        for name, shape in expected.items():
             array = getattr(self, name)
             if array is not None and array.shape != shape:
                 raise DatasetError(f"{path}: {name} must be {shape}, got {array.shape}")
@@ -117,7 +117,7 @@ def _csv_row(path: Path, line: int, row: dict[str, str]) -> Row:
     return pixels.astype(np.uint8).reshape(SIDE, SIDE), label, usage
 
 
-def _known(path: Path, what: str, values: NDArray[np.integer], count: int) -> NDArray[np.int8]:
+def _in_range(path: Path, what: str, values: NDArray[np.integer], count: int) -> NDArray[np.int8]:
     wrong = (values < 0) | (values >= count)
     if wrong.any():
         row = int(wrong.argmax())

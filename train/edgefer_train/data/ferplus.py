@@ -32,7 +32,7 @@ COLUMNS = (
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What FER+ says of one face."""
+    """Votes of FER+ for one face."""
 
     usage: str
     name: str
@@ -65,9 +65,9 @@ def votes_by_row(where: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8] | No
 def votes_by_name(where: Path, files: Sequence[str]) -> NDArray[np.uint8] | None:
     """Return votes (N, 10) for image files by their names, or None where there are none.
 
-    A file that FER+ does not name, or names twice, has no votes: zeros. Where it names
-    none at all (Kaggle's folders number the images another way) a `FallbackWarning` says so.
-    """
+        A file that FER+ does not name, or names twice, has no votes: zeros. Where it names
+            none at all (Kaggle's folders number the images another way) a `FallbackWarning` names that.
+        """
     path = where / FILE
     if not path.is_file():
         return None
@@ -102,7 +102,7 @@ def _row(path: Path, line: int, row: dict[str, str]) -> Row:
     try:
         votes = tuple(int(row[column]) for column in COLUMNS)
     except ValueError as exc:
-        raise DatasetError(f"{path}, line {line}: a vote is no number: {exc}") from exc
+        raise DatasetError(f"{path}, line {line}: a vote is not a number: {exc}") from exc
     if min(votes) < 0 or max(votes) > 255:
         raise DatasetError(f"{path}, line {line}: votes must be 0 to 255, got {votes}")
     return Row(row["Usage"], row["Image name"], votes)

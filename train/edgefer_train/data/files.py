@@ -25,7 +25,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_grey(path: Path) -> Pixels:
-    """Return an image file as grey uint8 (H, W), turned as its EXIF says.
+    """Return an image file as grey uint8 (H, W), rotated by its EXIF.
 
     Colour becomes grey by the conversion that the device uses; an alpha channel is left
     out. Raises `DatasetError` for a file that is damaged or no image, and for one of
@@ -51,16 +51,16 @@ def resize_all(side: int, images: Pixels) -> Pixels:
     """Return square images (N, H, H) as (N, side, side); the same array if they are that."""
     if images.shape[1:] == (side, side):
         return images
-    resize, brought = Preprocess(size=side).resize, np.empty((len(images), side, side), np.uint8)
-    for row in track(range(len(images)), f"bringing images to {side}x{side}"):
-        brought[row] = resize(images[row])
-    return brought
+    resize, resized = Preprocess(size=side).resize, np.empty((len(images), side, side), np.uint8)
+    for row in track(range(len(images)), f"resizing images to {side}x{side}"):
+        resized[row] = resize(images[row])
+    return resized
 
 
 def _decoded(content: bytes) -> np.ndarray | None:
     if not content or (content.startswith(PNG) and not _is_whole_png(content)):
         return None
-    with _silence():
+    with _quiet():
         return cv2.imdecode(
             np.frombuffer(content, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
         )
@@ -80,8 +80,8 @@ def _is_whole_png(content: bytes) -> bool:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """Keep OpenCV from printing what the caller says in one line."""
+def _quiet() -> Iterator[None]:
+    """Keep OpenCV from printing what the caller reports in one line."""
     logging = cv2.utils.logging
     before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:

@@ -1,4 +1,4 @@
-"""UnsplitDataset faces from folders: one a class, alone or within one a part.
+"""Reader of faces in folders: one a class, alone or within one a part.
 
 - `happy/*.png`, `sad/*.png`, ...: no parts
 - `train/happy/*.png`, `val/happy/*.png`, `test/happy/*.png`, ...: the dataset's own parts;
@@ -42,7 +42,7 @@ MOST_CLASSES = 127
 
 @dataclass(frozen=True)
 class Found:
-    """One image file and what its folders say of it."""
+    """One image file with the label and the part of its folders."""
 
     path: Path
     label: int
@@ -104,14 +104,7 @@ def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool)
     )
     places = [str(one.path.relative_to(where)) for one in kept.files]
     return UnsplitDataset(
-        where,
-        where.resolve().name,
-        names,
-        faces,
-        own,
-        kept.digests,
-        places,
-        tuple(kept.unreadable),
+        where, where.resolve().name, names, faces, own, kept.digests, places, tuple(kept.unreadable)
     )
 
 
@@ -178,10 +171,10 @@ def _images_of(
             )
         for path in images:
             yield Found(path, label, _usage_of(path.name, usage))
-    strange = sorted(set(folders) - set(names))
-    if strange:
+    unknown = sorted(set(folders) - set(names))
+    if unknown:
         raise DatasetError(
-            f"{folders[strange[0]]}: not one of the classes {', '.join(names)}; "
+            f"{folders[unknown[0]]}: not one of the classes {', '.join(names)}; "
             'labels = "folders" takes all folders as they are named'
         )
 
@@ -196,7 +189,7 @@ def _by_class(root: Path) -> dict[str, Path]:
 
 
 def _usage_of(name: str, folder: Usage | None) -> Usage | None:
-    """The part that a file's name says, else its folder's."""
+    """The part in a file's name, else its folder's."""
     if folder is None:
         return None
     return next((usage for usage in Usage if name.startswith(f"{usage.name}_")), folder)

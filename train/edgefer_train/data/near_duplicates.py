@@ -1,4 +1,4 @@
-"""Images that repeat another, to the bit or nearly."""
+"""Near-duplicates: images that repeat another, to the bit or nearly."""
 
 from __future__ import annotations
 

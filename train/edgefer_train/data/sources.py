@@ -1,4 +1,4 @@
-"""The one door to labelled faces, in whatever form people have them."""
+"""Loader of labelled faces: FER2013 files, or folders of images."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class UnsplitDataset:
     usage: NDArray[np.int8] | None
     """(N,) `Usage` of each face; None where the dataset has no parts of its own."""
     digests: Sequence[bytes]
-    """(N,) of each image as it was before it was brought to the side of `faces`."""
+    """(N,) of each image before it was resized to the side of `faces`."""
     places: Sequence[str]
     """(N,) the file or the row that holds each face."""
     unreadable: tuple[str, ...] = ()

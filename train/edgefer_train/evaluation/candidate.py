@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
@@ -62,34 +63,32 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """sha256 of the dataset that it was trained on."""
 
 
-class Candidate(Protocol):
+class Candidate(ABC):
     """A model that can be measured, in one or several formats."""
 
     facts: Facts
     formats: tuple[str, ...]
-    """The first is measured unless another is asked for; none where nothing is finished."""
+    """The first is the default; none where nothing is finished."""
     reference: str
     """The float format, with which agreement is measured."""
-    fits: tuple[Fitted, ...]
+    fits: tuple[Fitted, ...] = ()
     """The fits whose curves are known."""
 
+    @abstractmethod
     def classifier(self, format: str) -> Classifier:
         """Open the model in one of its formats."""
-        ...
 
+    @abstractmethod
     def temperature(self, format: str) -> float | None:
         """Return what logits are divided by to become probabilities; None if not yet found."""
-        ...
 
     def bytes(self, format: str) -> int | None:
-        """Return the size of a format's file; None where a size would compare with nothing."""
-        ...
+        """Return the size of a format's file; None for Keras, which no device carries."""
+        return None
 
 
-class BundleCandidate:
+class BundleCandidate(Candidate):
     """A model bundle, measured by the runtimes that will run it."""
-
-    fits: tuple[Fitted, ...] = ()
 
     def __init__(self, bundle: Bundle, name: str) -> None:
         self.bundle, manifest = bundle, bundle.manifest
@@ -129,20 +128,20 @@ class BundleCandidate:
         return file.bytes if file else None
 
 
-class RunCandidate:
-    """A run, measured as its Keras models say: `qat` rounds as int8 will, `float` does not."""
+class RunCandidate(Candidate):
+    """A run, measured by its Keras models: `qat` rounds as int8 will, `float` does not."""
 
     reference = "float"
 
     def __init__(self, run: Run, labels: str | None = None) -> None:
         self.run, record = run, run.record()
-        head = labels or record.recipe.labels
+        recipe, head = record.recipe, labels or record.recipe.labels
         if head not in record.heads:
             known = ", ".join(record.heads)
             raise SettingsError(f"{run.folder}: has no labels '{head}'; it has: {known}")
-        stages = (run.qat, run.float)
-        self.formats = tuple(stage.name for stage in stages if stage.model.is_file())
-        planned = ((run.float, record.recipe.fit.epochs), (run.qat, record.recipe.quantize.epochs))
+        self.stages = {"qat": run.qat, "float": run.float}
+        self.formats = tuple(name for name, one in self.stages.items() if one.model.is_file())
+        planned = ((run.float, recipe.fit.epochs), (run.qat, recipe.quantize.epochs))
         self.fits = tuple(Fitted(stage, head, epochs) for stage, epochs in planned if stage.rows())
         self.facts = Facts(
             name=run.folder.resolve().name,
@@ -150,11 +149,11 @@ class RunCandidate:
             path=str(run.folder),
             label_set=head,
             labels=record.heads[head],
-            architecture=record.recipe.architecture,
+            architecture=recipe.architecture,
             recipe_name=record.recipe_name,
-            split=record.recipe.split,
-            side=record.recipe.side,
-            seed=record.recipe.seed,
+            split=recipe.split,
+            side=recipe.side,
+            seed=recipe.seed,
             parameters=record.parameters,
             macs=record.macs,
             minutes=round(run.minutes(), 1),
@@ -167,19 +166,12 @@ class RunCandidate:
         """Open the Keras model of the stage of this name."""
         from edgefer_train.evaluation.keras_classifier import KerasClassifier
 
-        return KerasClassifier(self.run.model(self._stage(format)), self.facts.label_set)
+        return KerasClassifier(self.run.model(self.stages[format]), self.facts.label_set)
 
     def temperature(self, format: str) -> float | None:
         """Return the stage's, fitted on PublicTest when it ended."""
-        outcome = self._stage(format).outcome()
+        outcome = self.stages[format].outcome()
         return outcome.temperature.get(self.facts.label_set) if outcome else None
-
-    def bytes(self, format: str) -> int | None:
-        """Return None: a Keras file is not what a device will carry."""
-        return None
-
-    def _stage(self, format: str) -> Stage:
-        return {"float": self.run.float, "qat": self.run.qat}[format]
 
 
 def open_candidate(name: str, labels: str | None = None) -> Candidate:

@@ -52,7 +52,7 @@ def draw_confusion(done: Evaluation, theme: Theme) -> bytes:
 
 
 def draw_calibration(done: Evaluation, theme: Theme) -> bytes:
-    """Draw how right the answers are against how sure, before and after the temperature."""
+    """Draw accuracy against confidence, before and after the temperature."""
     figure = theme.figure(5.95, "Calibration", measured_on(done))
     panel, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     panel.plot([0, 1], [0, 1], color=theme.soft, linewidth=1, linestyle=":", label="perfect")
@@ -78,7 +78,7 @@ def draw_calibration(done: Evaluation, theme: Theme) -> bytes:
 def _calibration_line(panel: Axes, bins: Sequence[Bin], colour: str, label: str) -> None:
     full = [one for one in bins if one.n]
     x, y = [one.confidence for one in full], [one.accuracy for one in full]
-    # A bin of few images says little: its mark is small.
+    # A bin of few images is less certain: its mark is small.
     sizes = [12 + 90 * one.n / max(part.n for part in full) for one in full]
     bounds = [wilson(one.accuracy, one.n) for one in full]
     panel.vlines(x, *zip(*bounds, strict=True), color=colour, alpha=0.45, linewidth=1.2)
@@ -93,7 +93,7 @@ def _histogram(panel: Axes, bins: Sequence[Bin], colour: str, filled: bool) -> N
 
 
 def draw_coverage(done: Evaluation, theme: Theme) -> bytes:
-    """Draw how right the answers are when the unsure ones are left out."""
+    """Draw accuracy against coverage as the confidence threshold rises."""
     points = [point for point in done.coverage if point.n]
     chosen = done.at_threshold
     figure = theme.figure(4.55, "Risk-coverage", measured_on(done))
@@ -185,7 +185,7 @@ def _shares(figure: Figure, left: float, bottom: float) -> tuple[float, float, f
 
 
 def described(mistake: Mistake) -> list[str]:
-    """Return what others say of the image: `label: sad`, `people: fear 8/10`."""
+    """Return the lines below a mistake: `label: sad`, `annotators: fear 8/10`."""
     lines = [f"label: {mistake.label}"]
     if mistake.annotators:
         top = mistake.annotators

@@ -1,7 +1,7 @@
-"""Several models side by side.
+"""Comparison of several models.
 
-To choose among runs, PublicTest is what counts: PrivateTest shows only where it was looked
-at already, in a bundle's manifest, or where that is asked for now.
+Runs are chosen on PublicTest: scores on PrivateTest are shown only where a bundle's manifest
+already holds them, or where data is given to measure them now.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the int8 file; None for a run, which has none yet."""
     fits: tuple[Fit, ...]
     format: str | None
-    """That `scores` are of; None where PrivateTest was not looked at."""
+    """That `scores` are of; None without scores on PrivateTest."""
     scores: Scores | None
     float_accuracy: float | None
     """Of the float model on the same images."""
@@ -83,14 +83,14 @@ def compare(candidates: Sequence[Candidate], load: Load | None = None) -> Compar
     """Set candidates side by side; measure them on PrivateTest only where data is given.
 
     Each is measured as int8 (a run: as qat, else float) and tested against the first, image
-    by image, where both answered the same ones. Raises as `evaluate` does.
+    by image, where both classified the same ones. Raises as `evaluate` does.
     """
     rows = _measured(candidates, load) if load else tuple(map(_row, candidates))
     return Comparison(1, date.today().isoformat(), machine(), rows)
 
 
 def _row(candidate: Candidate) -> Row:
-    """What is known without a look at PrivateTest."""
+    """A row without new measurements."""
     scores = (
         candidate.bundle.manifest.evidence.scores if isinstance(candidate, BundleCandidate) else {}
     )
@@ -120,26 +120,26 @@ def _fit(fitted: Fitted) -> Fit:
 
 def _measured(candidates: Sequence[Candidate], load: Load) -> tuple[Row, ...]:
     rows: list[Row] = []
-    first: _Answers | None = None
+    first: _Correct | None = None
     for candidate in candidates:
         format = require_format(candidate, None)
         dataset = load(candidate.facts)
         done = measure(candidate, format, dataset)
-        answers = _Answers(done, candidate.facts, dataset.part(Usage.PrivateTest).labels)
+        correct = _Correct(done, candidate.facts, dataset.part(Usage.PrivateTest).labels)
         row = msgspec.structs.replace(
             _row(candidate),
             format=format,
             scores=done.scores,
-            float_accuracy=float((done.reference.argmax(-1) == answers.labels).mean()),
+            float_accuracy=float((done.reference.argmax(-1) == correct.labels).mean()),
             source="measured",
-            against_first=first.against(answers) if first else None,
+            against_first=first.against(correct) if first else None,
         )
         rows.append(row)
-        first = first or answers
+        first = first or correct
     return tuple(rows)
 
 
-class _Answers:
+class _Correct:
     """Which images of PrivateTest a model got right."""
 
     def __init__(self, done: Measured, facts: Facts, labels: np.ndarray) -> None:
@@ -148,8 +148,8 @@ class _Answers:
         # Not the images themselves: models of other sides see them in other sizes.
         self.of = (facts.labels, facts.split, labels.tobytes())
 
-    def against(self, other: _Answers) -> Paired | None:
-        """McNemar's test, where both answered the same images."""
+    def against(self, other: _Correct) -> Paired | None:
+        """McNemar's test, where both classified the same images."""
         return mcnemar(self.right, other.right) if self.of == other.of else None
 
 
@@ -218,7 +218,7 @@ def _add_scores(table: Table, rows: Sequence[Row]) -> None:
 def _source_cell(row: Row) -> str:
     """Which format the scores are of, and where they are from."""
     if row.scores is None:
-        return "not looked at"
+        return "not measured"
     return f"{row.format}, {row.source}"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -16,15 +16,11 @@ from edgefer_train.evaluation.compare import Comparison, Row
 from edgefer_train.evaluation.report_folder import report_folder, write_folder
 
 RECORD, MARK = "comparison.json", "edgefer_comparison"
-"""By which a folder is known to be a comparison."""
+comparison_dir = functools.partial(report_folder, record=RECORD, mark=MARK)
+"""`report_folder` for a comparison, known by its record."""
 
 DASHES = ("-", "--", "-.", ":")
-"""Told apart even where there are more models than colours."""
-
-
-def comparison_dir(out: Path | None) -> AbstractContextManager[Path | None]:
-    """Return `report_folder` for a comparison; without `out` what gives None."""
-    return report_folder(out, RECORD, MARK) if out else nullcontext()
+"""Of lines where there are more models than colours."""
 
 
 def write_comparison(
@@ -120,7 +116,7 @@ def _logarithmic(panel: Axes, values: Sequence[float]) -> None:
 
 
 def _accuracy(row: Row) -> float | None:
-    """On PrivateTest where that was looked at, else the best on PublicTest of the last fit."""
+    """On PrivateTest where measured, else the best on PublicTest of the last fit."""
     if row.scores:
         return row.scores.accuracy
     return next((fit.public_accuracy for fit in reversed(row.fits) if fit.public_accuracy), None)

@@ -65,7 +65,7 @@ class Mistake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: str
     confidence: float
     annotators: Votes | None
-    """None where they were not asked or did not agree on one."""
+    """None without votes, or with none that leads."""
 
 
 class AnnotatorAgreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""A run's Keras model behind the seam that bundles are measured through."""
+"""Classifier of a run's Keras model, to measure it as bundles are measured."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -26,7 +26,8 @@ from edgefer_train.evaluation.report_page import Chart, page
 from edgefer_train.run import Stage
 
 RECORD, MARK = "report.json", "edgefer_evaluation"
-"""By which a folder is known to be a report."""
+report_dir = functools.partial(report_folder, record=RECORD, mark=MARK)
+"""`report_folder` for an evaluation, known by its record."""
 
 ON_PAGE = tuple(dataclasses.replace(theme, headed=False) for theme in (LIGHT, DARK))
 """There the headings are the page's own."""
@@ -37,11 +38,6 @@ CHARTS: dict[str, Callable[[Evaluation, Theme], bytes]] = {
     "coverage": draw_coverage,
 }
 """Those on the page."""
-
-
-def report_dir(out: Path | None) -> AbstractContextManager[Path | None]:
-    """Return `report_folder` for an evaluation; without `out` what gives None."""
-    return report_folder(out, RECORD, MARK) if out else nullcontext()
 
 
 def write_report(

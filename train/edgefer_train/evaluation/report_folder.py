@@ -1,4 +1,4 @@
-"""A folder of figures that comes to be whole or not at all."""
+"""The folder of a report, which is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from edgefer.files import atomic_folder
 
 
 @contextmanager
-def report_folder(out: Path, record: str, mark: str) -> Iterator[Path]:
-    """Yield a new folder that takes the place of `out` when the block ends well.
+def report_folder(out: Path | None, record: str, mark: str) -> Iterator[Path | None]:
+    """Yield a new folder that takes the place of `out` when the block ends well; None for None.
 
     A report is known by its `record`, a JSON file with the key `mark` that lists under
     `files` all that belongs to it; an older one at `out` is replaced. Raises
     `SettingsError` at once, before anything is measured, when anything else lies there or
     the folder cannot be made.
     """
+    if out is None:
+        yield None
+        return
     with ExitStack() as stack:
-        with _plainly(out):
+        with _named_errors(out):
             _require_free(out, record, mark)
             folder = stack.enter_context(atomic_folder(out))
         yield folder
-        with _plainly(out):
+        with _named_errors(out):
             stack.close()
 
 
@@ -35,14 +38,14 @@ def write_folder(
 ) -> None:
     """Write files and, as JSON for people, the figures that name them."""
     content = msgspec.json.format(msgspec.json.encode(figures)) + b"\n"
-    with _plainly(folder):
+    with _named_errors(folder):
         for name, written in {**files, record: content}.items():
             (folder / name).write_bytes(written)
 
 
 @contextmanager
-def _plainly(out: Path) -> Iterator[None]:
-    """Let what the system refuses be one line."""
+def _named_errors(out: Path) -> Iterator[None]:
+    """Turn an OSError into one line that names `out`."""
     try:
         yield
     except OSError as exc:
@@ -59,10 +62,10 @@ def _require_free(out: Path, record: str, mark: str) -> None:
     ours = _files_of(out / record, mark)
     if ours is None:
         raise SettingsError(f"{out}: is a folder but no report of this kind; choose another --out")
-    strange = sorted({path.name for path in out.iterdir()} - {record, *ours})
-    if strange:
+    foreign = sorted({path.name for path in out.iterdir()} - {record, *ours})
+    if foreign:
         raise SettingsError(
-            f"{out}: holds {strange[0]}, which is no part of the report; choose another --out"
+            f"{out}: holds {foreign[0]}, which is no part of the report; choose another --out"
         )
 
 

@@ -1,1 +1,1 @@
-"""Fitting: what a step sees, how it learns, how it goes on after a kill."""
+"""Fitting: batches, augmentation, compilation, callbacks, replicas and resuming."""

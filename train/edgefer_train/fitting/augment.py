@@ -15,7 +15,7 @@ from edgefer_train.recipe import Augment
 class Draw:
     """Stateless draws for the images of a batch, a new stream for each call.
 
-    The numbers are those of the whole batch, whichever of its places are asked for:
+    The numbers are those of the whole batch, whichever of its places are requested:
     workers that share a batch draw what one would.
     """
 

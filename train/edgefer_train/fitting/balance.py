@@ -1,4 +1,4 @@
-"""Which faces each step sees, and with which weight: pure functions of seed and step.
+"""Order and weights of the faces in batches: pure functions of seed and step.
 
 All of it runs in the graph, so that a resumed fit, and each worker of several, sees
 the same faces as one that was never stopped and never shared.

@@ -34,7 +34,7 @@ def choose_compute(recipe: Recipe, replicas: int = 1, cpuinfo: Path = CPUINFO) -
     """Return what `precision` and `xla` of a recipe come to on this machine.
 
     bfloat16 needs AMX: without it a step of `small` takes 13 times as long. XLA pays where the
-    architecture says so, in float32 only: in bfloat16 oneDNN's AMX kernels are faster. Several
+    registry has it, in float32 only: in bfloat16 oneDNN's AMX kernels are faster. Several
     replicas go without it.
     """
     precision, xla = recipe.fit.precision, recipe.fit.xla
@@ -127,7 +127,7 @@ class StepGenerator:
     """Random masks from a seed and a step, in place of a dropout's `RandomGenerator`."""
 
     _rng_type = "legacy_stateful"
-    """What the layer's configuration says where nothing was chosen."""
+    """The layer's default in its configuration."""
 
     def __init__(self, seed: int, step: Any) -> None:
         self.seed = seed

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
+import logging
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import tf_keras as keras
 
@@ -30,6 +30,8 @@ from edgefer_train.fitting.strategy import ReplicaGroup, single
 from edgefer_train.fitting.teachers import Teachers, load_teachers
 from edgefer_train.recipe import VOTES, Recipe
 from edgefer_train.run import Outcome, Record, Run, Stage, save_model, versions
+
+log = logging.getLogger(__name__)
 
 MAJORITY = 0.5
 """A soft target has a label when one holds more than this share (FER+'s majority)."""
@@ -173,8 +175,7 @@ def targets_of(recipe: Recipe, dataset: Dataset, faces: Faces) -> Targets:
 
 
 def _learns_votes(recipe: Recipe, faces: Faces) -> bool:
-    wanted = recipe.labels == VOTES or recipe.fit.votes_weight > 0
-    return faces.votes is not None and wanted
+    return faces.votes is not None and (recipe.labels == VOTES or recipe.fit.votes_weight > 0)
 
 
 def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:

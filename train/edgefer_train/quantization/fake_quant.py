@@ -164,10 +164,7 @@ def _rectified(layer: Any, graph: Graph) -> bool:
     if isinstance(after, layers.ReLU):
         return not after.negative_slope and not after.threshold and after.max_value in (None, 6)
     name = getattr(after, "activation", None)
-    return isinstance(after, layers.Activation) and name in (
-        keras.activations.relu,
-        tf.nn.relu6,
-    )
+    return isinstance(after, layers.Activation) and name in (keras.activations.relu, tf.nn.relu6)
 
 
 def _is_elu(layer: Any) -> bool:

@@ -30,7 +30,7 @@ CALIBRATION_IMAGES = 512
 def quantize(run: Run, dataset: Dataset) -> None:
     """Fine-tune the run's float model with fake quantization and write its qat model.
 
-    A quantization that was killed goes on where it was, as long as the float model
+    A quantization that was killed resumes, as long as the float model
     is the same. Raises `RunError` when the run has no finished float model and
     `DatasetError` when `dataset` is not the one it was trained on.
     """
@@ -86,7 +86,7 @@ def fine_tuning_recipe(recipe: Recipe) -> Recipe:
 
 
 def _stage_for(run: Run, source: Path) -> Stage:
-    """The qat stage, its checkpoint named after the float model that it goes on from."""
+    """The qat stage, its checkpoint named after the float model that it starts from."""
     stage = run.qat
     digest = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
     stage.checkpoint = stage.checkpoint.with_name(f"qat-{digest}.checkpoint")
