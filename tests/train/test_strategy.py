@@ -63,11 +63,11 @@ def start(
 
 def finish(process: subprocess.Popen[str]) -> str:
     """Wait for a training; return what it refused in one line, or nothing where it did not."""
-    _, said = process.communicate()
-    lines = [line for line in said.splitlines() if line.startswith("edgefer: ")]
-    assert process.returncode == (1 if lines else 0), said
-    assert len(lines) <= 1
-    return "".join(lines)
+    _, log = process.communicate()
+    assert process.returncode in (0, 1), log
+    assert "Traceback" not in log
+    lines = [line for line in log.splitlines() if line.startswith("edgefer: ")]
+    return lines[-1] if process.returncode else ""
 
 
 def start_two(

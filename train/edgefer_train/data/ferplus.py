@@ -65,9 +65,9 @@ def votes_by_row(where: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8] | No
 def votes_by_name(where: Path, files: Sequence[str]) -> NDArray[np.uint8] | None:
     """Return votes (N, 10) for image files by their names, or None where there are none.
 
-        A file that FER+ does not name, or names twice, has no votes: zeros. Where it names
-            none at all (Kaggle's folders number the images another way) a `FallbackWarning` names that.
-        """
+    A file that FER+ does not name, or names twice, has no votes: zeros. Where it names
+    none at all (Kaggle's folders number the images another way) it warns.
+    """
     path = where / FILE
     if not path.is_file():
         return None

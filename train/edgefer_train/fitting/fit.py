@@ -107,10 +107,8 @@ def fit_stage(
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
     steps = steps_per_epoch(training, how.batch_size, how.balance, how.epoch_share)
     compute = choose_compute(recipe, group.replicas)
-    length = f"{how.epochs} epochs of {steps} steps of {how.batch_size}"
-    click.echo(
-        f"{model.name}, {stage.name}: {len(training):,} images, {length}, {compute}", err=True
-    )
+    length = f"{len(training):,} images, {how.epochs} epochs of {steps} steps of {how.batch_size}"
+    log.info("%s, %s: %s, %s", model.name, stage.name, length, compute)
     group.synchronize(model)
     with group.scope():
         compile_model(model, recipe, steps, compute.xla)
