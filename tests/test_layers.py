@@ -8,10 +8,7 @@ import pytest
 
 from structure import Structure
 
-BREACHES = {
-    "edgefer_convert.importers.external_model edgefer_convert.importers.keras_file "
-    "edgefer_convert.importers.onnx_file",
-}
+BREACHES: set[str] = set()
 """What breaks a rule today. It only ever shrinks."""
 
 

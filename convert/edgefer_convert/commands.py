@@ -13,6 +13,7 @@ from edgefer.options import FILE, FOLDER, PATH, data_option, grouped, json_optio
 if TYPE_CHECKING:
     from edgefer.bundle import Bundle
     from edgefer.preprocess import Pixels, Preprocess
+    from edgefer_convert.analysis.sensitivity import Int8Model
     from edgefer_convert.request import ModelOptions, Request
     from edgefer_train.data.dataset import Dataset
 
@@ -77,12 +78,12 @@ def convert(
     from edgefer.manifest import Gate
 
     if sensitivity:
-        request = replace(request, explain=_show_sensitivity)
+        request = replace(request, on_measured=_show_sensitivity)
     try:
         if run_folder:
             show(_convert_run(run_folder, data, out, options.labels, request))
         elif model:
-            show(_convert_file(model, data, out, options, request))
+            show(_convert_model(model, data, out, options, request))
     except GateFailed as failed:
         if isinstance(failed.verdict, Gate):
             show_gate(failed.verdict)
@@ -95,36 +96,36 @@ def _convert_run(
     from edgefer_train.data.sources import load
     from edgefer_train.run import Run
 
-    work = Run(folder)
-    work.model(work.float if request.ptq else work.qat)
-    recipe = work.record().recipe
+    run = Run(folder)
+    run.model(run.float if request.ptq else run.qat)
+    recipe = run.record().recipe
     dataset = load(data, recipe.labels, recipe.split, recipe.side)
-    from edgefer_convert.conversion import convert as to_bundle
+    from edgefer_convert.conversion import convert_run
 
-    return to_bundle(work, dataset, out, labels, request)
+    return convert_run(run, dataset, out, labels, request)
 
 
-def _convert_file(
-    model: Path, data: Path | None, out: Path, options: ModelOptions, request: Request
+def _convert_model(
+    path: Path, data: Path | None, out: Path, options: ModelOptions, request: Request
 ) -> Bundle:
-    from edgefer_convert.importers.external_model import bring, dataset_for, read_labels
+    from edgefer_convert.conversion import convert_model
+    from edgefer_convert.importers.external_model import import_model, load_dataset, read_labels
 
-    brought = bring(model, options.pixels)
-    names = read_labels(options.labels, brought.outputs, model)
-    dataset = dataset_for(names, data, options.split, brought.side, model)
-    from edgefer_convert.conversion import convert_file
-
-    return convert_file(brought, names, dataset, out, request)
+    model = import_model(path, options.pixels)
+    labels = read_labels(options.labels, model)
+    dataset = load_dataset(labels, data, options.split, model)
+    return convert_model(model, labels, dataset, out, request)
 
 
 def _show_sensitivity(bundle: Bundle, dataset: Dataset) -> None:
     """Print which layers cost most, on faces of PublicTest."""
-    from edgefer_convert.analysis.sensitivity_source import source_of
-    from edgefer_convert.analysis.sensitivity_view import show_explanation
+    from edgefer_convert.analysis.sensitivity import int8_model_of, measure_sensitivity
+    from edgefer_convert.analysis.sensitivity_view import show_sensitivity
     from edgefer_train.data.dataset import Usage
 
     faces = dataset.part(Usage.PublicTest).images[:FACES]
-    show_explanation(source_of(bundle).explained(faces, f"{dataset.name}, PublicTest"))
+    source = f"{dataset.name}, PublicTest"
+    show_sensitivity(measure_sensitivity(int8_model_of(bundle), faces, source))
 
 
 @click.command()
@@ -135,12 +136,12 @@ def _show_sensitivity(bundle: Bundle, dataset: Dataset) -> None:
 def edgetpu(model: str, out: Path | None, strict: bool, as_json: bool) -> None:
     """Check an int8 model for the Edge TPU; compile it."""
     from edgefer.messages import to_json
-    from edgefer_convert.formats.edgetpu import outcome as edgetpu_outcome
+    from edgefer_convert.formats.edgetpu.support import check_model, show_result
 
-    done = edgetpu_outcome.find_out(model, out)
-    click.echo(to_json(done)) if as_json else edgetpu_outcome.show_outcome(done)
+    result = check_model(model, out)
+    click.echo(to_json(result)) if as_json else show_result(result)
     if strict:
-        done.require_all()
+        result.require_all()
 
 
 @click.command()
@@ -157,14 +158,14 @@ def parity(bundle: str, data: Path | None, faces: int | None, as_json: bool) -> 
     """
     from edgefer.bundle import open_bundle
     from edgefer.messages import to_json
-    from edgefer_convert.analysis.parity import measure
+    from edgefer_convert.analysis.parity import measure_parity
     from edgefer_convert.analysis.parity_view import show_parity
 
     opened = open_bundle(bundle)
-    chips, source = _faces(opened.manifest.input.preprocess, data, "PrivateTest", faces)
-    done = measure(opened, chips, source)
-    click.echo(to_json(done)) if as_json else show_parity(done)
-    done.require_passed()
+    crops = _faces(opened.manifest.input.preprocess, data, "PrivateTest", faces)
+    result = measure_parity(opened, *crops)
+    click.echo(to_json(result)) if as_json else show_parity(result)
+    result.require_passed()
 
 
 @click.command()
@@ -183,22 +184,39 @@ def sensitivity(
     as_json: bool,
 ) -> None:
     """Show which layers lose accuracy in int8, on PublicTest."""
+    from edgefer.files import write_output
     from edgefer.messages import to_json
-    from edgefer_convert.analysis import sensitivity_view
-    from edgefer_convert.analysis.sensitivity_source import open_source
+    from edgefer_convert.analysis.sensitivity import measure_sensitivity
+    from edgefer_convert.analysis.sensitivity_view import draw_sensitivity, show_sensitivity
 
-    source = open_source(model, labels)
-    done = source.explained(*_faces(source.preprocess, data, "PublicTest", faces))
-    click.echo(to_json(done)) if as_json else sensitivity_view.show_explanation(done)
+    int8 = _open_int8_model(model, labels)
+    result = measure_sensitivity(int8, *_faces(int8.preprocess, data, "PublicTest", faces))
+    click.echo(to_json(result)) if as_json else show_sensitivity(result)
     if plot:
-        sensitivity_view.write_picture(done, plot)
+        write_output(plot, draw_sensitivity(result))
+
+
+def _open_int8_model(name: str, labels: str | None) -> Int8Model:
+    """Open the int8 file of a bundle, or of a run's folder."""
+    from edgefer.bundle import open_bundle
+    from edgefer_convert.analysis.sensitivity import int8_model_of
+    from edgefer_train.run import Run
+
+    run = Run(Path(name))
+    if not run.record_file.is_file():
+        return int8_model_of(open_bundle(name))
+    # Whatever is wrong with the run is reported before TensorFlow loads, which takes seconds.
+    for stage in (run.float, run.qat):
+        run.model(stage)
+    from edgefer_convert.conversion import int8_model_of_run
+
+    return int8_model_of_run(run, labels)
 
 
 def _faces(
     preprocess: Preprocess, data: Path | None, part: str, count: int | None
 ) -> tuple[Pixels, str]:
-    """Return face chips for a measurement and where they are from: a part of the data, or the
-    demo portrait where none is named."""
+    """Return face crops and their source: a part of the data, or the demo portrait."""
     if data is None:
         from edgefer.portrait import portrait_crops
 

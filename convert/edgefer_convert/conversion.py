@@ -1,38 +1,40 @@
-"""From a run, or a model made elsewhere, to a bundle: make, measure, judge, write."""
+"""From a run, or an external model, to a bundle: convert, measure, check, write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from shutil import which
 
-import msgspec
+from msgspec.structs import replace as changed
 
 from edgefer.affine import Affine
 from edgefer.bundle import Bundle, describe, write_bundle
 from edgefer.errors import ConversionError, EdgeferError, SettingsError
 from edgefer.manifest import SCHEMA_VERSION, File, Gate, Input, Manifest, Output
 from edgefer.preprocess import PIXEL, Preprocess
+from edgefer_convert.analysis.sensitivity import Int8Model
 from edgefer_convert.formats import onnx_int8, tflite
-from edgefer_convert.formats.edgetpu.bundle_entry import edgetpu_part
-from edgefer_convert.formats.edgetpu.compiler import HOW, PROGRAM
+from edgefer_convert.formats.edgetpu.compiler import INSTALL_HINT, PROGRAM
+from edgefer_convert.formats.edgetpu.support import edgetpu_entry
 from edgefer_convert.formats.mobile import to_mobile
-from edgefer_convert.formats.representative import Pictures, representative
-from edgefer_convert.formats.space_to_depth import with_folded_stem
-from edgefer_convert.formats.table import FORMATS, chosen
-from edgefer_convert.gate.measure import calibrated, measured
-from edgefer_convert.gate.verdict import judge, require_known, require_passed
-from edgefer_convert.importers.external_model import Brought, source_of_file
-from edgefer_convert.importers.run import head_of, source_of_run
-from edgefer_convert.importers.source import Source
+from edgefer_convert.formats.representative import representative
+from edgefer_convert.formats.space_to_depth import with_space_to_depth
+from edgefer_convert.formats.table import FORMATS, select_formats
+from edgefer_convert.gate.checks import require_known, require_passed, run_checks
+from edgefer_convert.gate.measurements import calibrate, measure_formats
+from edgefer_convert.importers.external_model import source_of_model
+from edgefer_convert.importers.keras_model import logits_of
+from edgefer_convert.importers.run import load_head, select_head, source_of_run
+from edgefer_convert.importers.source import ExternalModel, ImageSource, Source
 from edgefer_convert.model_card import card
 from edgefer_convert.request import Request
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.run import Run
 
 
-def convert(
+def convert_run(
     run: Run,
     dataset: Dataset,
     out: Path,
@@ -48,47 +50,59 @@ def convert(
     """
     request = request or Request()
     run.require_data(dataset)
-    head = head_of(run, labels)
+    head = select_head(run, labels)
     dataset = dataset.with_labels(head)
-    preprocess = Preprocess(size=run.record().recipe.side)
-    pictures = _pictures(dataset, preprocess, request)
-    source = source_of_run(run, head, request.ptq, pictures)
-    return _to_bundle(source, dataset, out, request)
+    images = _representative(dataset, run.record().recipe.side, request)
+    return _to_bundle(source_of_run(run, head, request.ptq, images), dataset, out, request)
 
 
-def convert_file(
-    brought: Brought,
+def convert_model(
+    model: ExternalModel,
     labels: Sequence[str],
     dataset: Dataset,
     out: Path,
     request: Request | None = None,
 ) -> Bundle:
-    """Convert a float model that was made elsewhere, its outputs named in order by `labels`.
+    """Convert an external float model, its outputs named in order by `labels`.
 
-    Raises as `convert` does, and `ConversionError` for labels that the dataset does not have.
+    Raises as `convert_run` does, and `ConversionError` for labels that the dataset lacks.
     """
     request = request or Request()
-    pictures = _pictures(dataset, Preprocess(size=brought.side), request)
-    return _to_bundle(source_of_file(brought, labels, dataset, pictures), dataset, out, request)
+    images = _representative(dataset, model.side, request)
+    return _to_bundle(source_of_model(model, labels, dataset, images), dataset, out, request)
 
 
-def _pictures(dataset: Dataset, preprocess: Preprocess, request: Request) -> Callable[[], Pictures]:
-    """What gives the representative pictures, taken when the first format asks for them."""
-    return cache(lambda: representative(dataset, preprocess, request.representative))
+def int8_model_of_run(run: Run, labels: str | None) -> Int8Model:
+    """Return the int8 file of a run, converted in memory; `labels` as for `convert_run`."""
+    head, record, outcome = select_head(run, labels), run.record(), run.qat.outcome()
+    content = tflite.to_int8(load_head(run, run.qat, head))
+    return Int8Model(
+        name=f"{record.recipe_name}-{head}",
+        content=content,
+        temperature=outcome.temperature[head] if outcome else 1.0,
+        preprocess=Preprocess(size=record.recipe.side),
+        affine=tflite.input_output_affine(content)[0],
+        float_logits=logits_of(load_head(run, run.float, head)),
+    )
+
+
+def _representative(dataset: Dataset, side: int, request: Request) -> ImageSource:
+    return cache(lambda: representative(dataset, Preprocess(size=side), request.representative))
 
 
 def _to_bundle(source: Source, dataset: Dataset, out: Path, request: Request) -> Bundle:
-    formats = chosen(request.formats, _possible(source, request), source.evidence.origin or "a run")
-    if request.explain and "int8" not in formats:
-        raise SettingsError("--sensitivity reads the int8 TFLite file; add int8 to --formats")
+    supported = _supported(source, request)
+    formats = select_formats(request.formats, supported, source.evidence.origin or "a run")
+    if request.on_measured and "int8" not in formats:
+        raise SettingsError("--sensitivity needs the int8 TFLite file; add int8 to --formats")
     if request.exemption:
         require_known(request.exemption.name, formats, request.limits)
     try:
         bundle = _measured(source, formats, dataset, out, request)
-        if request.explain:
-            request.explain(bundle, dataset)
+        if request.on_measured:
+            request.on_measured(bundle, dataset)
         require_passed(bundle.manifest.gate)
-        return write_bundle(out, *_with_words(bundle))
+        return write_bundle(out, *_with_texts(bundle))
     except EdgeferError:
         raise
     except OSError as exc:
@@ -98,52 +112,49 @@ def _to_bundle(source: Source, dataset: Dataset, out: Path, request: Request) ->
         ) from exc
 
 
-def _possible(source: Source, request: Request) -> set[str]:
-    """The formats that the source can become, for the Edge TPU where its compiler is."""
-    if "int8" not in source.makers:
-        return set(source.makers)
+def _supported(source: Source, request: Request) -> set[str]:
+    """Return the formats that the source can be converted to here."""
+    if "int8" not in source.converters:
+        return set(source.converters)
     if which(PROGRAM):
-        return {*source.makers, "mobile", "edgetpu"}
-    if _asked_for_edgetpu(request):
-        raise ConversionError(f"--formats edgetpu: {HOW}")
-    return {*source.makers, "mobile"}
-
-
-def _asked_for_edgetpu(request: Request) -> bool:
-    """Whether it was asked for by its name, and not as a part of all."""
-    return "edgetpu" in (request.formats or "")
+        return {*source.converters, "mobile", "edgetpu"}
+    if request.requires_edgetpu:
+        raise ConversionError(f"--formats edgetpu: {INSTALL_HINT}")
+    return {*source.converters, "mobile"}
 
 
 def _measured(
     source: Source, formats: Sequence[str], dataset: Dataset, out: Path, request: Request
 ) -> Bundle:
-    """Make all formats, measure them and judge: the bundle, but for its texts."""
-    made: dict[str, bytes] = {}
-    for format in (format for format in formats if format in source.makers):
-        made[format] = source.makers[format](made)
+    """Make all formats, measure and check them; return the bundle, but for its texts."""
+    files: dict[str, bytes] = {}
+    for format in (format for format in formats if format in source.converters):
+        files[format] = source.converters[format](files)
     public = dataset.part(Usage.PublicTest)
-    bundle, table = calibrated(Bundle(out, _draft(source, made), made), public)
-    edgetpu = edgetpu_part(made.get("int8"), "edgetpu" in formats, _asked_for_edgetpu(request))
+    bundle, confusion = calibrate(Bundle(out, _draft(source, files), files), public)
+    edgetpu = edgetpu_entry(
+        files.get("int8"), selected="edgetpu" in formats, required=request.requires_edgetpu
+    )
     if edgetpu.content is not None:
-        made["edgetpu"] = edgetpu.content
-    if "int8" in made:
-        # Behind all that other runtimes get of it: it serves the kernels of processors.
-        made["int8"] = with_folded_stem(made["int8"])
+        files["edgetpu"] = edgetpu.content
+    if "int8" in files:
+        # After all that other runtimes get of it: it serves the kernels of processors.
+        files["int8"] = with_space_to_depth(files["int8"])
     if "mobile" in formats:
         temperature = bundle.manifest.output.temperature
-        made["mobile"] = to_mobile(made["int8"], source.name, source.labels, temperature)
-    evidence = msgspec.structs.replace(source.evidence, edgetpu=edgetpu.said)
-    manifest = msgspec.structs.replace(bundle.manifest, files=_files(made), evidence=evidence)
-    bundle = Bundle(out, manifest, made)
-    found = measured(bundle, dataset, source.logits, table, edgetpu.mapped)
-    gate = judge(found, request.limits, request.exemption)
-    evidence = msgspec.structs.replace(evidence, scores=found.scores)
-    return Bundle(out, msgspec.structs.replace(manifest, evidence=evidence, gate=gate), made)
+        files["mobile"] = to_mobile(files["int8"], source.name, source.labels, temperature)
+    evidence = changed(source.evidence, edgetpu=edgetpu.summary)
+    manifest = changed(bundle.manifest, files=_entries(files), evidence=evidence)
+    bundle = Bundle(out, manifest, files)
+    found = measure_formats(bundle, dataset, source.logits, confusion, edgetpu.mapped)
+    gate = run_checks(found, request.limits, request.exemption)
+    evidence = changed(evidence, scores=found.scores)
+    return Bundle(out, changed(manifest, evidence=evidence, gate=gate), files)
 
 
-def _draft(source: Source, made: dict[str, bytes]) -> Manifest:
-    """The manifest before anything was measured."""
-    dtype, first, last = _ends(made)
+def _draft(source: Source, files: Mapping[str, bytes]) -> Manifest:
+    """Return the manifest before anything was measured."""
+    dtype, first, last = _quantization(files)
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name=source.name,
@@ -157,35 +168,35 @@ def _draft(source: Source, made: dict[str, bytes]) -> Manifest:
             affine=first,
         ),
         output=Output(affine=last, temperature=1.0),
-        files=_files(made),
+        files=_entries(files),
         evidence=source.evidence,
         gate=Gate(()),
         licences=dict(source.licences),
     )
 
 
-def _ends(made: dict[str, bytes]) -> tuple[str, Affine, Affine]:
-    """Type and quantization of the input, and quantization of the output."""
-    if "int8" in made:
-        return "int8", tflite.input_affine(made["int8"]), tflite.output_affine(made["int8"])
-    if "onnx-int8" in made:
-        return "int8", *onnx_int8.ends(made["onnx-int8"])
-    # There is none: reals go in and out.
+def _quantization(files: Mapping[str, bytes]) -> tuple[str, Affine, Affine]:
+    """Return the input's type and quantization, and the output's quantization."""
+    if "int8" in files:
+        return "int8", *tflite.input_output_affine(files["int8"])
+    if "onnx-int8" in files:
+        return "int8", *onnx_int8.input_output_affine(files["onnx-int8"])
+    # Float files alone, which have none.
     return "float32", PIXEL, Affine(1.0, 0)
 
 
-def _files(made: dict[str, bytes]) -> dict[str, File]:
-    ordered = ((format, FORMATS[format]) for format in FORMATS if format in made)
-    return {format: describe(one.path, made[format], one.target) for format, one in ordered}
+def _entries(files: Mapping[str, bytes]) -> dict[str, File]:
+    present = ((name, format) for name, format in FORMATS.items() if name in files)
+    return {name: describe(format.path, files[name], format.target) for name, format in present}
 
 
-def _with_words(bundle: Bundle) -> tuple[Manifest, dict[str, bytes]]:
-    """The bundle's manifest and contents with the texts for people."""
+def _with_texts(bundle: Bundle) -> tuple[Manifest, dict[str, bytes]]:
+    """Return the bundle's manifest and contents with the texts for people."""
     manifest = bundle.manifest
     texts = {"labels": "\n".join(manifest.labels).encode() + b"\n", "card": card(manifest)}
-    named = {
+    entries = {
         "labels": describe("labels.txt", texts["labels"], "people and phones"),
         "card": describe("MODEL_CARD.md", texts["card"], "people"),
     }
-    complete = msgspec.structs.replace(manifest, files={**manifest.files, **named})
+    complete = changed(manifest, files={**manifest.files, **entries})
     return complete, {**bundle.contents, **texts}

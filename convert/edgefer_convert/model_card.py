@@ -9,7 +9,7 @@ from edgefer.runtime import first_format
 CARD = """\
 # {name}
 
-Reads facial expressions ({labels}) from a grey 48x48 picture of one face.
+Reads facial expressions ({labels}) from a grey 48x48 image of one face.
 It reads expressions, not feelings: what a face shows is not what a person feels.
 
 | | |
@@ -34,10 +34,10 @@ It reads expressions, not feelings: what a face shows is not what a person feels
 | --- | --- | --- | --- | --- | --- |
 {formats}
 
-95 % interval of the {first} accuracy: ±{interval:.1f} points on {n} pictures.
-Leak-free leaves out the {leaks} PrivateTest pictures with a copy or near-copy in Training.
+95 % interval of the {first} accuracy: ±{interval:.1f} points on {n} images.
+Leak-free leaves out the {leaks} PrivateTest images with a copy or near-copy in Training.
 
-| {first}, by class | pictures | recall | precision | F1 |
+| {first}, by class | images | recall | precision | F1 |
 | --- | --- | --- | --- | --- |
 {classes}
 
@@ -53,10 +53,10 @@ Measured by `edgefer convert`, and again by `edgefer evaluate BUNDLE --data DIR 
 
 Meant for a mirror, a toy or a study in which those in view know that expressions are
 being read. Not for hiring, policing, teaching, medicine or any decision about a person:
-people agree with FER2013's own labels on about 65 % of its pictures, and the pictures
+people agree with FER2013's own labels on about 65 % of its images, and the images
 come from web search, with the biases of their time. In the European Union, inferring
 emotions at work or in education is prohibited (AI Act, article 5(1)(f)), and people
-must be told wherever it is done (article 50(3)).
+must be informed wherever it is done (article 50(3)).
 """
 
 
@@ -94,7 +94,7 @@ def _origin(manifest: Manifest) -> str:
     evidence = manifest.evidence
     if evidence.origin:
         return (
-            f"| brought as | {evidence.origin}; what it was trained on is not known here |\n"
+            f"| imported from | {evidence.origin}; its training data is not known here |\n"
             f"| measured on | {evidence.dataset} |"
         )
     return (
@@ -126,10 +126,10 @@ def _classes(scores: Scores) -> str:
 
 
 def _verdict(gate: Gate) -> str:
-    let_pass = sum(check.accepted and not check.passed for check in gate.checks)
+    allowed = sum(check.accepted and not check.passed for check in gate.checks)
     if not gate.passed:
         return "FAILED"
-    return f"passed, but for {let_pass} check that was let pass" if let_pass else "passed"
+    return f"passed, but for {allowed} check that was allowed to fail" if allowed else "passed"
 
 
 def _checks(manifest: Manifest) -> str:
@@ -140,5 +140,5 @@ def _checks(manifest: Manifest) -> str:
 
 
 def _cell(text: str) -> str:
-    """Someone's own words, which may hold what would end a table's cell."""
+    """Escape someone's own words, which may contain what would end a table's cell."""
     return text.replace("|", "\\|")

@@ -16,7 +16,7 @@ from support.slices import write_slice
 
 LOOSE = """
 [gate]
-# Of 400 pictures, two are half a point: the defaults are for all of PrivateTest.
+# Of 400 images, two are half a point: the defaults are for all of PrivateTest.
 accuracy_drop = 0.03
 class_recall_drop = 0.1
 agreement = 0.94

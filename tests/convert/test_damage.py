@@ -1,4 +1,4 @@
-"""The shipped model damaged on purpose: every check that should catch a damage does."""
+"""A shipped model damaged on purpose: every check that should catch a damage does."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
 from edgefer.tflite_file import open_flatbuffer, read_graph
-from edgefer_convert.analysis.dequantize import twin
-from edgefer_convert.formats.packing import packed
+from edgefer_convert.analysis.dequantize import dequantize
+from edgefer_convert.formats.tflite_graph import GraphEditor
+from edgefer_convert.gate.checks import run_checks
 from edgefer_convert.gate.limits import GateLimits
-from edgefer_convert.gate.measure import Measured, calibrated, measured
-from edgefer_convert.gate.verdict import judge
+from edgefer_convert.gate.measurements import Measurements, calibrate, measure_formats
 from edgefer_train.data.dataset import Dataset, Usage
 
 LOOSE = GateLimits(
-    # Of 400 pictures, two are half a point: the defaults are for all of PrivateTest.
+    # Of 400 images, two are half a point: the defaults are for all of PrivateTest.
     accuracy_drop=0.03,
     class_recall_drop=0.12,
-    class_pictures=4,
+    class_images=4,
     agreement=0.92,
     calibration_error=0.1,
     label_order=0.02,
@@ -46,30 +46,30 @@ def float_logits(dataset: Dataset) -> Callable[[Pixels], Logits]:
     return lambda _: logits
 
 
-Measure = Callable[[Bundle], Measured]
+Measure = Callable[[Bundle], Measurements]
 
 
 @pytest.fixture(scope="module")
 def measure(dataset: Dataset, float_logits: Callable[[Pixels], Logits]) -> Measure:
-    def measure(bundle: Bundle) -> Measured:
-        tuned, table = calibrated(bundle, dataset.part(Usage.PublicTest))
-        return measured(tuned, dataset, float_logits, table, edgetpu_mapped=13 / 14)
+    def measure(bundle: Bundle) -> Measurements:
+        tuned, table = calibrate(bundle, dataset.part(Usage.PublicTest))
+        return measure_formats(tuned, dataset, float_logits, table, edgetpu_mapped=13 / 14)
 
     return measure
 
 
 @pytest.fixture(scope="module")
-def whole(measure: Measure) -> Measured:
+def whole(measure: Measure) -> Measurements:
     """The model as it is."""
     return measure(shipped())
 
 
-def failed(one: Measured, limits: GateLimits = LOOSE) -> set[str]:
-    return {check.name for check in judge(one, limits).checks if not check.passed}
+def failed(one: Measurements, limits: GateLimits = LOOSE) -> set[str]:
+    return {check.name for check in run_checks(one, limits).checks if not check.passed}
 
 
 def shipped() -> Bundle:
-    """The two int8 files of the shipped bundle: float is what they are held against."""
+    """The two int8 files of the shipped bundle, which are compared with float."""
     bundle = open_bundle("small")
     files = {format: bundle.manifest.files[format] for format in ("int8", "onnx-int8")}
     return Bundle(
@@ -90,7 +90,7 @@ def altered(change: Callable[[Any], None]) -> Bundle:
     """The shipped bundle, its int8 file changed."""
     model = open_flatbuffer(open_bundle("small").read("int8"), "small")
     change(model)
-    return with_file("int8", packed(model))
+    return with_file("int8", GraphEditor(model).pack())
 
 
 @cache
@@ -137,7 +137,7 @@ def exchange(model: Any) -> None:
             quantization.scale = scales
 
 
-def test_the_model_as_it_is_passes(whole: Measured) -> None:
+def test_the_model_as_it_is_passes(whole: Measurements) -> None:
     assert failed(whole) == set()
 
 
@@ -160,7 +160,7 @@ def test_the_model_as_it_is_passes(whole: Measured) -> None:
 def test_damage_in_the_int8_file_is_caught_by_each_check_that_should(
     damage: Callable[[Any], None], caught: set[str], measure: Measure
 ) -> None:
-    # The other int8 file is whole: it says something else now.
+    # The other int8 file is whole: it predicts something else now.
     assert failed(measure(altered(damage))) >= {*caught, "onnx-int8 = int8"}
 
 
@@ -192,17 +192,17 @@ def test_an_output_whose_scale_is_wrong_is_caught_by_its_calibration_alone(
     assert not any("drop" in name or "=" in name for name in found)
 
 
-def test_an_int8_file_that_computes_in_float_is_caught_though_it_says_the_same(
+def test_an_int8_file_that_computes_in_float_is_caught_though_it_predicts_the_same(
     measure: Measure,
 ) -> None:
     content = open_bundle("small").read("int8")
     graph = read_graph(content, "small")
-    found = failed(measure(with_file("int8", twin(content, graph, graph.outputs))))
+    found = failed(measure(with_file("int8", dequantize(content, graph, graph.outputs))))
     assert "float tensors of int8" in found
     assert "accuracy drop of int8" not in found
 
 
-def test_what_is_too_large_for_its_target_is_caught(whole: Measured) -> None:
+def test_what_is_too_large_for_its_target_is_caught(whole: Measurements) -> None:
     size, macs = whole.bytes["int8"], whole.macs / 1e6
     fits = msgspec.structs.replace(LOOSE, bytes=size, mmac=math.ceil(macs))
     assert failed(whole, fits) <= {"size of onnx-int8"}
@@ -210,6 +210,6 @@ def test_what_is_too_large_for_its_target_is_caught(whole: Measured) -> None:
     assert failed(whole, tight) >= {"size of int8", "multiply-accumulates"}
 
 
-def test_less_than_all_on_the_edge_tpu_is_caught_where_all_is_wanted(whole: Measured) -> None:
+def test_less_than_all_on_the_edge_tpu_is_caught_where_all_is_wanted(whole: Measurements) -> None:
     all_of_it = msgspec.structs.replace(LOOSE, edgetpu_mapped=1.0)
     assert failed(whole, all_of_it) == {"mapped to the Edge TPU"}

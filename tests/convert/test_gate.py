@@ -1,4 +1,4 @@
-"""The gate: each check by itself, and what damage through the command line it catches."""
+"""The gate: each check by itself, and a damaged model through the command line."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from edgefer.bundle import open_bundle
 from edgefer.errors import GateFailed, SettingsError, UnknownKey
 from edgefer.manifest import Check
 from edgefer.metrics import ClassScore, Scores
+from edgefer_convert.gate.checks import planned, require_known, require_passed, run_checks
 from edgefer_convert.gate.limits import GateLimits, exemption, load_limits
-from edgefer_convert.gate.measure import Measured
-from edgefer_convert.gate.verdict import judge, planned, require_known, require_passed
+from edgefer_convert.gate.measurements import Measurements
 from edgefer_train.run import Run
 
 LABELS = ("angry", "disgust", "happy")
@@ -43,11 +43,11 @@ def scored(accuracy: float = 0.66, agreement: float = 1.0, **recalls: float) -> 
     )
 
 
-def measured(int8: Scores, **changes: object) -> Measured:
-    said = np.zeros(200, np.int64)
-    whole = Measured(
+def measured(int8: Scores, **changes: object) -> Measurements:
+    same = np.zeros(200, np.int64)
+    whole = Measurements(
         scores={"float": scored(), "int8": int8, "onnx-int8": scored()},
-        said={"int8": said, "onnx-int8": said},
+        predictions={"int8": same, "onnx-int8": same},
         bytes={"int8": 350_000, "onnx-int8": 340_000},
         macs=16_000_000,
         float_tensors={"int8": ()},
@@ -57,8 +57,8 @@ def measured(int8: Scores, **changes: object) -> Measured:
     return dataclasses.replace(whole, **changes)  # type: ignore[arg-type]  # by each test
 
 
-def failed(one: Measured, limits: GateLimits | None = None) -> list[Check]:
-    return [check for check in judge(one, limits).checks if not check.passed]
+def failed(one: Measurements, limits: GateLimits | None = None) -> list[Check]:
+    return [check for check in run_checks(one, limits).checks if not check.passed]
 
 
 def only(checks: list[Check]) -> Check:
@@ -67,7 +67,7 @@ def only(checks: list[Check]) -> Check:
 
 
 def test_a_model_as_good_as_float_passes_every_check() -> None:
-    gate = judge(measured(scored()))
+    gate = run_checks(measured(scored()))
     assert gate.passed
     assert {check.name for check in gate.checks} == {
         *(
@@ -84,7 +84,7 @@ def test_a_model_as_good_as_float_passes_every_check() -> None:
     }
 
 
-def test_half_a_point_of_accuracy_may_go_and_no_more() -> None:
+def test_half_a_point_of_accuracy_may_be_lost_and_no_more() -> None:
     assert failed(measured(scored(0.655))) == []
     check = only(failed(measured(scored(0.6549))))
     assert check.name == "accuracy drop of int8"
@@ -92,18 +92,18 @@ def test_half_a_point_of_accuracy_may_go_and_no_more() -> None:
     assert check.wanted == "at most 0.50%"
 
 
-def test_of_a_small_class_two_pictures_may_go_whatever_their_share() -> None:
+def test_a_small_class_may_lose_two_images_whatever_their_share() -> None:
     assert failed(measured(scored(disgust=0.6 - 2 / 55))) == []
     check = only(failed(measured(scored(disgust=0.6 - 3 / 55))))
     assert check.name == "worst class of int8"
-    assert check.found == "5.45% (disgust, 55 pictures)"
+    assert check.found == "5.45% (disgust, 55 images)"
     assert check.limit == pytest.approx(2 / 55)
 
 
-def test_of_a_large_class_three_points_may_go() -> None:
+def test_a_large_class_may_lose_three_points() -> None:
     assert failed(measured(scored(happy=0.571))) == []
     check = only(failed(measured(scored(happy=0.569, disgust=0.58))))
-    assert check.found == "3.10% (happy, 879 pictures)"
+    assert check.found == "3.10% (happy, 879 images)"
 
 
 def test_fewer_than_97_of_100_labels_like_float_fail() -> None:
@@ -127,11 +127,11 @@ def test_a_file_or_a_net_too_large_fails() -> None:
     assert [check.found for check in failed(large)] == ["1,000,001 bytes", "60.1 MMAC"]
 
 
-def test_two_forms_of_one_model_that_say_different_things_fail() -> None:
+def test_two_formats_of_one_model_that_predict_differently_fail() -> None:
     other = np.zeros(200, np.int64)
     other[:3] = 1
-    said = {"int8": np.zeros(200, np.int64), "onnx-int8": other}
-    check = only(failed(measured(scored(), said=said)))
+    predictions = {"int8": np.zeros(200, np.int64), "onnx-int8": other}
+    check = only(failed(measured(scored(), predictions=predictions)))
     assert (check.name, check.found) == ("onnx-int8 = int8", "98.50%")
 
 
@@ -142,14 +142,14 @@ def test_labels_that_would_do_better_the_other_way_round_fail() -> None:
     assert check.found == "33.33% (angry and disgust)"
 
 
-def test_the_edge_tpu_is_asked_for_only_on_demand() -> None:
+def test_the_edge_tpu_is_checked_only_on_demand() -> None:
     limits = GateLimits(edgetpu_mapped=1.0)
     assert failed(measured(scored(), edgetpu_mapped=0.9)) == []
     assert only(failed(measured(scored(), edgetpu_mapped=0.9), limits)).found == "90.00%"
     assert failed(measured(scored(), edgetpu_mapped=1.0), limits) == []
 
 
-def test_a_check_is_left_out_where_its_limit_says_so() -> None:
+def test_a_check_is_left_out_by_its_limit() -> None:
     off = GateLimits(bytes=math.inf, mmac=math.inf, label_order=math.inf, parity=0, agreement=0)
     names = [name for name, _ in planned(["int8", "onnx-int8"], off)]
     assert [name for name in names if "=" in name or "size" in name] == []
@@ -157,7 +157,7 @@ def test_a_check_is_left_out_where_its_limit_says_so() -> None:
 
 
 def test_the_worst_of_several_failures_is_named() -> None:
-    gate = judge(measured(scored(accuracy=0.62, agreement=0.95)))
+    gate = run_checks(measured(scored(accuracy=0.62, agreement=0.95)))
     with pytest.raises(
         GateFailed, match=r"accuracy drop of int8 is 4\.00%.*\(and 1 more\)"
     ) as info:
@@ -165,25 +165,25 @@ def test_the_worst_of_several_failures_is_named() -> None:
     assert info.value.verdict == gate
 
 
-def test_one_check_can_be_let_pass_by_someone_for_a_reason() -> None:
-    asked = exemption("int8 = float", "the\nnew labels are better")
-    gate = judge(measured(scored(agreement=0.95)), exemption=asked)
+def test_one_check_can_be_allowed_to_fail_by_someone_for_a_reason() -> None:
+    allowed = exemption("int8 = float", "the\nnew labels are better")
+    gate = run_checks(measured(scored(agreement=0.95)), exemption=allowed)
     assert gate.passed
     check = only([one for one in gate.checks if not one.passed])
     assert check.allowed is not None
     assert check.allowed.by.startswith(f"{getpass.getuser()}@")
     assert check.verdict.endswith(": the new labels are better")
-    assert not judge(measured(scored(accuracy=0.6, agreement=0.95)), exemption=asked).passed
+    assert not run_checks(measured(scored(accuracy=0.6, agreement=0.95)), exemption=allowed).passed
 
 
-def test_a_check_that_passes_needs_no_word() -> None:
-    gate = judge(measured(scored()), exemption=exemption("int8 = float", "to be sure"))
+def test_a_check_that_passes_needs_no_exemption() -> None:
+    gate = run_checks(measured(scored()), exemption=exemption("int8 = float", "to be sure"))
     assert all(check.allowed is None for check in gate.checks)
 
 
 @pytest.mark.parametrize(("allow", "because"), [("x", None), (None, "why"), ("x", " ")])
-def test_an_exemption_wants_a_name_and_a_reason(allow: str | None, because: str | None) -> None:
-    with pytest.raises(SettingsError, match="--allow NAME wants --because TEXT"):
+def test_an_exemption_requires_a_name_and_a_reason(allow: str | None, because: str | None) -> None:
+    with pytest.raises(SettingsError, match="--allow NAME requires --because TEXT"):
         exemption(allow, because)
 
 
@@ -201,7 +201,7 @@ def test_an_exemption_for_no_check_is_refused_with_the_nearest() -> None:
         ("[gate]\nmmac = -1\n", SettingsError, "mmac must be 0 or more, got -1"),
     ],
 )
-def test_limits_that_mean_nothing_are_refused(
+def test_invalid_limits_are_refused(
     text: str, error: type[Exception], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "gate.toml"
@@ -220,7 +220,7 @@ def test_limits_come_from_their_table_and_the_rest_is_as_before(tmp_path: Path) 
 
 
 def narrow(model: h5py.File) -> None:
-    """A scale is changed: what a layer that nothing leads around gives is cut at a twentieth."""
+    """A scale is changed: the output of a layer that nothing bypasses is cut at a twentieth."""
     scale = model["model_weights/quant_layer6/quant_layer6/output_max:0"]
     scale[...] = scale[...] / 20
 
@@ -289,11 +289,11 @@ def test_a_damaged_model_is_caught_and_the_old_bundle_stays(
 
 
 def _failed_in(table: str, name: str) -> bool:
-    """Whether the printed table says that a check failed."""
+    """Whether a check failed in the printed table."""
     return any(f"│ {name} " in line and "FAILED" in line for line in table.splitlines())
 
 
-def test_what_is_let_pass_is_told_by_manifest_inspection_and_card(
+def test_an_allowed_failure_is_in_manifest_inspection_and_card(
     run: Run, faces: Path, loose: Path, tmp_path: Path
 ) -> None:
     strict = tmp_path / "strict.toml"
@@ -303,6 +303,7 @@ def test_what_is_let_pass_is_told_by_manifest_inspection_and_card(
     edgefer("convert", *words)
     checks = open_bundle(tmp_path / "bundle").manifest.gate.checks
     assert [check.name for check in checks if check.allowed] == ["size of int8"]
-    told = edgefer("model", "inspect", tmp_path / "bundle").stdout
-    assert "it's a test" in " ".join(told.split())
+    assert "it's a test" in " ".join(
+        edgefer("model", "inspect", tmp_path / "bundle").stdout.split()
+    )
     assert ": it's a test |" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()

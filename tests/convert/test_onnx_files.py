@@ -15,19 +15,19 @@ from edgefer_train.architectures import macs as macs_of_keras
 from edgefer_train.architectures import parameters as parameters_of_keras
 
 layers = keras.layers
-PICTURES = np.linspace(0, 1, 100 * 8 * 8, dtype=np.float32).reshape(100, 8, 8, 1)
+IMAGES = np.linspace(0, 1, 100 * 8 * 8, dtype=np.float32).reshape(100, 8, 8, 1)
 
 
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
     keras.utils.set_random_seed(1)
-    picture = layers.Input((8, 8, 1))
-    x = layers.Conv2D(6, 3, 2, "same", name="stem")(picture)
+    image = layers.Input((8, 8, 1))
+    x = layers.Conv2D(6, 3, 2, "same", name="stem")(image)
     x = layers.ReLU()(layers.BatchNormalization()(x))
     x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
     y = layers.Conv2D(6, 1, name="left")(x)
     x = layers.Add()([y, layers.Conv2D(6, 1, name="right")(x)])
-    made = keras.Model(picture, layers.Dense(7, name="head")(layers.Flatten()(x)))
+    made = keras.Model(image, layers.Dense(7, name="head")(layers.Flatten()(x)))
     # Biases begin at 0, which tf2onnx leaves out.
     draw = np.random.default_rng(1)
     made.set_weights([one + draw.uniform(0.01, 0.1, one.shape) for one in made.get_weights()])
@@ -47,13 +47,13 @@ def test_counts_agree_with_those_of_training(model: keras.Model) -> None:
     assert parameters(content) == pytest.approx(parameters_of_keras(model), abs=12)
 
 
-def test_the_shipped_model_counts_what_its_manifest_says() -> None:
+def test_the_shipped_model_has_the_macs_of_its_manifest() -> None:
     bundle = open_bundle("small")
     assert macs(bundle.read("onnx")) == bundle.manifest.evidence.macs
 
 
 def test_the_same_model_gives_the_same_bytes(model: keras.Model) -> None:
-    tflite = to_int8_after_training(model, PICTURES)
+    tflite = to_int8_after_training(model, IMAGES)
     assert to_onnx(model) == to_onnx(model)
     assert to_int8_onnx(tflite) == to_int8_onnx(tflite)
 
@@ -67,7 +67,7 @@ def test_layers_keep_their_names(model: keras.Model) -> None:
 
 
 def test_the_symmetric_file_is_what_tensorrt_takes(model: keras.Model) -> None:
-    read = proto(onnx_int8.to_symmetric(to_onnx(model), PICTURES))
+    read = proto(onnx_int8.to_symmetric(to_onnx(model), IMAGES))
     constants = {item.name: numpy_helper.to_array(item) for item in read.graph.initializer}
     pairs = [node for node in read.graph.node if node.op_type.endswith("quantizeLinear")]
     pairs += [node for node in read.graph.node if node.op_type == "QuantizeLinear"]
@@ -83,19 +83,19 @@ def test_the_symmetric_file_is_what_tensorrt_takes(model: keras.Model) -> None:
 
 
 def test_int8_goes_in_and_out_of_the_quantized_file(model: keras.Model) -> None:
-    content = onnx_int8.to_int8(to_onnx(model), PICTURES)
+    content = onnx_int8.to_int8(to_onnx(model), IMAGES)
     read = proto(content)
     ends = (read.graph.input[0], read.graph.output[0])
     assert [one.type.tensor_type.elem_type for one in ends] == [onnx.TensorProto.INT8] * 2
-    first, last = onnx_int8.ends(content)
+    first, last = onnx_int8.input_output_affine(content)
     assert first.scale == pytest.approx(1 / 255, rel=1e-4)
-    logits = model(PICTURES).numpy()
+    logits = model(IMAGES).numpy()
     assert last.scale * 255 == pytest.approx(logits.max() - logits.min(), rel=0.02)
 
 
 def test_a_model_that_ends_in_float_is_refused() -> None:
-    picture = layers.Input((8, 8, 1))
-    flat = layers.Dense(7)(layers.Flatten()(picture))
-    content = to_onnx(keras.Model(picture, keras.activations.selu(flat)))
+    image = layers.Input((8, 8, 1))
+    flat = layers.Dense(7)(layers.Flatten()(image))
+    content = to_onnx(keras.Model(image, keras.activations.selu(flat)))
     with pytest.raises(ConversionError, match="left the output of the model in float"):
-        onnx_int8.to_int8(content, PICTURES)
+        onnx_int8.to_int8(content, IMAGES)

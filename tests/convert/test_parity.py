@@ -14,14 +14,14 @@ from edgefer.console import FallbackWarning
 from edgefer.errors import GateFailed
 from edgefer.portrait import portrait_crops
 from edgefer.preprocess import Pixels, Preprocess
-from edgefer_convert.analysis.parity import LIMITS, Parity, measure, settings_of
+from edgefer_convert.analysis.parity import LIMITS, Parity, measure_parity, settings_of
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.sources import load
 
 SETTINGS = {
     "int8", "int8, no XNNPACK",
-    "onnx", "onnx, not optimised", "onnx, all optimisations",
-    "onnx-int8", "onnx-int8, not optimised", "onnx-int8, all optimisations",
+    "onnx", "onnx, not optimized", "onnx, all optimizations",
+    "onnx-int8", "onnx-int8, not optimized", "onnx-int8, all optimizations",
 }  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def faces() -> Pixels:
 
 @pytest.fixture(scope="module")
 def parity(faces: Pixels) -> Parity:
-    return measure(open_bundle("small"), faces, "the portrait")
+    return measure_parity(open_bundle("small"), faces, "the portrait")
 
 
 def test_the_portrait_is_seen_from_many_places(faces: Pixels) -> None:
@@ -54,40 +54,40 @@ def test_every_format_of_the_shipped_bundle_is_compared_in_every_setting(parity:
         assert 0 <= pair.mean <= pair.largest <= 1
 
 
-def test_the_shipped_bundle_says_the_same_in_all_its_formats(parity: Parity) -> None:
+def test_the_shipped_bundle_predicts_the_same_in_all_its_formats(parity: Parity) -> None:
     assert parity.passed
     parity.require_passed()
-    kinds = {one.kind for one in parity.judged}
+    kinds = {one.kind for one in parity.checks}
     assert kinds <= set(LIMITS)
-    assert {"the same reals", "the same integers", "integers by other kernels"} <= kinds
+    assert {"the same float32 weights", "the same int8 weights", "int8 by other kernels"} <= kinds
 
 
-def test_int8_is_not_judged_against_float(parity: Parity) -> None:
-    judged = {(one.pair.first, one.pair.second) for one in parity.judged}
-    assert not judged & {("int8", "onnx"), ("onnx", "int8"), ("onnx-int8", "onnx")}
+def test_int8_is_not_checked_against_float(parity: Parity) -> None:
+    checked = {(one.pair.first, one.pair.second) for one in parity.checks}
+    assert not checked & {("int8", "onnx"), ("onnx", "int8"), ("onnx-int8", "onnx")}
 
 
-def test_basic_optimisations_are_exact_and_this_is_said(parity: Parity) -> None:
+def test_basic_optimizations_are_exact_and_reported_so(parity: Parity) -> None:
     pairs = {(pair.first, pair.second): pair for pair in parity.pairs}
-    assert pairs["onnx-int8", "onnx-int8, not optimised"].largest == 0
-    said = "\n".join(parity.findings)
-    assert "onnx-int8, as deployed with basic optimisations: exact" in said
-    assert "with LiteRT's kernels without XNNPACK: changes" in said
-    assert "nearest to exact arithmetic" in said
+    assert pairs["onnx-int8", "onnx-int8, not optimized"].largest == 0
+    findings = "\n".join(parity.findings)
+    assert "onnx-int8, as deployed with basic optimizations: exact" in findings
+    assert "with LiteRT's kernels without XNNPACK: changes" in findings
+    assert "nearest to exact arithmetic" in findings
 
 
 def test_formats_on_real_faces_keep_their_limits(data: Path) -> None:
     images = load(data).part(Usage.PrivateTest).images[:60]
-    done = measure(open_bundle("small"), images, "PrivateTest")
+    done = measure_parity(open_bundle("small"), images, "PrivateTest")
     assert done.n == 60
     done.require_passed()
 
 
-def test_a_format_that_says_something_else_is_caught(tmp_path: Path, faces: Pixels) -> None:
+def test_a_format_that_predicts_something_else_is_caught(tmp_path: Path, faces: Pixels) -> None:
     bundle = with_permuted_labels(open_bundle("small"), tmp_path / "permuted")
-    done = measure(bundle, faces, "the portrait")
+    done = measure_parity(bundle, faces, "the portrait")
     assert not done.passed
-    with pytest.raises(GateFailed, match="int8 and onnx-int8 do not say the same") as caught:
+    with pytest.raises(GateFailed, match="int8 and onnx-int8 do not predict the same") as caught:
         done.require_passed()
     assert "\n" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""Nets drawn at random from the registry's blocks: int8 keeps no float and says the same."""
+"""Random nets of the registry's blocks: int8 keeps no float and predicts the same."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from edgefer.runtime import tflite_tensors
-from edgefer_convert.formats.tflite import output_affine, to_int8
+from edgefer_convert.formats.tflite import input_output_affine, to_int8
 from edgefer_train.architectures import classic, mobile, residual
 from edgefer_train.architectures.blocks import Tensor, convolution, dense_head, layers, pooled
 from edgefer_train.quantization.fake_quant import prepare_for_quantization, set_ranges
-from support.int8_answers import said_in_int8
+from support.int8_outputs import int8_logits
 from support.slices import write_slice
 
 SIDE, LABELS, FACES = 24, 7, 200
@@ -93,7 +93,7 @@ HEADS: dict[str, Callable[[Tensor, int, str], Tensor]] = {
 
 @dataclass(frozen=True)
 class Design:
-    """A net to be."""
+    """A net to build."""
 
     seed: int
     blocks: tuple[tuple[str, int, int], ...]
@@ -114,7 +114,7 @@ DESIGNS = st.builds(
 
 
 @pytest.fixture(scope="module")
-def pictures(data: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+def images(data: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     """Real faces (N, SIDE, SIDE, 1) in 0..1."""
     path = write_slice(data, tmp_path_factory.mktemp("slice") / "fer2013.npz", FACES, 1, 1)
     with np.load(path) as arrays:
@@ -122,31 +122,31 @@ def pictures(data: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray
     return np.stack(small)[..., np.newaxis].astype(np.float32) / 255
 
 
-def built(design: Design, pictures: np.ndarray) -> Any:
-    """The net as if trained: normalizations know its pictures, and every label is said."""
+def built(design: Design, images: np.ndarray) -> Any:
+    """The net as if trained: normalizations fit its images, and every label is predicted."""
     keras.utils.set_random_seed(design.seed)
-    picture = layers.Input((SIDE, SIDE, 1), name="picture")
-    x = layers.ReLU(name="stem_relu")(convolution(picture, 8, 3, 2, "stem"))
+    image = layers.Input((SIDE, SIDE, 1), name="picture")
+    x = layers.ReLU(name="stem_relu")(convolution(image, 8, 3, 2, "stem"))
     for at, (kind, filters, stride) in enumerate(design.blocks, 1):
         x = BLOCKS[kind](x, filters, stride, f"block{at}")
-    model = keras.Model(picture, HEADS[design.head](x, LABELS, "logits"), name="drawn")
+    model = keras.Model(image, HEADS[design.head](x, LABELS, "logits"), name="drawn")
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = 0.0
-    model(pictures, training=True)
+    model(images, training=True)
     last = next(one for one in reversed(model.layers) if one.weights)
     kernel, bias = last.get_weights()
-    last.set_weights([kernel, bias - model(pictures).numpy().mean(0)])
+    last.set_weights([kernel, bias - model(images).numpy().mean(0)])
     return model
 
 
-def quantized(model: Any, pictures: np.ndarray) -> Any:
+def quantized(model: Any, images: np.ndarray) -> Any:
     """The net with fake quantization, after a step of training."""
     qat = prepare_for_quantization(model)
-    set_ranges(qat, model, pictures)
+    set_ranges(qat, model, images)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     qat.compile(keras.optimizers.SGD(1e-4), loss, run_eagerly=True)
-    qat.train_on_batch(pictures[:16], np.arange(16) % LABELS)
+    qat.train_on_batch(images[:16], np.arange(16) % LABELS)
     return qat
 
 
@@ -158,17 +158,17 @@ def quantized(model: Any, pictures: np.ndarray) -> Any:
     suppress_health_check=list(HealthCheck),
 )
 @given(design=DESIGNS)
-def test_any_net_of_our_blocks_is_int8_throughout_and_says_what_fake_quantization_says(
-    design: Design, pictures: np.ndarray
+def test_any_net_of_our_blocks_is_int8_throughout_and_predicts_as_fake_quantization_does(
+    design: Design, images: np.ndarray
 ) -> None:
-    qat = quantized(built(design, pictures), pictures)
+    qat = quantized(built(design, images), images)
     content = to_int8(qat)
     assert {one.dtype for one in tflite_tensors(content)} <= {"int8", "int32", "int64"}
-    expected, said = qat(pictures).numpy(), said_in_int8(content, pictures)
-    same = said.argmax(-1) == expected.argmax(-1)
-    count = output_affine(content).scale
-    assert np.abs(said - expected).mean() < count
-    # Two labels within a count of each other are one to int8.
+    expected, logits = qat(images).numpy(), int8_logits(content, images)
+    same = logits.argmax(-1) == expected.argmax(-1)
+    step = input_output_affine(content)[1].scale
+    assert np.abs(logits - expected).mean() < step
+    # Two labels within a step of each other are one to int8.
     best = np.sort(expected)
-    tied = best[:, -1] - best[:, -2] < 1.5 * count
+    tied = best[:, -1] - best[:, -2] < 1.5 * step
     assert (same | tied).mean() >= 0.99

@@ -13,7 +13,7 @@ from edgefer.cli import main
 from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.targets import TARGETS, model_for
 from edgefer_device.deploy.wheels import Pins, Python
-from support.edgetpu_library import build_library, bundle_for_chip
+from support.edgetpu_library import build_library, write_edgetpu_bundle
 
 
 def planned(laptop: Laptop, target: str, *words: str) -> list[str]:
@@ -81,7 +81,7 @@ def test_a_jetsons_python_takes_nvidias_wheel_and_has_pins_for_all_that_it_needs
 def test_a_coral_runs_its_model_where_its_library_and_a_file_for_it_are_there(
     laptop: Laptop, tmp_path: Path
 ) -> None:
-    device, bundle = laptop.device, bundle_for_chip(tmp_path / "bundle")
+    device, bundle = laptop.device, write_edgetpu_bundle(tmp_path / "bundle")
     device.check("mkdir -p /boot/firmware; touch /boot/firmware/config.txt")
     runs = 'set runtime = "edgetpu" in /etc/edgefer/edgefer.toml'
     assert runs not in planned(laptop, "rpi-coral", "--model", str(bundle))

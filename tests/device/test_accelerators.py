@@ -26,7 +26,7 @@ from edgefer_device.bench.loops import Plan
 from edgefer_device.bench.tune import PREFERRED, try_all
 from edgefer_device.doctor import installation
 from edgefer_device.system.check import Level
-from support.edgetpu_library import build_library, bundle_for_chip
+from support.edgetpu_library import build_library, write_edgetpu_bundle
 
 SMALL = open_bundle("small")
 ALL = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
@@ -156,7 +156,7 @@ def coral(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a stand-in for the library and a bundle with a file for the chip."""
     folder = tmp_path_factory.mktemp("coral")
     build_library(folder)
-    bundle_for_chip(folder / "bundle")
+    write_edgetpu_bundle(folder / "bundle")
     return folder
 
 

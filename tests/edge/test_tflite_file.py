@@ -6,7 +6,7 @@ import pytest
 from edgefer.bundle import open_bundle
 from edgefer.errors import ConversionError
 from edgefer.tflite_file import read_graph
-from support.tflite_files import Made, Step, constant, tflite
+from support.tflite_files import Op, Tensor, constant, tflite
 
 
 def test_the_shipped_model_is_read_without_running_it() -> None:
@@ -37,8 +37,8 @@ def test_the_weights_of_a_convolution_have_a_scale_for_each_channel() -> None:
 
 def test_an_absent_input_and_a_constant_are_told() -> None:
     content = tflite(
-        [Made((1, 4)), constant([1, 2], "int32"), Made((1, 4))],
-        [Step("RESHAPE", (0, -1, 1), (2,), kind="Reshape")],
+        [Tensor((1, 4)), constant([1, 2], "int32"), Tensor((1, 4))],
+        [Op("RESHAPE", (0, -1, 1), (2,), kind="Reshape")],
     )
     graph = read_graph(content, "made")
     (op,) = graph.ops

@@ -1,4 +1,4 @@
-"""A stand-in for Coral's compiler, and what the real one was seen to say.
+"""A fake of Coral's compiler, and outputs of the real one.
 
 The texts have the forms of version 16.0.384591198, after reports in the issues of
 google-coral/edgetpu (512, 601, 631) and coral.ai/docs/edgetpu/compiler.
@@ -88,10 +88,10 @@ def install(folder: Path, script: str, name: str = "edgetpu_compiler") -> None:
 
 
 def install_compiler(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, table: str = WHOLE_TABLE, said: str = SUMMARY
+    folder: Path, monkeypatch: pytest.MonkeyPatch, table: str = WHOLE_TABLE, summary: str = SUMMARY
 ) -> None:
-    """Install a stand-in for the compiler that reports a table of operations."""
-    for name, text in (("SUMMARY", said), ("TABLE", table)):
+    """Install a fake of the compiler that reports a table of operations."""
+    for name, text in (("SUMMARY", summary), ("TABLE", table)):
         (folder / name).write_text(text)
         monkeypatch.setenv(name, str(folder / name))
     install(folder, COMPILER)

@@ -1,4 +1,4 @@
-"""A stand-in for the Edge TPU's library, and a bundle with a file for it."""
+"""A fake of the Edge TPU's library, and a bundle with a file for it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def build_library(folder: Path) -> Path:
     return library
 
 
-def bundle_for_chip(place: Path) -> Path:
-    """Write `small` with its int8 file once more, as the one that Coral's compiler would make."""
+def write_edgetpu_bundle(out: Path) -> Path:
+    """Write `small` with a copy of its int8 file in the place of a compiled one."""
     small = open_bundle("small")
     content = small.contents["int8"]
     files = {**small.manifest.files, "edgetpu": describe("model.edgetpu.tflite", content, "chip")}
     manifest = msgspec.structs.replace(small.manifest, files=files)
-    write_bundle(place, manifest, {**small.contents, "edgetpu": content})
-    return place
+    write_bundle(out, manifest, {**small.contents, "edgetpu": content})
+    return out

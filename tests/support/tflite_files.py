@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import flatbuffers
 import numpy as np
+from ai_edge_litert import schema_py_generated as tfl
 
-from edgefer.tflite_file import IDENTIFIER, schema
+from edgefer_convert.formats.tflite_graph import GraphEditor, affine
 
 
 @dataclass(frozen=True)
-class Made:
-    """A tensor to be."""
+class Tensor:
+    """A tensor to build."""
 
     shape: tuple[int, ...]
     dtype: str = "int8"
@@ -23,8 +22,8 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Step:
-    """An operation to be: `options` by the schema's names, of the kind that its name tells."""
+class Op:
+    """An operation to build: `options` by the schema's names, of the kind `Conv2D`, ..."""
 
     name: str
     inputs: Sequence[int]
@@ -35,66 +34,28 @@ class Step:
     custom: str = ""
 
 
-def constant(values: Sequence[int], dtype: str = "int32", scale: float | None = None) -> Made:
+def constant(values: Sequence[int], dtype: str = "int32", scale: float | None = None) -> Tensor:
     array = np.array(values, dtype)
-    return Made(array.shape, dtype, scale, array)
+    return Tensor(array.shape, dtype, scale, array)
 
 
-def tflite(
-    tensors: Sequence[Made],
-    steps: Sequence[Step],
-    inputs: Sequence[int] = (0,),
-    outputs: Sequence[int] = (-1,),
-    graphs: int = 1,
-) -> bytes:
-    """Return a file with these tensors and operations; an output of -1 is the last tensor."""
-    s = schema()
-    model, graph = s.ModelT(), s.SubGraphT()
-    model.version, model.description, model.buffers = 3, b"", [s.BufferT()]
-    graph.name, graph.tensors = b"main", [_tensor(made, model) for made in tensors]
-    graph.inputs = list(inputs)
-    graph.outputs = [index % len(tensors) for index in outputs]
-    model.operatorCodes = [_code(step) for step in steps]
-    graph.operators = [_op(step, index) for index, step in enumerate(steps)]
-    model.subgraphs = [graph] * graphs
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
-
-
-def _tensor(made: Made, model: Any) -> Any:
-    s = schema()
-    tensor = s.TensorT()
-    tensor.name, tensor.shape = b"tensor", list(made.shape)
-    tensor.type, tensor.buffer = getattr(s.TensorType, made.dtype.upper()), 0
-    if made.scale is not None:
-        tensor.quantization = s.QuantizationParametersT()
-        tensor.quantization.scale, tensor.quantization.zeroPoint = [made.scale], [0]
-    if made.content is not None:
-        buffer = s.BufferT()
-        buffer.data = np.frombuffer(made.content.tobytes(), np.uint8)
-        tensor.buffer = len(model.buffers)
-        model.buffers.append(buffer)
-    return tensor
-
-
-def _code(step: Step) -> Any:
-    s = schema()
-    code = s.OperatorCodeT()
-    code.builtinCode = getattr(s.BuiltinOperator, step.name)
-    code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-    code.version, code.customCode = step.version, step.custom.encode() or None
-    return code
-
-
-def _op(step: Step, code: int) -> Any:
-    s = schema()
-    op = s.OperatorT()
-    op.opcodeIndex, op.inputs, op.outputs = code, list(step.inputs), list(step.outputs)
-    if step.kind:
-        op.builtinOptionsType = getattr(s.BuiltinOptions, f"{step.kind}Options")
-        op.builtinOptions = getattr(s, f"{step.kind}OptionsT")()
-        for name, value in step.options.items():
-            assert hasattr(op.builtinOptions, name)
-            setattr(op.builtinOptions, name, value)
-    return op
+def tflite(tensors: Sequence[Tensor], ops: Sequence[Op], graphs: int = 1) -> bytes:
+    """Return a file with these tensors and operations, from the first tensor to the last."""
+    model, graph = tfl.ModelT(), tfl.SubGraphT()
+    model.version, model.description, model.buffers = 3, b"", [tfl.BufferT()]
+    graph.name, graph.tensors, graph.operators = b"main", [], []
+    model.operatorCodes, model.subgraphs = [], [graph] * graphs
+    editor = GraphEditor(model)
+    for one in tensors:
+        scales = None if one.scale is None else affine([one.scale], [0])
+        editor.add_tensor("tensor", one.shape, one.dtype, scales, one.content)
+    for at, op in enumerate(ops):
+        options = getattr(tfl, f"{op.kind}OptionsT")() if op.kind else None
+        for name, value in op.options.items():
+            assert hasattr(options, name)
+            setattr(options, name, value)
+        editor.insert_op(at, op.name, op.version, op.inputs, op.outputs, options)
+        model.operatorCodes[at].customCode = op.custom.encode() or None
+    editor.set_input(0)
+    editor.set_output(len(tensors) - 1)
+    return editor.pack()

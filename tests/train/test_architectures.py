@@ -12,7 +12,7 @@ import tf_keras as keras
 from edgefer.errors import ConversionError, SettingsError
 from edgefer.preprocess import PIXEL
 from edgefer.runtime import tflite_tensors
-from edgefer_convert.formats.tflite import input_affine, output_affine, to_int8
+from edgefer_convert.formats.tflite import input_output_affine, to_int8
 from edgefer_train.architectures import (
     ARCHITECTURES,
     build,
@@ -28,7 +28,7 @@ from edgefer_train.quantization.fake_quant import (
     set_ranges,
 )
 from edgefer_train.run import save_model
-from support.int8_answers import said_in_int8
+from support.int8_outputs import int8_logits
 from support.slices import write_slice
 
 HEADS = {"fer2013": 7, "ferplus": 8}
@@ -160,18 +160,18 @@ def test_every_net_learns_two_label_sets_and_goes_on_with_fake_quantization(cycl
 
 def test_every_net_becomes_int8_without_a_float_tensor(cycle: Cycle) -> None:
     assert {tensor.dtype for tensor in tflite_tensors(cycle.int8)} <= {"int8", "int32", "int64"}
-    affine = input_affine(cycle.int8)
+    affine, _ = input_output_affine(cycle.int8)
     assert affine.scale == pytest.approx(PIXEL.scale)
     assert affine.zero_point == PIXEL.zero_point
 
 
 def test_int8_says_what_fake_quantization_says(cycle: Cycle) -> None:
-    said, wanted = said_in_int8(cycle.int8, cycle.images), cycle.said["tuned"]
+    said, wanted = int8_logits(cycle.int8, cycle.images), cycle.said["tuned"]
     moved = np.abs(said - wanted).mean()
     if cycle.name in DEEP:
         assert moved <= 0.1 * np.ptp(wanted)
     else:
-        assert moved <= 2 * output_affine(cycle.int8).scale
+        assert moved <= 2 * input_output_affine(cycle.int8)[1].scale
         assert (said.argmax(1) == wanted.argmax(1)).mean() >= 0.9
 
 

@@ -1,40 +1,33 @@
-"""An explanation shown to a person: a table, and a picture of costs and errors."""
+"""Quantization sensitivity as a table, and as a chart of costs and errors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table
 
-from edgefer.errors import ConversionError
-from edgefer.files import write_atomic
 from edgefer.theme import LIGHT, as_png
-from edgefer_convert.analysis.sensitivity import Cost, Explanation, Layer, Step
+from edgefer_convert.analysis.sensitivity import Cost, Layer, Sensitivity, Step
 
 SHOWN = 20
-"""Layers in the table and in the picture; the others cost less."""
+"""Layers in the table and in the chart; the others cost less."""
 
 
-def show_explanation(explanation: Explanation) -> None:
-    """Print which steps and which layers cost most."""
+def show_sensitivity(sensitivity: Sensitivity) -> None:
+    """Print the steps from float to int8 and the layers that cost most."""
     console = Console()
-    console.print(f"[bold]{explanation.model}[/bold]: {_measured_on(explanation)}")
-    console.print(_steps(explanation.steps))
-    console.print(_layers(explanation.layers))
-    console.print(f"costs most: {', '.join(named(one) for one in explanation.layers[:3])}")
+    console.print(f"[bold]{sensitivity.model}[/bold]: {_measured_on(sensitivity)}")
+    console.print(_steps(sensitivity.steps))
+    console.print(_layers(sensitivity.layers))
+    worst = ", ".join(f"{one.name} ({_points(one.cost)} points)" for one in sensitivity.layers[:3])
+    console.print(f"most sensitive layers: {worst}")
 
 
-def named(layer: Layer) -> str:
-    """Return a layer with what it would be read for: `stem (0.16 points)`."""
-    return f"{layer.name} ({_points(layer.cost)} points)"
-
-
-def _measured_on(explanation: Explanation) -> str:
-    return f"{explanation.n:,} faces, {explanation.faces}"
+def _measured_on(sensitivity: Sensitivity) -> str:
+    return f"{sensitivity.n:,} faces, {sensitivity.faces}"
 
 
 def _steps(steps: Sequence[Step]) -> Table:
@@ -45,8 +38,8 @@ def _steps(steps: Sequence[Step]) -> Table:
 
 
 def _layers(layers: Sequence[Layer]) -> Table:
-    table = Table("layer", "output", "error", "adds up to", "clipped", "outputs", "weights")
-    table.title = "costs alone, in points; share of other labels below"
+    table = Table("layer", "output", "error", "accumulated", "clipped", "outputs", "weights")
+    table.title = "cost of each layer alone, in points; share of changed labels below"
     for layer in layers[:SHOWN]:
         table.add_row(
             f"{layer.name}\n[dim]{layer.op}[/dim]",
@@ -71,19 +64,19 @@ def _points(share: float) -> str:
     return f"{100 * share:.3f}"
 
 
-def draw_explanation(explanation: Explanation) -> bytes:
-    """Return a PNG: what each layer costs, and how errors grow from the first layer on."""
-    costly = explanation.layers[:SHOWN]
+def draw_sensitivity(sensitivity: Sensitivity) -> bytes:
+    """Return a PNG: the cost of each layer, and the error from the first to the last."""
+    costly = sensitivity.layers[:SHOWN]
     with LIGHT.applied():
         figure = LIGHT.figure(
             2.4 + 0.3 * len(costly) + 3.6,
-            f"Where int8 costs: {explanation.model}",
-            _measured_on(explanation),
+            f"Quantization sensitivity: {sensitivity.model}",
+            _measured_on(sensitivity),
         )
         ratios = [1.0 + 0.3 * len(costly), 3.6]
         costs, errors = figure.subplots(2, 1, height_ratios=ratios)
         _draw_costs(costs, costly)
-        _draw_errors(errors, sorted(explanation.layers, key=lambda layer: layer.place))
+        _draw_errors(errors, sorted(sensitivity.layers, key=lambda layer: layer.place))
         return as_png(figure)
 
 
@@ -95,7 +88,7 @@ def _draw_costs(panel: Axes, layers: Sequence[Layer]) -> None:
     panel.barh(rows, weights, left=outputs, color=LIGHT.series[1], label="weights, estimated")
     panel.set_yticks(rows, [layer.name for layer in layers])
     panel.invert_yaxis()
-    panel.set_title("What each layer costs alone", loc="left")
+    panel.set_title("Cost of each layer alone", loc="left")
     panel.set_xlabel("mean change of a label's probability, points")
     panel.legend(loc="lower right")
     panel.grid(axis="x")
@@ -106,22 +99,12 @@ def _draw_errors(panel: Axes, layers: Sequence[Layer]) -> None:
     places = np.arange(len(layers))
     grown = [100 * layer.accumulated for layer in layers]
     alone = [100 * layer.rounding for layer in layers]
-    panel.plot(places, grown, "-o", color=LIGHT.series[2], label="with all before it")
+    panel.plot(places, grown, "-o", color=LIGHT.series[2], label="accumulated")
     panel.plot(places, alone, "--o", color=LIGHT.series[0], label="its own rounding")
     panel.set_ylim(bottom=0)
     every = max(1, len(layers) // SHOWN)
     panel.set_xticks(places[::every], [layer.name for layer in layers][::every], rotation=90)
-    panel.set_title("How errors grow from the first layer on", loc="left")
+    panel.set_title("Error from the first layer to the last", loc="left")
     panel.set_ylabel("error of the output, %")
     panel.legend()
     panel.grid(axis="y")
-
-
-def write_picture(explanation: Explanation, out: Path) -> None:
-    """Draw an explanation into a PNG file; raise `ConversionError` where it cannot be written."""
-    try:
-        write_atomic(out, draw_explanation(explanation))
-    except OSError as exc:
-        raise ConversionError(
-            f"{out}: could not be written: {exc.strerror or exc}; name another file"
-        ) from exc

@@ -1,110 +1,169 @@
-"""The TFLite file for phones: RGB in, probabilities out, and words on what they mean.
+"""The TFLite file for phones: RGB in, probabilities out, and metadata that describe both.
 
-MediaPipe's ImageClassifier takes pictures of three channels only and reads from the file
-itself what its outputs are called. So the int8 file gets, in its own integers, a front end
-that makes grey of RGB and a softmax, and TFLite metadata with the labels.
+MediaPipe's ImageClassifier takes images of three channels only and reads from the file itself
+what its outputs are called. So the int8 file gets, in its own integers, a front end that makes
+grey of RGB and a softmax, and TFLite metadata with the labels.
+
+Source: metadata_schema.fbs of TensorFlow Lite Support, file identifier M001. Its writer,
+tflite-support, needs protobuf 3.20 and Python 3.11, so the few tables of an image classifier
+are written here. The numbers are the places of a table's fields in that schema.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
 
+import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
-from edgefer_convert.formats.editing import Graph, affine
-from edgefer_convert.formats.metadata import METADATA, attach_labels, metadata
-from edgefer_convert.formats.packing import packed
+from edgefer_convert.formats.tflite_graph import GraphEditor, affine
 
 GREY = np.array([38, 75, 15], np.int8)
 """Shares of red, green and blue in grey, in 128ths: those of BT.601 (0.299, 0.587, 0.114)
-rounded so that they sum to 1. A grey picture stays what it is, exactly."""
+rounded so that they sum to 1. A grey image stays what it is, exactly."""
 
-QUANTIZE_VERSION, CONVOLVE_VERSION, SOFTMAX_VERSION = 2, 3, 2
+QUANTIZE_VERSION, CONV_VERSION, SOFTMAX_VERSION = 2, 3, 2
 """Versions of the operations from which they take int8 (TensorFlow's op_version.cc)."""
+
+METADATA = "TFLITE_METADATA"
+"""Name of the buffer in the model."""
+LABELS = "labels.txt"
+
+FIELDS = 10
+"""Of the largest metadata table; a smaller one leaves out those that it lacks."""
+RGB = 1
+TENSOR_AXIS_LABELS = 2
+FEATURE, IMAGE = 1, 2
+"""What a tensor holds: the union `ContentProperties`."""
+NORMALIZATION = 1
+"""The union `ProcessUnitOptions`."""
 
 
 def to_mobile(int8: bytes, name: str, labels: Sequence[str], temperature: float) -> bytes:
     """Return the file for phones of an int8 TFLite file.
 
-    It takes uint8 RGB (1, side, side, 3) and gives probabilities at `temperature`,
+    It takes uint8 RGB (1, side, side, 3) and returns probabilities at `temperature`,
     uint8 (1, labels) in 256ths; metadata name the labels in order.
     """
-    model = tfl.ModelT.InitFromPackedBuf(int8)
-    graph = Graph(model)
-    _begin_with_rgb(graph)
-    _end_with_probabilities(graph, temperature)
-    _describe(model, metadata(name, labels))
-    return attach_labels(packed(model), labels)
+    editor = GraphEditor.open(int8)
+    _prepend_rgb_to_grey(editor)
+    _append_softmax(editor, temperature)
+    _set_metadata(editor, classifier_metadata(name, labels))
+    return _with_labels_file(editor.pack(), labels)
 
 
-def _begin_with_rgb(graph: Graph) -> None:
+def _prepend_rgb_to_grey(editor: GraphEditor) -> None:
     """Put uint8 RGB, its int8 form and a 1x1 convolution to grey before the input."""
-    grey = int(graph.main.inputs[0])
-    spec = graph.main.tensors[grey]
+    grey = int(editor.main.inputs[0])
+    spec = editor.main.tensors[grey]
     _, height, width, _ = spec.shape
     # The model's own scale, so that the convolution multiplies by 1/128 exactly.
     scale = float(spec.quantization.scale[0])
     shape = (1, height, width, 3)
-    rgb = graph.tensor("rgb", shape, tfl.TensorType.UINT8, affine([scale], [0]))
-    whole = graph.tensor("rgb_int8", shape, tfl.TensorType.INT8, affine([scale], [-128]))
-    shares = graph.tensor(
-        "grey_shares", (1, 1, 1, 3), tfl.TensorType.INT8, affine([1 / 128], [0]), _bytes(GREY)
+    rgb = editor.add_tensor("rgb", shape, "uint8", affine([scale], [0]))
+    int8 = editor.add_tensor("rgb_int8", shape, "int8", affine([scale], [-128]))
+    kernel = editor.add_tensor("grey_shares", (1, 1, 1, 3), "int8", affine([1 / 128], [0]), GREY)
+    bias = editor.add_tensor(
+        "grey_bias", (1,), "int32", affine([scale / 128], [0]), np.zeros(1, "<i4")
     )
-    none = graph.tensor(
-        "grey_bias",
-        (1,),
-        tfl.TensorType.INT32,
-        affine([scale / 128], [0]),
-        _bytes(np.zeros(1, "<i4")),
-    )
-    convolve = tfl.Conv2DOptionsT()
-    convolve.strideH = convolve.strideW = convolve.dilationHFactor = convolve.dilationWFactor = 1
-    options = (tfl.BuiltinOptions.Conv2DOptions, convolve)
-    kind = (tfl.BuiltinOperator.CONV_2D, CONVOLVE_VERSION)
-    graph.operation(0, kind, [whole, shares, none], grey, options)
-    graph.operation(0, *_quantize(rgb, whole))
-    graph.begin(rgb)
+    options = tfl.Conv2DOptionsT()
+    options.strideH = options.strideW = options.dilationHFactor = options.dilationWFactor = 1
+    editor.insert_op(0, "CONV_2D", CONV_VERSION, [int8, kernel, bias], [grey], options)
+    _insert_quantize(editor, 0, rgb, int8)
+    editor.set_input(rgb)
 
 
-def _end_with_probabilities(graph: Graph, temperature: float) -> None:
+def _append_softmax(editor: GraphEditor, temperature: float) -> None:
     """Put a softmax and its uint8 form after the logits."""
-    logits = int(graph.main.outputs[0])
-    shape = graph.main.tensors[logits].shape
-    # TFLite's int8 softmax gives 256ths from -128 on, and nothing else.
-    whole = graph.tensor("shares_int8", shape, tfl.TensorType.INT8, affine([1 / 256], [-128]))
-    shares = graph.tensor("probabilities", shape, tfl.TensorType.UINT8, affine([1 / 256], [0]))
-    softmax = tfl.SoftmaxOptionsT()
-    softmax.beta = 1 / temperature
-    last = len(graph.main.operators)
-    kind = (tfl.BuiltinOperator.SOFTMAX, SOFTMAX_VERSION)
-    graph.operation(last, kind, [logits], whole, (tfl.BuiltinOptions.SoftmaxOptions, softmax))
-    graph.operation(last + 1, *_quantize(whole, shares))
-    graph.end(shares)
+    logits = int(editor.main.outputs[0])
+    shape = editor.main.tensors[logits].shape
+    # TFLite's int8 softmax returns 256ths from -128 on, and nothing else.
+    int8 = editor.add_tensor("shares_int8", shape, "int8", affine([1 / 256], [-128]))
+    uint8 = editor.add_tensor("probabilities", shape, "uint8", affine([1 / 256], [0]))
+    options = tfl.SoftmaxOptionsT()
+    options.beta = 1 / temperature
+    end = len(editor.main.operators)
+    editor.insert_op(end, "SOFTMAX", SOFTMAX_VERSION, [logits], [int8], options)
+    _insert_quantize(editor, end + 1, int8, uint8)
+    editor.set_output(uint8)
 
 
-def _quantize(source: int, to: int) -> tuple[tuple[int, int], list[int], int, tuple[int, Any]]:
-    """An operation that changes between uint8 and int8."""
-    kind = (tfl.BuiltinOperator.QUANTIZE, QUANTIZE_VERSION)
-    options = (tfl.BuiltinOptions.QuantizeOptions, tfl.QuantizeOptionsT())
-    return kind, [source], to, options
+def _insert_quantize(editor: GraphEditor, at: int, source: int, target: int) -> None:
+    """Insert the operation that converts between uint8 and int8."""
+    options = tfl.QuantizeOptionsT()
+    editor.insert_op(at, "QUANTIZE", QUANTIZE_VERSION, [source], [target], options)
 
 
-def _bytes(values: np.ndarray) -> np.ndarray:
-    return np.frombuffer(values.tobytes(), np.uint8)
-
-
-def _describe(model: Any, content: bytes) -> None:
+def _set_metadata(editor: GraphEditor, content: bytes) -> None:
     """Add the buffer of metadata, in place of an older one."""
-    graph = Graph(model)
-    made = tfl.MetadataT()
-    made.name, made.buffer = METADATA, graph.buffer(np.frombuffer(content, np.uint8))
-    others = [one for one in model.metadata or () if one.name != METADATA.encode()]
-    model.metadata = [*others, made]
+    entry = tfl.MetadataT()
+    entry.name, entry.buffer = METADATA, editor.add_buffer(np.frombuffer(content, np.uint8))
+    others = [one for one in editor.model.metadata or () if one.name != METADATA.encode()]
+    editor.model.metadata = [*others, entry]
 
 
-def grey_of(rgb: np.ndarray) -> np.ndarray:
-    """Return what the front end makes of uint8 RGB (..., 3): grey uint8 (...)."""
-    sums = rgb.astype(np.int32) @ GREY.astype(np.int32)
-    return np.asarray((sums + 64) // 128, np.uint8)
+def _with_labels_file(model: bytes, labels: Sequence[str]) -> bytes:
+    """Append the labels' file to a model, as the zip archive that its readers look for."""
+    whole = io.BytesIO(model)
+    with zipfile.ZipFile(whole, "a") as archive:
+        # A fixed date: the same labels give the same bytes.
+        archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(labels) + "\n")
+    return whole.getvalue()
+
+
+def classifier_metadata(name: str, labels: Sequence[str]) -> bytes:
+    """Return the metadata of a classifier of RGB images whose labels are in `labels.txt`."""
+    b = flatbuffers.Builder(1024)
+    graph = _table(b, {2: _list(b, [_input(b)]), 3: _list(b, [_output(b)])})
+    texts = {0: name, 1: f"Expression of one face: {', '.join(labels)}.", 7: "1.0.0"}
+    root = {at: b.CreateString(text) for at, text in texts.items()}
+    b.Finish(_table(b, {**root, 3: _list(b, [graph])}), b"M001")
+    return bytes(b.Output())
+
+
+def _input(b: flatbuffers.Builder) -> int:
+    """The input: RGB levels, of which 255 stands for 1."""
+    content = _table(b, {1: _table(b, {}, {0: RGB})}, {0: IMAGE})
+    scale = _table(b, {0: _floats(b, [0.0]), 1: _floats(b, [255.0])})
+    unit = _table(b, {1: scale}, {0: NORMALIZATION})
+    range_ = _table(b, {0: _floats(b, [255.0]), 1: _floats(b, [0.0])})
+    texts = {0: b.CreateString("image"), 1: b.CreateString("One face, cut out closely.")}
+    return _table(b, {**texts, 3: content, 4: _list(b, [unit]), 5: range_})
+
+
+def _output(b: flatbuffers.Builder) -> int:
+    """The output: a probability for each line of the labels' file."""
+    content = _table(b, {1: _table(b, {})}, {0: FEATURE})
+    file = _table(b, {0: b.CreateString(LABELS)}, {2: TENSOR_AXIS_LABELS})
+    range_ = _table(b, {0: _floats(b, [1.0]), 1: _floats(b, [0.0])})
+    texts = {0: b.CreateString("probabilities"), 1: b.CreateString("Of each expression.")}
+    return _table(b, {**texts, 3: content, 5: range_, 6: _list(b, [file])})
+
+
+def _table(
+    b: flatbuffers.Builder, offsets: Mapping[int, int], numbers: Mapping[int, int] | None = None
+) -> int:
+    """Write a table of offsets to what was written before, and of one-byte numbers."""
+    b.StartObject(FIELDS)
+    for at, offset in offsets.items():
+        b.PrependUOffsetTRelativeSlot(at, offset, 0)
+    for at, number in (numbers or {}).items():
+        b.PrependUint8Slot(at, number, 0)
+    return int(b.EndObject())
+
+
+def _list(b: flatbuffers.Builder, offsets: Sequence[int]) -> int:
+    b.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        b.PrependUOffsetTRelative(offset)
+    return int(b.EndVector())
+
+
+def _floats(b: flatbuffers.Builder, values: Sequence[float]) -> int:
+    b.StartVector(4, len(values), 4)
+    for value in reversed(values):
+        b.PrependFloat32(value)
+    return int(b.EndVector())

@@ -1,20 +1,19 @@
-"""int8 ONNX files made after training by onnxruntime's static quantization.
+"""int8 ONNX files made by onnxruntime's static quantization after training.
 
-Weights count by channel from -127 to 127, activations by tensor; what the activations
-range over is what representative pictures show.
+Weights have a scale for each channel and go from -127 to 127, activations one for the tensor;
+their ranges are those of representative images.
 """
 
 from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -27,63 +26,59 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgefer.affine import Affine
 from edgefer.errors import ConversionError
-from edgefer_convert.formats.onnx_files import INPUT, OUTPUT, to_bytes
-from edgefer_convert.formats.onnx_names import canonical
-
-Pictures = NDArray[np.float32]
-
-
-WEIGHTED = ["Conv", "Gemm", "MatMul"]
-"""Nodes with weights."""
+from edgefer_convert.formats.onnx_files import COUNTED, INPUT, canonical_bytes
+from edgefer_convert.formats.representative import FloatImages
 
 PERCENTILE = 99.99
-"""Of an activation's values, what a symmetric range holds: after a ReLU it has 127 counts, too few
+"""Of an activation's values, what a symmetric range holds: after a ReLU it has 127 steps, too few
 to spend on the rarest. On PublicTest `tiny` keeps 98.2 % of float's labels, by the largest value
 97.3 %, by 99.999 98.1 %, by entropy 97.3 %."""
 
+LAYOUT = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity")
+"""Nodes that only arrange values, and do so with integers as well."""
 
-def to_symmetric(content: bytes, pictures: Pictures) -> bytes:
+
+def to_symmetric(content: bytes, images: FloatImages) -> bytes:
     """Quantize a float ONNX file as TensorRT wants it, float32 in and out.
 
-    What goes into each layer with weights is rounded and nothing else, so that TensorRT may
-    fuse what follows it; every zero point is 0, and biases stay float. Source: TensorRT's
-    developer guide, "Working with quantized types". `pictures` are float32
-    (N, side, side, 1) in 0..1.
+    The inputs of layers with weights are rounded and nothing else, so that TensorRT may fuse
+    what follows; every zero point is 0, and biases stay float. Source: TensorRT's developer
+    guide, "Working with quantized types".
     """
+    kinds = list(COUNTED)
     options = {
         "ActivationSymmetric": True,
         "WeightSymmetric": True,
         "QuantizeBias": False,
-        "OpTypesToExcludeOutputQuantization": WEIGHTED,
+        "OpTypesToExcludeOutputQuantization": kinds,
         "CalibPercentile": PERCENTILE,
     }
-    made = _quantized(content, pictures, options, WEIGHTED, CalibrationMethod.Percentile)
-    return to_bytes(canonical(made, INPUT, OUTPUT))
+    return canonical_bytes(
+        _quantized(content, images, options, kinds, CalibrationMethod.Percentile)
+    )
 
 
-def to_int8(content: bytes, pictures: Pictures) -> bytes:
-    """Quantize a float ONNX file, int8 in and out; `pictures` are as for `to_symmetric`.
+def to_int8(content: bytes, images: FloatImages) -> bytes:
+    """Quantize a float ONNX file, int8 in and out.
 
     Raises `ConversionError` when an end of the graph was left in float.
     """
-    model = _quantized(content, pictures, {"WeightSymmetric": True})
-    _open_input(model.graph)
-    _open_output(model.graph)
-    return to_bytes(canonical(model, INPUT, OUTPUT))
+    model = _quantized(content, images, {"WeightSymmetric": True})
+    _make_input_int8(model.graph)
+    _make_output_int8(model.graph)
+    return canonical_bytes(model)
 
 
-def ends(content: bytes) -> tuple[Affine, Affine]:
+def input_output_affine(content: bytes) -> tuple[Affine, Affine]:
     """Return the quantization of an int8 ONNX file's input and output."""
     graph = onnx.load_model_from_string(content).graph
-    first = _past_layout(graph, graph.input[0].name, forward=True)
-    last = _past_layout(graph, graph.output[0].name, forward=False)
-    return _affine(graph, first), _affine(graph, last)
+    return _affine(graph, _first_node(graph)), _affine(graph, _last_node(graph))
 
 
 def _quantized(
     content: bytes,
-    pictures: Pictures,
-    options: dict[str, Any],
+    images: FloatImages,
+    options: Mapping[str, object],
     kinds: list[str] | None = None,
     ranges: CalibrationMethod = CalibrationMethod.MinMax,
 ) -> onnx.ModelProto:
@@ -96,7 +91,7 @@ def _quantized(
         quantize_static(
             str(prepared),
             str(done),
-            _Reader(pictures),
+            _Calibration(images),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=kinds,
             per_channel=True,
@@ -108,51 +103,58 @@ def _quantized(
         return onnx.load(str(done))
 
 
-class _Reader(CalibrationDataReader):
-    """Hands the pictures on, one a run."""
+class _Calibration(CalibrationDataReader):
+    """Images for onnxruntime, one a run."""
 
-    def __init__(self, pictures: Pictures) -> None:
-        self._left = iter(pictures)
+    def __init__(self, images: FloatImages) -> None:
+        self._left = iter(images)
 
-    def get_next(self) -> dict[str, Pictures] | None:
+    def get_next(self) -> dict[str, FloatImages] | None:
         """Return the next input, or None after the last."""
-        picture = next(self._left, None)
-        return None if picture is None else {INPUT[0]: picture[np.newaxis]}
+        image = next(self._left, None)
+        return None if image is None else {INPUT: image[np.newaxis]}
 
 
-LAYOUT = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity")
-"""Nodes that only arrange values, and do so with integers as well."""
-
-
-def _past_layout(graph: onnx.GraphProto, name: str, forward: bool) -> onnx.NodeProto:
-    """The first node from an end of the graph inwards that computes."""
+def _first_node(graph: onnx.GraphProto) -> onnx.NodeProto:
+    """Return the first node that computes."""
+    name = graph.input[0].name
     while True:
-        ends = ((one, one.input if forward else one.output) for one in graph.node)
-        node: onnx.NodeProto = next(one for one, names in ends if name in names)
+        node: onnx.NodeProto = next(one for one in graph.node if name in one.input)
         if node.op_type not in LAYOUT:
             return node
-        name = node.output[0] if forward else node.input[0]
+        name = node.output[0]
 
 
-def _open_input(graph: onnx.GraphProto) -> None:
-    """Let the graph begin with the integers that its first QuantizeLinear makes."""
-    node = _past_layout(graph, graph.input[0].name, forward=True)
+def _last_node(graph: onnx.GraphProto) -> onnx.NodeProto:
+    """Return the last node that computes."""
+    name = graph.output[0].name
+    while True:
+        node: onnx.NodeProto = next(one for one in graph.node if name in one.output)
+        if node.op_type not in LAYOUT:
+            return node
+        name = node.input[0]
+
+
+def _make_input_int8(graph: onnx.GraphProto) -> None:
+    """Remove the first QuantizeLinear: its int8 output becomes the graph's input."""
+    node = _first_node(graph)
     _require("QuantizeLinear", node, "input")
-    for reader in graph.node:
-        reader.input[:] = [node.input[0] if n == node.output[0] else n for n in reader.input]
+    end, inside = node.input[0], node.output[0]
     graph.node.remove(node)
+    for reader in graph.node:
+        reader.input[:] = [end if name == inside else name for name in reader.input]
     graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT8
 
 
-def _open_output(graph: onnx.GraphProto) -> None:
-    """Let the graph end with the integers that its last DequantizeLinear reads."""
-    node = _past_layout(graph, graph.output[0].name, forward=False)
+def _make_output_int8(graph: onnx.GraphProto) -> None:
+    """Remove the last DequantizeLinear: its int8 input becomes the graph's output."""
+    node = _last_node(graph)
     _require("DequantizeLinear", node, "output")
-    for maker in graph.node:
-        maker.output[:] = [node.output[0] if n == node.input[0] else n for n in maker.output]
-    for reader in graph.node:
-        reader.input[:] = [node.output[0] if n == node.input[0] else n for n in reader.input]
+    inside, end = node.input[0], node.output[0]
     graph.node.remove(node)
+    for other in graph.node:
+        other.output[:] = [end if name == inside else name for name in other.output]
+        other.input[:] = [end if name == inside else name for name in other.input]
     graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT8
 
 
@@ -165,7 +167,7 @@ def _require(kind: str, node: onnx.NodeProto, end: str) -> None:
 
 
 def _affine(graph: onnx.GraphProto, node: onnx.NodeProto) -> Affine:
-    """The quantization that a node's second and third input say."""
+    """Return the quantization in a node's second and third input."""
     constants = {item.name: item for item in graph.initializer}
     scale, zero_point = (numpy_helper.to_array(constants[name]) for name in node.input[1:3])
     return Affine(scale=float(scale), zero_point=int(zero_point))

@@ -1,4 +1,4 @@
-"""The pictures from which int8 learns, after training, what activations range over."""
+"""Representative images: they show quantization after training the ranges of activations."""
 
 from __future__ import annotations
 
@@ -12,36 +12,38 @@ from edgefer.errors import DatasetError
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer_train.data.dataset import Dataset, Usage
 
-FEWEST, TAKEN = 100, 512
-"""Pictures: the least that is accepted, and how many of Training are taken unless named."""
+MINIMUM, DEFAULT = 100, 512
+"""How many images are needed, and how many of Training are taken unless a file names them."""
 
-Pictures = NDArray[np.float32]
+FloatImages = NDArray[np.float32]
 """(N, side, side, 1) in 0..1."""
 
 
-def representative(dataset: Dataset, preprocess: Preprocess, file: Path | None = None) -> Pictures:
-    """Return representative pictures: some of Training, spread evenly, or those of a file.
+def representative(
+    dataset: Dataset, preprocess: Preprocess, file: Path | None = None
+) -> FloatImages:
+    """Return representative images: some of Training, spread evenly, or those of a file.
 
     The file is an .npz with `images` uint8 (N, H, W). Raises `DatasetError` for a set that
-    is smaller than `FEWEST`, holds pictures that are not of Training, or has one class only:
+    is smaller than `MINIMUM`, holds images that are not of Training, or has one class only:
     ranges from such a set would hold for nothing else, or be fitted to what is measured on.
     """
     training = dataset.part(Usage.Training)
     if file is None:
         source = f"{dataset.name}, Training"
-        rows = np.linspace(0, len(training) - 1, min(TAKEN, len(training))).astype(np.intp)
+        rows = np.linspace(0, len(training) - 1, min(DEFAULT, len(training))).astype(np.intp)
     else:
         source = str(file)
         rows = _rows(_read(file, preprocess), training.images, source)
-    if len(rows) < FEWEST:
+    if len(rows) < MINIMUM:
         raise DatasetError(
-            f"{source}: {len(rows)} representative pictures are too few; give {FEWEST} or more"
+            f"{source}: {len(rows)} representative images are too few; give {MINIMUM} or more"
         )
-    seen = np.unique(training.labels[rows])
-    if len(seen) < 2:
-        only = dataset.labels[int(seen[0])]
+    classes = np.unique(training.labels[rows])
+    if len(classes) < 2:
+        only = dataset.labels[int(classes[0])]
         raise DatasetError(
-            f"{source}: all representative pictures are of one class, {only}; give some of each"
+            f"{source}: all representative images are of one class, {only}; give some of each"
         )
     return preprocess.to_float(training.images[rows])
 
@@ -52,7 +54,7 @@ def _read(file: Path, preprocess: Preprocess) -> Pixels:
             images = arrays["images"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
         raise DatasetError(
-            f"{file}: not an .npz with an array `images` of representative pictures: {exc}"
+            f"{file}: not an .npz with an array `images` of representative images: {exc}"
         ) from exc
     if images.dtype != np.uint8 or images.ndim != 3:
         raise DatasetError(
@@ -62,13 +64,13 @@ def _read(file: Path, preprocess: Preprocess) -> Pixels:
 
 
 def _rows(images: Pixels, training: Pixels, source: str) -> NDArray[np.intp]:
-    """Where each picture stands in Training; raise `DatasetError` for one that does not."""
-    known = {picture.tobytes(): row for row, picture in enumerate(training)}
+    """Return each image's row in Training; raise `DatasetError` for one that is not there."""
+    known = {image.tobytes(): row for row, image in enumerate(training)}
     rows = [known.get(image.tobytes(), -1) for image in images]
-    strange = sum(row < 0 for row in rows)
-    if strange:
+    unknown = sum(row < 0 for row in rows)
+    if unknown:
         raise DatasetError(
-            f"{source}: {strange} of {len(rows)} representative pictures are not of Training; "
+            f"{source}: {unknown} of {len(rows)} representative images are not of Training; "
             "take them from there, or leave the file out"
         )
     return np.array(rows, np.intp)

@@ -1,9 +1,9 @@
-"""The first convolution of an int8 TFLite file, with squares of pixels for channels.
+"""The first convolution of an int8 TFLite file on SPACE_TO_DEPTH: squares of pixels as channels.
 
-Int8 kernels multiply 4 to 64 channels at a time, and a grey picture has one: a 5x5 kernel with
+Int8 kernels multiply 4 to 64 channels at a time, and a grey image has one: a 5x5 kernel with
 stride 2 calls them 25 times a pixel, each nearly empty. With each 2x2 square of pixels folded
-into 4 channels (SPACE_TO_DEPTH) the same is a 3x3 kernel, whose weights are 0 where the old one
-had none. The counts that come out are the same to the last; docs/development.md tells the gain.
+into 4 channels the same is a 3x3 kernel, whose weights are 0 where the old one had none. The
+outputs are the same to the bit; docs/development.md has the gain.
 """
 
 from __future__ import annotations
@@ -14,62 +14,59 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 from numpy.typing import NDArray
 
-from edgefer_convert.formats.editing import Graph
-from edgefer_convert.formats.packing import packed
+from edgefer_convert.formats.tflite_graph import GraphEditor
 
-KIND = tfl.BuiltinOperator.SPACE_TO_DEPTH, 2
-"""Version 2 takes int8."""
-MOST = 16
-"""Channels up to which folding fills what was empty."""
+VERSION = 2
+"""Of SPACE_TO_DEPTH, from which it takes int8."""
+MOST_CHANNELS = 16
+"""Up to which folding fills what was empty."""
 
 
-def with_folded_stem(content: bytes) -> bytes:
+def with_space_to_depth(content: bytes) -> bytes:
     """Return an int8 TFLite file with its first convolution folded, or as it is.
 
     A stride of one folds nothing, and a side that it does not divide cannot be folded.
     """
-    model = tfl.ModelT.InitFromPackedBuf(content)
-    graph = Graph(model)
-    picture = int(graph.main.inputs[0])
-    readers = [op for op in graph.main.operators if picture in list(op.inputs)]
-    if len(readers) != 1 or not _foldable(model, graph.main, readers[0], picture):
+    editor = GraphEditor.open(content)
+    image = int(editor.main.inputs[0])
+    readers = [op for op in editor.main.operators if image in list(op.inputs)]
+    if len(readers) != 1 or not _foldable(editor, readers[0], image):
         return content
-    _fold(graph, readers[0], picture)
-    return packed(model)
+    _fold(editor, readers[0], image)
+    return editor.pack()
 
 
-def _foldable(model: Any, main: Any, op: Any, picture: int) -> bool:
-    if model.operatorCodes[op.opcodeIndex].builtinCode != tfl.BuiltinOperator.CONV_2D:
+def _foldable(editor: GraphEditor, op: Any, image: int) -> bool:
+    if editor.model.operatorCodes[op.opcodeIndex].builtinCode != tfl.BuiltinOperator.CONV_2D:
         return False
-    how, stride = op.builtinOptions, op.builtinOptions.strideW
-    _, height, width, channels = main.tensors[picture].shape
-    plain = how.strideH == stride and how.dilationHFactor == how.dilationWFactor == 1
+    options, stride = op.builtinOptions, op.builtinOptions.strideW
+    _, height, width, channels = editor.main.tensors[image].shape
+    plain = options.strideH == stride and options.dilationHFactor == options.dilationWFactor == 1
     square = height == width and width % stride == 0
-    return bool(plain and square and stride > 1 and channels * stride**2 <= MOST)
+    return bool(plain and square and stride > 1 and channels * stride**2 <= MOST_CHANNELS)
 
 
-def _fold(graph: Graph, op: Any, picture: int) -> None:
-    how, main = op.builtinOptions, graph.main
-    before, kernel = main.tensors[picture], main.tensors[op.inputs[1]]
+def _fold(editor: GraphEditor, op: Any, image: int) -> None:
+    main, conv = editor.main, op.builtinOptions
+    before, kernel = main.tensors[image], main.tensors[op.inputs[1]]
     _, side, _, channels = before.shape
-    stride, same = how.strideW, how.padding == tfl.Padding.SAME
-    weights = np.frombuffer(graph.model.buffers[kernel.buffer].data, np.int8)
+    stride, same = conv.strideW, conv.padding == tfl.Padding.SAME
+    weights = np.frombuffer(editor.model.buffers[kernel.buffer].data, np.int8)
     folded = fold(weights.reshape(kernel.shape), stride, same)
-    kernel.buffer = graph.buffer(np.frombuffer(folded.tobytes(), np.uint8))
-    kernel.shape = np.array(folded.shape, np.int32)
+    kernel.buffer, kernel.shape = editor.add_buffer(folded), np.array(folded.shape, np.int32)
     shape = (1, side // stride, side // stride, channels * stride**2)
-    squares = graph.tensor("squares", shape, before.type, before.quantization)
+    squares = editor.add_tensor("squares", shape, "int8", before.quantization)
     options = tfl.SpaceToDepthOptionsT()
     options.blockSize = stride
     op.inputs = [squares, *op.inputs[1:]]
-    how.strideH = how.strideW = 1
-    kind = tfl.BuiltinOptions.SpaceToDepthOptions
-    graph.operation(main.operators.index(op), KIND, [picture], squares, (kind, options))
+    conv.strideH = conv.strideW = 1
+    at = main.operators.index(op)
+    editor.insert_op(at, "SPACE_TO_DEPTH", VERSION, [image], [squares], options)
 
 
 def fold(weights: NDArray[np.int8], stride: int, same: bool) -> NDArray[np.int8]:
     """Return the kernel (out, n, n, stride * stride * in) that does on squares of pixels what
-    `weights` (out, k, k, in) do at `stride` on a picture whose side it divides.
+    `weights` (out, k, k, in) do at `stride` on an image whose side it divides.
 
     Padding is TFLite's SAME, for both, or none.
     """

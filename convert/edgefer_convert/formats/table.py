@@ -1,4 +1,4 @@
-"""The forms in which a model can leave, by name: file, target and what each is made from."""
+"""The formats of a model in its bundle: file, target and what each is made from."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edgefer.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One form of a model in its bundle."""
+    """One format of a model in its bundle."""
 
     path: str
     target: str
     """What runs it, in words."""
-    needs: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     """The formats that it is made from."""
     integer: bool = False
     """Whether it computes in int8: the limits of size and calibration are for these."""
@@ -33,45 +33,51 @@ FORMATS = {
     "mobile": Format(
         "model.mobile.tflite",
         "MediaPipe's ImageClassifier; uint8 RGB in, probabilities out",
-        needs=("int8",),
+        requires=("int8",),
         integer=True,
     ),
     "keras": Format("model.keras", "Keras; float32, to train or convert further"),
     "edgetpu": Format(
-        "model.edgetpu.tflite", "Edge TPU, by libedgetpu; int8 in and out", needs=("int8",)
+        "model.edgetpu.tflite", "Edge TPU, by libedgetpu; int8 in and out", requires=("int8",)
     ),
 }
 """In the order in which they are made."""
 
+INT8_TFLITE = ("int8", "mobile")
+"""TFLite files in which every tensor must be an integer."""
+
 DEFAULT = ("int8", "onnx", "onnx-int8", "edgetpu")
-"""As far as the model can become them; `edgetpu` needs its compiler on PATH."""
+"""Where the model can be converted to them; `edgetpu` needs its compiler on PATH."""
 
 REFERENCE = "onnx"
-"""The float model that `edgefer evaluate` takes agreement with: part of every bundle."""
+"""The float model that `edgefer evaluate` compares labels with: part of every bundle."""
 
 
-def chosen(names: str | None, possible: Collection[str], source: str) -> tuple[str, ...]:
-    """Return the formats to make for `a,b`, `all` or None, those they need included, in order.
+def select_formats(names: str | None, supported: Collection[str], source: str) -> tuple[str, ...]:
+    """Return the formats to make for `a,b`, `all` or None, those they require included, in order.
 
-    `possible` are those that `source`, named in errors, can become. Raises `SettingsError`
-    for any other name.
+    `supported` are those that `source`, named in errors, can be converted to. Raises
+    `SettingsError` for any other name.
     """
     if names == "all":
-        asked = set(possible)
+        selected = set(supported)
     elif names is None:
-        asked = set(DEFAULT) & set(possible)
+        selected = set(DEFAULT) & set(supported)
     else:
-        asked = {name.strip() for name in names.split(",")}
-    for name in sorted(asked - set(possible)):
-        raise SettingsError(_refusal(name, possible, source))
-    asked |= {need for name in asked for need in FORMATS[name].needs} | {REFERENCE}
-    return tuple(name for name in FORMATS if name in asked)
+        selected = {name.strip() for name in names.split(",")}
+    for name in sorted(selected - set(supported)):
+        raise SettingsError(_unsupported(name, supported, source))
+    selected |= {one for name in selected for one in FORMATS[name].requires} | {REFERENCE}
+    return tuple(name for name in FORMATS if name in selected)
 
 
-def _refusal(name: str, possible: Collection[str], source: str) -> str:
-    can = ", ".join(one for one in FORMATS if one in possible)
+def _unsupported(name: str, supported: Collection[str], source: str) -> str:
+    known = ", ".join(one for one in FORMATS if one in supported)
     if name in FORMATS:
-        return f"--formats: {source} cannot become '{name}', only {can}; bring the Keras model"
-    nearest = difflib.get_close_matches(name, possible, n=1)
+        return (
+            f"--formats: {source} cannot be converted to '{name}', only to {known}; "
+            "convert the Keras model"
+        )
+    nearest = difflib.get_close_matches(name, supported, n=1)
     hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
-    return f"--formats: unknown format '{name}'; known: all, {can}{hint}"
+    return f"--formats: unknown format '{name}'; known: all, {known}{hint}"

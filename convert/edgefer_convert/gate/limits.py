@@ -1,4 +1,4 @@
-"""What a conversion may cost: the `[gate]` table of a TOML file."""
+"""The gate's limits: the `[gate]` table of a TOML file."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class GateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of each format on PrivateTest, against float, at most."""
     class_recall_drop: float = 0.03
     """Of the class that loses most, against float, at most."""
-    class_pictures: float = 2
-    """Pictures of a class that may be lost though they are a larger share of it."""
+    class_images: float = 2
+    """Images of a class that may be lost though they are a larger share of it."""
     agreement: float = 0.97
-    """Share of pictures with the same label as float, at least."""
+    """Share of images with the same label as float, at least."""
     calibration_error: float = 0.05
     """Of int8 formats at the bundle's temperature, at most."""
     float_tensors: float = 0
@@ -36,8 +36,8 @@ class GateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mmac: float = 60.0
     """Million multiply-accumulates an inference, at most."""
     parity: float = 0.995
-    """Share of pictures with the same label in the forms of one int8 model, at least.
-    Measured: 99.97 % and more; `edgefer model parity` tells more."""
+    """Share of images with the same label in the formats of one int8 model, at least.
+    Measured: 99.97 % and more."""
     label_order: float = 0.01
     """Accuracy that exchanging two labels would gain on PublicTest, at most."""
     edgetpu_mapped: float = 0.0
@@ -55,7 +55,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_limits(path: Path | None) -> GateLimits:
-    """Return the limits in a TOML file's `[gate]`, the defaults where it says nothing.
+    """Return the limits in a TOML file's `[gate]`, the defaults for those it leaves out.
 
     Raises `SettingsError` or `UnknownKey`.
     """
@@ -64,7 +64,7 @@ def load_limits(path: Path | None) -> GateLimits:
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """A person's word that one check may fail."""
+    """A person's permission for one check to fail."""
 
     name: str
     """Of the check."""
@@ -72,7 +72,7 @@ class Exemption:
 
 
 def exemption(allow: str | None, because: str | None) -> Exemption | None:
-    """Return the exemption asked for, in the name of who runs this; None where none is.
+    """Return the exemption for a check, in the name of who runs this; None where none is named.
 
     Raises `SettingsError` for a check without a reason, and the reverse.
     """
@@ -80,8 +80,8 @@ def exemption(allow: str | None, because: str | None) -> Exemption | None:
         return None
     if not allow or not because or not because.strip():
         raise SettingsError(
-            "--allow NAME wants --because TEXT, and the reverse: name one check and say why it "
-            "may fail"
+            "--allow NAME requires --because TEXT, and the reverse: name one check and the reason "
+            "why it may fail"
         )
     who = f"{getpass.getuser()}@{socket.gethostname()}"
     return Exemption(allow, Allowed(who, " ".join(because.split())))

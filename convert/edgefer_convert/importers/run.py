@@ -1,30 +1,29 @@
-"""A finished run of ours as a source: its float model and the quantization-aware one."""
+"""A finished training run as a source: its float model and the quantization-aware one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from edgefer.errors import RunError
 from edgefer.manifest import Evidence
-from edgefer_convert.formats.representative import Pictures
-from edgefer_convert.importers import keras_source
-from edgefer_convert.importers.source import AFTER_TRAINING, Source
+from edgefer_convert.importers.keras_model import converters, logits_of
+from edgefer_convert.importers.source import POST_TRAINING, ImageSource, Source
 from edgefer_train.architectures import one_head
 from edgefer_train.quantization.fake_quant import load_quantized
 from edgefer_train.run import Record, Run, Stage
 
+QAT = "quantization-aware training"
 LICENCES = {
     "model": "Apache-2.0",
-    "training pictures": "FER2013: no licence; research use; no picture is in this bundle",
+    "training images": "FER2013: no licence; research use; no image is in this bundle",
     "FER+ votes": "MIT (microsoft/FERPlus)",
 }
 
 
-def head_of(run: Run, labels: str | None) -> str:
-    """Return the head asked for, the recipe's own unless named; raise `RunError` for another."""
+def select_head(run: Run, labels: str | None) -> str:
+    """Return the head for `labels`, the recipe's own unless named; raise `RunError` for none."""
     record = run.record()
     head = labels or record.recipe.labels
     if head not in record.heads:
@@ -33,14 +32,14 @@ def head_of(run: Run, labels: str | None) -> str:
     return head
 
 
-def source_of_run(run: Run, head: str, ptq: bool, pictures: Callable[[], Pictures]) -> Source:
-    """Return one head of a run; with `ptq`, int8 comes from the float model and `pictures`.
+def source_of_run(run: Run, head: str, ptq: bool, images: ImageSource) -> Source:
+    """Return one head of a run; with `ptq`, int8 comes from the float model and `images`.
 
     Raises `RunError` when a model that is needed is not finished.
     """
     record = run.record()
-    float_model = _model(run, run.float, head)
-    qat_model = None if ptq else _model(run, run.qat, head)
+    float_model = load_head(run, run.float, head)
+    qat_model = None if ptq else load_head(run, run.qat, head)
     return Source(
         name=f"{record.recipe_name}-{head}",
         label_set=head,
@@ -48,12 +47,13 @@ def source_of_run(run: Run, head: str, ptq: bool, pictures: Callable[[], Picture
         side=record.recipe.side,
         evidence=_evidence(run, record, ptq),
         licences=LICENCES,
-        logits=keras_source.logits_of(float_model),
-        makers=keras_source.makers(float_model, qat_model, pictures),
+        logits=logits_of(float_model),
+        converters=converters(float_model, qat_model, images),
     )
 
 
-def _model(run: Run, stage: Stage, head: str) -> Any:
+def load_head(run: Run, stage: Stage, head: str) -> Any:
+    """Return one head of a stage's Keras model; raise `RunError` where it cannot be read."""
     path = run.model(stage)
     try:
         model = load_quantized(path)
@@ -61,7 +61,7 @@ def _model(run: Run, stage: Stage, head: str) -> Any:
         first = (str(exc).splitlines() or ["?"])[0]
         raise RunError(f"{path}: not a model that Keras can read: {first}") from exc
     names = {layer.name for layer in model.layers}
-    # Runs of before heads kept their names through quantization.
+    # In runs of before heads kept their names, quantization put `quant_` before them.
     return one_head(model, head if head in names else f"quant_{head}")
 
 
@@ -78,5 +78,5 @@ def _evidence(run: Run, record: Record, ptq: bool) -> Evidence:
         machine=record.machine,
         versions=record.versions,
         scores={},
-        **({"quantization": AFTER_TRAINING} if ptq else {}),
+        quantization=POST_TRAINING if ptq else QAT,
     )

@@ -33,7 +33,7 @@ class Row(msgspec.Struct, frozen=True):
     worst_drop: float | None
     """Of the recall of the class that loses most."""
     agreement: float | None
-    """Share of the pictures with the same label as float."""
+    """Share of the images with the same label as float."""
     calibration_error: float | None
     milliseconds: float | None
     """Of one face, one thread, the median; None where its runtime is not installed."""
@@ -46,7 +46,7 @@ class Comparison(msgspec.Struct, frozen=True):
     """Its name."""
     machine: str
     """On which the times were taken; the rest is the bundle's own evidence."""
-    pictures: int
+    images: int
     """Of PrivateTest."""
     rows: tuple[Row, ...]
 
@@ -60,8 +60,8 @@ def compare(bundle: Bundle, seconds: float) -> Comparison:
         _row(format, manifest.files[format].bytes, manifest.evidence, times[format])
         for format in kept
     )
-    pictures = next(iter(manifest.evidence.scores.values())).n
-    return Comparison(manifest.name, machine(), pictures, rows)
+    images = next(iter(manifest.evidence.scores.values())).n
+    return Comparison(manifest.name, machine(), images, rows)
 
 
 def _timed(bundle: Bundle, format: str, seconds: float) -> float | None:
@@ -149,6 +149,6 @@ def to_markdown(comparison: Comparison) -> str:
 
 def _title(comparison: Comparison) -> str:
     return (
-        f"{comparison.bundle}: {comparison.pictures:,} pictures of PrivateTest; "
+        f"{comparison.bundle}: {comparison.images:,} images of PrivateTest; "
         f"times on {comparison.machine}, one thread"
     )

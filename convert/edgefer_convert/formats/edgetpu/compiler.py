@@ -1,7 +1,7 @@
-"""Coral's own compiler: running it where it is installed, and reading what it says.
+"""Coral's own compiler, run where it is installed, and the parser of its report.
 
-The forms of its report are those of version 16.0.384591198, after reports in the
-issues of google-coral/edgetpu (512, 601) and coral.ai/docs/edgetpu/compiler.
+The forms of the report are those of version 16.0.384591198, after reports in the issues of
+google-coral/edgetpu (512, 601) and coral.ai/docs/edgetpu/compiler.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from edgefer.errors import ConversionError
 PROGRAM = "edgetpu_compiler"
 MAPPED = "Mapped to Edge TPU"
 
-HOW = (
+INSTALL_HINT = (
     f"not compiled: {PROGRAM} is not on PATH; it runs on x86-64 Linux and comes from Coral's apt "
     "repository alone, or in a container: docker build -t edgefer-edgetpu "
     "-f convert/Dockerfile.edgetpu convert, then PATH=convert/edgetpu:$PATH before the command "
     "of edgefer"
 )
-"""What to do where the compiler is absent."""
 
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -47,7 +46,7 @@ class OpLine:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the compiler says of a file that it compiled."""
+    """The compiler's report on a file that it compiled."""
 
     version: str
     ops: tuple[OpLine, ...]
@@ -74,7 +73,7 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """The report in one line."""
+        """One line."""
         return (
             f"compiled by {PROGRAM} {self.version}: {self.on_tpu} operations on the Edge TPU, "
             f"{self.on_cpu} on the CPU ({self.mapped_share:.0%} mapped); parameters: "
@@ -91,7 +90,7 @@ class Compiled:
 
 
 def compile_for_edgetpu(content: bytes, timeout: float = 600) -> Compiled | None:
-    """Compile an int8 TFLite file; None where the compiler is not on PATH (`HOW` tells more).
+    """Compile an int8 TFLite file; None where the compiler is not on PATH (`INSTALL_HINT`).
 
     Raises `ConversionError` when the compiler refuses the file, fails, or takes longer than
     `timeout` seconds.
@@ -101,16 +100,16 @@ def compile_for_edgetpu(content: bytes, timeout: float = 600) -> Compiled | None
         return None
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "model.tflite").write_bytes(content)
-        said = _run(program, Path(folder), timeout)
+        output = _run(program, Path(folder), timeout)
         out, log = Path(folder) / "model_edgetpu.tflite", Path(folder) / "model_edgetpu.log"
         if not out.is_file():
-            raise ConversionError(f"{PROGRAM} wrote no file: {_complaint(said)}")
-        table = log.read_text() if log.is_file() else said
-        return Compiled(out.read_bytes(), parse(said, table))
+            raise ConversionError(f"{PROGRAM} wrote no file: {_error_line(output)}")
+        table = log.read_text() if log.is_file() else output
+        return Compiled(out.read_bytes(), parse_report(output, table))
 
 
 def _run(program: str, folder: Path, timeout: float) -> str:
-    """Run the compiler in a folder and return all that it said."""
+    """Run the compiler in a folder and return all that it printed."""
     # Names relative to the folder mean the same in a container that has it mounted.
     command = [program, "--show_operations", "--out_dir", ".", "model.tflite"]
     try:
@@ -119,41 +118,41 @@ def _run(program: str, folder: Path, timeout: float) -> str:
         )
     except subprocess.TimeoutExpired:
         raise ConversionError(
-            f"{PROGRAM} was not done after {timeout:.0f} s; it was ended"
+            f"{PROGRAM} did not finish within {timeout:.0f} s and was stopped"
         ) from None
     except OSError as exc:
         raise ConversionError(f"{program} could not be run: {exc.strerror or exc}") from exc
-    said = f"{done.stdout}\n{done.stderr}"
+    output = f"{done.stdout}\n{done.stderr}"
     if done.returncode != 0:
-        raise ConversionError(f"{PROGRAM} refused the file: {_complaint(said)}")
-    return said
+        raise ConversionError(f"{PROGRAM} refused the file: {_error_line(output)}")
+    return output
 
 
-def _complaint(said: str) -> str:
-    """The line that says what was wrong, among those that only say that something was."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _error_line(output: str) -> str:
+    """Return the line with the cause, among those that only report that there was an error."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     for start in ("ERROR: ", "Compilation failed: ", "Internal compiler error", "Invalid model"):
         found = next((line for line in lines if line.startswith(start)), None)
         if found:
             return found.removeprefix(start) if start.endswith(" ") else found
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"
 
 
-def parse(said: str, table: str | None = None) -> Report:
-    """Read the compiler's words and the table of operations, in the same text or its log.
+def parse_report(output: str, table: str | None = None) -> Report:
+    """Parse the compiler's output and the table of operations, in the same text or its log.
 
-    Raises `ConversionError` where no operation is told of.
+    Raises `ConversionError` where the table has no operation.
     """
-    ops = tuple(_op_lines(said if table is None else table))
+    ops = tuple(_op_lines(output if table is None else table))
     if not ops:
-        raise ConversionError(f"{PROGRAM}'s report tells of no operation; is it version 16?")
-    version = re.search(r"Edge TPU Compiler version (\S+)", said)
-    subgraphs = re.search(r"Number of Edge TPU subgraphs: (\d+)", said)
+        raise ConversionError(f"{PROGRAM}'s report lists no operation; is it version 16?")
+    version = re.search(r"Edge TPU Compiler version (\S+)", output)
+    subgraphs = re.search(r"Number of Edge TPU subgraphs: (\d+)", output)
     return Report(
         version=version[1] if version else "unknown",
         ops=ops,
-        on_chip_bytes=_bytes("On-chip memory used for caching model parameters", said),
-        off_chip_bytes=_bytes("Off-chip memory used for streaming uncached model parameters", said),
+        on_chip_bytes=_bytes("On-chip memory used for caching", output),
+        off_chip_bytes=_bytes("Off-chip memory used for streaming uncached", output),
         subgraphs=int(subgraphs[1]) if subgraphs else 0,
     )
 
@@ -165,12 +164,12 @@ def _op_lines(text: str) -> list[OpLine]:
 
 
 def _bytes(what: str, text: str) -> int:
-    found = re.search(rf"{what}: ([\d.]+)({'|'.join(UNITS)})\b", text)
+    found = re.search(rf"{what} model parameters: ([\d.]+)({'|'.join(UNITS)})\b", text)
     return round(float(found[1]) * UNITS[found[2]]) if found else 0
 
 
 def report_table(report: Report, title: str) -> Table:
-    """Return the compiler's report for people."""
+    """Return the compiler's report as a table."""
     table = Table("operation", "count", "runs on", "status", title=title)
     for line in report.ops:
         where = "[green]Edge TPU" if line.mapped else "[red]CPU"

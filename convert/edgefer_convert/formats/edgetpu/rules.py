@@ -1,9 +1,8 @@
-"""What version 16 of Coral's compiler, the last one, takes of a TFLite file.
+"""Rules of version 16 of Coral's compiler, the last one, for TFLite files.
 
-The compiler is closed; these are the rules that its makers published, and the
-versions of operations that the TensorFlow it was built on knew. Each rule names
-its source. What no rule knows of, such as limits on sizes, only the compiler
-itself tells: `edgetpu_compiler.compile`.
+The compiler is closed; these are the rules that its makers published, and the versions of
+operations in the TensorFlow it was built on. Each rule names its source. Limits that are not
+published, as on sizes, only the compiler itself reports: `compiler.compile_for_edgetpu`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ class Rule(NamedTuple):
     """One thing that must hold for an operation to run on the Edge TPU."""
 
     limit: str
-    """In words, as the reason where it does not hold."""
+    """The reason where it does not hold."""
     source: str
     holds: Callable[[Graph, Op], bool]
 
@@ -49,8 +48,8 @@ NEWEST = {
 
 libedgetpu of the compiler's release is built on 2.5.0 (its workspace.bzl), and what the
 compiler was seen to refuse came with 2.7.0 or later: QUANTIZE 3 (google-coral/edgetpu 879),
-CONV_2D 6 (631), EXP 2 (google-coral/libedgetpu 71), TRANSPOSE_CONV 4 (edgetpu 845). For the
-few versions that came with 2.6.0 there is no word; they are counted as refused.
+CONV_2D 6 (631), EXP 2 (google-coral/libedgetpu 71), TRANSPOSE_CONV 4 (edgetpu 845). The few
+versions of 2.6.0 are not documented; they count as refused.
 """
 
 LAST_CODE = 139
@@ -68,46 +67,34 @@ def refusal(op: Op) -> str:
     return ""
 
 
-def general() -> tuple[Rule, ...]:
-    """Return the rules for every operation."""
-    return (
-        Rule("has weights or parameters that are not constant", REQUIREMENTS, _has_constants),
-        Rule("works on other types than int8 and uint8", REQUIREMENTS, _is_8_bit),
-        Rule("has a tensor without quantization", REQUIREMENTS, _is_quantized),
-        Rule("has a shape that is open until the model runs", REQUIREMENTS, _has_fixed_shapes),
-        Rule(
-            "has a tensor of more than 3 dimensions larger than 1", REQUIREMENTS, _has_three_sides
-        ),
-    )
-
-
-def particular(name: str) -> tuple[Rule, ...] | None:
-    """Return the rules for one kind of operation, or None where the Edge TPU has it not."""
-    if name not in PARTICULAR:
+def rules_for(name: str) -> tuple[Rule, ...] | None:
+    """Return the rules for a kind of operation; None where the Edge TPU does not have it."""
+    if name not in SUPPORTED:
         return None
-    return tuple(Rule(limit, OPERATIONS, holds) for limit, holds in PARTICULAR[name].items())
+    own = (Rule(limit, OPERATIONS, holds) for limit, holds in OWN_RULES.get(name, {}).items())
+    return (*GENERAL, *own)
 
 
-def _given(graph: Graph, op: Op) -> list[GraphTensor]:
-    """The tensors that are computed: an operation's inputs and outputs without its constants."""
+def _computed(graph: Graph, op: Op) -> list[GraphTensor]:
+    """Return an operation's inputs and outputs without its constants."""
     indices = [index for index in (*op.inputs, *op.outputs) if index >= 0]
     return [tensor for tensor in map(graph.tensors.__getitem__, indices) if tensor.content is None]
 
 
 def _is_8_bit(graph: Graph, op: Op) -> bool:
-    return all(tensor.dtype in ("int8", "uint8") for tensor in _given(graph, op))
+    return all(tensor.dtype in ("int8", "uint8") for tensor in _computed(graph, op))
 
 
 def _is_quantized(graph: Graph, op: Op) -> bool:
-    return all(tensor.scales for tensor in _given(graph, op))
+    return all(tensor.scales for tensor in _computed(graph, op))
 
 
 def _has_fixed_shapes(graph: Graph, op: Op) -> bool:
-    return all(min(tensor.shape, default=1) >= 0 for tensor in _given(graph, op))
+    return all(min(tensor.shape, default=1) >= 0 for tensor in _computed(graph, op))
 
 
 def _has_three_sides(graph: Graph, op: Op) -> bool:
-    return all(max(tensor.shape[:-3], default=1) == 1 for tensor in _given(graph, op))
+    return all(max(tensor.shape[:-3], default=1) == 1 for tensor in _computed(graph, op))
 
 
 PARAMETERS = {
@@ -125,18 +112,18 @@ def _has_constants(graph: Graph, op: Op) -> bool:
     return all(tensor is None or tensor.content is not None for tensor in found)
 
 
-def _option(name: str, wanted: int) -> Callable[[Graph, Op], bool]:
-    return lambda _graph, op: int(op.options.get(name, wanted)) == wanted
+def _option(name: str, expected: int) -> Callable[[Graph, Op], bool]:
+    return lambda _graph, op: int(op.options.get(name, expected)) == expected
 
 
-def _first(graph: Graph, op: Op) -> GraphTensor:
-    """The first input that is computed: what the operation works on."""
-    return next(tensor for tensor in _given(graph, op))
+def _first_computed(graph: Graph, op: Op) -> GraphTensor:
+    """Return the first input that is computed."""
+    return next(tensor for tensor in _computed(graph, op))
 
 
 def _axes(graph: Graph, op: Op) -> set[int]:
-    """The axes of a reduction, counted from 0."""
-    where, rank = graph.tensor(op, 1), len(_first(graph, op).shape)
+    """Return the axes of a reduction, from 0."""
+    where, rank = graph.tensor(op, 1), len(_first_computed(graph, op).shape)
     return {int(axis) % rank for axis in where.array().ravel()} if where else set()
 
 
@@ -145,7 +132,7 @@ def _spares_batch(graph: Graph, op: Op) -> bool:
 
 
 def _reduces_fours(graph: Graph, op: Op) -> bool:
-    shape = _first(graph, op).shape
+    shape = _first_computed(graph, op).shape
     return len(shape) - 1 not in _axes(graph, op) or shape[-1] % 4 == 0
 
 
@@ -160,7 +147,7 @@ def _axis_spares_batch(graph: Graph, op: Op) -> bool:
 
 def _split_spares_batch(graph: Graph, op: Op) -> bool:
     axis = graph.tensor(op, 0)
-    return axis is None or int(axis.array().ravel()[0]) % len(_first(graph, op).shape) != 0
+    return axis is None or int(axis.array().ravel()[0]) % len(_first_computed(graph, op).shape) != 0
 
 
 def _has_same_dilation(_graph: Graph, op: Op) -> bool:
@@ -168,12 +155,12 @@ def _has_same_dilation(_graph: Graph, op: Op) -> bool:
     return int(across) == int(down)
 
 
-def _gives_one_row(graph: Graph, op: Op) -> bool:
+def _has_one_output_row(graph: Graph, op: Op) -> bool:
     return max(graph.tensors[op.outputs[0]].shape[:-1], default=1) == 1
 
 
 def _fits_softmax(graph: Graph, op: Op) -> bool:
-    shape = _first(graph, op).shape
+    shape = _first_computed(graph, op).shape
     return max(shape[:-1], default=1) == 1 and shape[-1] <= 16_000
 
 
@@ -196,12 +183,30 @@ def _steps_by_one(graph: Graph, op: Op) -> bool:
     return steps is None or bool((steps.array() == 1).all())
 
 
+GENERAL = (
+    Rule("has weights or parameters that are not constant", REQUIREMENTS, _has_constants),
+    Rule("works on other types than int8 and uint8", REQUIREMENTS, _is_8_bit),
+    Rule("has a tensor without quantization", REQUIREMENTS, _is_quantized),
+    Rule("has a dynamic shape", REQUIREMENTS, _has_fixed_shapes),
+    Rule("has a tensor of more than 3 dimensions larger than 1", REQUIREMENTS, _has_three_sides),
+)
+"""For every operation."""
+
+SUPPORTED = {
+    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "EXPAND_DIMS",
+    "FULLY_CONNECTED", "L2_NORMALIZATION", "LOGISTIC", "MAXIMUM", "MAX_POOL_2D", "MEAN", "MINIMUM",
+    "MUL", "PACK", "PAD", "PRELU", "QUANTIZE", "REDUCE_MAX", "REDUCE_MIN", "RELU", "RELU6",
+    "RELU_N1_TO_1", "RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "RSQRT", "SLICE",
+    "SOFTMAX", "SPACE_TO_DEPTH", "SPLIT", "SQUARED_DIFFERENCE", "SQUEEZE", "STRIDED_SLICE", "SUB",
+    "SUM", "TANH", "TRANSPOSE", "TRANSPOSE_CONV", "UNIDIRECTIONAL_SEQUENCE_LSTM",
+}  # fmt: skip
+"""The operations that the Edge TPU has, by runtime 14."""
+
 UNFUSED = {"has a fused activation": _option("fusedActivationFunction", 0)}
 DILATED = {"is dilated differently in x and y": _has_same_dilation}
 REDUCES = {"reduces over the batch": _spares_batch}
 
-PARTICULAR: Mapping[str, Mapping[str, Callable[[Graph, Op], bool]]] = {
-    "ADD": {},
+OWN_RULES: Mapping[str, Mapping[str, Callable[[Graph, Op], bool]]] = {
     "AVERAGE_POOL_2D": UNFUSED,
     "CONCATENATION": {
         **UNFUSED,
@@ -209,54 +214,31 @@ PARTICULAR: Mapping[str, Mapping[str, Callable[[Graph, Op], bool]]] = {
     },
     "CONV_2D": DILATED,
     "DEPTHWISE_CONV_2D": DILATED,
-    "EXPAND_DIMS": {},
     "FULLY_CONNECTED": {
         "has its weights in another order than the default": _option("weightsFormat", 0),
-        "gives more than one row": _gives_one_row,
+        "has more than one output row": _has_one_output_row,
     },
-    "L2_NORMALIZATION": {},
-    "LOGISTIC": {},
-    "MAXIMUM": {},
     "MAX_POOL_2D": UNFUSED,
     "MEAN": {**REDUCES, "reduces channels that are not a multiple of 4": _reduces_fours},
-    "MINIMUM": {},
-    "MUL": {},
     "PACK": {"packs along the batch": _axis_spares_batch},
     "PAD": {"pads the batch": _pads_no_batch},
     "PRELU": {"has a slope for more than each channel": _has_flat_alpha},
-    "QUANTIZE": {},
     "REDUCE_MAX": REDUCES,
     "REDUCE_MIN": REDUCES,
-    "RELU": {},
-    "RELU6": {},
-    "RELU_N1_TO_1": {},
-    "RESHAPE": {},
-    "RESIZE_BILINEAR": {},
-    "RESIZE_NEAREST_NEIGHBOR": {},
-    "RSQRT": {},
-    "SLICE": {},
-    "SOFTMAX": {"takes more than one row of 16,000": _fits_softmax},
-    "SPACE_TO_DEPTH": {},
+    "SOFTMAX": {"has more than one input row of 16,000": _fits_softmax},
     "SPLIT": {"splits along the batch": _split_spares_batch},
-    "SQUARED_DIFFERENCE": {},
-    "SQUEEZE": {},
     "STRIDED_SLICE": {
-        "takes steps other than 1": _steps_by_one,
+        "has strides other than 1": _steps_by_one,
         "has an ellipsis": _option("ellipsisMask", 0),
         "adds an axis": _option("newAxisMask", 0),
     },
-    "SUB": {},
     "SUM": REDUCES,
-    "TANH": {},
-    "TRANSPOSE": {},
-    "TRANSPOSE_CONV": {},
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": {},
 }
-"""The operations that the Edge TPU has, by runtime 14, and what each must keep to."""
+"""What some of them must keep to besides."""
 
 DOUBTFUL = {
     "RESHAPE": "a large one may stay on the CPU",
     "RESIZE_BILINEAR": "may stay on the CPU, by its sizes",
     "RESIZE_NEAREST_NEIGHBOR": "may stay on the CPU, by its sizes",
 }
-"""Where only the compiler itself can tell; source: `OPERATIONS`."""
+"""Where only the compiler itself knows; source: `OPERATIONS`."""

@@ -1,22 +1,36 @@
-"""The Edge TPU: which operations of an int8 TFLite file it would run, told without its compiler."""
+"""What the Edge TPU runs of an int8 TFLite file: by the published rules, and by the compiler."""
 
 from __future__ import annotations
 
+import shutil
+import warnings
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
+import msgspec
+from rich.console import Console
 from rich.table import Table
 
-from edgefer.errors import ConversionError
+from edgefer.bundle import open_bundle
+from edgefer.console import FallbackWarning
+from edgefer.errors import ConversionError, GateFailed
+from edgefer.files import write_output
 from edgefer.tflite_file import Graph, Op, read_graph
+from edgefer_convert.formats.edgetpu.compiler import (
+    INSTALL_HINT,
+    PROGRAM,
+    Report,
+    compile_for_edgetpu,
+    report_table,
+)
 from edgefer_convert.formats.edgetpu.rules import (
     DOUBTFUL,
     OPERATIONS,
     PARTITION,
     VERSIONS,
-    general,
-    particular,
     refusal,
+    rules_for,
 )
 
 COMPILED = "edgetpu-custom-op"
@@ -28,7 +42,7 @@ what is over is streamed from the host at each inference."""
 
 
 @dataclass(frozen=True, slots=True)
-class OpVerdict:
+class OpSupport:
     """Where one operation would run."""
 
     name: str
@@ -41,10 +55,10 @@ class OpVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the compiler would do with a file."""
+class Support:
+    """What the compiler would do with a file, by its published rules."""
 
-    ops: tuple[OpVerdict, ...]
+    ops: tuple[OpSupport, ...]
     """In the order in which they run."""
     refused: str
     """Why it would not read the file at all; empty where it would."""
@@ -62,19 +76,19 @@ class Verdict:
 
     @property
     def summary(self) -> str:
-        """The verdict in one line."""
+        """One line."""
         if self.refused:
             return f"edgetpu_compiler 16 would refuse the file: {self.refused}"
         mapped = sum(op.mapped for op in self.ops)
-        said = f"{mapped} of {len(self.ops)} operations would run on the Edge TPU"
+        summary = f"{mapped} of {len(self.ops)} operations would run on the Edge TPU"
         if not mapped:
-            return said
+            return summary
         fits = "fit" if self.parameter_bytes <= ON_CHIP else "do not fit"
-        return f"{said}; {self.parameter_bytes:,} bytes of parameters {fits} on chip"
+        return f"{summary}; {self.parameter_bytes:,} bytes of parameters {fits} on chip"
 
 
-def check(content: bytes, source: str = "model") -> Verdict:
-    """Tell, operation by operation, what edgetpu_compiler 16 would map and what it would refuse.
+def check_support(content: bytes, source: str = "model") -> Support:
+    """Return, operation by operation, what edgetpu_compiler 16 would map and would refuse.
 
     Raises `ConversionError`, naming `source`, for bytes that are no TFLite file, and for a
     file that the compiler has made already.
@@ -85,20 +99,16 @@ def check(content: bytes, source: str = "model") -> Verdict:
     refused = next(filter(None, map(refusal, graph.ops)), "")
     if not refused and graph.graphs > 1:
         refused = f"the file has {graph.graphs} graphs (loops or conditions); one is allowed"
-    if refused:
-        ops = tuple(
-            OpVerdict(op.name, op.version, False, refusal(op), VERSIONS) for op in graph.ops
-        )
-    else:
-        ops = _mapped(graph)
-    return Verdict(ops, refused, sum(len(tensor.content or b"") for tensor in graph.tensors))
+    ops = tuple(OpSupport(op.name, op.version, False, refusal(op), VERSIONS) for op in graph.ops)
+    size = sum(len(tensor.content or b"") for tensor in graph.tensors)
+    return Support(ops if refused else _mapped(graph), refused, size)
 
 
-def _mapped(graph: Graph) -> tuple[OpVerdict, ...]:
-    """Where each operation would run: the compiler cuts one piece out of the graph, so what
-    depends on an operation behind that piece stays on the CPU, whatever it is."""
+def _mapped(graph: Graph) -> tuple[OpSupport, ...]:
+    """Return where each operation would run: the compiler cuts one piece out of the graph, so
+    what depends on an operation behind that piece stays on the CPU, whatever it is."""
     behind: dict[int, tuple[int, bool]] = {}
-    verdicts = []
+    ops = []
     for op in graph.ops:
         reason, source = _reason(graph, op)
         piece = _piece(op, behind, supported=not reason)
@@ -108,13 +118,13 @@ def _mapped(graph: Graph) -> tuple[OpVerdict, ...]:
         behind.update((index, (piece, mapped)) for index in op.outputs)
         if mapped and op.name in DOUBTFUL:
             reason, source = DOUBTFUL[op.name], OPERATIONS
-        verdicts.append(OpVerdict(op.name, op.version, mapped, reason, source))
-    return tuple(verdicts)
+        ops.append(OpSupport(op.name, op.version, mapped, reason, source))
+    return tuple(ops)
 
 
 def _piece(op: Op, behind: dict[int, tuple[int, bool]], supported: bool) -> int:
-    """The number, from 1, of the piece on the Edge TPU that an operation would belong to, or
-    of the last one before it; `behind` holds that for tensors, and whether they come from it."""
+    """Return the number, from 1, of the piece on the Edge TPU that an operation would belong to,
+    or of the last one before it; `behind` has that of tensors, and whether they come from it."""
     sources = [behind.get(index, (0, False)) for index in op.inputs]
     if not supported:
         return max((piece for piece, _ in sources), default=0)
@@ -122,28 +132,143 @@ def _piece(op: Op, behind: dict[int, tuple[int, bool]], supported: bool) -> int:
 
 
 def _reason(graph: Graph, op: Op) -> tuple[str, str]:
-    """The first rule that an operation breaks, and its source; two empty texts where none."""
-    rules = particular(op.name)
+    """Return the first rule that an operation breaks, and its source; two empty texts if none."""
+    rules = rules_for(op.name)
     if rules is None:
         return "is not an operation of the Edge TPU", OPERATIONS
-    broken = (rule for rule in (*general(), *rules) if not rule.holds(graph, op))
+    broken = (rule for rule in rules if not rule.holds(graph, op))
     return next(((rule.limit, rule.source) for rule in broken), ("", ""))
 
 
-def verdict_table(verdict: Verdict, title: str) -> Table:
-    """Return the verdict for people: equal operations on one line, with their count."""
-    sources = {op.source: None for op in verdict.ops if op.reason}
+# --- the file of a bundle, and of a command -----------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeTpuEntry:
+    """The Edge TPU's part of a bundle."""
+
+    summary: str = ""
+    """For the manifest and the card; empty where there is no int8 file."""
+    mapped: float | None = None
+    """Share of the operations on the Edge TPU: by the compiler, else by its rules."""
+    content: bytes | None = None
+    """The compiled file, where there is a compiler."""
+
+
+def edgetpu_entry(int8: bytes | None, *, selected: bool, required: bool) -> EdgeTpuEntry:
+    """Check a bundle's int8 file for the Edge TPU, and compile it where the format is `selected`.
+
+    A file that the compiler would refuse, or does, is an error only where somebody `required`
+    the format by name; otherwise it is a `FallbackWarning`, as is less than all on the
+    Edge TPU: the gate's `edgetpu_mapped` makes a failure of that. Raises `ConversionError`.
+    """
+    if int8 is None:
+        return EdgeTpuEntry()
+    support = check_support(int8)
+    entry = _compiled(int8, support) if selected else _not_compiled(support)
+    if entry.content is None and required:
+        raise ConversionError(f"--formats edgetpu: {entry.summary}")
+    if entry.mapped is not None and entry.mapped < 1:
+        warnings.warn(f"Edge TPU: {entry.summary}", FallbackWarning, stacklevel=2)
+    return entry
+
+
+def _compiled(int8: bytes, support: Support) -> EdgeTpuEntry:
+    if support.refused:
+        # The compiler itself would only crash, or complain about an opcode.
+        return _not_compiled(support)
+    try:
+        done = compile_for_edgetpu(int8)
+    except ConversionError as exc:
+        return EdgeTpuEntry(f"not compiled: {exc}", 0.0)
+    if done is None:
+        return _not_compiled(support)
+    return EdgeTpuEntry(done.report.summary, done.report.mapped_share, done.content)
+
+
+def _not_compiled(support: Support) -> EdgeTpuEntry:
+    summary = f"not compiled: {support.summary}"
+    if not support.refused:
+        installed = shutil.which(PROGRAM) is not None
+        hint = "not compiled: add edgetpu to --formats" if installed else INSTALL_HINT
+        summary = f"{support.summary}; {hint}"
+    return EdgeTpuEntry(summary, support.mapped_share)
+
+
+class EdgeTpuResult(msgspec.Struct, frozen=True):
+    """A model's support, and the compiler's report where it was compiled."""
+
+    model: str
+    support: Support
+    report: Report | None
+    summary: str
+    """One line."""
+    hint: str = ""
+    """How it can be compiled, where it was not."""
+
+    def require_all(self) -> None:
+        """Raise `GateFailed` unless every operation runs on the Edge TPU.
+
+        The compiler decides; the rules where it did not run.
+        """
+        passed = self.support.passed if self.report is None else not self.report.on_cpu
+        if not passed:
+            raise GateFailed(f"{self.model}: {self.summary}", self.support)
+
+
+def check_model(name: str, out: Path | None = None) -> EdgeTpuResult:
+    """Check a bundle's int8 file, or a .tflite file, and compile it where the compiler is.
+
+    The compiled file is written to `out`. Raises `ConversionError` for a file that is no
+    TFLite or that the compiler fails on, `SettingsError` for an `out` that cannot be written.
+    """
+    content = _read_int8(name)
+    support = check_support(content, name)
+    compiled = None if support.refused else compile_for_edgetpu(content)
+    if compiled is None:
+        hint = "" if support.refused else INSTALL_HINT
+        if out:
+            raise ConversionError(f"{out}: nothing to write: {hint or support.summary}")
+        return EdgeTpuResult(name, support, None, support.summary, hint)
+    if out:
+        write_output(out, compiled.content)
+    return EdgeTpuResult(name, support, compiled.report, compiled.report.summary)
+
+
+def _read_int8(name: str) -> bytes:
+    path = Path(name)
+    if path.suffix != ".tflite":
+        return open_bundle(name).read("int8")
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise ConversionError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+
+
+def show_result(result: EdgeTpuResult) -> None:
+    """Print the tables and the summary."""
+    console = Console()
+    console.print(support_table(result.support, f"{result.model}: by the published rules"))
+    if result.report:
+        console.print(report_table(result.report, f"{result.model}: by the compiler"))
+    for line in filter(None, (result.summary, result.hint)):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def support_table(support: Support, title: str) -> Table:
+    """Return a table with equal operations on one line, with their count."""
+    sources = {op.source: None for op in support.ops if op.reason}
     numbers = {source: f"[{number}]" for number, source in enumerate(sources, 1)}
-    table = Table("operation", "version", "count", "runs on", "why", title=title)
+    table = Table("operation", "version", "count", "runs on", "reason", title=title)
     table.caption = "\n".join(f"{number} {source}" for source, number in numbers.items())
     table.caption_justify = "left"
-    for op, count in Counter(verdict.ops).items():
-        why = f"{op.reason} {numbers[op.source]}" if op.reason else ""
-        table.add_row(op.name, str(op.version), str(count), _where(verdict, op), why)
+    for op, count in Counter(support.ops).items():
+        reason = f"{op.reason} {numbers[op.source]}" if op.reason else ""
+        table.add_row(op.name, str(op.version), str(count), _place(support, op), reason)
     return table
 
 
-def _where(verdict: Verdict, op: OpVerdict) -> str:
-    if verdict.refused:
+def _place(support: Support, op: OpSupport) -> str:
+    if support.refused:
         return "[red]refused" if op.reason else "nowhere"
     return "[green]Edge TPU" if op.mapped else "[red]CPU"

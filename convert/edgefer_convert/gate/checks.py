@@ -1,7 +1,4 @@
-"""The gate: what a conversion may cost before it is refused.
-
-Each check is a function from what was measured to one figure beside its limit.
-"""
+"""The gate's checks: each is a function from the measurements to one figure beside its limit."""
 
 from __future__ import annotations
 
@@ -14,35 +11,32 @@ import msgspec
 
 from edgefer.errors import GateFailed, SettingsError
 from edgefer.manifest import Check, Gate
-from edgefer_convert.formats.table import FORMATS
+from edgefer_convert.formats.table import FORMATS, INT8_TFLITE
 from edgefer_convert.gate.limits import Exemption, GateLimits
-from edgefer_convert.gate.measure import Measured
+from edgefer_convert.gate.measurements import Measurements
 
 SLACK = 1e-9
-"""Two of 55 pictures are not more than two of 55, whatever their difference's last digits."""
+"""Two of 55 images are not more than two of 55, whatever their difference's last digits."""
 
-Judge = Callable[[str, Measured], Check]
-"""From the check's name and what was measured to the check."""
+Function = Callable[[str, Measurements], Check]
+"""From the check's name and the measurements to the check."""
 
 SAME = {"onnx-int8": "int8", "mobile": "int8"}
-"""Formats that hold the very integers of another one."""
-
-WITHOUT_FLOAT = ("int8", "mobile")
-"""TFLite files in which every tensor must be an integer."""
+"""Formats that have the integers of another one."""
 
 
-def judge(
-    measured: Measured, limits: GateLimits | None = None, exemption: Exemption | None = None
+def run_checks(
+    measured: Measurements, limits: GateLimits | None = None, exemption: Exemption | None = None
 ) -> Gate:
-    """Compare what was measured with the limits; return the verdict."""
-    checks = planned(tuple(measured.said), limits or GateLimits())
-    return Gate(tuple(_let_pass(check(name, measured), exemption) for name, check in checks))
+    """Compare the measurements with the limits; return the verdict."""
+    checks = planned(tuple(measured.predictions), limits or GateLimits())
+    return Gate(tuple(_exempted(check(name, measured), exemption) for name, check in checks))
 
 
-def planned(formats: Sequence[str], limits: GateLimits) -> Iterator[tuple[str, Judge]]:
-    """Yield the name and the function of each check that these formats and limits make."""
+def planned(formats: Sequence[str], limits: GateLimits) -> Iterator[tuple[str, Function]]:
+    """Yield the name and the function of each check for these formats and limits."""
     for format in formats:
-        yield from _of_format(format, limits)
+        yield from _planned_for(format, limits)
         if format in SAME and SAME[format] in formats and limits.parity > 0:
             yield f"{format} = {SAME[format]}", partial(parity, format=format, limit=limits.parity)
     if limits.mmac < math.inf:
@@ -53,31 +47,29 @@ def planned(formats: Sequence[str], limits: GateLimits) -> Iterator[tuple[str, J
         yield "mapped to the Edge TPU", partial(edgetpu_mapped, limit=limits.edgetpu_mapped)
 
 
-def _of_format(format: str, limits: GateLimits) -> Iterator[tuple[str, Judge]]:
-    integer, whole = FORMATS[format].integer, format in WITHOUT_FLOAT
-    in_class = partial(worst_class, pictures=limits.class_pictures)
-    for name, judged, limit, wanted in (
+def _planned_for(format: str, limits: GateLimits) -> Iterator[tuple[str, Function]]:
+    integer, whole = FORMATS[format].integer, format in INT8_TFLITE
+    in_class = partial(worst_class, images=limits.class_images)
+    for name, function, limit, applies in (
         ("accuracy drop", accuracy_drop, limits.accuracy_drop, True),
         ("worst class", in_class, limits.class_recall_drop, True),
         ("calibration error", calibration_error, limits.calibration_error, integer),
         ("float tensors", float_tensors, limits.float_tensors, whole),
         ("size", size, limits.bytes, integer),
     ):
-        if wanted and limit < math.inf:
-            yield f"{name} of {format}", partial(judged, format=format, limit=limit)
+        if applies and limit < math.inf:
+            yield f"{name} of {format}", partial(function, format=format, limit=limit)
     if limits.agreement > 0:
         yield f"{format} = float", partial(agreement, format=format, limit=limits.agreement)
 
 
 def require_known(name: str, formats: Sequence[str], limits: GateLimits) -> None:
-    """Raise `SettingsError` unless these formats and limits make a check of this name."""
+    """Raise `SettingsError` unless there is a check of this name for these formats and limits."""
     names = [known for known, _ in planned(formats, limits)]
     if name not in names:
         nearest = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
-        raise SettingsError(
-            f"--allow: no check is called '{name}'; known: {', '.join(names)}{hint}"
-        )
+        raise SettingsError(f"--allow: unknown check '{name}'; known: {', '.join(names)}{hint}")
 
 
 def require_passed(gate: Gate) -> None:
@@ -87,21 +79,21 @@ def require_passed(gate: Gate) -> None:
         worst = max(failed, key=_excess)
         others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise GateFailed(
-            f"{worst.name} is {worst.found}, {worst.wanted} is wanted{others}; no bundle was "
-            "written; fix the model (--sensitivity shows where it loses), set other limits by "
-            f'--gate FILE, or answer for it: --allow "{worst.name}" --because TEXT',
+            f"{worst.name} is {worst.found}, expected {worst.wanted}{others}; no bundle was "
+            "written; improve the model (--sensitivity shows its worst layers), set other limits "
+            f'with --gate FILE, or allow it: --allow "{worst.name}" --because TEXT',
             gate,
         )
 
 
 def _excess(check: Check) -> float:
-    """How far over its limit a check is, in limits; of one from below, in what is left to 1."""
+    """Return how far over its limit a check is, in limits; for a minimum, in what is left to 1."""
     room = 1 - check.limit if check.at_least else check.limit
     over = check.limit - check.measured if check.at_least else check.measured - check.limit
     return over / room if room > 0 else math.inf
 
 
-def _let_pass(check: Check, exemption: Exemption | None) -> Check:
+def _exempted(check: Check, exemption: Exemption | None) -> Check:
     if check.passed or exemption is None or check.name != exemption.name:
         return check
     return msgspec.structs.replace(check, allowed=exemption.allowed)
@@ -115,61 +107,63 @@ def _at_least(name: str, measured: float, limit: float) -> Check:
     return Check(name, measured, limit, passed=measured >= limit - SLACK, at_least=True)
 
 
-def accuracy_drop(name: str, measured: Measured, format: str, limit: float) -> Check:
+def accuracy_drop(name: str, measured: Measurements, format: str, limit: float) -> Check:
     """Accuracy on PrivateTest that a format loses against float."""
     scores = measured.scores
     return _at_most(name, scores["float"].accuracy - scores[format].accuracy, limit)
 
 
-def worst_class(name: str, measured: Measured, format: str, limit: float, pictures: float) -> Check:
-    """Recall that the worst class loses; `pictures` of a class may go whatever their share."""
+def worst_class(
+    name: str, measured: Measurements, format: str, limit: float, images: float
+) -> Check:
+    """Recall that the worst class loses; `images` of a class may, whatever their share."""
     before, after = measured.scores["float"].per_class, measured.scores[format].per_class
     worst = _at_most(name, 0.0, limit)
     for label, one in before.items():
-        allowed = max(limit, pictures / max(one.n, 1))
+        allowed = max(limit, images / max(one.n, 1))
         check = _at_most(name, one.recall - after[label].recall, allowed)
         if check.measured - check.limit > worst.measured - worst.limit or not worst.detail:
-            worst = msgspec.structs.replace(check, detail=f"{label}, {one.n} pictures")
+            worst = msgspec.structs.replace(check, detail=f"{label}, {one.n} images")
     return worst
 
 
-def agreement(name: str, measured: Measured, format: str, limit: float) -> Check:
-    """Share of PrivateTest on which a format says what float says."""
+def agreement(name: str, measured: Measurements, format: str, limit: float) -> Check:
+    """Share of PrivateTest on which a format predicts the same label as float."""
     return _at_least(name, measured.scores[format].agreement_with_float, limit)
 
 
-def calibration_error(name: str, measured: Measured, format: str, limit: float) -> Check:
+def calibration_error(name: str, measured: Measurements, format: str, limit: float) -> Check:
     """Expected calibration error of a format at the bundle's temperature."""
     return _at_most(name, measured.scores[format].calibration_error, limit)
 
 
-def float_tensors(name: str, measured: Measured, format: str, limit: float) -> Check:
+def float_tensors(name: str, measured: Measurements, format: str, limit: float) -> Check:
     """Tensors of an int8 TFLite file that are computed in float."""
     left = measured.float_tensors[format]
     check = _at_most(name, len(left), limit)
     return msgspec.structs.replace(check, unit="tensors", detail=left[0] if left else "")
 
 
-def size(name: str, measured: Measured, format: str, limit: float) -> Check:
+def size(name: str, measured: Measurements, format: str, limit: float) -> Check:
     """Bytes of a format's file."""
     return msgspec.structs.replace(_at_most(name, measured.bytes[format], limit), unit="bytes")
 
 
-def parity(name: str, measured: Measured, format: str, limit: float) -> Check:
-    """Share of PrivateTest on which two forms of one int8 model say the same."""
-    said = measured.said
-    return _at_least(name, float((said[format] == said[SAME[format]]).mean()), limit)
+def parity(name: str, measured: Measurements, format: str, limit: float) -> Check:
+    """Share of PrivateTest on which two formats of one int8 model predict the same."""
+    same = measured.predictions[format] == measured.predictions[SAME[format]]
+    return _at_least(name, float(same.mean()), limit)
 
 
-def mmac(name: str, measured: Measured, limit: float) -> Check:
+def mmac(name: str, measured: Measurements, limit: float) -> Check:
     """Million multiply-accumulates of one inference."""
     return msgspec.structs.replace(_at_most(name, measured.macs / 1e6, limit), unit="MMAC")
 
 
-def label_order(name: str, measured: Measured, limit: float) -> Check:
+def label_order(name: str, measured: Measurements, limit: float) -> Check:
     """Accuracy on PublicTest that exchanging the two labels most mixed up would gain.
 
-    Of a model whose labels are in order, none: an output says its own label most often.
+    0 for a model whose labels are in order: each is predicted most often for itself.
     """
     table, labels = measured.confusion, tuple(measured.scores["float"].per_class)
     right, total = table.diagonal(), max(table.sum(), 1)
@@ -180,6 +174,6 @@ def label_order(name: str, measured: Measured, limit: float) -> Check:
     return msgspec.structs.replace(check, detail=detail)
 
 
-def edgetpu_mapped(name: str, measured: Measured, limit: float) -> Check:
+def edgetpu_mapped(name: str, measured: Measurements, limit: float) -> Check:
     """Share of the int8 file's operations that an Edge TPU would run."""
     return _at_least(name, measured.edgetpu_mapped or 0.0, limit)

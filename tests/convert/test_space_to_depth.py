@@ -1,4 +1,4 @@
-"""The first convolution on squares of pixels says what it said on pixels, to the last count."""
+"""The first convolution on squares of pixels has the outputs of that on pixels, to the bit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edgefer.bundle import open_bundle
 from edgefer.runtime import litert
 from edgefer.tflite_file import read_graph, schema
-from edgefer_convert.formats.space_to_depth import with_folded_stem
-from support.tflite_files import Made, Step, constant, tflite
+from edgefer_convert.formats.space_to_depth import with_space_to_depth
+from support.tflite_files import Op, Tensor, constant, tflite
 
 SIDE, OUT = 24, 8
 
@@ -25,23 +25,23 @@ def net(size: int, stride: int, same: bool, side: int = SIDE, channels: int = 1)
     options = {"padding": padding, "strideH": stride, "strideW": stride}
     return tflite(
         [
-            Made((1, side, side, channels), scale=0.1),
-            Made(weights.shape, scale=0.01, content=weights),
+            Tensor((1, side, side, channels), scale=0.1),
+            Tensor(weights.shape, scale=0.01, content=weights),
             constant(range(OUT), scale=0.001),
-            Made((1, last, last, OUT), scale=0.4),
+            Tensor((1, last, last, OUT), scale=0.4),
         ],
-        [Step("CONV_2D", [0, 1, 2], [3], version=3, kind="Conv2D", options=options)],
+        [Op("CONV_2D", [0, 1, 2], [3], version=3, kind="Conv2D", options=options)],
     )
 
 
-def answer(content: bytes) -> NDArray[Any]:
-    """What a file says of noise."""
+def output(content: bytes) -> NDArray[Any]:
+    """A file's output for noise."""
     model = litert(content)
-    given, said = model.get_input_details()[0], model.get_output_details()[0]
+    given, last = model.get_input_details()[0], model.get_output_details()[0]
     noise = np.random.default_rng(1).integers(-128, 128, given["shape"], np.int8)
     model.set_tensor(given["index"], noise)
     model.invoke()
-    return np.asarray(model.get_tensor(said["index"]))
+    return np.asarray(model.get_tensor(last["index"]))
 
 
 @pytest.mark.parametrize("same", [True, False])
@@ -49,15 +49,15 @@ def answer(content: bytes) -> NDArray[Any]:
     ("size", "stride", "squares"),
     [(5, 2, 3), (3, 2, 2), (7, 2, 4), (6, 3, 3), (4, 4, 1), (9, 4, 3)],
 )
-def test_the_counts_stay(size: int, stride: int, squares: int, same: bool) -> None:
+def test_the_outputs_stay(size: int, stride: int, squares: int, same: bool) -> None:
     before = net(size, stride, same)
-    after = with_folded_stem(before)
+    after = with_space_to_depth(before)
     graph = read_graph(after, "it")
     assert [op.name for op in graph.ops] == ["SPACE_TO_DEPTH", "CONV_2D"]
     kernel = graph.tensor(graph.ops[1], 1)
     assert kernel is not None
     assert kernel.shape[1] <= squares
-    np.testing.assert_array_equal(answer(after), answer(before))
+    np.testing.assert_array_equal(output(after), output(before))
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_the_counts_stay(size: int, stride: int, squares: int, same: bool) -> No
     ids=["stride of one", "odd side", "enough channels"],
 )
 def test_what_cannot_gain_stays_as_it_is(content: bytes) -> None:
-    assert with_folded_stem(content) == content
+    assert with_space_to_depth(content) == content
 
 
 @pytest.mark.parametrize("name", ["small", "tiny"])
-def test_a_shipped_model_says_the_same(name: str) -> None:
+def test_a_shipped_model_predicts_the_same(name: str) -> None:
     content = open_bundle(name).read("int8")
-    folded = with_folded_stem(content)
-    np.testing.assert_array_equal(answer(folded), answer(content))
+    folded = with_space_to_depth(content)
+    np.testing.assert_array_equal(output(folded), output(content))

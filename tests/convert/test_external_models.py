@@ -1,4 +1,4 @@
-"""Models made elsewhere, through the command line: each form, and each thing that cannot be."""
+"""External models through the command line: each form, and those that cannot be converted."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ import onnx
 import pytest
 import tensorflow as tf
 import tf_keras as keras2
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from convert.conftest import edgefer, last_line
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
 from edgefer.runtime import tflite_tensors
 from edgefer_train.data.dataset import Dataset
-from support.external_model import fitted, reader
+from support.external_model import fit_weights, keras_model, onnx_model
 
 ORDER = ("happy", "sad", "angry", "neutral", "surprise", "fear", "disgust")
-"""Of the stranger's outputs: not ours."""
-WORDS = "Happiness,Sadness,Anger,Neutral,Surprise,Fear,Disgust"
-"""The same, as the stranger spells them."""
+"""Of the model's outputs: not ours."""
+LABELS = "Happiness,Sadness,Anger,Neutral,Surprise,Fear,Disgust"
+"""The same, as its maker spells them."""
 
 LIMITS = """
 [gate]
-# A linear reader is never sure: its labels change at a touch.
+# A linear model is never sure: its labels change at a touch.
 accuracy_drop = 0.05
 class_recall_drop = 0.2
 agreement = 0.85
@@ -42,7 +42,7 @@ label_order = 0.05
 
 @pytest.fixture(scope="module")
 def weights(dataset: Dataset) -> list[np.ndarray]:
-    return fitted(dataset, ORDER)
+    return fit_weights(dataset, ORDER)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """A Keras that writes its own older form warns of it."""
+    """Without the warnings of a Keras that writes its own older form."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -62,48 +62,26 @@ def silent() -> Iterator[None]:
 
 def as_h5(weights: list[np.ndarray], folder: Path) -> Path:
     with silent():
-        reader(keras2, weights).save(folder / "stranger.h5")
-    return folder / "stranger.h5"
+        keras_model(keras2, weights).save(folder / "external.h5")
+    return folder / "external.h5"
 
 
 def as_keras(weights: list[np.ndarray], folder: Path) -> Path:
     # Keras 3 is chosen by name: it has no types.
     with silent():
-        reader(importlib.import_module("keras"), weights).save(folder / "stranger.keras")
-    return folder / "stranger.keras"
+        keras_model(importlib.import_module("keras"), weights).save(folder / "external.keras")
+    return folder / "external.keras"
 
 
 def as_saved_model(weights: list[np.ndarray], folder: Path) -> Path:
     with silent():
-        reader(keras2, weights).save(folder / "stranger", save_format="tf")
-    return folder / "stranger"
-
-
-def onnx_model(weights: list[np.ndarray], batch: int | str = 1, domain: str = "") -> Any:
-    """The reader as PyTorch would export it: channels first."""
-    kernel, bias = (
-        numpy_helper.from_array(one, name) for one, name in zip(weights, "kb", strict=True)
-    )
-    flat = numpy_helper.from_array(np.array([-1 if isinstance(batch, str) else batch, 144]), "flat")
-    mean = numpy_helper.from_array(np.full((1, 1, 4, 4), 1 / 16, np.float32), "mean")
-    nodes = [
-        helper.make_node("Conv", ["face", "mean"], ["pooled"], strides=[4, 4]),
-        helper.make_node("Reshape", ["pooled", "flat"], ["row"]),
-        helper.make_node("Gemm", ["row", "k", "b"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["answers"], axis=1, domain=domain),
-    ]
-    face = helper.make_tensor_value_info("face", TensorProto.FLOAT, [batch, 1, 48, 48])
-    answers = helper.make_tensor_value_info("answers", TensorProto.FLOAT, [batch, len(ORDER)])
-    graph = helper.make_graph(nodes, "stranger", [face], [answers], [kernel, bias, flat, mean])
-    opsets = [helper.make_opsetid("", 17)]
-    if domain:
-        opsets.append(helper.make_opsetid(domain, 1))
-    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+        keras_model(keras2, weights).save(folder / "external", save_format="tf")
+    return folder / "external"
 
 
 def as_onnx(weights: list[np.ndarray], folder: Path) -> Path:
-    onnx.save(onnx_model(weights), folder / "stranger.onnx")
-    return folder / "stranger.onnx"
+    onnx.save(onnx_model(weights), folder / "external.onnx")
+    return folder / "external.onnx"
 
 
 Save = Callable[[list[np.ndarray], Path], Path]
@@ -112,27 +90,27 @@ Save = Callable[[list[np.ndarray], Path], Path]
 # Keras 3 asks NumPy 2 in the way of NumPy 1.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("save", [as_h5, as_keras, as_saved_model])
-def test_a_keras_model_of_a_stranger_becomes_a_bundle(
+def test_an_external_keras_model_becomes_a_bundle(
     save: Save, weights: list[np.ndarray], faces: Path, gate: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "bundle"
-    words = (save(weights, tmp_path), "--labels", WORDS, "--data", faces, "--gate", gate)
+    words = (save(weights, tmp_path), "--labels", LABELS, "--data", faces, "--gate", gate)
     edgefer("convert", *words, "--formats", "int8", "--out", out)
     manifest = open_bundle(out).manifest
     assert (manifest.labels, manifest.label_set) == (FER2013, "fer2013")
-    assert manifest.evidence.origin.startswith("stranger")
+    assert manifest.evidence.origin.startswith("external")
     assert manifest.evidence.parameters == sum(one.size for one in weights)
     assert manifest.evidence.scores["int8"].accuracy > 0.25
     assert {"int8", "onnx", "labels", "card"} <= set(manifest.files)
     tensors = tflite_tensors(open_bundle(out).read("int8"))
     assert {one.dtype for one in tensors} <= {"int8", "int32", "int64"}
-    assert "what it was trained on is not known here" in (out / "MODEL_CARD.md").read_text()
+    assert "its training data is not known here" in (out / "MODEL_CARD.md").read_text()
 
 
-def test_an_onnx_model_of_a_stranger_is_quantized_by_onnxruntime(
+def test_an_external_onnx_model_is_quantized_by_onnxruntime(
     weights: list[np.ndarray], faces: Path, gate: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "labels.txt").write_text(WORDS.replace(",", "\n"))
+    (tmp_path / "labels.txt").write_text(LABELS.replace(",", "\n"))
     words = (as_onnx(weights, tmp_path), "--labels", tmp_path / "labels.txt", "--data", faces)
     edgefer("convert", *words, "--gate", gate, "--out", tmp_path / "bundle.zip")
     manifest = open_bundle(tmp_path / "bundle.zip").manifest
@@ -143,14 +121,14 @@ def test_an_onnx_model_of_a_stranger_is_quantized_by_onnxruntime(
     assert manifest.evidence.quantization.startswith("post-training")
 
 
-def test_formats_that_an_onnx_model_cannot_become_are_named(
+def test_formats_that_an_onnx_model_cannot_be_converted_to_are_named(
     weights: list[np.ndarray], faces: Path, tmp_path: Path
 ) -> None:
-    words = (as_onnx(weights, tmp_path), "--labels", WORDS, "--data", faces)
+    words = (as_onnx(weights, tmp_path), "--labels", LABELS, "--data", faces)
     done = edgefer("convert", *words, "--formats", "int8", "--out", tmp_path / "b", status=1)
-    assert "cannot become 'int8', only onnx, onnx-int8" in last_line(done)
+    assert "cannot be converted to 'int8', only to onnx, onnx-int8" in last_line(done)
     done = edgefer("convert", *words, "--sensitivity", "--out", tmp_path / "b", status=1)
-    assert "--sensitivity reads the int8 TFLite file" in last_line(done)
+    assert "--sensitivity needs the int8 TFLite file" in last_line(done)
 
 
 # --- what cannot be converted -------------------------------------------------
@@ -162,19 +140,19 @@ def junk(folder: Path, name: str, content: bytes = b"no model at all") -> Path:
 
 
 def net(shape: tuple[int | None, ...], *inner: Any) -> Any:
-    """A small Keras model with given layers between its picture and seven logits."""
+    """A small Keras model with given layers between its input and seven logits."""
     layers = keras2.layers
-    picture = layers.Input(shape)
-    x = picture
+    image = layers.Input(shape)
+    x = image
     for layer in inner:
         x = layer(x)
-    return keras2.Model(picture, layers.Dense(7)(layers.GlobalAveragePooling2D()(x)))
+    return keras2.Model(image, layers.Dense(7)(layers.GlobalAveragePooling2D()(x)))
 
 
 def saved(model: Any, folder: Path) -> Path:
     with silent():
-        model.save(folder / "stranger.h5")
-    return folder / "stranger.h5"
+        model.save(folder / "external.h5")
+    return folder / "external.h5"
 
 
 class Own(keras2.layers.Layer):  # type: ignore[misc]  # tf-keras ships no types
@@ -185,32 +163,32 @@ class Own(keras2.layers.Layer):  # type: ignore[misc]  # tf-keras ships no types
 
 
 def weights_alone(folder: Path) -> Path:
-    net((48, 48, 1)).save_weights(folder / "stranger.h5")
-    return folder / "stranger.h5"
+    net((48, 48, 1)).save_weights(folder / "external.h5")
+    return folder / "external.h5"
 
 
 def bare_saved_model(folder: Path) -> Path:
-    tf.saved_model.save(tf.Module(), str(folder / "stranger"))
-    return folder / "stranger"
+    tf.saved_model.save(tf.Module(), str(folder / "external"))
+    return folder / "external"
 
 
 def two_outputs(folder: Path) -> Path:
     layers = keras2.layers
-    picture = layers.Input((48, 48, 1))
-    flat = layers.Flatten()(picture)
-    return saved(keras2.Model(picture, [layers.Dense(7)(flat), layers.Dense(8)(flat)]), folder)
+    image = layers.Input((48, 48, 1))
+    flat = layers.Flatten()(image)
+    return saved(keras2.Model(image, [layers.Dense(7)(flat), layers.Dense(8)(flat)]), folder)
 
 
 def a_map(folder: Path) -> Path:
     layers = keras2.layers
-    picture = layers.Input((48, 48, 1))
-    return saved(keras2.Model(picture, layers.Conv2D(7, 3)(picture)), folder)
+    image = layers.Input((48, 48, 1))
+    return saved(keras2.Model(image, layers.Conv2D(7, 3)(image)), folder)
 
 
 def onnx_file(folder: Path, **changes: Any) -> Path:
     model = onnx_model([np.zeros((144, 7), np.float32), np.zeros(7, np.float32)], **changes)
-    onnx.save(model, folder / "stranger.onnx")
-    return folder / "stranger.onnx"
+    onnx.save(model, folder / "external.onnx")
+    return folder / "external.onnx"
 
 
 def onnx_of_bytes(folder: Path) -> Path:
@@ -229,15 +207,27 @@ BAD: list[tuple[str, Callable[[Path], Path], str]] = [
     ("no keras", lambda folder: junk(folder, "a.keras"), "not a model that Keras can read"),
     ("no onnx", lambda folder: junk(folder, "a.onnx"), "not an ONNX model that can be read"),
     ("empty onnx", lambda folder: junk(folder, "a.onnx", b""), "not an ONNX model"),
-    ("a picture", lambda folder: junk(folder, "a.jpg"), "not a model that Keras can read"),
+    ("an image", lambda folder: junk(folder, "a.jpg"), "not a model that Keras can read"),
     ("a folder", lambda folder: folder, "not a model that Keras can read"),
     ("weights", weights_alone, "holds weights alone; save the whole model"),
     ("other SavedModel", bare_saved_model, "a SavedModel that Keras did not write"),
-    ("not square", lambda folder: saved(net((48, 40, 1)), folder), "takes 48x40x1; wanted is one"),
-    ("two channels", lambda folder: saved(net((48, 48, 2)), folder), "takes 48x48x2; wanted is"),
-    ("open size", lambda folder: saved(net((None, None, 1)), folder), "takes ?x?x1; wanted is one"),
-    ("two outputs", two_outputs, "has 2 outputs, wanted is one"),
-    ("a map", a_map, "wanted is one number for each label"),
+    (
+        "not square",
+        lambda folder: saved(net((48, 40, 1)), folder),
+        "a square input, got 48x40x1",
+    ),
+    (
+        "two channels",
+        lambda folder: saved(net((48, 48, 2)), folder),
+        "a grey or RGB input, got 48x48x2",
+    ),
+    (
+        "open size",
+        lambda folder: saved(net((None, None, 1)), folder),
+        "an input of fixed size, got ?x?x1",
+    ),
+    ("two outputs", two_outputs, "expected one output, got 2"),
+    ("a map", a_map, "expected one output value for each label"),
     (
         "own layer",
         lambda folder: saved(net((48, 48, 1), Own()), folder),
@@ -253,13 +243,13 @@ BAD: list[tuple[str, Callable[[Path], Path], str]] = [
         lambda folder: onnx_file(folder, batch="N"),
         "'face' has the dynamic batch 'N'; fix it: python -m onnxruntime.tools.make_dynamic",
     ),
-    ("large batch", lambda folder: onnx_file(folder, batch=4), "wanted is a batch of 1"),
+    ("large batch", lambda folder: onnx_file(folder, batch=4), "expected a batch of 1"),
     (
         "custom operation",
-        lambda folder: onnx_file(folder, domain="com.stranger"),
-        "has the custom operation com.stranger.Softmax",
+        lambda folder: onnx_file(folder, domain="com.maker"),
+        "has the custom operation com.maker.Softmax",
     ),
-    ("bytes in", onnx_of_bytes, "takes uint8; wanted is the float32 model"),
+    ("bytes in", onnx_of_bytes, "expected a float32 input, got uint8"),
 ]
 
 
@@ -269,7 +259,7 @@ def test_what_cannot_be_converted_is_one_clear_line(
 ) -> None:
     folder = tmp_path / "given"
     folder.mkdir()
-    words = (make(folder), "--labels", WORDS, "--data", faces, "--out", tmp_path / "bundle")
+    words = (make(folder), "--labels", LABELS, "--data", faces, "--out", tmp_path / "bundle")
     done = edgefer("convert", *words, status=1)
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
@@ -282,7 +272,10 @@ def test_what_cannot_be_converted_is_one_clear_line(
         (None, "name its 7 outputs in their order: --labels a,b,c or a file"),
         ("happy,sad", "has 7 outputs, --labels names 2: happy, sad"),
         ("happy,happy,sad,angry,fear,disgust,neutral", "has 7 outputs, --labels names 6"),
-        ("a,b,c,d,e,f,g", "says a, b, c, d, e, f, g: neither the labels of fer2013 nor ferplus"),
+        (
+            "a,b,c,d,e,f,g",
+            "has the labels a, b, c, d, e, f, g: neither those of fer2013 nor ferplus",
+        ),
     ],
 )
 def test_labels_that_do_not_match_the_outputs_are_refused(
@@ -297,11 +290,11 @@ def test_labels_that_do_not_match_the_outputs_are_refused(
 def test_probabilities_that_no_last_layer_makes_are_refused(
     weights: list[np.ndarray], faces: Path, tmp_path: Path
 ) -> None:
-    inner = reader(keras2, weights)
+    inner = keras_model(keras2, weights)
     doubled = keras2.layers.Average()([inner.output, inner.output])
     path = saved(keras2.Model(inner.input, doubled), tmp_path)
-    words = (path, "--labels", WORDS, "--data", faces, "--out", tmp_path / "bundle")
-    assert "gives probabilities, and not by a last softmax layer" in last_line(
+    words = (path, "--labels", LABELS, "--data", faces, "--out", tmp_path / "bundle")
+    assert "expected logits, got probabilities, and not from a last softmax layer" in last_line(
         edgefer("convert", *words, status=1)
     )
 
@@ -321,7 +314,7 @@ def test_a_disk_that_is_full_half_way_leaves_the_old_bundle_as_it_was(
     weights: list[np.ndarray], faces: Path, gate: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out" / "bundle"
-    words = [as_onnx(weights, tmp_path), "--labels", WORDS, "--data", faces, "--gate", gate]
+    words = [as_onnx(weights, tmp_path), "--labels", LABELS, "--data", faces, "--gate", gate]
     words += ["--formats", "onnx", "--out", out]
     edgefer("convert", *words)
     before = {path.name: path.read_bytes() for path in out.iterdir()}

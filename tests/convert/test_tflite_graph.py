@@ -1,4 +1,4 @@
-"""Files that hold each equal run of numbers once."""
+"""Packing: files that have each equal array once, and short names."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ai_edge_litert import schema_py_generated as tfl
 
 from edgefer.runtime import litert
 from edgefer.tflite_file import IDENTIFIER, open_flatbuffer
-from edgefer_convert.formats.packing import ALIGNMENT, packed, short_name
 from edgefer_convert.formats.tflite import to_int8_after_training
+from edgefer_convert.formats.tflite_graph import ALIGNMENT, GraphEditor, short_name
 
 layers = keras.layers
 
@@ -19,13 +19,13 @@ layers = keras.layers
 @pytest.fixture(scope="module")
 def content() -> bytes:
     keras.utils.set_random_seed(1)
-    picture = layers.Input((12, 12, 1))
-    x = layers.Conv2D(32, 3, activation="relu")(picture)
+    image = layers.Input((12, 12, 1))
+    x = layers.Conv2D(32, 3, activation="relu")(image)
     x = layers.DepthwiseConv2D(3)(x)
     x = layers.Conv2D(32, 1, activation="relu")(x)
-    model = keras.Model(picture, layers.Dense(7)(layers.GlobalAveragePooling2D()(x)))
-    pictures = np.random.default_rng(1).random((16, 12, 12, 1), np.float32)
-    return to_int8_after_training(model, pictures)
+    model = keras.Model(image, layers.Dense(7)(layers.GlobalAveragePooling2D()(x)))
+    images = np.random.default_rng(1).random((16, 12, 12, 1), np.float32)
+    return to_int8_after_training(model, images)
 
 
 def plainly(content: bytes) -> bytes:
@@ -35,19 +35,19 @@ def plainly(content: bytes) -> bytes:
     return bytes(builder.Output())
 
 
-def said(content: bytes) -> np.ndarray:
+def output(content: bytes) -> np.ndarray:
     model = litert(content)
-    counts = np.random.default_rng(2).integers(-128, 128, (1, 12, 12, 1)).astype(np.int8)
-    model.set_tensor(model.get_input_details()[0]["index"], counts)
+    int8 = np.random.default_rng(2).integers(-128, 128, (1, 12, 12, 1)).astype(np.int8)
+    model.set_tensor(model.get_input_details()[0]["index"], int8)
     model.invoke()
     return np.asarray(model.get_tensor(model.get_output_details()[0]["index"]))
 
 
-def test_equal_numbers_are_stored_once_and_say_the_same(content: bytes) -> None:
+def test_equal_arrays_are_stored_once_and_outputs_stay(content: bytes) -> None:
     plain = plainly(content)
     # Two zero points of eight bytes for each of 96 channels, and for these layers one array.
     assert len(plain) - len(content) >= 96 * 2 * 8 - 32 * 8
-    np.testing.assert_array_equal(said(content), said(plain))
+    np.testing.assert_array_equal(output(content), output(plain))
 
 
 def test_the_objects_are_the_same_ones(content: bytes) -> None:
@@ -79,7 +79,7 @@ def test_a_constant_that_nothing_uses_is_left_out(content: bytes) -> None:
     buffer = tfl.BufferT()
     buffer.data = np.arange(10_000, dtype=np.int64).view(np.uint8)
     model.buffers.append(buffer)
-    assert len(packed(model)) <= len(content) + 64
+    assert len(GraphEditor(model).pack()) <= len(content) + 64
 
 
 @pytest.mark.parametrize(

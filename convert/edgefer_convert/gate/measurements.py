@@ -1,4 +1,4 @@
-"""What every format of a model does, each measured by its own runtime."""
+"""Measurements of every format of a model, each by its own runtime."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from edgefer.bundle import Bundle
 from edgefer.metrics import Logits, Scores, best_temperature, confusion, score
 from edgefer.preprocess import Pixels
 from edgefer.runtime import RUNTIMES, open_classifier
-from edgefer_convert.formats.table import FORMATS
+from edgefer_convert.formats.table import FORMATS, INT8_TFLITE
 from edgefer_convert.formats.tflite import float_tensors
 from edgefer_train.data.dataset import Dataset, Faces, Usage
 from edgefer_train.evaluation.evaluate import classify_all
 
 
 @dataclass(frozen=True)
-class Measured:
-    """All that the gate judges."""
+class Measurements:
+    """All that the gate checks."""
 
     scores: Mapping[str, Scores]
     """By format that a runtime of ours opens, and of `float`, on PrivateTest."""
-    said: Mapping[str, np.ndarray]
-    """By format: the label (N,) of each PrivateTest picture."""
+    predictions: Mapping[str, np.ndarray]
+    """By format: the predicted label (N,) of each PrivateTest image."""
     bytes: Mapping[str, int]
     """By format."""
     macs: int
     float_tensors: Mapping[str, tuple[str, ...]]
     """By format of TFLite that should have none."""
     confusion: np.ndarray
-    """(labels, labels) pictures of PublicTest: a row for the label, a column for what was said."""
+    """(labels, labels) images of PublicTest: a row for the label, a column for the prediction."""
     edgetpu_mapped: float | None
-    """Share of the operations, where it was asked for."""
+    """Share of the operations, where there is an int8 file."""
 
 
-def calibrated(bundle: Bundle, public: Faces) -> tuple[Bundle, np.ndarray]:
+def calibrate(bundle: Bundle, public: Faces) -> tuple[Bundle, np.ndarray]:
     """Return the bundle with its temperature, of least log-loss on PublicTest, and the
     confusion there. Its first format, which devices run, stands for all."""
     first = next(format for format in RUNTIMES if format in bundle.manifest.files)
@@ -50,39 +50,17 @@ def calibrated(bundle: Bundle, public: Faces) -> tuple[Bundle, np.ndarray]:
     return Bundle(bundle.path, manifest, bundle.contents), table
 
 
-def measured(
+def measure_formats(
     bundle: Bundle,
     dataset: Dataset,
     float_logits: Callable[[Pixels], Logits],
-    table: np.ndarray,
+    confusion: np.ndarray,
     edgetpu_mapped: float | None,
-) -> Measured:
-    """Measure every format of a bundle on PrivateTest, and what its files hold.
+) -> Measurements:
+    """Measure every format of a bundle on PrivateTest, and its files.
 
-    `float_logits` is the model that the formats were made from, `table` the confusion that
-    `calibrated` returned.
+    `float_logits` is the model that the formats were made from, `confusion` that of `calibrate`.
     """
-    scores, said = _scored(bundle, dataset, float_logits)
-    made = {format: file for format, file in bundle.manifest.files.items() if format in FORMATS}
-    return Measured(
-        scores=scores,
-        said=said,
-        bytes={format: file.bytes for format, file in made.items()},
-        macs=bundle.manifest.evidence.macs,
-        float_tensors={
-            format: float_tensors(bundle.read(format))
-            for format in ("int8", "mobile")
-            if format in made
-        },
-        confusion=table,
-        edgetpu_mapped=edgetpu_mapped,
-    )
-
-
-def _scored(
-    bundle: Bundle, dataset: Dataset, float_logits: Callable[[Pixels], Logits]
-) -> tuple[dict[str, Scores], dict[str, np.ndarray]]:
-    """Return scores and labels said on PrivateTest, by format; scores of `float` as well."""
     manifest, private = bundle.manifest, dataset.part(Usage.PrivateTest)
     reference = float_logits(private.images)
 
@@ -96,9 +74,20 @@ def _scored(
             reference,
         )
 
-    scores, said = {"float": score_of(reference)}, {}
+    scores, predictions = {"float": score_of(reference)}, {}
     for format in (format for format in RUNTIMES if format in manifest.files):
         classifier = open_classifier(bundle, format)
         logits = classify_all(classifier, private.images, f"PrivateTest, {format}")
-        scores[format], said[format] = score_of(logits), logits.argmax(-1)
-    return scores, said
+        scores[format], predictions[format] = score_of(logits), logits.argmax(-1)
+    files = {format: file for format, file in manifest.files.items() if format in FORMATS}
+    return Measurements(
+        scores=scores,
+        predictions=predictions,
+        bytes={format: file.bytes for format, file in files.items()},
+        macs=manifest.evidence.macs,
+        float_tensors={
+            format: float_tensors(bundle.read(format)) for format in INT8_TFLITE if format in files
+        },
+        confusion=confusion,
+        edgetpu_mapped=edgetpu_mapped,
+    )

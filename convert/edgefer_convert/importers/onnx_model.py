@@ -1,8 +1,8 @@
-"""Models made elsewhere and exported to ONNX."""
+"""External models in ONNX files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,10 @@ from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer.runtime import onnx_session
 from edgefer_convert.formats import onnx_int8
-from edgefer_convert.formats.onnx_files import INPUT, OUTPUT, to_bytes
-from edgefer_convert.formats.onnx_names import canonical
-from edgefer_convert.formats.representative import Pictures
-from edgefer_convert.importers.external_model import PIXELS, side_of
-from edgefer_convert.importers.source import Made
+from edgefer_convert.formats.onnx_files import INPUT, OUTPUT, canonical_bytes
+from edgefer_convert.importers.source import PIXEL_RANGES, Converter, ImageSource, input_side
 
-OLDEST = 13
+MINIMUM_OPSET = 13
 """The opset from which a QuantizeLinear may have a scale for each channel."""
 
 FIX_BATCH = (
@@ -28,8 +25,8 @@ FIX_BATCH = (
 )
 
 
-class OnnxFile:
-    """An ONNX model in our form."""
+class OnnxModel:
+    """An external ONNX model, adapted."""
 
     def __init__(self, path: Path, model: onnx.ModelProto) -> None:
         self.path = path
@@ -37,10 +34,10 @@ class OnnxFile:
         self.side = int(_sides(model.graph.input[0])[1])
         self.outputs = int(_sides(model.graph.output[0])[1])
         self._model = model
-        self._content = to_bytes(canonical(model, INPUT, OUTPUT))
+        self._content = canonical_bytes(model)
         self._session = onnx_session(self._content, path, 1)
 
-    def in_order(self, order: Sequence[int]) -> OnnxFile:
+    def reordered(self, order: Sequence[int]) -> OnnxModel:
         """Return the model with its outputs in another order."""
         if list(order) == list(range(self.outputs)):
             return self
@@ -52,33 +49,33 @@ class OnnxFile:
         node = helper.make_node("Gather", [graph.output[0].name, indices.name], ["ordered"], axis=1)
         graph.node.append(node)
         graph.output[0].name = "ordered"
-        return OnnxFile(self.path, model)
+        return OnnxModel(self.path, model)
 
     def onnx(self) -> bytes:
         """Return the model as a float ONNX file."""
         return self._content
 
     def logits(self, images: Pixels) -> Logits:
-        """Return logits (N, outputs) of grey pictures uint8 (N, side, side)."""
-        pictures = Preprocess(size=self.side).to_float(images)
-        rows = [self._session.run(OUTPUT, {INPUT[0]: one[np.newaxis]})[0] for one in pictures]
+        """Return logits (N, outputs) of face crops uint8 (N, side, side)."""
+        inputs = Preprocess(size=self.side).to_float(images)
+        rows = [self._session.run([OUTPUT], {INPUT: one[np.newaxis]})[0] for one in inputs]
         return np.concatenate(rows)
 
-    def makers(self, pictures: Callable[[], Pictures]) -> dict[str, Callable[[Made], bytes]]:
-        """Return what makes each format: there is no way from ONNX to TFLite here."""
+    def converters(self, images: ImageSource) -> dict[str, Converter]:
+        """Return the converter to each format; there is none from ONNX to TFLite here."""
         return {
             "onnx": lambda _: self._content,
-            "onnx-int8": lambda made: onnx_int8.to_int8(made["onnx"], pictures()),
-            "onnx-symmetric": lambda made: onnx_int8.to_symmetric(made["onnx"], pictures()),
+            "onnx-int8": lambda files: onnx_int8.to_int8(files["onnx"], images()),
+            "onnx-symmetric": lambda files: onnx_int8.to_symmetric(files["onnx"], images()),
         }
 
 
-def open_onnx(path: Path, pixels: str) -> OnnxFile:
-    """Open an ONNX model; `pixels` is how it saw black..white in training.
+def open_onnx(path: Path, pixels: str) -> OnnxModel:
+    """Open an ONNX model; `pixels` is the range of black..white in its training.
 
     Its input may be (1, side, side, channels) or (1, channels, side, side), grey or RGB. A
-    softmax at its end is taken off: our temperature needs logits. Raises
-    `ConversionError` for what is no model of ours to convert.
+    softmax at its end is removed: our temperature needs logits. Raises `ConversionError` for
+    what is no model, or none that can be converted.
     """
     model = _load(path)
     graph = model.graph
@@ -87,14 +84,14 @@ def open_onnx(path: Path, pixels: str) -> OnnxFile:
     inputs = [item for item in graph.input if item.name not in constants]
     if len(inputs) != 1 or len(graph.output) != 1:
         raise ConversionError(
-            f"{path}: has {len(inputs)} inputs and {len(graph.output)} outputs, wanted is one each"
+            f"{path}: expected one input and one output, got {len(inputs)} and {len(graph.output)}"
         )
     graph.ClearField("input")
     graph.input.extend(inputs)
     _require_fixed(path, graph)
     _remove_softmax(graph)
-    _begin_with_grey(path, graph, pixels)
-    return OnnxFile(path, shape_inference.infer_shapes(model))
+    _prepend_grey(path, graph, pixels)
+    return OnnxModel(path, shape_inference.infer_shapes(model))
 
 
 def _load(path: Path) -> onnx.ModelProto:
@@ -102,10 +99,10 @@ def _load(path: Path) -> onnx.ModelProto:
         model = onnx.load(path)
         onnx.checker.check_model(model)
         old = next((one for one in model.opset_import if one.domain in ("", "ai.onnx")), None)
-        if old is not None and old.version < OLDEST:
-            model = version_converter.convert_version(model, OLDEST)
+        if old is not None and old.version < MINIMUM_OPSET:
+            model = version_converter.convert_version(model, MINIMUM_OPSET)
         return shape_inference.infer_shapes(model)
-    except Exception as exc:  # a file of anyone's may fail in any way
+    except Exception as exc:  # a file from elsewhere may fail in any way
         first = next(iter(str(exc).splitlines()), type(exc).__name__)[:160]
         raise ConversionError(f"{path}: not an ONNX model that can be read: {first}") from exc
 
@@ -127,12 +124,12 @@ def _require_standard(path: Path, graph: onnx.GraphProto) -> None:
 
 
 def _require_fixed(path: Path, graph: onnx.GraphProto) -> None:
-    """Refuse anything but one float picture in and one row of numbers out."""
-    picture, output = graph.input[0], graph.output[0]
-    if picture.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
-        kind = onnx.TensorProto.DataType.Name(picture.type.tensor_type.elem_type).lower()
-        raise ConversionError(f"{path}: takes {kind}; wanted is the float32 model")
-    for end in (picture, output):
+    """Refuse anything but one float image in and one row of values out."""
+    image, output = graph.input[0], graph.output[0]
+    if image.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+        kind = onnx.TensorProto.DataType.Name(image.type.tensor_type.elem_type).lower()
+        raise ConversionError(f"{path}: expected a float32 input, got {kind}")
+    for end in (image, output):
         sides = _sides(end)
         if sides and not isinstance(sides[0], int):
             how = FIX_BATCH.format(name=sides[0])
@@ -141,22 +138,22 @@ def _require_fixed(path: Path, graph: onnx.GraphProto) -> None:
             )
         if not sides or sides[0] != 1:
             raise ConversionError(
-                f"{path}: '{end.name}' has the shape {sides}, wanted is a batch of 1"
+                f"{path}: expected a batch of 1, '{end.name}' has the shape {sides}"
             )
     if len(_sides(output)) != 2 or not isinstance(_sides(output)[1], int):
         raise ConversionError(
-            f"{path}: gives {_sides(output)}; wanted is one number for each label"
+            f"{path}: expected one output value for each label, got {_sides(output)}"
         )
 
 
 def _sides(value: onnx.ValueInfoProto) -> list[int | str]:
-    """The sides of a tensor; the name, or `?`, of one that is not fixed."""
+    """Return the sides of a tensor; the name, or `?`, of one that is not fixed."""
     sides = value.type.tensor_type.shape.dim
     return [one.dim_value if one.HasField("dim_value") else one.dim_param or "?" for one in sides]
 
 
 def _remove_softmax(graph: onnx.GraphProto) -> None:
-    """Let the graph end with its logits."""
+    """Make the logits the graph's output."""
     output = graph.output[0]
     last = next((node for node in graph.node if output.name in node.output), None)
     if last is not None and last.op_type == "Softmax":
@@ -164,14 +161,14 @@ def _remove_softmax(graph: onnx.GraphProto) -> None:
         graph.node.remove(last)
 
 
-def _begin_with_grey(path: Path, graph: onnx.GraphProto, pixels: str) -> None:
-    """Put before the graph what makes its input of one grey picture (1, side, side, 1) in 0..1."""
-    picture = graph.input[0]
-    sides = _sides(picture)[1:]
+def _prepend_grey(path: Path, graph: onnx.GraphProto, pixels: str) -> None:
+    """Make one grey image (1, side, side, 1) in 0..1 the graph's input."""
+    image = graph.input[0]
+    sides = _sides(image)[1:]
     first = len(sides) == 3 and sides[0] in (1, 3)
     shape = [*sides[1:], sides[0]] if first else sides
-    side, channels = side_of(path, shape), shape[-1]
-    scale, offset = PIXELS[pixels]
+    side, channels = input_side(path, shape), shape[-1]
+    scale, offset = PIXEL_RANGES[pixels]
     front = _Front(graph)
     if first:
         front.add("Reshape", np.array([1, 1, side, side], np.int64))
@@ -181,7 +178,7 @@ def _begin_with_grey(path: Path, graph: onnx.GraphProto, pixels: str) -> None:
         front.add("Mul", np.array([scale], np.float32))
     if offset:
         front.add("Add", np.array([offset], np.float32))
-    front.join(picture.name)
+    front.connect(image.name)
     graph.ClearField("input")
     graph.input.append(
         helper.make_tensor_value_info("grey", onnx.TensorProto.FLOAT, (1, side, side, 1))
@@ -197,23 +194,23 @@ class _Front:
         self._name = "grey"
 
     def add(self, kind: str, constant: np.ndarray) -> None:
-        """Add a node that takes what came before and a constant."""
+        """Add a node with the output of the one before and a constant as its inputs."""
         name = f"grey_{kind}"
         self._graph.initializer.append(numpy_helper.from_array(constant, f"{name}_by"))
         self._nodes.append(helper.make_node(kind, [self._name, f"{name}_by"], [name]))
         self._name = name
 
     def repeat(self, times: int, axis: int) -> None:
-        """Add a node that repeats what came before along an axis."""
+        """Add a node that repeats the output of the one before along an axis."""
         self._nodes.append(
             helper.make_node("Concat", [self._name] * times, ["grey_rgb"], axis=axis)
         )
         self._name = "grey_rgb"
 
-    def join(self, name: str) -> None:
-        """Let the graph's readers of `name` read what the last node gives."""
+    def connect(self, name: str) -> None:
+        """Make the graph's readers of `name` read the last node's output."""
         for node in self._graph.node:
-            node.input[:] = [self._name if taken == name else taken for taken in node.input]
+            node.input[:] = [self._name if read == name else read for read in node.input]
         nodes = [*self._nodes, *self._graph.node]
         self._graph.ClearField("node")
         self._graph.node.extend(nodes)
