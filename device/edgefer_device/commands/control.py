@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edgefer.options import FOLDER, json_option
+from edgefer.options import config_option, json_option
 
 if TYPE_CHECKING:
     from edgefer_device.daemon.status import Status
 
-config_option = click.option(
-    "--config", type=FOLDER, help="The daemon's TOML file, which names its state folder."
-)
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -23,7 +22,8 @@ config_option = click.option(
 def status(config: Path | None, as_json: bool) -> None:
     """Show the running daemon's status.
 
-    Exit status 1 if none runs or a part of it fails."""
+    Exit status 1 if none runs or a part of it fails.
+    """
     from edgefer.messages import to_json
     from edgefer_device.daemon.status import show
 
@@ -41,7 +41,7 @@ def status(config: Path | None, as_json: bool) -> None:
 def pause(config: Path | None) -> None:
     """Close the camera until `edgefer resume`, over restarts too."""
     _request(config, "pause")
-    click.echo("paused: the camera is closed", err=True)
+    log.info("paused: the camera is closed")
 
 
 @click.command()
@@ -49,7 +49,7 @@ def pause(config: Path | None) -> None:
 def resume(config: Path | None) -> None:
     """Open the camera again after `edgefer pause`."""
     _request(config, "resume")
-    click.echo("resumed", err=True)
+    log.info("resumed")
 
 
 @click.command()
@@ -62,9 +62,9 @@ def reload(config: Path | None) -> None:
     from edgefer_device.daemon.configuration import load_config
 
     if config is not None:
-        load_config(config)  # what can be refused here is said here
+        load_config(config)  # an invalid one fails here, not only in the daemon's log
     _request(config, "reload")
-    click.echo("reloading", err=True)
+    log.info("reloading")
 
 
 @click.command()
@@ -72,7 +72,7 @@ def reload(config: Path | None) -> None:
 def restart(config: Path | None) -> None:
     """Restart the daemon."""
     _request(config, "restart")
-    click.echo("restarting", err=True)
+    log.info("restarting")
 
 
 def _request(config: Path | None, command: str) -> Status:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
 import click
 
 from edgefer.options import (
+    FILE,
     FOLDER,
+    PATH,
+    config_option,
     detector_option,
     json_option,
     model_option,
 )
 
+log = logging.getLogger(__name__)
+
 
 @click.command()
-@click.option("--config", type=FOLDER, help="TOML file; options below go before it.")
-@click.option("--camera", help="auto: v4l2: picamera2: rtsp://... file:PATH demo:")
+@click.option("--config", type=FILE, help="Configuration, TOML; the options below override it.")
+@click.option("--camera", metavar="URI", help="auto:, v4l2:, picamera2:, rtsp:, file:PATH, demo:")
 @detector_option
 @model_option
-@click.option("--sink", "sinks", multiple=True, help="console: jsonl:- mqtt://HOST mirror:")
-@click.option("--frames", type=click.IntRange(min=1), help="End after this many frames.")
-@click.option("--seconds", type=click.FloatRange(min=0.1), help="End after this time.")
+@click.option(
+    "--sink", "sinks", multiple=True, metavar="URI", help="console:, jsonl:-, mqtt://HOST, mirror:"
+)
+@click.option("--frames", type=click.IntRange(min=1), help="Stop after this many frames.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="Stop after this time.")
 def run(
     config: Path | None,
     camera: str | None,
@@ -48,13 +56,13 @@ def run(
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=FOLDER, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, type=PATH, metavar="IMAGE...")
 @detector_option
 @model_option
 @click.option(
     "--annotate",
     type=FOLDER,
-    help="Also write each picture with its faces framed and named: party.annotated.jpg.",
+    help="Also write each image with its faces marked, into this folder.",
 )
 @json_option
 def predict(
@@ -89,11 +97,11 @@ def cameras(as_json: bool) -> None:
     else:
         discovery.show(found)
     if not any(camera.hardware for camera in found):
-        click.echo(f"edgefer: {discovery.HELP}", err=True)
+        log.warning("%s", discovery.HELP)
 
 
 @click.command()
-@click.option("--config", type=FOLDER, help="The daemon's TOML file; without, its defaults.")
+@config_option
 @json_option
 def doctor(config: Path | None, as_json: bool) -> None:
     """Check whether the daemon can run here.
@@ -110,10 +118,10 @@ def doctor(config: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--config", type=FOLDER, help="The daemon's TOML file, which names its state folder.")
-@click.option("--days", type=click.IntRange(min=1), help="Only the last so many days.")
-@click.option("--csv", "table", type=FOLDER, help="Write every minute to a CSV file.")
-@click.option("--plot", type=FOLDER, help="Draw it as an SVG file.")
+@config_option
+@click.option("--days", type=click.IntRange(min=1), help="Only the last days.")
+@click.option("--csv", "table", type=FILE, help="Write every minute to a CSV file.")
+@click.option("--plot", type=FILE, help="Draw it as an SVG file.")
 @click.option("--export", is_flag=True, help="Print every minute as a line of JSON.")
 @click.option("--delete", is_flag=True, help="Delete all of it for good.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
@@ -142,7 +150,7 @@ def history(
     if delete:
         if not yes:
             click.confirm(f"Delete the history in {store.path} for good?", abort=True, err=True)
-        click.echo(f"{store.path}: entries deleted for good: {store.delete()}", err=True)
+        log.info("%s: entries deleted for good: %s", store.path, store.delete())
         return
     spans = store.last_days(days)
     if table is not None:

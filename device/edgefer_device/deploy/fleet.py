@@ -29,9 +29,9 @@ COLOURS = {"deployed": "green", "unchanged": "green", "would change": "yellow"}
 class DeployRequest:
     """What `edgefer deploy` is to bring, and how."""
 
-    hosts: Mapping[str, Entry]
+    hosts: Mapping[str, Entry] = field(default_factory=dict)
     """Each host with its own options."""
-    access: Access
+    access: Access = field(default_factory=Access)
     model: str = "small"
     """For hosts that name none: a bundle's path or a shipped one's name."""
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
@@ -42,8 +42,8 @@ class DeployRequest:
     """Where wheels are kept on this machine; None is the cache."""
     wave: int | None = None
     """Hosts at a time; None is all of them."""
-    pause: float = 0.0
-    """Seconds between two waves."""
+    pause: float | None = None
+    """Seconds between two waves; None is no pause."""
     offline: bool = False
     tune: bool = False
     deadline: float = 60.0
@@ -82,8 +82,9 @@ def deploy(request: DeployRequest, log: DeployLog) -> list[Result]:
                 continue
             # What changed nothing need not be waited for.
             if any(result.status == "deployed" for result in last):
-                log.write("fleet", f"wave {number} is ok; the next in {request.pause:g} s")
-                time.sleep(request.pause)
+                pause = request.pause or 0.0
+                log.write("fleet", f"wave {number} is ok; the next in {pause:g} s")
+                time.sleep(pause)
             tasks = [
                 partial(deployment.deploy, host, opened[host], specs[host], request.dry_run)
                 for host in wave
