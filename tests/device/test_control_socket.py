@@ -198,7 +198,7 @@ OK = Status(
     hot=False,
     threshold=0.4,
     page="http://127.0.0.1:8137/",
-    parts={"camera": Part(True, 0.1), "mqtt": Part(True, 2.0)},
+    parts={"camera": Part(True, 0.1), "mqtt": Part(True, 2.0, dropped=1234)},
 )
 
 
@@ -221,7 +221,7 @@ def test_a_status_for_people() -> None:
         "temperature 51 °C",
         "mirror page http://127.0.0.1:8137/",
         "camera ok, 0.1 s ago",
-        "mqtt ok, 2.0 s ago",
+        "mqtt ok, 2.0 s ago, dropped: 1,234",
     ]
 
 

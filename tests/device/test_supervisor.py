@@ -157,7 +157,8 @@ def test_a_pause_closes_the_camera_and_outlives_a_restart(daemon: Daemon) -> Non
     daemon.until(lambda said: said["mood"] is not None)
     status, errors = daemon.end()
     assert status == 0
-    assert errors == "still paused: the camera stays closed until: edgefer resume\n"
+    expected = "still paused: the camera stays closed until edgefer resume"
+    assert errors == f"edgefer: warning: {expected}\n"
 
 
 def test_sighup_reloads_the_configuration_and_a_bad_one_changes_nothing(
@@ -181,9 +182,9 @@ def test_sighup_reloads_the_configuration_and_a_bad_one_changes_nothing(
     assert (status, errors.splitlines()) == (
         0,
         [
-            f"{daemon.config}: unknown key 'camra'; did you mean 'camera'?; "
+            f"edgefer: warning: {daemon.config}: unknown key 'camra'; did you mean 'camera'?; "
             "the previous configuration stays",
-            "configuration reloaded",
+            "edgefer: configuration reloaded",
         ],
     )
 

@@ -23,7 +23,7 @@ from edgefer_device.pipeline.frame_rate import FrameRate
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.sinks.mqtt.discovery import DeviceInfo
-from edgefer_device.sinks.opening import OpenSinks, SinkContext, open_sinks
+from edgefer_device.sinks.opening import OpenSinks, SinkContext, open_sinks, sink_address
 from edgefer_device.system.paths import state_folder
 
 
@@ -58,9 +58,11 @@ def prepare(config: Config, controls: Controls, load: ClassifierLoader = open_cl
     # One face at a time leaves OpenCV nothing to share out but its threads' overhead.
     cv2.setNumThreads(1)
     camera_address(config.camera)
+    for uri in config.sinks:
+        sink_address(uri)
+    detector = open_detector(config.detector)
     health, bundle = Health(), model_of(config)
     sinks = open_sinks(config.sinks, sink_context(config, bundle.manifest, health, controls))
-    detector = open_detector(config.detector)
     runtime = chosen(bundle, config.runtime)
     analyzer = FrameAnalyzer(
         detector,

@@ -12,6 +12,7 @@ import msgspec
 from edgefer import __version__
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.health import Part
+from edgefer_device.system.address import redacted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,7 +67,7 @@ def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
         uptime=round(uptime, 1),
         ok=state.ok,
         paused=controls.paused,
-        camera=_without_password(now.config.camera),
+        camera=redacted(now.config.camera),
         camera_open=now.camera.open,
         mood=seen.mood if seen else None,
         confidence=seen.confidence if seen else None,
@@ -120,9 +121,14 @@ def show(status: Status, console: Console | None = None) -> None:
     for row in _rows(status):
         table.add_row(*row)
     for name, part in status.parts.items():
-        age = "" if part.age is None else f", {part.age:.1f} s ago"
-        table.add_row(name, f"ok{age}" if part.ok and not part.note else str(part.note))
+        table.add_row(name, _part(part))
     console.print(table)
+
+
+def _part(part: Part) -> str:
+    age = "" if part.age is None else f", {part.age:.1f} s ago"
+    dropped = f", dropped: {part.dropped:,}" if part.dropped else ""
+    return (part.note or f"ok{age}") + dropped
 
 
 def _rows(status: Status) -> list[tuple[str, str]]:
@@ -153,9 +159,3 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes % 60:02d} min"
     return f"{hours // 24} d {hours % 24:02d} h"
-
-
-def _without_password(uri: str) -> str:
-    """Return a camera's address without user and password."""
-    scheme, mark, rest = uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if mark else uri

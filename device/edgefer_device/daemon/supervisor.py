@@ -113,7 +113,7 @@ class Supervisor:
         if pause_persists(self._config.camera):
             memory = PauseMemory(state_folder(self._config.state))
             if memory.paused:
-                log.warning("still paused: the camera stays closed until: edgefer resume")
+                log.warning("still paused: the camera stays closed until edgefer resume")
                 self.controls.pause()
             self.controls.listen(memory.keep)
         self.controls.listen(self._on_control)
@@ -179,7 +179,7 @@ class Supervisor:
             log.warning("%s; the previous configuration stays", exc)
             self._notifier.ready()
             return
-        log.warning("configuration reloaded")
+        log.info("configuration reloaded")
         if self._current is not None:
             self._current.pipeline.stop()
 

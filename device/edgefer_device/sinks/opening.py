@@ -99,12 +99,17 @@ def open_sinks(uris: Iterable[str], context: SinkContext | None = None) -> OpenS
     return OpenSinks((*watched, context.metrics), context.metrics)
 
 
+def sink_address(uri: str) -> Address:
+    """Parse a sink's address without opening it; raise `SettingsError`."""
+    return parse_address(uri, "sink", FORMS, urls=("webhook",))
+
+
 def open_sink(uri: str, context: SinkContext | None = None) -> Sink:
     """Return the sink at an address; it is acquired when it is entered.
 
     Raises `SettingsError` for an address that is not one of `FORMS`.
     """
-    address = parse_address(uri, "sink", FORMS, urls=("webhook",))
+    address = sink_address(uri)
     kind = KINDS[address.scheme]
     return kind.open(Order(uri, address, address.read(kind.options), context or SinkContext()))
 
