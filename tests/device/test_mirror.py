@@ -169,16 +169,16 @@ def test_a_page_can_pause_and_every_page_hears_of_it() -> None:
             await sink.publish(report("happy", 0.9))
             async with page_of(sink) as one, page_of(sink) as other:
                 assert (await heard(other, "hello"))["view"]["mood"] == "happy"
-                for noise in ("{", '{"wish": "sing"}', "[]"):
+                for noise in ("{", '{"command": "sing"}', "[]"):
                     await one.send_str(noise)
-                await one.send_json({"wish": "pause"})
-                assert (await heard(other, "rest"))["paused"] is True
+                await one.send_json({"command": "pause"})
+                assert (await heard(other, "paused"))["paused"] is True
                 assert context.controls.paused
             async with page_of(sink) as late:
                 hello = await heard(late, "hello")
                 assert (hello["paused"], hello["view"]) == (True, None)
-                await late.send_json({"wish": "resume"})
-                assert (await heard(late, "rest"))["paused"] is False
+                await late.send_json({"command": "resume"})
+                assert (await heard(late, "paused"))["paused"] is False
 
     run(story())
 

@@ -1,7 +1,7 @@
 // @ts-check
-/** The halo: strands of light on a circle, which breathe and take the gesture of the mood. */
+/** The halo: strands of light on a circle, which breathe and move as the mood does. */
 
-import { AT_REST, blend, css, ground, paintOf } from "./moods.js";
+import { IDLE_LOOK, blend, css, background, colorsOf } from "./moods.js";
 
 /** @typedef {import("./moods.js").Look} Look */
 /** @typedef {import("./moods.js").Colour} Colour */
@@ -10,11 +10,11 @@ import { AT_REST, blend, css, ground, paintOf } from "./moods.js";
 const STRANDS = 20;
 const CORNERS = 96; // of one strand's polygon: finer cannot be told from a curve
 const PAUSE = 120; // ms between frames: the waves move a pixel or two in it
-const LONG_PAUSE = 250; // ms, while nobody looks and hardly anything moves
+const LONG_PAUSE = 250; // ms, while idle
 const LARGEST = 480; // pixels a side: the light is soft, so larger screens scale it up
 const RADIUS = 0.37; // of the canvas's side
 const TURN = 2 * Math.PI;
-const MELT = 0.9; // seconds in which an old mood's gesture fades to a third
+const FADE = 0.9; // seconds in which an old mood's motion fades to a third
 
 export class Halo {
   /** @param {HTMLElement} element */
@@ -22,14 +22,14 @@ export class Halo {
     const canvas = /** @type {HTMLCanvasElement} */ (element.querySelector("canvas"));
     this.canvas = canvas;
     this.pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    this.look = AT_REST;
-    /** The looks still to be seen, with the share of each. @type {Map<Look, number>} */
-    this.shares = new Map([[AT_REST, 1]]);
+    this.look = IDLE_LOOK;
+    /** The looks still visible, with the share of each. @type {Map<Look, number>} */
+    this.shares = new Map([[IDLE_LOOK, 1]]);
     this.drawn = 0; // ms
     this.timer = 0;
     this.frame = 0;
-    this.wants = matchMedia("(prefers-reduced-motion: reduce)");
-    this.wants.addEventListener("change", () => this.#begin());
+    this.stillness = matchMedia("(prefers-reduced-motion: reduce)");
+    this.stillness.addEventListener("change", () => this.#restart());
     new ResizeObserver(() => this.#resize()).observe(canvas);
   }
 
@@ -38,35 +38,35 @@ export class Halo {
     if (look === this.look) return;
     this.look = look;
     if (!this.shares.has(look)) this.shares.set(look, 0);
-    this.#begin(); // at once, not after a long pause
+    this.#restart(); // at once, not after a long pause
   }
 
   #resize() {
     const side = Math.min(this.canvas.clientWidth * devicePixelRatio, LARGEST);
     this.canvas.width = this.canvas.height = Math.max(1, Math.round(side));
-    this.#begin();
+    this.#restart();
   }
 
-  #begin() {
+  #restart() {
     clearTimeout(this.timer);
     cancelAnimationFrame(this.frame);
-    this.canvas.dataset.motion = this.wants.matches ? "still" : "breathing";
-    if (this.wants.matches) this.#still();
+    this.canvas.dataset.motion = this.stillness.matches ? "still" : "breathing";
+    if (this.stillness.matches) this.#drawStill();
     else this.frame = requestAnimationFrame((now) => this.#animate(now));
   }
 
-  /** One picture without motion, for those whom motion troubles. */
-  #still() {
+  /** One image without motion, for those who prefer that. */
+  #drawStill() {
     this.shares = new Map([[this.look, 1]]);
     this.#draw(0);
   }
 
   /** @param {number} now  ms */
   #animate(now) {
-    this.#melt(Math.min(now - this.drawn, 300) / 1000);
+    this.#fade(Math.min(now - this.drawn, 300) / 1000);
     this.drawn = now;
     this.#draw(now / 1000);
-    const resting = this.look === AT_REST && this.shares.size === 1;
+    const resting = this.look === IDLE_LOOK && this.shares.size === 1;
     this.timer = setTimeout(
       () => { this.frame = requestAnimationFrame((next) => this.#animate(next)); },
       resting ? LONG_PAUSE : PAUSE,
@@ -74,8 +74,8 @@ export class Halo {
   }
 
   /** @param {number} seconds */
-  #melt(seconds) {
-    const keep = Math.exp(-seconds / MELT);
+  #fade(seconds) {
+    const keep = Math.exp(-seconds / FADE);
     for (const [look, share] of this.shares) {
       const next = look === this.look ? 1 - (1 - share) * keep : share * keep;
       if (next < 0.004 && look !== this.look) this.shares.delete(look);
@@ -89,10 +89,10 @@ export class Halo {
     const side = canvas.width;
     const layers = this.#layers();
     pen.clearRect(0, 0, side, side);
-    // Where strands cross, light adds up, and on a light ground ink does.
-    pen.globalCompositeOperation = ground.light ? "multiply" : "lighter";
+    // Where strands cross, light adds up, and on a light background ink does.
+    pen.globalCompositeOperation = background.light ? "multiply" : "lighter";
     pen.lineWidth = Math.max(1, side / 330);
-    pen.strokeStyle = this.#paint(layers, time);
+    pen.strokeStyle = this.#gradient(layers, time);
     const light = layers.reduce((sum, { look, weight }) => sum + look.light * weight, 0);
     for (let strand = 0; strand < STRANDS; strand++) {
       const place = strand / (STRANDS - 1);
@@ -113,8 +113,8 @@ export class Halo {
    * @param {{ look: Look, weight: number }[]} layers
    * @param {number} time  seconds
    */
-  #paint(layers, time) {
-    const paints = layers.map(({ look, weight }) => ({ ...paintOf(look), weight }));
+  #gradient(layers, time) {
+    const paints = layers.map(({ look, weight }) => ({ ...colorsOf(look), weight }));
     const near = css(blend(paints.map((paint) => ({ colour: paint.near, weight: paint.weight }))));
     const far = css(blend(paints.map((paint) => ({ colour: paint.far, weight: paint.weight }))));
     const middle = this.canvas.width / 2;

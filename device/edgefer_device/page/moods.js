@@ -1,7 +1,7 @@
 // @ts-check
-/** How each mood looks: two colours, and the gesture of its halo. The labels come from the model. */
+/** The look of each mood: two colours, and the motion of its halo. The labels come from the model. */
 
-import { wordOf } from "./texts.js";
+import { lookUp } from "./texts.js";
 
 /**
  * @typedef {[red: number, green: number, blue: number]} Colour  0..255
@@ -32,7 +32,7 @@ const LOOKS = {
 };
 
 /** No mood to show: nobody in view, no report, no connection. */
-export const AT_REST = look([104, 118, 132], [44, 50, 64], {
+export const IDLE_LOOK = look([104, 118, 132], [44, 50, 64], {
   sway: 0.02, lobes: 2, pace: 0.4, weave: 0.8, light: 0.5,
 });
 
@@ -40,8 +40,8 @@ export const AT_REST = look([104, 118, 132], [44, 50, 64], {
  * @param {string} mood
  * @returns {string}
  */
-export function wordFor(mood) {
-  return wordOf("moods", mood);
+export function moodName(mood) {
+  return lookUp("moods", mood);
 }
 
 /**
@@ -51,20 +51,20 @@ export function wordFor(mood) {
  * @returns {Look}
  */
 export function lookFor(mood) {
-  return LOOKS[mood] ?? madeUp(mood);
+  return LOOKS[mood] ?? generatedLook(mood);
 }
 
-/** What the page is painted on: light is added to a dark ground, taken from a light one. */
-export const ground = { light: false };
+/** The page's background: light is added to a dark one, taken from a light one. */
+export const background = { light: false };
 
 /**
- * The colours of a look on the page's ground.
+ * The colours of a look on the page's background.
  *
  * @param {Look} look
  * @returns {{ near: Colour, far: Colour }}
  */
-export function paintOf({ near, far }) {
-  return ground.light ? { near: deep(near), far: deep(far) } : { near, far };
+export function colorsOf({ near, far }) {
+  return background.light ? { near: darken(near), far: darken(far) } : { near, far };
 }
 
 /**
@@ -74,7 +74,7 @@ export function paintOf({ near, far }) {
  * @param {Colour} colour
  * @returns {Colour}
  */
-function deep(colour) {
+function darken(colour) {
   const [least, most] = [Math.min(...colour), Math.max(...colour)];
   return /** @type {Colour} */ (colour.map((level) => (level - 0.75 * least) * (184 / most)));
 }
@@ -102,23 +102,23 @@ export function blend(parts) {
 /**
  * @param {Colour} near
  * @param {Colour} far
- * @param {{ sway: number, lobes: number, pace: number, weave: number, light?: number }} gesture
+ * @param {{ sway: number, lobes: number, pace: number, weave: number, light?: number }} motion
  * @returns {Look}
  */
-function look(near, far, gesture) {
-  return { near, far, light: 1, ...gesture };
+function look(near, far, motion) {
+  return { near, far, light: 1, ...motion };
 }
 
 /**
  * @param {string} mood
  * @returns {Look}
  */
-function madeUp(mood) {
+function generatedLook(mood) {
   let hash = 0;
   for (const letter of mood) hash = (hash * 31 + letter.charCodeAt(0)) >>> 0;
   const hue = hash % 360;
-  const gesture = { sway: 0.08, lobes: 3 + (hash % 4), pace: 0.9, weave: 2 };
-  return look(fromHue(hue, 0.8), fromHue((hue + 40) % 360, 0.6), gesture);
+  const motion = { sway: 0.08, lobes: 3 + (hash % 4), pace: 0.9, weave: 2 };
+  return look(fromHue(hue, 0.8), fromHue((hue + 40) % 360, 0.6), motion);
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
-/** The ribbon: the last minutes or hours from left to right, coloured by mood, as wide as it was sure. */
+/** The ribbon: the last minutes or hours, coloured by mood, as wide as its confidence. */
 
-import { AT_REST, blend, css, lookFor, paintOf, wordFor } from "./moods.js";
+import { IDLE_LOOK, blend, css, lookFor, colorsOf, moodName } from "./moods.js";
 import { text, widthOf } from "./texts.js";
 
 /** @typedef {import("./moods.js").Colour} Colour */
@@ -10,11 +10,11 @@ import { text, widthOf } from "./texts.js";
  *   One point of the ribbon: seconds, label (null: no face), 0..1.
  */
 
-const MOMENTS = 600; // that there is room for; mirror_messages.py counts with the same
-const TOLD = 1 / 20; // of the span: what was seen for less is not spoken of
-const LONGEST_TOLD = 30; // seconds that are spoken of, however long the span
+const MOMENTS = 600; // as in sinks/mirror/messages.py
+const LEAST_SHARE = 1 / 20; // of the span: what was seen for less is not in the label
+const LEAST_SECONDS = 30; // that are in the label, however long the span
 const SOFT = 6; // moments over which colour and width run into one another
-const LOST = 2.5; // moments' time beyond which nothing was seen in between
+const GAP = 2.5; // moments apart: beyond that nothing was seen in between
 const LETTER = 0.6; // em that a letter of a name takes, its share of the gaps included
 /** Bands of one column, each [share of its height, opacity]: a glow, not a block. */
 const BANDS = /** @type {const} */ ([
@@ -43,7 +43,7 @@ export class Ribbon {
   }
 
   /**
-   * Begin anew, with what the server remembers.
+   * Start over with the server's moments.
    *
    * @param {number} now  seconds
    * @param {number} span  seconds
@@ -53,7 +53,7 @@ export class Ribbon {
     this.span = span;
     this.step = span / this.room;
     this.moments = [...moments];
-    this.#rule();
+    this.#drawTicks();
     this.advance(now, null);
   }
 
@@ -67,7 +67,7 @@ export class Ribbon {
     if (moment && !(last && moment[0] - last[0] < 0.75 * this.step)) this.moments.push(moment);
     while (this.moments.length && this.moments[0][0] < now - this.span) this.moments.shift();
     this.#draw();
-    this.#name();
+    this.#drawNames();
   }
 
   #resize() {
@@ -75,7 +75,7 @@ export class Ribbon {
     this.canvas.width = Math.max(1, Math.round(this.canvas.clientWidth * scale));
     this.canvas.height = Math.max(1, Math.round(this.canvas.clientHeight * scale));
     this.#draw();
-    this.#rule();
+    this.#drawTicks();
   }
 
   #draw() {
@@ -117,13 +117,13 @@ export class Ribbon {
       light += weight * (mood === null ? 0.45 : 1);
       parts.push({ colour: colourOf(mood), weight });
     }
-    if (nearest > LOST * this.step || total === 0) return null;
+    if (nearest > GAP * this.step || total === 0) return null;
     for (const part of parts) part.weight /= total;
     return { colour: blend(parts), width: width / total, light: light / total };
   }
 
-  /** Whole minutes under the ribbon, as many as have room. */
-  #rule() {
+  /** Mark whole minutes under the ribbon, as many as fit. */
+  #drawTicks() {
     const minutes = Math.round(this.span / 60);
     const room = Math.max(1, Math.floor(this.element.clientWidth / 200));
     const step = [1, 2, 5, 10, 30, 60].find((each) => minutes / each <= room) ?? minutes;
@@ -133,26 +133,26 @@ export class Ribbon {
     }
   }
 
-  /** Each long run bears its mood's name, so that colour alone need not be told apart. */
-  #name() {
+  /** Name each long run, so that nothing depends on colour alone. */
+  #drawNames() {
     const start = this.now - this.span;
     const runs = runsOf(this.moments, this.step);
     const letter = LETTER * parseFloat(getComputedStyle(this.names).fontSize);
     const second = this.names.clientWidth / this.span; // pixels
     this.names.replaceChildren();
     for (const { mood, from, to } of runs) {
-      if (mood === null || (to - from) * second < widthOf(wordFor(mood)) * letter) continue;
-      const label = mark(wordFor(mood), ((from + to) / 2 - start) / this.span);
-      label.style.color = css(paintOf(lookFor(mood)).near);
+      if (mood === null || (to - from) * second < widthOf(moodName(mood)) * letter) continue;
+      const label = mark(moodName(mood), ((from + to) / 2 - start) / this.span);
+      label.style.color = css(colorsOf(lookFor(mood)).near);
       this.names.append(label);
     }
-    this.element.setAttribute("aria-label", spoken(runs, this.step, this.span));
+    this.element.setAttribute("aria-label", ariaLabel(runs, this.step, this.span));
   }
 }
 
 /** @param {string | null} mood */
 function colourOf(mood) {
-  return paintOf(mood === null ? AT_REST : lookFor(mood)).near;
+  return colorsOf(mood === null ? IDLE_LOOK : lookFor(mood)).near;
 }
 
 /**
@@ -176,7 +176,7 @@ function runsOf(moments, step) {
   const runs = [];
   for (const [at, mood] of moments) {
     const last = runs.at(-1);
-    if (last && last.mood === mood && at - last.to <= LOST * step) last.to = at;
+    if (last && last.mood === mood && at - last.to <= GAP * step) last.to = at;
     else runs.push({ mood, from: at, to: at });
   }
   return runs;
@@ -193,15 +193,15 @@ function timeOf(seconds) {
  * @param {number} step  seconds between moments
  * @param {number} span  seconds
  */
-function spoken(runs, step, span) {
+function ariaLabel(runs, step, span) {
   /** @type {Map<string, number>} */
   const seconds = new Map();
   for (const { mood, from, to } of runs) {
     if (mood !== null) seconds.set(mood, (seconds.get(mood) ?? 0) + to - from + step);
   }
   const shares = [...seconds]
-    .filter(([, held]) => held >= Math.min(LONGEST_TOLD, TOLD * span))
+    .filter(([, held]) => held >= Math.min(LEAST_SECONDS, LEAST_SHARE * span))
     .sort(([, a], [, b]) => b - a)
-    .map(([mood, held]) => `${wordFor(mood)} ${timeOf(held)}`);
+    .map(([mood, held]) => `${moodName(mood)} ${timeOf(held)}`);
   return text("ribbon", { shares: shares.join(", ") || text("ribbon_empty") });
 }

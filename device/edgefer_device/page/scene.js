@@ -1,21 +1,21 @@
 // @ts-check
-/** What the middle of a page shows: a halo, a word and a line below it. */
+/** The scene in the middle of a page: a halo, a word and a line below it. */
 
 import { Halo } from "./halo.js";
-import { AT_REST, css, lookFor, paintOf, wordFor } from "./moods.js";
-import { widthOf, wordOf } from "./texts.js";
+import { IDLE_LOOK, css, lookFor, colorsOf, moodName } from "./moods.js";
+import { widthOf, lookUp } from "./texts.js";
 
 /** @typedef {import("./moods.js").Look} Look */
 
 /**
  * @typedef {object} Scene
- * @property {string} state  what kind of scene it is, for the style sheet
+ * @property {string} state  kind of scene, for the style sheet
  * @property {string} words
  * @property {string} detail
  * @property {Look} look
  * @property {number} sure  0..1, the length of the arc
  *
- * @typedef {object} Seen  what is in front of the camera
+ * @typedef {object} Reading  what the camera sees
  * @property {string | null} mood  null: no face
  * @property {number | null} confidence  0..1
  * @property {string} [reason]  why the mood is unknown
@@ -42,23 +42,23 @@ export class Stage {
   /** @param {Scene} scene */
   show(scene) {
     const { body } = document;
-    const { near, far } = paintOf(scene.look);
+    const { near, far } = colorsOf(scene.look);
     body.dataset.state = scene.state;
     body.style.setProperty("--near", css(near));
     body.style.setProperty("--far", css(far));
     body.style.setProperty("--sure", String(Math.round(1000 * scene.sure) / 10));
     body.style.setProperty("--letters", String(Math.max(5, widthOf(scene.words))));
-    this.#say(scene.words);
+    this.#setWords(scene.words);
     if (this.detail.textContent !== scene.detail) this.detail.textContent = scene.detail;
     this.halo.show(scene.look);
   }
 
   /**
-   * The words change only when they differ: a screen reader speaks each change.
+   * Change the words only when they differ: a screen reader reads out each change.
    *
    * @param {string} words
    */
-  #say(words) {
+  #setWords(words) {
     if (this.mood.textContent === words) return;
     this.mood.textContent = words;
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
@@ -69,29 +69,29 @@ export class Stage {
 }
 
 /**
- * A scene in which no mood is said.
+ * A scene without a mood.
  *
  * @param {string} state
  * @param {string} words
  * @param {string} [detail]
  * @returns {Scene}
  */
-export function quiet(state, words, detail = "") {
-  return { state, words, detail, look: AT_REST, sure: 0 };
+export function plainScene(state, words, detail = "") {
+  return { state, words, detail, look: IDLE_LOOK, sure: 0 };
 }
 
 /**
- * @param {Seen} seen  with a mood
+ * @param {Reading} reading  with a mood
  * @returns {Scene}
  */
-export function sceneOf(seen) {
-  const mood = seen.mood ?? "unknown";
+export function sceneOf(reading) {
+  const mood = reading.mood ?? "unknown";
   const unsure = mood === "unknown";
-  const sure = unsure ? 0 : seen.confidence ?? 0;
+  const sure = unsure ? 0 : reading.confidence ?? 0;
   return {
     state: unsure ? "unsure" : "mood",
-    words: wordFor(mood),
-    detail: unsure ? wordOf("reasons", seen.reason ?? "unsure") : `${Math.round(100 * sure)} %`,
+    words: moodName(mood),
+    detail: unsure ? lookUp("reasons", reading.reason ?? "unsure") : `${Math.round(100 * sure)} %`,
     look: lookFor(mood),
     sure,
   };

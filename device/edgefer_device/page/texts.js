@@ -1,7 +1,7 @@
 // @ts-check
-/** What a page says, out of one JSON file of texts. */
+/** The page's texts, from one JSON file a language. */
 
-const AGAIN = 2_000; // ms
+const RETRY = 2_000; // ms
 
 /** @typedef {"moods" | "reasons" | "greetings" | "troubles" | "advice"} Table */
 
@@ -9,12 +9,12 @@ const AGAIN = 2_000; // ms
 let texts = {};
 
 /**
- * Fetch the texts, and put those into the page that never change.
+ * Fetch the texts, and fill in those that never change.
  *
  * @param {string} [address]  of the texts; without one the server chooses the language
  */
 export async function loadTexts(address = "texts.json") {
-  texts = await fetched(address);
+  texts = await fetchJson(address);
   document.documentElement.lang = text("tag");
   for (const element of document.querySelectorAll("[data-text]")) {
     element.textContent = text(/** @type {HTMLElement} */ (element).dataset.text ?? "");
@@ -23,7 +23,7 @@ export async function loadTexts(address = "texts.json") {
 
 /**
  * @param {string} key
- * @param {Record<string, string | number>} values  what stands in the text in {braces}
+ * @param {Record<string, string | number>} values  for the {braces} in the text
  * @returns {string}
  */
 export function text(key, values = {}) {
@@ -33,19 +33,19 @@ export function text(key, values = {}) {
 }
 
 /**
- * A model may bring labels of its own: what has no word here is shown as it is.
+ * A model may bring labels of its own: a key without a text is returned as it is.
  *
  * @param {Table} table
  * @param {string} key
  * @returns {string}
  */
-export function wordOf(table, key) {
+export function lookUp(table, key) {
   const words = texts[table];
   return (typeof words === "object" ? words[key] : undefined) ?? key;
 }
 
 /**
- * How many letters wide a text is: a Chinese character is as wide as two.
+ * The width of a text in letters: a Chinese character is as wide as two.
  *
  * @param {string} words
  * @returns {number}
@@ -57,19 +57,19 @@ export function widthOf(words) {
 }
 
 /**
- * Fetch JSON, until it comes.
+ * Fetch JSON, retrying until it comes.
  *
  * @param {string} address
  * @returns {Promise<any>}
  */
-export async function fetched(address) {
+export async function fetchJson(address) {
   for (;;) {
     try {
-      const answer = await fetch(address);
-      if (answer.ok) return await answer.json();
+      const response = await fetch(address);
+      if (response.ok) return await response.json();
     } catch {
-      // The server has just gone: it comes back.
+      // The server may be restarting.
     }
-    await new Promise((resolve) => setTimeout(resolve, AGAIN));
+    await new Promise((resolve) => setTimeout(resolve, RETRY));
   }
 }

@@ -4,12 +4,12 @@
 import { Camera } from "./camera.js";
 import { keepOffline } from "./offline.js";
 import { languageOf, offerLanguages } from "./languages.js";
-import { ground } from "./moods.js";
+import { background } from "./moods.js";
 import { FrameLoop } from "./frame_loop.js";
 import { Ribbon } from "./ribbon.js";
-import { find, quiet, sceneOf, Stage } from "./scene.js";
+import { find, plainScene, sceneOf, Stage } from "./scene.js";
 import { isAllowed, missingFeature } from "./support.js";
-import { fetched, loadTexts, text, wordOf } from "./texts.js";
+import { fetchJson, loadTexts, text, lookUp } from "./texts.js";
 
 /** @typedef {import("./support.js").Trouble} Trouble */
 /** @typedef {import("./worker_messages.js").AnalysisReport} AnalysisReport */
@@ -19,9 +19,9 @@ const BEAT = 250; // ms between its moments
 const REFRESH = 4; // times a second that the percentage changes, at most
 
 const day = matchMedia("(prefers-color-scheme: light)");
-ground.light = day.matches;
+background.light = day.matches;
 /** @type {import("./contract.js").Contract} */
-const contract = await fetched("contract.json");
+const contract = await fetchJson("contract.json");
 const language = languageOf(contract.languages);
 await loadTexts(`texts.${language}.json`);
 
@@ -47,8 +47,8 @@ let shownAt = 0; // ms
 /** @param {Trouble} trouble */
 function showTrouble(trouble) {
   close("away");
-  stage.show(quiet("trouble", wordOf("troubles", trouble)));
-  showAdvice(wordOf("advice", trouble));
+  stage.show(plainScene("trouble", lookUp("troubles", trouble)));
+  showAdvice(lookUp("advice", trouble));
   offer("again", !["insecure", "simd", "unpack"].includes(trouble));
 }
 
@@ -88,7 +88,7 @@ function buttons() {
 async function begin() {
   offer("start", false);
   showAdvice("");
-  stage.show(quiet("waiting", text("opening"), text("waiting_detail")));
+  stage.show(plainScene("waiting", text("opening"), text("waiting_detail")));
   loop ??= createLoop();
   const trouble = await camera.open(facing);
   if (trouble) return showTrouble(trouble);
@@ -125,14 +125,14 @@ function onReport(report) {
   seen = report;
   if (!changed && report.time * 1000 - shownAt < 1000 / REFRESH) return;
   shownAt = report.time * 1000;
-  stage.show(report.mood === null ? quiet("nobody", text("nobody")) : sceneOf({
+  stage.show(report.mood === null ? plainScene("nobody", text("nobody")) : sceneOf({
     ...report, reason: report.reason ?? undefined,
   }));
 }
 
 function pauseAnalysis() {
   close("paused");
-  stage.show(quiet("paused", text("paused"), text("paused_detail")));
+  stage.show(plainScene("paused", text("paused"), text("paused_detail")));
 }
 
 function tick() {
@@ -150,17 +150,17 @@ async function open() {
   const lack = missingFeature(globalThis);
   ribbon.start(performance.now() / 1000, SPAN, []);
   if (lack) return showTrouble(lack);
-  stage.show(quiet("loading", text("loading")));
+  stage.show(plainScene("loading", text("loading")));
   await keepOffline({
     progress: (share) => {
-      stage.show(quiet("loading", text("loading"), `${Math.round(100 * share)} %`));
+      stage.show(plainScene("loading", text("loading"), `${Math.round(100 * share)} %`));
     },
     problem: (problem) => { note.textContent = text(`unkept_${problem}`); },
     update: (take) => { update.hidden = false; update.onclick = take; },
   });
   loop = createLoop();
   if (await isAllowed()) return begin();
-  stage.show(quiet("welcome", text("welcome")));
+  stage.show(plainScene("welcome", text("welcome")));
   showAdvice(text("welcome_detail"));
   offer("start", true);
 }
@@ -174,6 +174,6 @@ turn.onclick = () => {
   begin();
 };
 document.addEventListener("visibilitychange", hide);
-day.addEventListener("change", () => { ground.light = day.matches; });
+day.addEventListener("change", () => { background.light = day.matches; });
 setInterval(tick, BEAT);
 await open();

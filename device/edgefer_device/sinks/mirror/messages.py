@@ -13,7 +13,7 @@ from edgefer_device.sinks.message_board import Line
 from edgefer_device.sinks.mirror.settings import MirrorSettings
 
 MOMENTS = 600
-"""That the ribbon has room for; ribbon.js counts with the same."""
+"""That fit the ribbon; as in ribbon.js."""
 
 
 class Moment(msgspec.Struct, frozen=True, array_like=True):
@@ -28,24 +28,24 @@ class Moment(msgspec.Struct, frozen=True, array_like=True):
 
 
 class View(msgspec.Struct, frozen=True, tag="view", omit_defaults=True):
-    """What is in front of the mirror now; sent when it changes."""
+    """What the camera sees now; sent when it changes."""
 
     mood: str | None
     confidence: float | None
-    """Smoothed probability of `mood`, 0..1, in whole percents: what the page can show."""
+    """Smoothed probability of `mood`, 0..1, in whole percents."""
     faces: int
     reason: str | None = None
     """Why `mood` is `unknown`, one of `messages.REASONS`."""
 
     @classmethod
     def of(cls, report: Report) -> View:
-        """Return what the page shows of a report."""
+        """Return the view of a report."""
         confidence = None if report.confidence is None else round(report.confidence, 2)
         return cls(report.mood, confidence, len(report.faces), report.reason)
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
-    """The beat, once a second, by which the page knows that the server lives."""
+    """Sent once a second, so that the page knows that the server lives."""
 
     now: float
     """Seconds on the sink's clock."""
@@ -54,33 +54,33 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
 
 
 class Content(msgspec.Struct, frozen=True, tag="content"):
-    """The line that the rules have put up; sent when it changes."""
+    """The line of a content rule; sent when it changes."""
 
     line: Line | None
     """None while there is none."""
 
 
-class Rest(msgspec.Struct, frozen=True, tag="rest"):
-    """Whether everything is paused; sent when it changes."""
+class Paused(msgspec.Struct, frozen=True, tag="paused"):
+    """Whether the camera is closed on request; sent when it changes."""
 
     paused: bool
 
 
-class Request(msgspec.Struct, frozen=True):
+class Command(msgspec.Struct, frozen=True):
     """The one message that a page sends."""
 
-    wish: Literal["pause", "resume"]
+    command: Literal["pause", "resume"]
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """The first message to a page: all that it missed."""
+    """The first message to a page: everything that it needs."""
 
     now: float
     """Seconds on the sink's clock."""
     span: float
     """Seconds that the ribbon covers."""
     view: View | None
-    """None until the first report, and when the reports have stopped."""
+    """None without a current report."""
     history: tuple[Moment, ...]
     content: Content = Content(None)
     kept_days: int = 0
@@ -89,7 +89,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     settings: MirrorSettings = MirrorSettings()
 
 
-Message = View | Tick | Content | Rest | Hello
+Message = View | Tick | Content | Paused | Hello
 
 
 class Timeline:
@@ -97,7 +97,7 @@ class Timeline:
 
     The span begins at ten minutes and doubles whenever it is full, up to `longest`: a mirror
     that was just started shows minutes, later hours. Its moments then lie as far apart as
-    there is room for, so that there are never many of them.
+    needed for at most `MOMENTS` of them.
     """
 
     def __init__(self, longest: float, span: float = 600.0) -> None:
@@ -108,7 +108,7 @@ class Timeline:
         self._moments: deque[Moment] = deque()
 
     def add(self, moment: Moment) -> None:
-        """Take the newest moment, unless it is too near to the last; drop those too old."""
+        """Add the newest moment, unless it is too near to the last; drop old ones."""
         if not self._has_room(moment):
             return
         self._moments.append(moment)
@@ -122,7 +122,7 @@ class Timeline:
             self._moments.popleft()
 
     def _has_room(self, moment: Moment) -> bool:
-        # Beats come a little early or late.
+        # Ticks come a little early or late.
         step = 0.75 * self.span / MOMENTS
         return not self._moments or moment.at - self._moments[-1].at >= step
 

@@ -16,12 +16,12 @@ from edgefer_device.page import SHARED, page_routes
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.sinks.message_board import MessageBoard
 from edgefer_device.sinks.mirror.messages import (
+    Command,
     Content,
     Hello,
     Message,
     Moment,
-    Request,
-    Rest,
+    Paused,
     Tick,
     Timeline,
     View,
@@ -105,11 +105,11 @@ class MirrorSink:
 
     async def _update_loop(self) -> None:
         """Push each change to the pages, and add a moment to the timeline once a second."""
-        shown, content, rest, count = None, self._content(), self._rest(), 0
+        shown, content, paused, count = None, self._content(), self._paused(), 0
         while True:
             # First of all: a page that is paused ignores the other messages.
-            if rest != (rest := self._rest()):
-                self._broadcast(rest)
+            if paused != (paused := self._paused()):
+                self._broadcast(paused)
             view = self._current()
             if view is not None and view != shown:
                 self._broadcast(view)
@@ -156,16 +156,16 @@ class MirrorSink:
     def _content(self) -> Content:
         return Content(self._board.line)
 
-    def _rest(self) -> Rest:
-        return Rest(self._controls.paused)
+    def _paused(self) -> Paused:
+        return Paused(self._controls.paused)
 
     def _handle(self, text: str) -> None:
-        """Carry out a page's request; ignore what is none."""
+        """Carry out a page's command; ignore what is none."""
         try:
-            wanted = msgspec.json.decode(text, type=Request).wish
+            command = msgspec.json.decode(text, type=Command).command
         except msgspec.DecodeError:
             return
-        if wanted == "pause":
+        if command == "pause":
             self._controls.pause()
         else:
             self._controls.resume()
@@ -182,7 +182,7 @@ class MirrorSink:
             page.send(text)
 
     async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
-        # Requests are short: whatever is longer is refused.
+        # Commands are short: whatever is longer is refused.
         channel = web.WebSocketResponse(heartbeat=self._heartbeat, max_msg_size=1024)
         await channel.prepare(request)
         page = OpenPage(channel, request.transport, to_json(self._hello()), self._handle)

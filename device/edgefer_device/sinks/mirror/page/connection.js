@@ -1,24 +1,24 @@
 // @ts-check
-/** The WebSocket to the server, which comes back by itself. */
+/** The WebSocket to the server, which reconnects by itself. */
 
 import { decode } from "./messages.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 
-const FIRST_WAIT = 500; // ms
-const LONGEST_WAIT = 10_000; // ms
+const FIRST_RETRY = 500; // ms
+const LONGEST_RETRY = 10_000; // ms
 /** The server ticks every second; a socket silent for this long is dead though it looks open. */
 const SILENCE = 6_000; // ms
 
 export class Connection {
   /**
    * @param {string} url  ws: or wss: address
-   * @param {{ message: (message: Message) => void, lost: () => void }} heard
+   * @param {{ onMessage: (message: Message) => void, onLost: () => void }} handlers
    */
-  constructor(url, heard) {
+  constructor(url, handlers) {
     this.url = url;
-    this.heard = heard;
-    this.wait = FIRST_WAIT;
+    this.handlers = handlers;
+    this.wait = FIRST_RETRY;
     /** @type {WebSocket | null} */
     this.socket = null;
     this.retry = 0;
@@ -29,50 +29,50 @@ export class Connection {
     clearTimeout(this.retry);
     const socket = new WebSocket(this.url);
     this.socket = socket;
-    socket.onmessage = (event) => this.#hear(event.data);
-    socket.onclose = () => this.#lose(socket);
-    this.#watch();
+    socket.onmessage = (event) => this.#receive(event.data);
+    socket.onclose = () => this.#handleLoss(socket);
+    this.#restartWatchdog();
   }
 
-  /** Try at once instead of at the end of the wait, as when the network is back. */
-  hurry() {
+  /** Connect at once instead of after the wait, as when the network is back. */
+  reconnectNow() {
     if (!this.socket) this.open();
   }
 
   /**
-   * Tell the server something; while there is none, nothing is told.
+   * Send a command; without a connection it is dropped.
    *
-   * @param {object} wish
+   * @param {object} command
    */
-  tell(wish) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(wish));
+  send(command) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(command));
   }
 
   /** @param {string} text */
-  #hear(text) {
-    this.wait = FIRST_WAIT;
-    this.#watch();
-    this.heard.message(decode(text));
+  #receive(text) {
+    this.wait = FIRST_RETRY;
+    this.#restartWatchdog();
+    this.handlers.onMessage(decode(text));
   }
 
   /** @param {WebSocket} socket */
-  #lose(socket) {
-    if (socket !== this.socket) return; // given up before; its late farewell means nothing
+  #handleLoss(socket) {
+    if (socket !== this.socket) return; // given up before: its late close means nothing
     this.socket = null;
     clearTimeout(this.watchdog);
-    this.heard.lost();
+    this.handlers.onLost();
     // Jitter, so that many mirrors do not return to a restarted server in one instant.
     this.retry = setTimeout(() => this.open(), this.wait * (0.75 + Math.random() / 2));
-    this.wait = Math.min(this.wait * 2, LONGEST_WAIT);
+    this.wait = Math.min(this.wait * 2, LONGEST_RETRY);
   }
 
-  #watch() {
+  #restartWatchdog() {
     clearTimeout(this.watchdog);
     const socket = this.socket;
     this.watchdog = setTimeout(() => {
       if (!socket) return;
       socket.close();
-      this.#lose(socket); // a dead network may take minutes to fire onclose
+      this.#handleLoss(socket); // a dead network may take minutes to fire onclose
     }, SILENCE);
   }
 }

@@ -1,9 +1,9 @@
 // @ts-check
-/** The greeting: said to whoever comes, and then silent. */
+/** The greeting: shown to whoever comes, then hidden. */
 
-import { text, wordOf } from "./texts.js";
+import { text, lookUp } from "./texts.js";
 
-const ABSENCE = 30_000; // ms without anybody, after which whoever is there has come
+const ABSENCE = 30_000; // ms without a face, after which the next one is greeted
 const SHOWN = 20_000; // ms
 const [MORNING, DAY, EVENING] = [5, 11, 18]; // o'clock
 
@@ -12,30 +12,30 @@ export class Greeting {
   constructor(element) {
     this.element = element;
     this.name = "";
-    this.wanted = false;
+    this.enabled = false;
     this.left = -ABSENCE; // ms: when the last face went
-    this.there = false;
+    this.present = false;
     this.timer = 0;
   }
 
   /**
-   * @param {boolean} wanted
+   * @param {boolean} enabled
    * @param {string} name  whom to greet; empty: nobody by name
    */
-  settle(wanted, name) {
-    this.wanted = wanted;
+  configure(enabled, name) {
+    this.enabled = enabled;
     this.name = name;
-    if (!wanted) this.#hide();
+    if (!enabled) this.#hide();
   }
 
   /**
    * @param {boolean} somebody  is in view now
    */
-  see(somebody) {
+  update(somebody) {
     const now = performance.now();
-    if (somebody && !this.there && this.wanted && now - this.left >= ABSENCE) this.#show();
-    if (this.there && !somebody) this.left = now;
-    this.there = somebody;
+    if (somebody && !this.present && this.enabled && now - this.left >= ABSENCE) this.#show();
+    if (this.present && !somebody) this.left = now;
+    this.present = somebody;
   }
 
   #show() {
@@ -57,6 +57,6 @@ export class Greeting {
  */
 function greetingAt(hour, name) {
   const part = hour < MORNING || hour >= EVENING ? "evening" : hour < DAY ? "morning" : "day";
-  const greeting = wordOf("greetings", part);
+  const greeting = lookUp("greetings", part);
   return name ? text("greeting_named", { greeting, name }) : greeting;
 }

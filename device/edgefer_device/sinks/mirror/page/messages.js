@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What the server says, as mirror_messages.py declares it.
+ * The server's messages, as sinks/mirror/messages.py declares them.
  *
  * @typedef {import("./ribbon.js").Moment} Moment  in server seconds
  *
@@ -24,9 +24,9 @@
  * @property {"content"} type
  * @property {Line | null} line  null: there is none
  *
- * @typedef {object} Rest
- * @property {"rest"} type
- * @property {boolean} paused  the camera is closed, and nothing is read
+ * @typedef {object} Paused
+ * @property {"paused"} type
+ * @property {boolean} paused  the camera is closed
  *
  * @typedef {object} Settings
  * @property {string} language  a code, or auto
@@ -46,7 +46,7 @@
  * @property {boolean} paused
  * @property {Settings} settings
  *
- * @typedef {(View & {type: "view"}) | Tick | Content | Rest | Hello} Message
+ * @typedef {(View & {type: "view"}) | Tick | Content | Paused | Hello} Message
  */
 
 /**

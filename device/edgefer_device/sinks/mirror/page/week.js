@@ -1,11 +1,11 @@
 // @ts-check
 /** The weekly view: the last seven days by the hour, opened by the key W or by touch. */
 
-import { css, lookFor, wordFor } from "./moods.js";
+import { css, lookFor, moodName } from "./moods.js";
 import { text } from "./texts.js";
 
 /**
- * What the server says, as week.py declares it.
+ * The server's week, as sinks/mirror/week.py declares it.
  *
  * @typedef {{ mood: string, share: number, minutes: number }} Hour
  *   The mood seen longest, its share of the time with a face (0..1), and that time.
@@ -15,9 +15,9 @@ import { text } from "./texts.js";
  */
 
 const KEY = "w";
-const REST = 180_000; // ms without a touch after which the mirror is a mirror again
+const IDLE = 180_000; // ms without input until the week closes
 const FULL = 20; // minutes with a face in an hour that give a cell its full light
-const RULED = 6; // hours between the hours that bear their name
+const LABELLED = 6; // hours between two labels
 
 /** @type {Shares} */
 const NOTHING = { days: [], minutes: {} };
@@ -33,22 +33,22 @@ export class Week {
     this.table = /** @type {HTMLTableElement} */ (dialog.querySelector("table"));
     this.legend = /** @type {HTMLElement} */ (dialog.querySelector(".legend"));
     this.words = /** @type {HTMLElement} */ (dialog.querySelector(".words"));
-    this.rest = 0; // timer
+    this.timer = 0;
     opener.onclick = () => this.open();
     /** @type {HTMLButtonElement} */ (dialog.querySelector("button")).onclick = () => dialog.close();
-    dialog.onclose = () => clearTimeout(this.rest);
+    dialog.onclose = () => clearTimeout(this.timer);
     for (const event of ["pointerdown", "keydown"]) {
-      dialog.addEventListener(event, () => this.#wait());
+      dialog.addEventListener(event, () => this.#restartTimer());
     }
-    addEventListener("keydown", (event) => this.#press(event));
+    addEventListener("keydown", (event) => this.#onKey(event));
   }
 
   /**
-   * There is a week to look at only where a history is kept.
+   * Show the week's button only where a history is kept.
    *
    * @param {boolean} kept
    */
-  offer(kept) {
+  setAvailable(kept) {
     this.opener.hidden = !kept;
     if (!kept) this.dialog.close();
   }
@@ -58,26 +58,26 @@ export class Week {
     this.words.textContent = "";
     this.#fill(NOTHING);
     this.dialog.showModal();
-    this.#wait();
+    this.#restartTimer();
     try {
-      const answer = await fetch("week.json");
-      if (!answer.ok) throw new Error(answer.statusText);
-      this.#show(await answer.json());
+      const response = await fetch("week.json");
+      if (!response.ok) throw new Error(response.statusText);
+      this.#show(await response.json());
     } catch {
       this.words.textContent = text("week_unreadable");
     }
   }
 
   /** @param {KeyboardEvent} event */
-  #press(event) {
+  #onKey(event) {
     if (event.key.toLowerCase() !== KEY || event.ctrlKey || event.metaKey || event.altKey) return;
     if (this.dialog.open) this.dialog.close();
     else if (!this.opener.hidden) this.open();
   }
 
-  #wait() {
-    clearTimeout(this.rest);
-    this.rest = setTimeout(() => this.dialog.close(), REST);
+  #restartTimer() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.dialog.close(), IDLE);
   }
 
   /** @param {Shares} shares */
@@ -95,14 +95,14 @@ export class Week {
   }
 }
 
-/** The hours that bear a name; the others would crowd. */
+/** The labelled hours; the others would crowd. */
 function head() {
   const row = document.createElement("tr");
   row.append(cell("td", ""));
-  for (let hour = 0; hour < 24; hour += RULED) {
+  for (let hour = 0; hour < 24; hour += LABELLED) {
     const name = cell("th", `${hour}:00`);
     name.scope = "colgroup";
-    name.colSpan = RULED;
+    name.colSpan = LABELLED;
     row.append(name);
   }
   return row;
@@ -132,7 +132,7 @@ function hourOf(seen, hour) {
   box.style.setProperty("--light", String(0.25 + 0.75 * light));
   const words = text("week_hour", {
     hour: `${hour}:00`,
-    mood: wordFor(seen.mood),
+    mood: moodName(seen.mood),
     share: percent(seen.share),
     time: time(seen.minutes),
   });
@@ -144,7 +144,7 @@ function hourOf(seen, hour) {
 }
 
 /**
- * Each mood by name and time, the longest first: colour alone need not be told apart.
+ * Each mood by name and time, the longest first: nothing depends on colour alone.
  *
  * @param {Record<string, number>} minutes
  */
@@ -152,7 +152,7 @@ function legendOf(minutes) {
   return Object.entries(minutes).sort(([, a], [, b]) => b - a).map(([mood, seen]) => {
     const item = document.createElement("li");
     item.style.setProperty("--mood", css(lookFor(mood).near));
-    item.textContent = `${wordFor(mood)} ${time(seen)}`;
+    item.textContent = `${moodName(mood)} ${time(seen)}`;
     return item;
   });
 }
