@@ -39,6 +39,7 @@ class ScreenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     on: tuple[str, ...] = ()
     """With `command`: the program that switches it on, and its arguments; no shell between."""
     off: tuple[str, ...] = ()
+    """With `command`: the program that switches it off, and its arguments."""
 
     def __post_init__(self) -> None:
         if self.off_after <= 0:

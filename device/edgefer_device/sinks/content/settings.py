@@ -22,8 +22,11 @@ class Publication(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One message to the broker that the configuration's `mqtt:` sink names."""
 
     topic: str
+    """Where it is published, below no prefix."""
     payload: str = ""
+    """Text, sent as it is."""
     retain: bool = False
+    """Whether the broker keeps it for later subscribers."""
 
     def __post_init__(self) -> None:
         if not self.topic or set("+#") & set(self.topic):
