@@ -14,7 +14,7 @@ from edgefer_device.pipeline.analyzer import FaceClassifier
 from edgefer_device.pipeline.scripted import ScriptedClassifier
 from edgefer_train.data import sources
 from edgefer_train.data.dataset import Usage
-from edgefer_train.fitting.batches import batches, plain
+from edgefer_train.fitting.batches import batches, unaugmented
 from edgefer_train.recipe import Augment
 from support.bundles import manifest
 
@@ -26,7 +26,7 @@ def test_training_evaluation_and_device_see_real_faces_alike_to_the_bit(data: Pa
     faces = sources.load(data).part(Usage.Training).take(slice(0, COUNT))
     rows = {"row": np.eye(COUNT, dtype=np.float32)}
     (trained, order), *_ = islice(batches(faces, rows, STILL, COUNT, seed=1), 1)
-    (evaluated, _), *_ = plain(faces, rows)
+    (evaluated, _), *_ = unaugmented(faces, rows)
     seen = np.stack([on_the_device(image) for image in faces.images])
 
     in_order = trained.numpy()[order.numpy().argmax(1).argsort()]

@@ -11,7 +11,7 @@ from edgefer.errors import DatasetError, SettingsError
 from edgefer.preprocess import Preprocess
 from edgefer_train.data.dataset import Faces
 from edgefer_train.fitting.balance import Balance
-from edgefer_train.fitting.batches import Share, batches, plain, steps_per_epoch
+from edgefer_train.fitting.batches import Shard, batches, steps_per_epoch, unaugmented
 from edgefer_train.recipe import Augment
 
 STILL = Augment(flip=False, rotation=0, zoom=0, shift=0, brightness=0, contrast=0)
@@ -107,8 +107,8 @@ def test_the_shares_of_two_workers_make_up_the_whole_batch(replicas: int) -> Non
     some, heads, of = faces(40), targets(40), 2 * replicas
     whole = list(islice(batches(some, heads, MIXED, 16, 3, first_step=5), 2))
     for worker in range(2):
-        share = Share(worker * replicas, replicas, of)
-        mine = batches(some, heads, MIXED, 16, 3, first_step=5, share=share)
+        share = Shard(worker * replicas, replicas, of)
+        mine = batches(some, heads, MIXED, 16, 3, first_step=5, shard=share)
         for at, (images, said) in enumerate(islice(mine, 2 * replicas)):
             start = (worker * replicas + at % replicas) * 16 // of
             for mine_of, whole_of in zip((images, said), whole[at // replicas], strict=True):
@@ -119,7 +119,7 @@ def test_the_shares_of_two_workers_make_up_the_whole_batch(replicas: int) -> Non
 @pytest.mark.parametrize(("size", "how", "unit"), [(9, STILL, 2), (6, MIXED, 4)])
 def test_a_batch_that_cannot_be_shared_is_refused(size: int, how: Augment, unit: int) -> None:
     with pytest.raises(SettingsError, match=f"cannot be shared by 2 .* a multiple of {unit}$"):
-        batches(faces(12), targets(12), how, size, 1, share=Share(0, 1, 2))
+        batches(faces(12), targets(12), how, size, 1, shard=Shard(0, 1, 2))
 
 
 def test_a_teacher_sees_the_pictures_as_they_are_learnt_and_sets_the_targets() -> None:
@@ -154,8 +154,8 @@ def test_class_weights_reach_the_loss_of_the_first_head_alone() -> None:
 
 def test_faces_of_another_side_are_validated_as_a_device_resizes_them() -> None:
     some = faces(3, side=96)
-    (images, _), *_ = plain(some, targets(3), side=48)
+    (images, _), *_ = unaugmented(some, targets(3), side=48)
     expected = np.stack([Preprocess(size=48).resize(image) for image in some.images])
     assert (images.numpy() == Preprocess(size=48).to_float(expected)).all()
-    (as_they_are, _), *_ = plain(some, targets(3))
+    (as_they_are, _), *_ = unaugmented(some, targets(3))
     assert as_they_are.shape == (3, 96, 96, 1)

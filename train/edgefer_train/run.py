@@ -8,6 +8,7 @@ import io
 import platform
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -155,17 +156,18 @@ def versions() -> dict[str, str]:
 
 def save_model(model: Any, path: Path) -> None:
     """Write a Keras model whole or not at all, as HDF5: the form that tfmot is tested with."""
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Keras would rather have its newer form.
         warnings.simplefilter("ignore", UserWarning)
-        saved = Path(folder) / path.name
-        model.save(saved, include_optimizer=False, save_format="h5")
-        write_atomic(path, saved.read_bytes())
+        _save(path, lambda saved: model.save(saved, include_optimizer=False, save_format="h5"))
 
 
 def save_weights(model: Any, path: Path) -> None:
     """Write a Keras model's weights whole or not at all, as HDF5."""
+    _save(path, model.save_weights)
+
+
+def _save(path: Path, save: Callable[[Path], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        saved = Path(folder) / path.name
-        model.save_weights(saved)
-        write_atomic(path, saved.read_bytes())
+        save(Path(folder) / path.name)
+        write_atomic(path, (Path(folder) / path.name).read_bytes())

@@ -124,7 +124,7 @@ def check(reading: UnsplitDataset, where: str, labels: str, split: str) -> Check
     """Check a reading under a label set and a split."""
     whole = reading.dataset(split)
     dataset = whole if labels == FOLDERS else whole.with_labels(labels)
-    found = _Finder(dataset, whole, reading.places)
+    found = _Checker(dataset, whole, reading.places)
     return Check(
         where=where,
         dataset=dataset.name,
@@ -138,7 +138,7 @@ def check(reading: UnsplitDataset, where: str, labels: str, split: str) -> Check
     )
 
 
-class _Finder:
+class _Checker:
     """Looks through the faces of a dataset, and the votes of the whole that it is taken from."""
 
     def __init__(self, dataset: Dataset, whole: Dataset, places: Sequence[str]) -> None:

@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from edgefer.console import track
 from edgefer.errors import DatasetError
 from edgefer.labels import spelled
-from edgefer.preprocess import Pixels, Preprocess
+from edgefer.preprocess import Preprocess
 from edgefer_train.data import ferplus
 from edgefer_train.data.dataset import Faces, Usage
 from edgefer_train.data.files import IMAGE_SUFFIXES, read_grey
@@ -48,16 +48,6 @@ class Found:
     label: int
     usage: Usage | None
     """None where the dataset has no parts."""
-
-
-@dataclass
-class _Gathered:
-    """What is kept of each file that could be read."""
-
-    images: list[Pixels] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
-    files: list[Found] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
 
 
 def is_folders(where: Path) -> bool:
@@ -92,36 +82,33 @@ def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool)
     names = classes_of(where) if labels is None else labels
     found = [one for usage, root in _roots(where).items()
              for one in _images_of(root, names, usage, labels is not None)]  # fmt: skip
-    kept = _read_all(found, side, tolerant)
-    if not kept.images:
-        raise DatasetError(f"{where}: none of its {len(found)} images can be read")
-    usage = [one.usage for one in kept.files]
-    own = None if None in usage else np.array(usage, np.int8)
-    faces = Faces(
-        np.stack(kept.images),
-        np.array([one.label for one in kept.files], np.int8),
-        ferplus.votes_by_name(where, [one.path.name for one in kept.files]),
-    )
-    places = [str(one.path.relative_to(where)) for one in kept.files]
-    return UnsplitDataset(
-        where, where.resolve().name, names, faces, own, kept.digests, places, tuple(kept.unreadable)
-    )
-
-
-def _read_all(found: Sequence[Found], side: int, tolerant: bool) -> _Gathered:
-    kept, resize = _Gathered(), Preprocess(size=side).resize
+    kept, unreadable, resize = [], [], Preprocess(size=side).resize
     for one in track(found, "reading images"):
         try:
             grey = read_grey(one.path)
         except DatasetError as exc:
             if not tolerant:
                 raise
-            kept.unreadable.append(str(exc))
-            continue
-        kept.images.append(resize(grey))
-        kept.digests.append(digest(grey))
-        kept.files.append(one)
-    return kept
+            unreadable.append(str(exc))
+        else:
+            kept.append((one, resize(grey), digest(grey)))
+    if not kept:
+        raise DatasetError(f"{where}: none of its {len(found)} images can be read")
+    files, images, digests = zip(*kept, strict=True)
+    usage = [one.usage for one in files]
+    own = None if None in usage else np.array(usage, np.int8)
+    labels_of = np.array([one.label for one in files], np.int8)
+    votes = ferplus.votes_by_name(where, [one.path.name for one in files])
+    return UnsplitDataset(
+        where=where,
+        name=where.resolve().name,
+        labels=names,
+        faces=Faces(np.stack(images), labels_of, votes),
+        usage=own,
+        digests=digests,
+        places=[str(one.path.relative_to(where)) for one in files],
+        unreadable=tuple(unreadable),
+    )
 
 
 def _roots(where: Path) -> dict[Usage | None, Path]:

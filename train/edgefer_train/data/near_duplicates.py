@@ -45,7 +45,7 @@ def find_near_duplicates(images: NDArray[np.uint8], others: NDArray[np.uint8]) -
     first: dict[bytes, int] = {}
     for row, digest in enumerate(digests(others)):
         first.setdefault(digest, row)
-    twins = np.array([first.get(digest, -1) for digest in digests(images)], np.intp)
+    identical = np.array([first.get(digest, -1) for digest in digests(images)], np.intp)
     known, thumbnails = _thumbnails(others), _thumbnails(images)
     nearest, correlation = np.empty(len(images), np.intp), np.empty(len(images), np.float32)
     for at in track(range(0, len(images), BLOCK), "looking for copies"):
@@ -53,7 +53,7 @@ def find_near_duplicates(images: NDArray[np.uint8], others: NDArray[np.uint8]) -
         products = thumbnails[block] @ known.T
         nearest[block] = products.argmax(1)
         correlation[block] = products.max(1)
-    return NearDuplicates(np.where(twins >= 0, twins, nearest), correlation, twins >= 0)
+    return NearDuplicates(np.where(identical >= 0, identical, nearest), correlation, identical >= 0)
 
 
 def digests(images: NDArray[np.uint8]) -> list[bytes]:

@@ -20,20 +20,31 @@ FLOAT = ("onnx", "keras", "float16")
 """The formats of a bundle that can stand for its float model, the exact ones first."""
 
 
+class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Result of one fit of a run on PublicTest."""
+
+    stage: str
+    epochs: int
+    """Done."""
+    planned: int
+    best_epoch: int | None
+    """From 1."""
+    public_accuracy: float | None
+    """Of the best epoch."""
+
+
 class Fitted:
     """The curve of one fit of a run, finished or not."""
 
     def __init__(self, stage: Stage, head: str, planned: int) -> None:
-        self.stage, self.planned = stage, planned
         rows = stage.rows()
         name = f"val_{head}_accuracy" if f"val_{head}_accuracy" in rows[0] else "val_accuracy"
+        self.stage = stage
         self.public = tuple(float(row[name]) for row in rows if name in row)
         """Accuracy on PublicTest after each epoch; empty where it was not followed."""
-
-    @property
-    def best(self) -> int | None:
-        """The epoch that did best on PublicTest, from 1."""
-        return self.public.index(max(self.public)) + 1 if self.public else None
+        best = max(self.public, default=None)
+        epoch = None if best is None else self.public.index(best) + 1
+        self.result = Fit(stage.name, len(rows), planned, epoch, best)
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

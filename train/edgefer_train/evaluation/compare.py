@@ -23,25 +23,13 @@ from edgefer_train.evaluation.candidate import (
     BundleCandidate,
     Candidate,
     Facts,
-    Fitted,
+    Fit,
     require_format,
 )
 from edgefer_train.evaluation.evaluate import Measured, measure
 
 NAMES, COLUMN = 18, 19
 """Characters for the names of the figures, and for one model."""
-
-
-class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How one fit of a run went on PublicTest."""
-
-    stage: str
-    epochs: int
-    """Done."""
-    planned: int
-    best_epoch: int | None
-    public_accuracy: float | None
-    """Of the best epoch."""
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,23 +86,12 @@ def _row(candidate: Candidate) -> Row:
     return Row(
         model=candidate.facts,
         bytes=candidate.bytes("int8"),
-        fits=tuple(map(_fit, candidate.fits)),
+        fits=tuple(fitted.result for fitted in candidate.fits),
         format=format,
         scores=scores[format] if format else None,
         float_accuracy=scores["float"].accuracy if "float" in scores else None,
         source="manifest" if format else None,
         against_first=None,
-    )
-
-
-def _fit(fitted: Fitted) -> Fit:
-    best = fitted.best
-    return Fit(
-        stage=fitted.stage.name,
-        epochs=len(fitted.stage.rows()),
-        planned=fitted.planned,
-        best_epoch=best,
-        public_accuracy=fitted.public[best - 1] if best else None,
     )
 
 

@@ -147,7 +147,7 @@ def evaluate(
     names, labels, predicted = facts.labels, private.labels, measured.logits.argmax(-1)
     before, after = softmax(measured.logits), softmax(measured.logits, temperature)
     return Evaluation(
-        **{name: getattr(scores, name) for name in Scores.__struct_fields__},
+        **msgspec.structs.asdict(scores),
         model=facts,
         format=format,
         bytes=candidate.bytes(format),

@@ -33,7 +33,7 @@ Teach = Callable[[Tensor, dict[str, Tensor]], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """Which equal parts of each batch are made here: `count` of `of`, from `first` on."""
 
     first: int = 0
@@ -48,18 +48,18 @@ def steps_per_epoch(
     return max(1, int(faces_per_epoch(faces.labels, balance) * epoch_share) // batch_size)
 
 
-def part_of(size: int, share: Share, how: Augment) -> int:
+def shard_size(size: int, shard: Shard, how: Augment) -> int:
     """Return how many images of a batch each of its equal parts has.
 
     Raises `SettingsError` when there are no equal parts, or none that keeps the pairs that
     mixup blends together.
     """
-    part = size // share.of
-    unit = share.of * (2 if how.mixup and share.of > 1 else 1)
+    part = size // shard.of
+    unit = shard.of * (2 if how.mixup and shard.of > 1 else 1)
     if size % unit:
-        blended = ", of an even number each for mixup" if unit > share.of else ""
+        blended = ", of an even number each for mixup" if unit > shard.of else ""
         raise SettingsError(
-            f"batch_size {size} cannot be shared by {share.of} replicas in equal parts{blended}; "
+            f"batch_size {size} cannot be shared by {shard.of} replicas in equal parts{blended}; "
             f"choose a multiple of {unit}"
         )
     return part
@@ -77,7 +77,7 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
     balance: Balance = "none",
     labels: Sequence[str] = (),
     teach: Teach | None = None,
-    share: Share = Share(),
+    shard: Shard = Shard(),
 ) -> Any:
     """Return an endless `tf.data.Dataset` of (images, targets) from a step on.
 
@@ -86,7 +86,7 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
     class weights there is a third element, the weights of the first head's losses.
     Images are float32 (B, side, side, 1) in 0..1. Epoch e visits the faces in an
     order drawn from (seed, e); step s is augmented by draws from (seed, s).
-    `teach` is given the images and targets as they would else be learned. A `share` of
+    `teach` is given the images and targets as they would else be learned. A `shard` of
     each batch comes in equal parts, one after the other.
 
     Raises `DatasetError` when a label that is to be balanced has no faces and
@@ -96,7 +96,7 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
     names = labels or [str(label) for label in range(count)]
     require_every_label(faces.labels, names, balance)
     size = min(batch_size, faces_per_epoch(faces.labels, balance))
-    part = part_of(size, share, how)
+    part = shard_size(size, shard, how)
     order = sample_order(faces.labels, balance, size, seed)
     with tf.device("CPU:0"):
         pixels = tf.constant(faces.images[..., np.newaxis])
@@ -104,8 +104,8 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
         weights = tf.constant(weights_of(faces.labels, count, balance))
 
     def batch(index: Tensor) -> tuple[Any, ...]:
-        step = index // share.count
-        at = (share.first + index % share.count) * part + tf.range(part, dtype=tf.int64)
+        step = index // shard.count
+        at = (shard.first + index % shard.count) * part + tf.range(part, dtype=tf.int64)
         rows = order.rows(step, at)
         draw = Draw(tf.stack([tf.constant(seed, tf.int64), step]), size, at)
         images = augment(_to_float(tf.gather(pixels, rows)), how, draw, side)
@@ -126,11 +126,13 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
 
     # Autograph would read this file again, which may have changed since it was loaded.
     as_loaded = tf.autograph.experimental.do_not_convert(batch)
-    data = tf.data.Dataset.range(first_step * share.count, np.iinfo(np.int64).max)
+    data = tf.data.Dataset.range(first_step * shard.count, np.iinfo(np.int64).max)
     return data.map(as_loaded, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
-def plain(faces: Faces, targets: Targets, batch_size: int = 512, side: int | None = None) -> Any:
+def unaugmented(
+    faces: Faces, targets: Targets, batch_size: int = 512, side: int | None = None
+) -> Any:
     """Return a `tf.data.Dataset` of the faces as they are, once, in order.
 
     Images are float32 (B, side, side, 1) in 0..1, resized as a device resizes them where

@@ -17,7 +17,7 @@ from edgefer.metrics import best_temperature, calibration_error, softmax
 from edgefer.preprocess import Preprocess
 from edgefer_train.architectures import macs, one_head, parameters
 from edgefer_train.data.dataset import Dataset, Faces, Usage, soft_labels
-from edgefer_train.fitting.batches import Targets, batches, plain, steps_per_epoch
+from edgefer_train.fitting.batches import Targets, batches, steps_per_epoch, unaugmented
 from edgefer_train.fitting.callbacks import (
     BestCheckpoint,
     LearningRateSchedule,
@@ -114,13 +114,13 @@ def fit_stage(
         compile_model(model, recipe, steps, compute.xla)
         metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
         expected = validation_targets or targets_of(recipe, dataset, validation)
-        checkpoint = BestCheckpoint(stage, plain(validation, expected), metric)
+        checkpoint = BestCheckpoint(stage, unaugmented(validation, expected), metric)
         first = checkpoint.restore(model)
     schedule = LearningRateSchedule(stage, how, f"val_{metric}")
     targets = targets_of(recipe, dataset, training)
     if teachers:
         targets = teachers.scale_own(targets)
-    for side, last in parts(recipe):
+    for side, last in side_schedule(recipe):
         if first >= last or schedule.ended():
             continue
         make = functools.partial(
@@ -148,7 +148,7 @@ def fit_stage(
         first = last
 
 
-def parts(recipe: Recipe) -> list[tuple[int, int]]:
+def side_schedule(recipe: Recipe) -> list[tuple[int, int]]:
     """Return the side of the images in each part of a fit, and the epoch that ends the part."""
     sizes, epochs = recipe.fit.sizes or (recipe.side,), recipe.fit.epochs
     return [(side, epochs * at // len(sizes)) for at, side in enumerate(sizes, 1)]

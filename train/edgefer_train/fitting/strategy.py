@@ -24,7 +24,7 @@ import tf_keras as keras
 
 from edgefer.console import FallbackWarning
 from edgefer.errors import EdgeferError, RunError, SettingsError
-from edgefer_train.fitting.batches import Share, part_of
+from edgefer_train.fitting.batches import Shard, shard_size
 from edgefer_train.recipe import Recipe
 from edgefer_train.run import Record, Run
 
@@ -65,7 +65,7 @@ class ReplicaGroup:
 
     def require_equal_parts(self, recipe: Recipe) -> None:
         """Raise `SettingsError` when the recipe's batches cannot be shared."""
-        part_of(recipe.fit.batch_size, Share(of=self.replicas), recipe.augment)
+        shard_size(recipe.fit.batch_size, Shard(of=self.replicas), recipe.augment)
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context in which a model and its optimizer are made for the group."""
@@ -75,14 +75,14 @@ class ReplicaGroup:
     def distribute(self, make: Callable[..., Any]) -> Any:
         """Return a training stream that gives each replica its part of each batch.
 
-        `make` is called with `share`, a `Share`, and returns a `tf.data.Dataset`.
+        `make` is called with `share`, a `Shard`, and returns a `tf.data.Dataset`.
         """
         if self.replicas == 1:
-            return make(share=Share())
+            return make(shard=Shard())
 
         def of_worker(context: Any) -> Any:
             count = self.replicas // context.num_input_pipelines
-            return make(share=Share(context.input_pipeline_id * count, count, self.replicas))
+            return make(shard=Shard(context.input_pipeline_id * count, count, self.replicas))
 
         return self.strategy.distribute_datasets_from_function(of_worker)
 

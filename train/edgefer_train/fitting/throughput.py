@@ -18,7 +18,7 @@ from edgefer_train.architectures import build
 from edgefer_train.data.dataset import Dataset, Faces, Usage
 from edgefer_train.fitting.batches import batches, steps_per_epoch
 from edgefer_train.fitting.compiling import choose_compute, compile_model, computing_in
-from edgefer_train.fitting.fit import heads_of, parts, targets_of
+from edgefer_train.fitting.fit import heads_of, side_schedule, targets_of
 from edgefer_train.recipe import Recipe
 
 FACES = 28_709
@@ -78,7 +78,7 @@ def throughput(recipe: Recipe, name: str, seconds: float) -> Throughput:
     batch again and again, which costs nothing: no `fit` on tensors can be faster.
     """
     dataset, compute = noise(recipe), choose_compute(recipe)
-    sides = sorted({side for side, _ in parts(recipe)})
+    sides = sorted({side for side, _ in side_schedule(recipe)})
     with computing_in(compute.precision):
         side = None if recipe.fit.sizes else recipe.side
         model = build(recipe.architecture, heads_of(recipe, dataset), side)
