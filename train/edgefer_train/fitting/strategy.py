@@ -75,7 +75,7 @@ class ReplicaGroup:
     def distribute(self, make: Callable[..., Any]) -> Any:
         """Return a training stream that gives each replica its part of each batch.
 
-        `make` is called with `share`, a `Shard`, and returns a `tf.data.Dataset`.
+        `make` is called with `shard`, a `Shard`, and returns a `tf.data.Dataset`.
         """
         if self.replicas == 1:
             return make(shard=Shard())
