@@ -49,7 +49,7 @@ test-all: .venv/installed debian-for-tests ## every test, as CI does
 check: lint types test ## ruff, mypy strict, then the tests
 
 .PHONY: check-all
-check-all: lint types test-all ## the same with every test
+check-all: lint types docs test-all ## the same with every test, and the documentation
 
 .PHONY: rig
 rig: .venv/installed debian-for-tests debian-for-rig ## a device without hardware: containers, machines, Arm, CUTS=20 power cuts
@@ -91,7 +91,7 @@ bench-peers: .venv/installed ## other packages beside ours, in one run (FACES=50
 
 .PHONY: docs
 docs: .venv/installed ## the documentation as a site, in build/site
-	.venv/bin/mkdocs build --strict --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --site-dir build/site
 
 .PHONY: constraints
 constraints: .venv/installed ## pin again what still fits (UPGRADE=--upgrade: the newest)

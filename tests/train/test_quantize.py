@@ -44,6 +44,7 @@ def quantize(run: Run, faces: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stderr=subprocess.DEVNULL, env=env)
 
 
+@pytest.mark.slow
 def test_a_killed_quantization_goes_on_and_keeps_both_heads(trained: Run, faces: Path) -> None:
     killed = quantize(trained, faces)
     while not list(trained.folder.glob("qat-*.checkpoint/checkpoint")):
