@@ -22,7 +22,7 @@ from edgefer.portrait import view
 from edgefer.preprocess import Pixels
 from edgefer.runtime import litert, open_classifier
 from edgefer_device.cameras.camera import Frame
-from edgefer_device.cameras.portrait import RATE
+from edgefer_device.cameras.recorded import DEMO_RATE
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
@@ -96,7 +96,7 @@ def count_ours(bundle_name: str, picture: Pixels) -> None:
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(detector, faces, tracker, MoodSettings(), quality=QualitySettings())
     for number in range(FIRST + FRAMES):
-        frame = Frame(view(picture, number / RATE), number / RATE, number)
+        frame = Frame(view(picture, number / DEMO_RATE), number / DEMO_RATE, number)
         mark("")
         analyzer.process(frame)
         mark("frame" if number >= FIRST else "")

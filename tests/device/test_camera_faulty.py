@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound, SettingsError
-from edgefer_device.cameras.camera import Camera, Frame
+from edgefer_device.cameras.camera import Camera, Frame, View
 from edgefer_device.cameras.faulty import Faults, FaultyHardware
 from edgefer_device.cameras.managed import BACKOFF_SECONDS, ManagedCamera, Opened
 from edgefer_device.cameras.opening import camera_address, open_camera
-from edgefer_device.cameras.view import View
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.scripted import ScriptedCamera
 from edgefer_device.system.clock import Clock

@@ -12,8 +12,8 @@ import pytest
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras.camera import Frame
-from edgefer_device.cameras.images import ImagesOptions, open_images
 from edgefer_device.cameras.opening import open_camera
+from edgefer_device.cameras.recorded import ImagesOptions, open_images
 
 
 @pytest.fixture

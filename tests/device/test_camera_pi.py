@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound
+from edgefer_device.cameras.camera import Crop, View
 from edgefer_device.cameras.capture import CaptureCamera
 from edgefer_device.cameras.discovery import find_cameras
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.cameras.pi import PiCapture, PiOptions, flips, left, open_pi
-from edgefer_device.cameras.view import Crop, View
 
 DOUBLE = Path(__file__).parents[1] / "support" / "pi"
 NAME = r"picamera2:0 \((imx219|webcam)\)"

@@ -18,6 +18,7 @@ from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
+from edgefer_device.pipeline.health import StallDetector
 from edgefer_device.pipeline.runner import Limit, Pipeline, Timing
 from edgefer_device.pipeline.scripted import (
     ScriptedCamera,
@@ -26,7 +27,6 @@ from edgefer_device.pipeline.scripted import (
     blank_frames,
 )
 from edgefer_device.pipeline.sink import RecordingSink
-from edgefer_device.pipeline.stall_detector import StallDetector
 from support.bundles import manifest
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)

@@ -20,11 +20,10 @@ import pytest
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer.messages import Report
-from edgefer_device.cameras import kernel
+from edgefer_device.cameras import v4l2
 from edgefer_device.cameras.camera import Size
-from edgefer_device.cameras.kernel import Mode, query
 from edgefer_device.cameras.opening import open_camera
-from edgefer_device.cameras.v4l2 import V4l2Options, nodes, ranked
+from edgefer_device.cameras.v4l2 import Mode, V4l2Options, nodes, query, ranked
 from support.webcam import USUAL, Webcam, build_kernel
 
 SCRIPTED = Path(__file__).parents[1] / "support" / "scripted_run.py"
@@ -160,10 +159,10 @@ def test_nodes_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 def test_the_questions_have_the_sizes_that_the_kernel_expects() -> None:
     """Each number holds the size of its structure in 14 bits (linux/ioctl.h)."""
     for number, form in (
-        kernel.CAPABILITY,
-        kernel.FORMAT,
-        kernel.FRAME_SIZE,
-        kernel.FRAME_INTERVAL,
+        v4l2.CAPABILITY,
+        v4l2.FORMAT,
+        v4l2.FRAME_SIZE,
+        v4l2.FRAME_INTERVAL,
     ):
         assert number >> 16 & 0x3FFF == form.size
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefer_device.faces.pyramid import halved
+from edgefer_device.faces.motion import halved
 
 
 @pytest.mark.parametrize(

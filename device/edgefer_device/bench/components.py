@@ -22,7 +22,7 @@ from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan
 from edgefer_device.bench.result import Load
 from edgefer_device.cameras.camera import Camera, Due, Frame, always
 from edgefer_device.cameras.opening import camera_address, open_camera
-from edgefer_device.cameras.portrait import RATE
+from edgefer_device.cameras.recorded import DEMO_RATE
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.status import resident_mb
 from edgefer_device.faces.detector import FaceDetector
@@ -141,8 +141,8 @@ class UnpacedDemo:
         for number in count():
             if self._closed.is_set():
                 return
-            if due(number / RATE):
-                yield Frame(view(self._image, number / RATE), number / RATE, number)
+            if due(number / DEMO_RATE):
+                yield Frame(view(self._image, number / DEMO_RATE), number / DEMO_RATE, number)
 
     def close(self) -> None:
         """End the frames; again is allowed."""

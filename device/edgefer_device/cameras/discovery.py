@@ -12,9 +12,16 @@ from rich.table import Table
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer.portrait import find_portrait
 from edgefer_device.cameras.gstreamer import INSTALL, JETSON, absent
-from edgefer_device.cameras.kernel import Device, query
 from edgefer_device.cameras.pi import sensors
-from edgefer_device.cameras.v4l2 import DEVICES, NO_CAMERAS, nodes, permission_advice, usable
+from edgefer_device.cameras.v4l2 import (
+    DEVICES,
+    NO_CAMERAS,
+    Device,
+    nodes,
+    permission_advice,
+    query,
+    usable,
+)
 
 NAMES = Path("/sys/class/video4linux")
 """Where the kernel tells the names of devices that may not be opened."""

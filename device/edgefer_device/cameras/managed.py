@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from edgefer.errors import CameraError, CameraLost
-from edgefer_device.cameras.camera import Camera, Due, Frame, always
-from edgefer_device.cameras.view import View
+from edgefer_device.cameras.camera import Camera, Due, Frame, View, always
 from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.clock import Clock
 

@@ -12,17 +12,21 @@ from typing import Annotated, Any
 
 from edgefer.console import FallbackWarning
 from edgefer.errors import CameraError, CameraNotFound, SettingsError
-from edgefer_device.cameras.camera import VGA, Camera, Size
-from edgefer_device.cameras.clip import ClipOptions, open_clip
+from edgefer_device.cameras.camera import VGA, Camera, Size, View
 from edgefer_device.cameras.faulty import Faults, FaultyHardware
 from edgefer_device.cameras.gstreamer import JETSON, GStreamerOptions, open_gstreamer
-from edgefer_device.cameras.images import ImagesOptions, open_images
 from edgefer_device.cameras.managed import ManagedCamera, Opened, PauseSwitch
 from edgefer_device.cameras.pi import PiOptions, installed, open_pi, sensors
-from edgefer_device.cameras.portrait import DemoOptions, open_portrait
+from edgefer_device.cameras.recorded import (
+    ClipOptions,
+    DemoOptions,
+    ImagesOptions,
+    open_clip,
+    open_images,
+    open_portrait,
+)
 from edgefer_device.cameras.stream import StreamOptions, open_stream, server
 from edgefer_device.cameras.v4l2 import DEVICES, V4l2Options, nodes, open_v4l2
-from edgefer_device.cameras.view import View
 from edgefer_device.system.address import number, parse_address
 from edgefer_device.system.clock import Clock
 

@@ -20,9 +20,8 @@ import cv2
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras import STALL_SECONDS
-from edgefer_device.cameras.camera import VGA, Size
+from edgefer_device.cameras.camera import VGA, Size, View
 from edgefer_device.cameras.capture import CaptureCamera
-from edgefer_device.cameras.view import View
 from edgefer_device.system.address import flag, number
 from edgefer_device.system.clock import Clock
 

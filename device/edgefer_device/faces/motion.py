@@ -1,4 +1,4 @@
-"""Whether anything has moved in the image since faces were last looked for."""
+"""Detection of motion between frames, on thumbnails."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.preprocess import Pixels, to_grey
-from edgefer_device.faces.pyramid import halved
 
 SIZE = (40, 30)
 """Width and height of the thumbnails that are compared: each pixel a mean, almost free of noise."""
@@ -36,3 +35,17 @@ class Motion:
     def mark(self) -> None:
         """Compare with the last image from now on."""
         self._before = self._now
+
+
+def halved(image: Pixels, least: int) -> Pixels:
+    """Return an image halved while its longer side stays at least `least` pixels.
+
+    Only even sides are halved, so the result shows exactly what the image does. OpenCV averages
+    squares of 2x2 pixels many times faster than areas that divide no pixel evenly: a 640x360
+    image is at 320x180 after 0.07 ms, at 192x108 at once only after 0.9 ms (one core of a
+    Sapphire Rapids Xeon).
+    """
+    while max(image.shape[:2]) >= 2 * least and not (image.shape[0] | image.shape[1]) & 1:
+        size = image.shape[1] // 2, image.shape[0] // 2
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return image

@@ -22,10 +22,9 @@ from typing import Any, Protocol
 from edgefer.messages import Report
 from edgefer_device.cameras.camera import Camera, Frame, always
 from edgefer_device.pipeline.frame_rate import FrameRate
-from edgefer_device.pipeline.health import Health
+from edgefer_device.pipeline.health import Health, StallDetector
 from edgefer_device.pipeline.latest_slot import LatestSlot
 from edgefer_device.pipeline.sink import Sink, SinkQueue
-from edgefer_device.pipeline.stall_detector import StallDetector
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.tasks import Worker
 
