@@ -184,7 +184,7 @@ def test_other_data_than_it_was_trained_on_is_refused(run: Path, data: Path) -> 
     out = run.parent / "other"
     for words in (("quantize",), ("convert", "--out", out)):
         done = edgefer(*words, "--run", run, "--data", data, status=1)
-        assert re.match("edgefer: fer2013: not the pictures that ", done.stderr.splitlines()[-1])
+        assert re.match("edgefer: fer2013: not the images that ", done.stderr.splitlines()[-1])
     assert not out.exists()
 
 

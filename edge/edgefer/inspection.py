@@ -35,7 +35,7 @@ def show_scores(scores: Mapping[str, Scores]) -> None:
     first = "int8" if "int8" in scores else next(iter(scores))
     n, clean = scores[first].n, scores[first].n_leak_free
     table = Table("format", "accuracy", "leak-free", "macro-F1", "ECE", "= float")
-    table.title = f"PrivateTest: {n:,} pictures, {clean:,} leak-free; 95 % intervals below"
+    table.title = f"PrivateTest: {n:,} images, {clean:,} leak-free; 95 % intervals below"
     for name, one in scores.items():
         table.add_row(
             name,
@@ -56,7 +56,7 @@ def share(value: float, bounds: Interval) -> str:
 
 
 def _classes(name: str, scores: Scores) -> Table:
-    table = Table("label", "pictures", "recall", "precision", "F1", title=f"{name}, by class")
+    table = Table("label", "images", "recall", "precision", "F1", title=f"{name}, by class")
     for label, one in scores.per_class.items():
         table.add_row(
             label, str(one.n), f"{one.recall:.1%}", f"{one.precision:.1%}", f"{one.f1:.3f}"

@@ -28,14 +28,14 @@ class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     accuracy: float
     accuracy_leak_free: float
-    """On the pictures without a copy or near-copy in Training."""
+    """On the images without a copy or near-copy in Training."""
     n: int
     n_leak_free: int
     macro_f1: float
     calibration_error: float
     """Expected calibration error in 15 bins (Guo et al. 2017)."""
     agreement_with_float: float
-    """Share of pictures on which this format and the float model say the same label."""
+    """Share of images on which this format and the float model say the same label."""
     per_class: dict[str, ClassScore]
 
     @property
@@ -45,7 +45,7 @@ class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def bounds_leak_free(self) -> Interval:
-        """The 95 % interval of `accuracy_leak_free`; 0 to 1 where no picture is leak-free."""
+        """The 95 % interval of `accuracy_leak_free`; 0 to 1 where no image is leak-free."""
         return wilson(self.accuracy_leak_free, self.n_leak_free)
 
     @property
@@ -78,7 +78,7 @@ class Answered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     threshold: float
     n: int
-    """Pictures that are answered."""
+    """Images that are answered."""
     coverage: float
     """Their share of all."""
     accuracy: float
@@ -86,11 +86,11 @@ class Answered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Paired(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Two models on the same pictures, by McNemar's test."""
+    """Two models on the same images, by McNemar's test."""
 
     n: int
     only_first: int
-    """Pictures that only the first got right."""
+    """Images that only the first got right."""
     only_second: int
     p_value: float
     """Of a difference this large or larger if both were equally good; exact, two-sided."""
@@ -195,7 +195,7 @@ def wilson(share: float, n: int) -> Interval:
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Paired:
-    """Compare two models by which pictures (N,) each got right.
+    """Compare two models by which images (N,) each got right.
 
     Source: McNemar 1947; the exact binomial form, which holds for few differences too.
     """

@@ -58,7 +58,7 @@ class Theme:
 
     def figure(self, height: float, title: str, measured_on: str, placed: bool = False) -> Figure:
         """Return an empty figure, 6.4 by `height` inches, headed by a title and by what and how
-        many pictures it was measured on; what is in it is laid out, or `placed` by the caller.
+        many images it was measured on; what is in it is laid out, or `placed` by the caller.
         """
         head = HEAD if self.headed else 0.0
         # Room at the right for half of the last number of an axis.

@@ -249,7 +249,7 @@ def test_mobile_nets_end_at_six_pixels_from_either_side(name: str) -> None:
         assert model.get_layer("pool").input_shape[1:3] == (6, 6)
 
 
-def test_pictures_too_small_for_a_net_are_refused() -> None:
+def test_images_too_small_for_a_net_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"inceptionv3 needs .* at least 75 pixels"):
         build("inceptionv3", {"fer2013": 7}, 48)
 

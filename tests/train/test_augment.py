@@ -28,19 +28,19 @@ def test_a_part_of_a_batch_is_changed_as_within_the_whole() -> None:
     assert (part == whole[4:]).all()
 
 
-def test_another_step_changes_the_same_pictures_differently() -> None:
+def test_another_step_changes_the_same_images_differently() -> None:
     images = noise(4)
     one, two = (augment(images, ALL, draw(4, step=step), 48).numpy() for step in (1, 2))
     assert (one != two).any()
 
 
-def test_what_is_not_asked_for_leaves_the_pictures_alone() -> None:
+def test_what_is_not_asked_for_leaves_the_images_alone() -> None:
     images = noise(4)
     assert (augment(images, STILL, draw(4), 48).numpy() == images).all()
 
 
 @pytest.mark.parametrize(("source", "side"), [(96, 48), (48, 96), (60, 48)])
-def test_pictures_of_any_side_come_out_at_the_side_wanted(source: int, side: int) -> None:
+def test_images_of_any_side_come_out_at_the_side_wanted(source: int, side: int) -> None:
     ramp = np.broadcast_to(np.linspace(0, 1, source, dtype=np.float32)[:, None], (source, source))
     out = augment(ramp[None, :, :, None], STILL, draw(1), side).numpy()[0, :, :, 0]
     assert out.shape == (side, side)
@@ -49,7 +49,7 @@ def test_pictures_of_any_side_come_out_at_the_side_wanted(source: int, side: int
 
 
 @pytest.mark.parametrize("name", ["rotation", "zoom", "shift", "shear", "brightness", "contrast"])
-def test_each_kind_of_change_changes_pictures(name: str) -> None:
+def test_each_kind_of_change_changes_images(name: str) -> None:
     size = {"rotation": 10.0, "shift": 4.0}.get(name, 0.2)
     how = msgspec.structs.replace(STILL, **{name: size})
     images = noise(4)
@@ -59,7 +59,7 @@ def test_each_kind_of_change_changes_pictures(name: str) -> None:
     assert out.max() <= 1
 
 
-def test_flips_mirror_about_half_of_the_pictures() -> None:
+def test_flips_mirror_about_half_of_the_images() -> None:
     images = noise(64)
     out = augment(images, msgspec.structs.replace(STILL, flip=True), draw(64), 48).numpy()
     mirrored = [np.allclose(a, b[:, ::-1], atol=1e-5) for a, b in zip(out, images, strict=True)]
@@ -71,20 +71,20 @@ def test_flips_mirror_about_half_of_the_pictures() -> None:
 def test_mixup_blends_neighbours_and_all_that_belongs_to_them_by_one_share() -> None:
     images, targets = noise(6), np.eye(6, dtype=np.float32)
     weights = np.arange(6, dtype=np.float32)
-    mixed, said, weight = (
+    mixed, targets_mixed, weight = (
         value.numpy() for value in mixup([images, targets, weights], 0.4, draw(6))
     )
     for row, other in enumerate([1, 0, 3, 2, 5, 4]):
-        share = said[row, row]
-        assert said[row, other] == pytest.approx(1 - share)
+        share = targets_mixed[row, row]
+        assert targets_mixed[row, other] == pytest.approx(1 - share)
         expected = share * images[row] + (1 - share) * images[other]
         assert mixed[row] == pytest.approx(expected, abs=1e-6)
         assert weight[row] == pytest.approx(share * row + (1 - share) * other, abs=1e-5)
 
 
 def test_the_odd_one_of_a_batch_stays_as_it_is() -> None:
-    (said,) = mixup([np.eye(3, dtype=np.float32)], 1.0, draw(3))
-    assert said.numpy()[2] == pytest.approx([0, 0, 1])
+    (targets_mixed,) = mixup([np.eye(3, dtype=np.float32)], 1.0, draw(3))
+    assert targets_mixed.numpy()[2] == pytest.approx([0, 0, 1])
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])

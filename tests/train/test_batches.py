@@ -51,7 +51,7 @@ def test_two_epochs_differ_in_order_and_in_augmentation() -> None:
     assert (first[0].numpy() != second[0].numpy()).any()
 
 
-def test_augmented_pictures_stay_in_range_and_near_their_source() -> None:
+def test_augmented_images_stay_in_range_and_near_their_source() -> None:
     some = Faces(np.full((8, 48, 48), 200, np.uint8), np.zeros(8, np.int8), None)
     (images, _), *_ = islice(batches(some, targets(8), Augment(), 8, seed=1), 1)
     assert images.shape == (8, 48, 48, 1)
@@ -59,7 +59,7 @@ def test_augmented_pictures_stay_in_range_and_near_their_source() -> None:
     assert np.abs(images.numpy() - 200 / 255).max() < 0.11
 
 
-def test_erasing_puts_a_grey_square_on_its_share_of_pictures() -> None:
+def test_erasing_puts_a_grey_square_on_its_share_of_images() -> None:
     some = Faces(np.full((64, 48, 48), 255, np.uint8), np.zeros(64, np.int8), None)
     still = Augment(flip=False, rotation=0, zoom=0, shift=0, brightness=0, contrast=0, erasing=0.5)
     (images, _), *_ = islice(batches(some, targets(64), still, 64, seed=1), 1)
@@ -109,9 +109,9 @@ def test_the_shares_of_two_workers_make_up_the_whole_batch(replicas: int) -> Non
     for worker in range(2):
         share = Shard(worker * replicas, replicas, of)
         mine = batches(some, heads, MIXED, 16, 3, first_step=5, shard=share)
-        for at, (images, said) in enumerate(islice(mine, 2 * replicas)):
+        for at, (images, target) in enumerate(islice(mine, 2 * replicas)):
             start = (worker * replicas + at % replicas) * 16 // of
-            for mine_of, whole_of in zip((images, said), whole[at // replicas], strict=True):
+            for mine_of, whole_of in zip((images, target), whole[at // replicas], strict=True):
                 expected = whole_of.numpy()[start : start + 16 // of]
                 assert mine_of.numpy() == pytest.approx(expected, abs=1e-4)
 
@@ -122,14 +122,14 @@ def test_a_batch_that_cannot_be_shared_is_refused(size: int, how: Augment, unit:
         batches(faces(12), targets(12), how, size, 1, shard=Shard(0, 1, 2))
 
 
-def test_a_teacher_sees_the_pictures_as_they_are_learnt_and_sets_the_targets() -> None:
-    def teach(images: Any, said: dict[str, Any]) -> dict[str, Any]:
+def test_a_teacher_sees_the_images_as_they_are_learned_and_sets_the_targets() -> None:
+    def teach(images: Any, target: dict[str, Any]) -> dict[str, Any]:
         assert images.shape == (4, 40, 40, 1)
-        return {name: values * 0 + images[0, 0, 0, 0] for name, values in said.items()}
+        return {name: values * 0 + images[0, 0, 0, 0] for name, values in target.items()}
 
     taught = batches(faces(12), targets(12), MIXED, 4, 1, side=40, teach=teach)
-    (images, said), *_ = islice(taught, 1)
-    assert (said.numpy() == images.numpy()[0, 0, 0, 0]).all()
+    (images, target), *_ = islice(taught, 1)
+    assert (target.numpy() == images.numpy()[0, 0, 0, 0]).all()
 
 
 def test_class_weights_reach_the_loss_of_the_first_head_alone() -> None:

@@ -76,7 +76,7 @@ def test_with_data_each_is_measured_and_tested_against_the_first(
     assert paired["p_value"] < 0.05, "an untrained net is worse"
 
 
-def test_models_that_saw_other_pictures_are_not_paired(
+def test_models_that_saw_other_images_are_not_paired(
     run: Run, faces: Path, dataset: Dataset, tmp_path: Path
 ) -> None:
     votes = write_run(tmp_path / "votes", dataset, labels="ferplus")

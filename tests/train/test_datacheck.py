@@ -87,7 +87,7 @@ def test_findings_alone_are_no_failure(faulty: Path) -> None:
     assert "FER+" not in done.stdout, "there are no votes to speak of"
 
 
-def test_the_report_is_a_file_for_programs_and_a_picture(faulty: Path, tmp_path: Path) -> None:
+def test_the_report_is_a_file_for_programs_and_an_image(faulty: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     done = edgefer("data", "check", faulty, "--out", out, "--json")
     assert done.exit_code == 0

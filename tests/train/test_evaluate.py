@@ -44,22 +44,22 @@ def edgefer(*words: object) -> Result:
 
 
 def test_a_bundle_is_measured_as_a_person_would_count(faces: Path, dataset: Dataset) -> None:
-    told = json.loads(edgefer("evaluate", "small", "--data", faces, "--json").stdout)
+    report = json.loads(edgefer("evaluate", "small", "--data", faces, "--json").stdout)
     private = dataset.part(Usage.PrivateTest)
-    said = open_classifier(open_bundle("small")).logits(private.images).argmax(-1)
-    assert told["n"] == PRIVATE
-    assert told["format"] == "int8"
-    assert told["accuracy"] == pytest.approx((said == private.labels).mean(), abs=1e-6)
-    low, high = told["accuracy_interval"]
-    assert low < told["accuracy"] < high
-    assert np.sum(told["confusion"]) == PRIVATE
-    assert np.trace(told["confusion"]) == (said == private.labels).sum()
+    predicted = open_classifier(open_bundle("small")).logits(private.images).argmax(-1)
+    assert report["n"] == PRIVATE
+    assert report["format"] == "int8"
+    assert report["accuracy"] == pytest.approx((predicted == private.labels).mean(), abs=1e-6)
+    low, high = report["accuracy_interval"]
+    assert low < report["accuracy"] < high
+    assert np.sum(report["confusion"]) == PRIVATE
+    assert np.trace(report["confusion"]) == (predicted == private.labels).sum()
 
 
 def test_other_data_than_the_models_own_is_doubted_aloud(faces: Path) -> None:
     done = edgefer("evaluate", "small", "--data", faces)
     assert "fer2013 is not the dataset that small-fer2013 was trained on" in done.stderr
-    assert "120 pictures" in done.stdout
+    assert "120 images" in done.stdout
 
 
 def test_a_run_is_measured_in_both_its_stages(run: Run, faces: Path) -> None:
@@ -67,10 +67,10 @@ def test_a_run_is_measured_in_both_its_stages(run: Run, faces: Path) -> None:
         edgefer("evaluate", run.folder, "--data", faces, "--format", "float", "--json").stdout
     )
     qat = edgefer("evaluate", run.folder, "--data", faces, "--json")
-    told = json.loads(qat.stdout)
-    assert (float_["format"], told["format"]) == ("float", "qat")
+    report = json.loads(qat.stdout)
+    assert (float_["format"], report["format"]) == ("float", "qat")
     assert float_["agreement_with_float"] == 1
-    assert 0 < told["agreement_with_float"] <= 1
+    assert 0 < report["agreement_with_float"] <= 1
     assert "not the dataset" not in qat.stderr
 
 

@@ -159,7 +159,7 @@ def test_the_label_set_is_known_by_the_folders(
     assert labels_in(write_own(tmp_path, classes, 1)) == labels
 
 
-def test_a_large_picture_comes_straight_to_the_side_that_is_asked_for(tmp_path: Path) -> None:
+def test_a_large_image_comes_straight_to_the_side_that_is_asked_for(tmp_path: Path) -> None:
     root, photo = write_own(tmp_path), image(300, 260)
     write(root / "other" / "0.png", photo)
     (root / "other" / "0.jpg").unlink()
@@ -178,7 +178,7 @@ def test_colour_becomes_grey_as_on_the_device_and_alpha_is_left_out(tmp_path: Pa
     assert (load_own(root)[:3] == to_grey(photo)).all()
 
 
-def test_a_picture_of_16_bits_is_refused(tmp_path: Path) -> None:
+def test_an_image_of_16_bits_is_refused(tmp_path: Path) -> None:
     deep = write(write_own(tmp_path) / "other" / "a.png", image().astype(np.uint16) * 16)
     with pytest.raises(DatasetError, match=f"^{deep}: has 16 bits a channel, expected 8; scale"):
         load_own(tmp_path)
@@ -211,7 +211,7 @@ def test_a_png_with_a_flipped_bit_is_damaged(
     assert capfd.readouterr().err.strip() == ""
 
 
-def test_pictures_without_a_class_are_no_dataset(tmp_path: Path) -> None:
+def test_images_without_a_class_are_no_dataset(tmp_path: Path) -> None:
     write(tmp_path / "a.png", image())
     with pytest.raises(DatasetError, match="neither FER2013 nor one folder of images a class"):
         load(tmp_path, "folders")

@@ -63,8 +63,8 @@ def test_a_killed_quantization_goes_on_and_keeps_both_heads(trained: Run, faces:
     assert outcome is not None
     assert set(outcome.temperature) == {"fer2013", "ferplus"}
     some = sources.load(faces).part(Usage.PrivateTest)
-    said = predict(load_quantized(trained.qat.model), some)
-    assert {head: logits.shape for head, logits in said.items()} == {
+    predicted = predict(load_quantized(trained.qat.model), some)
+    assert {head: logits.shape for head, logits in predicted.items()} == {
         "fer2013": (64, 7),
         "ferplus": (64, 8),
     }

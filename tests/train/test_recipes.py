@@ -38,7 +38,7 @@ def test_a_recipe_trains_on_the_side_that_its_network_is_listed_with(name: str) 
 
 
 @pytest.mark.parametrize("name", [name for name in recipes() if load_recipe(name).fit.sizes])
-def test_pictures_grow_only_where_the_network_can_follow(name: str) -> None:
+def test_images_grow_only_where_the_network_can_follow(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.fit.sizes[-1] == recipe.side
     assert build(name, {"fer2013": 7}, None).input_shape == (None, None, None, 1)
@@ -63,10 +63,10 @@ def test_a_recipe_says_only_what_differs(name: str) -> None:
     recipe, plain = load_recipe(name), Recipe(name)
     for table in ("fit", "augment", "distill", "quantize"):
         given, default = getattr(recipe, table), getattr(plain, table)
-        said = keys(text(name), table)
+        written = keys(text(name), table)
         fields = given.__struct_fields__
         differs = {key for key in fields if getattr(given, key) != getattr(default, key)}
-        assert said == differs, f"[{table}]"
+        assert written == differs, f"[{table}]"
 
 
 def keys(toml: str, table: str) -> set[str]:

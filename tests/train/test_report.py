@@ -138,10 +138,10 @@ def test_an_older_report_is_replaced(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_report_is_never_replaced(
-    name: str, content: str, said: str, tmp_path: Path
+    name: str, content: str, message: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_text(content)
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=message):
         room(tmp_path)
     assert (tmp_path / name).read_text() == content
 

@@ -39,7 +39,7 @@ def test_the_draw_never_changes_and_does_not_depend_on_the_order() -> None:
     assert back.tolist() == usage.tolist()
 
 
-def test_identical_pictures_come_into_one_part_whatever_their_labels() -> None:
+def test_identical_images_come_into_one_part_whatever_their_labels() -> None:
     keys, labels = faces(900)
     twice, both = keys + keys[::2], np.concatenate([labels, 1 - labels[::2]])
     usage = stratified_split(twice, both, NAMES)
@@ -48,13 +48,13 @@ def test_identical_pictures_come_into_one_part_whatever_their_labels() -> None:
 
 
 @pytest.mark.parametrize("copies", [1, 40])
-def test_three_different_pictures_of_a_label_are_one_for_each_part(copies: int) -> None:
+def test_three_different_images_of_a_label_are_one_for_each_part(copies: int) -> None:
     keys = [b"a", b"b", b"c"] * copies
     usage = stratified_split(keys, np.zeros(len(keys), int), NAMES)
     assert sorted(set(usage)) == [0, 1, 2]
 
 
-def test_fewer_than_three_different_pictures_are_refused() -> None:
+def test_fewer_than_three_different_images_are_refused() -> None:
     with pytest.raises(DatasetError, match="sad has only 2 different images"):
         stratified_split([b"a", b"b", b"c", b"d", b"e", b"e"], np.array([0, 0, 0, 1, 1, 1]), NAMES)
 

@@ -30,7 +30,7 @@ def classifier(logits: list[float], head: str = "fer2013", side: int = 4) -> Any
     return keras.Model(image, answer)
 
 
-def test_a_net_is_asked_about_the_picture_and_gets_its_share() -> None:
+def test_a_net_classifies_the_image_and_gets_its_share() -> None:
     teachers = Teachers((classifier([np.log(3.0), 0.0]),), weight=0.4)
     targets = teachers.scale_own({"fer2013": OWN})
     blended = teachers(tf.zeros((2, 4, 4, 1)), {k: tf.constant(v) for k, v in targets.items()})
@@ -38,7 +38,7 @@ def test_a_net_is_asked_about_the_picture_and_gets_its_share() -> None:
     assert blended["fer2013"].numpy() == pytest.approx(expected, abs=1e-6)
 
 
-def test_smaller_pictures_are_brought_to_the_teachers_side() -> None:
+def test_smaller_images_are_resized_to_the_teachers_side() -> None:
     teachers = Teachers((classifier([0.0, 0.0], side=8),), weight=1.0)
     blended = teachers(tf.zeros((2, 4, 4, 1)), {"fer2013": tf.zeros((2, 2))})
     assert blended["fer2013"].numpy() == pytest.approx(np.full((2, 2), 0.5))
@@ -76,10 +76,10 @@ def test_a_bundle_teaches_by_the_file_that_a_device_runs() -> None:
     teachers = load_teachers(Distill(teachers=("small",), weight=1.0))
     assert teachers is not None
     crops = np.random.default_rng(1).integers(0, 256, (3, 48, 48), np.uint8)
-    said = softmax(open_classifier(open_bundle("small")).logits(crops))
+    expected = softmax(open_classifier(open_bundle("small")).logits(crops))
     images = tf.data.Dataset.from_tensors(tf.constant(crops[..., np.newaxis] / np.float32(255)))
     (learnt,) = images.map(lambda seen: teachers(seen, {"fer2013": tf.zeros((3, 7))}))
-    assert learnt["fer2013"].numpy() == pytest.approx(said, abs=1e-6)
+    assert learnt["fer2013"].numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_what_is_no_teacher_is_refused_in_a_line() -> None:

@@ -64,7 +64,7 @@ def test_the_pipeline_alone_is_timed_by_what_it_takes_of_the_processor() -> None
     assert 0 < time_pipeline(data, count=5, turns=3) < 0.1
 
 
-def test_a_net_is_timed_at_every_side_that_its_pictures_have() -> None:
+def test_a_net_is_timed_at_every_side_that_its_images_have() -> None:
     recipe = Recipe("tiny", fit=Fit(batch_size=8, xla=False, sizes=(24, 32)))
     done = throughput(recipe, "mine", seconds=0.2)
     assert [one.side for one in done.sides] == [24, 32]
