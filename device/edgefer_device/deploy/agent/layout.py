@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 HOME = "/opt/edgefer"
@@ -30,41 +29,18 @@ class Refused(Exception):
     """Something that is not done, in one line; nothing was changed."""
 
 
-@dataclass(frozen=True, slots=True)
 class Layout:
     """The paths of a device, below a root folder."""
 
-    root: Path = Path("/")
-
-    @property
-    def home(self) -> Path:
-        """All that is edgefer's own."""
-        return self.resolve(HOME)
-
-    @property
-    def current(self) -> Path:
-        """The link to what runs."""
-        return self.home / "current"
-
-    @property
-    def staged(self) -> Path:
-        """What the next switch is to bring."""
-        return self.home / "staged"
-
-    @property
-    def undo(self) -> Path:
-        """How to undo a switch that is not committed."""
-        return self.home / "undo"
-
-    @property
-    def outcome(self) -> Path:
-        """How the last switch ended."""
-        return self.home / "outcome.json"
-
-    @property
-    def progress(self) -> Path:
-        """What a switch is doing, line by line; on a tmpfs, as it ends with the power."""
-        return self.root / "run" / "edgefer-switch.progress"
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.root = root
+        self.home = self.resolve(HOME)
+        self.current = self.home / "current"
+        self.staged = self.home / "staged"
+        self.undo = self.home / "undo"
+        self.outcome = self.home / "outcome.json"
+        # What a switch is doing, line by line; on a tmpfs, as it ends with the power.
+        self.progress = self.root / "run" / "edgefer-switch.progress"
 
     def release(self, name: str) -> Path:
         """Return the folder of a release."""

@@ -41,35 +41,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--root", type=Path, default=Path("/"))
     commands = parser.add_subparsers(required=True)
     for name, run, summary in (
-        ("lock", acquire, "take the deployment's lock"),
-        ("unlock", unlock, "release it"),
+        ("lock", lambda layout, given: lock.acquire(layout, given.who), "take the deploy lock"),
+        ("unlock", lambda layout, _: lock.release(layout), "release it"),
         ("start", start, "begin a switch that outlives the connection"),
         ("switch", switch, "make the staged switch, or a rollback"),
         ("wait", wait, "follow a switch to its end"),
         ("recover", recover, "undo a switch that was interrupted"),
-        ("list", list_releases, "print the releases as JSON"),
-        ("prune", prune, "remove what is not kept"),
+        ("list", lambda layout, _: to_json(releases.listed(layout)), "print releases as JSON"),
+        ("prune", lambda layout, _: json.dumps(releases.prune(layout)), "remove old releases"),
     ):
         command = commands.add_parser(name, help=summary)
         command.set_defaults(run=run)
-        if run is acquire:
+        if name == "lock":
             command.add_argument("who")
-        if run in (start, switch, wait):
+        if name in ("start", "switch", "wait"):
             command.add_argument("token")
-        if run in (start, switch):
+        if name in ("start", "switch"):
             command.add_argument("--back", metavar="ID", help="roll back to it; - is the previous")
             command.add_argument("--watch", type=float, metavar="SECONDS")
     return parser
-
-
-def acquire(layout: Layout, arguments: argparse.Namespace) -> None:
-    """Take the deployment's lock."""
-    lock.acquire(layout, arguments.who)
-
-
-def unlock(layout: Layout, _: argparse.Namespace) -> None:
-    """Release the deployment's lock."""
-    lock.release(layout)
 
 
 def start(layout: Layout, arguments: argparse.Namespace) -> None:
@@ -140,16 +130,6 @@ def recover(layout: Layout, _: argparse.Namespace) -> None:
     # At boot the daemon has not been started yet, and need not be.
     running = not services.unit(DAEMON).state.startswith("inactive")
     Switch(layout, services).recover(running)
-
-
-def list_releases(layout: Layout, _: argparse.Namespace) -> str:
-    """Return all releases."""
-    return to_json(releases.listed(layout))
-
-
-def prune(layout: Layout, _: argparse.Namespace) -> str:
-    """Remove releases that are not kept; return their names."""
-    return json.dumps(releases.prune(layout))
 
 
 def _change(layout: Layout, arguments: argparse.Namespace) -> tuple[Change, Path]:

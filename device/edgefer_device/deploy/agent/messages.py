@@ -113,7 +113,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """The releases of a device; the JSON of `edgefer releases --json` adds its host."""
+    """The releases of a device; the JSON of `edgefer fleet releases --json` adds its host."""
 
     running: str | None
     pending: str | None

@@ -118,11 +118,8 @@ class Switch:
         self._report(f"rolling back an interrupted switch to {record.after}")
         releases.restore(self._layout, record, self._services, running)
         reason = "it was interrupted before it was committed"
-        self._append_history(
-            Outcome(
-                "rolled back", reason, "recover", record.after, record.before, time=int(time.time())
-            )
-        )
+        outcome = Outcome("rolled back", reason, "recover", record.after, record.before)
+        self._append_history(replace(outcome, time=int(time.time())))
         return True
 
     def _verify(self, change: Change, folder: Path) -> None:
