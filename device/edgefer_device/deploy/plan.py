@@ -100,9 +100,7 @@ def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
     release = spec.release(pins)
     target, kiosk, broker = spec.target.name, bool(spec.entry.kiosk), bool(spec.entry.broker)
     paths = staging.wanted_paths(firmware, target, kiosk, broker)
-    secrets = {
-        posixpath.join("/etc/edgefer", name): text for name, text in spec.request.secrets.items()
-    }
+    secrets = {f"/etc/edgefer/{name}": text for name, text in spec.request.secrets.items()}
     mark, tuned = f"{HOME}/releases/{release}/release.json", tuned_file(release)
     there = staging.read(remote, [*paths, *secrets, mark, tuned])
     files = staging.wanted(firmware, target, kiosk, broker, there)
