@@ -124,7 +124,7 @@ def test_deleted_is_deleted_from_the_very_bytes(store: HistoryStore) -> None:
 
 def test_forgotten_is_overwritten_too(store: HistoryStore) -> None:
     store.add({NOON: {"bewildered": 1.5}, NOON + 1: {"happy": 1.5}})
-    assert store.forget(before=NOON + 1) == 1
+    assert store.prune(before=NOON + 1) == 1
     assert b"bewildered" not in store.path.read_bytes()
     assert kept(store) == {1: {"happy": 1.5}}
 
@@ -542,7 +542,7 @@ def test_a_running_daemon_does_not_keep_it_from_being_deleted(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--plot", "x.png"), "edgefer: x.png: the plot is an SVG picture; end its name in .svg"),
+        (("--plot", "x.png"), "edgefer: x.png: the plot is an SVG image; end its name in .svg"),
         (("--csv", "/absent/x.csv"), "edgefer: /absent/x.csv: cannot be written: No such file"),
     ],
 )

@@ -17,34 +17,30 @@ class Sink(Protocol):
     """Takes reports; `async with` is the only way in.
 
     Entering acquires (a connection, a port, a file) or raises `EdgeferError`; leaving
-    releases, and may be repeated.
+    releases, and may be repeated. A sink that inherits from this holds nothing by default.
     """
 
-    async def __aenter__(self) -> Self: ...
+    async def __aenter__(self) -> Self:
+        return self
 
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        return None
 
     async def publish(self, report: Report) -> None:
         """Take one report; reports come in order, one at a time."""
         ...
 
 
-class RecordingSink:
+class RecordingSink(Sink):
     """A sink that keeps what it is given in `reports`."""
 
     def __init__(self) -> None:
         self.reports: list[Report] = []
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
 
     async def publish(self, report: Report) -> None:
         """Keep the report."""

@@ -19,14 +19,15 @@ from edgefer_device.sinks.lines import LineWriter
 from edgefer_device.system.address import count, number
 
 STDOUT = 1
+FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 MEGABYTE = 1_000_000
 KEEP = 5
-"""Full files that are kept beside the one being written, unless `keep` says otherwise."""
+"""Rotated files that are kept by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonLinesOptions:
-    """Options of the address: when a file is full, and how many full ones are kept beside it."""
+    """Options of the address: when to rotate the file, and how many rotated ones to keep."""
 
     max_mb: Annotated[float | None, number(0.0001, 1e6)] = None
     """Million bytes; None lets it grow."""
@@ -42,10 +43,7 @@ class JsonLinesOptions:
 
 
 class JsonLinesSink:
-    """Appends reports to a file, or to standard output for the path `-`.
-
-    With a rotation a full file is put aside as `FILE.1` and a new one begun.
-    """
+    """Append reports to a file, or to standard output for the path `-`."""
 
     def __init__(self, path: str, options: JsonLinesOptions | None = None) -> None:
         """Check path and options; raises `SettingsError`."""
@@ -83,9 +81,13 @@ class JsonLinesSink:
         self._size += length
 
     def _open(self) -> None:
-        self._descriptor = STDOUT if self._path == "-" else _open(Path(self._path))
+        name = f"jsonl:{self._path}"
+        try:
+            self._descriptor = STDOUT if self._path == "-" else os.open(self._path, FLAGS, 0o644)
+        except OSError as exc:
+            raise SinkError(f"{name}: cannot be written: {exc.strerror}") from exc
         self._size = os.fstat(self._descriptor).st_size if self._descriptor != STDOUT else 0
-        self._lines = LineWriter(self._descriptor, f"jsonl:{self._path}")
+        self._lines = LineWriter(self._descriptor, name)
 
     def _close(self) -> None:
         if self._lines is not None:
@@ -95,7 +97,7 @@ class JsonLinesSink:
         self._lines = self._descriptor = None
 
     async def _rotate(self) -> None:
-        """Begin a new file. Everything was written: reports come one at a time."""
+        """Start a new file. Everything was written: reports come one at a time."""
         self._close()
         keep = KEEP if self._options.keep is None else self._options.keep
         try:
@@ -105,36 +107,20 @@ class JsonLinesSink:
         self._open()
 
 
-def _open(path: Path) -> int:
-    try:
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as exc:
-        raise SinkError(f"jsonl:{path}: cannot be written: {exc.strerror}") from exc
-
-
 def rotate(path: Path, keep: int) -> None:
-    """Put a file aside and an empty one in its place; raises OSError and loses nothing then.
+    """Rename a file to `FILE.1` and put an empty one in its place; nothing is lost by an OSError.
 
-    The empty file is renamed over the full one, so that who opens the path finds one or
-    the other and never nothing.
+    The empty file is renamed over the full one, so that the path always leads to a file.
     """
-    for place in range(keep - 1, 0, -1):
+    numbered = [path.with_name(f"{path.name}.{place}") for place in range(1, keep + 1)]
+    for older, newer in zip(numbered[:0:-1], numbered[-2::-1], strict=True):
         with contextlib.suppress(FileNotFoundError):
-            numbered(path, place).replace(numbered(path, place + 1))
-    if keep:
-        numbered(path, 1).unlink(missing_ok=True)
-        _give_second_name(path, numbered(path, 1))
+            newer.replace(older)
+    if numbered:
+        numbered[0].unlink(missing_ok=True)
+        try:
+            os.link(path, numbered[0])
+        except OSError:
+            # FAT, as on a card's boot partition, has no hard links.
+            path.replace(numbered[0])
     write_atomic(path, b"")
-
-
-def numbered(path: Path, place: int) -> Path:
-    """Return the name of a rotated file; 1 is the newest."""
-    return path.with_name(f"{path.name}.{place}")
-
-
-def _give_second_name(path: Path, second: Path) -> None:
-    try:
-        os.link(path, second)
-    except OSError:
-        # FAT, as on a card's boot partition, has no second names.
-        path.replace(second)

@@ -13,11 +13,10 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from typing_extensions import Self
-
 from edgefer import __version__
 from edgefer.messages import Report
 from edgefer_device.pipeline.health import Health
+from edgefer_device.pipeline.sink import Sink
 from edgefer_device.system.clock import LONGEST_SECONDS, Clock, Stopwatch
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ LATENCY_SECONDS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Upper edges of the latency histogram's buckets."""
 
 
-class Metrics:
+class Metrics(Sink):
     """Count reports; `exposition` formats them."""
 
     def __init__(self, health: Health, clock: Clock = time.monotonic) -> None:
@@ -40,12 +39,6 @@ class Metrics:
         """Seconds for which each mood was seen."""
         self.latencies = [0] * (len(LATENCY_SECONDS) + 1)
         self.latency_sum = 0.0
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
 
     async def publish(self, report: Report) -> None:
         """Count the report."""

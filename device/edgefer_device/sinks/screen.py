@@ -9,18 +9,18 @@ import time
 from typing import Literal
 
 import msgspec
-from typing_extensions import Self
 
 from edgefer.messages import Report
+from edgefer_device.pipeline.sink import Sink
 from edgefer_device.sinks.command import run_command
 from edgefer_device.system.clock import Clock
 
 log = logging.getLogger(__name__)
 
 COMMAND_SECONDS = 5.0
-"""How long switching may take."""
+"""For one switch."""
 RETRY_SECONDS = 30.0
-"""After which a switch that failed is tried again."""
+"""Before a failed switch is tried again."""
 TOOLS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # labwc and wayfire, as on Raspberry Pi OS: `wlr-randr --off` would move the windows.
     "wlopm": (("wlopm", "--on", "*"), ("wlopm", "--off", "*")),
@@ -53,7 +53,7 @@ class ScreenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return TOOLS.get(self.tool, (self.on, self.off))
 
 
-class ScreenSink:
+class ScreenSink(Sink):
     """Switch the screen off when frames have shown nobody for the whole time.
 
     Without frames, and while paused, somebody may be there, so the screen is on. It is on
@@ -69,9 +69,6 @@ class ScreenSink:
         self._switching: asyncio.Task[None] | None = None
         self.fault: str | None = None
         """Why the screen could not be switched; None once it could."""
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._switching is not None:

@@ -23,24 +23,24 @@ from edgefer_device.system.tasks import cancel_and_wait
 log = logging.getLogger(__name__)
 
 CAPACITY = 32
-"""Changes that wait for a server; of more than that the oldest are dropped."""
+"""Changes that wait for a server; beyond that the oldest are dropped."""
 TOO_MANY_REQUESTS = 429
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What is posted."""
+    """The JSON that is posted."""
 
     at: datetime
     """When the change was seen; ISO 8601 with the offset to UTC."""
     mood: str | None
     """None when there is no face."""
     before: str | None
-    """The mood that was told last."""
+    """The mood that was posted last."""
     confidence: float | None
     """Smoothed probability of `mood`, 0..1."""
     faces: int
     problem: str | None = None
-    """Why nothing can be seen; None while the camera gives pictures."""
+    """Why nothing can be seen; None while frames come."""
 
 
 def now_in_utc() -> datetime:

@@ -1,4 +1,4 @@
-"""Serve a web application on an address, or say in one line why not."""
+"""Serve a web application on an address, to this machine, and to others by token."""
 
 from __future__ import annotations
 

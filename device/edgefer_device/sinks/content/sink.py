@@ -18,9 +18,8 @@ from datetime import datetime, time
 from time import monotonic
 from typing import Any
 
-from typing_extensions import Self
-
 from edgefer.messages import Report
+from edgefer_device.pipeline.sink import Sink
 from edgefer_device.sinks.command import run_command
 from edgefer_device.sinks.content.settings import NOBODY, ContentSettings, Publication, Rule
 from edgefer_device.sinks.message_board import Line, MessageBoard
@@ -128,7 +127,7 @@ async def _execute(rule: Rule, mood: str) -> None:
         log.warning("content: %s", fault)
 
 
-class ContentSink:
+class ContentSink(Sink):
     """Follow the mood through every rule."""
 
     def __init__(
@@ -142,9 +141,6 @@ class ContentSink:
         """`clock` measures how long a mood holds; `now` is the local time of day."""
         self._triggers = [RuleTrigger(rule, settings.patience) for rule in settings.rule]
         self._board, self._actions, self._clock, self._now = board, actions, clock, now
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._actions.close()

@@ -1,4 +1,4 @@
-"""The history as a picture: SVG written by hand, so that a device needs nothing more for it.
+"""The history as an SVG plot, written without a plotting library, which no device needs to have.
 
 Above, a bar for each day, as high as the time with a face and divided by mood; below, the
 hours of the day in which each mood was seen.
@@ -6,7 +6,6 @@ hours of the day in which each mood was seen.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta, tzinfo
 from html import escape
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from edgefer.errors import SettingsError
 from edgefer_device.sinks.history.report import DayShares, by_day, duration, moods_of, write
-from edgefer_device.sinks.history.store import MoodSpan, local
+from edgefer_device.sinks.history.store import MoodSpan, totals
 
 WIDTH = 960
 LEFT, RIGHT = 96, 24
@@ -49,7 +48,7 @@ line { stroke: currentColor; stroke-opacity: .15 } .end { text-anchor: end }
 def check_name(path: Path) -> None:
     """Raise `SettingsError` for a file name that is not SVG's."""
     if path.suffix.lower() != ".svg":
-        raise SettingsError(f"{path}: the plot is an SVG picture; end its name in .svg")
+        raise SettingsError(f"{path}: the plot is an SVG image; end its name in .svg")
 
 
 def write_plot(path: Path, spans: Sequence[MoodSpan]) -> None:
@@ -60,7 +59,7 @@ def write_plot(path: Path, spans: Sequence[MoodSpan]) -> None:
 
 
 def to_svg(spans: Sequence[MoodSpan], zone: tzinfo | None = None) -> bytes:
-    """Return the picture of some history, which must hold something."""
+    """Return the plot of some history, which must not be empty."""
     days, moods = by_day(spans, zone), moods_of(by_day(spans, zone))
     height = TOP + BARS + GAP + ROW * len(moods) + 52
     parts = [
@@ -125,19 +124,15 @@ def _bar(
 
 def _clock(spans: Iterable[MoodSpan], moods: Sequence[str], zone: tzinfo | None) -> Iterator[str]:
     """Yield a row for each mood, with a cell for each hour of the day."""
-    sums: defaultdict[tuple[str, int], float] = defaultdict(float)
-    totals: defaultdict[int, float] = defaultdict(float)
-    for span in spans:
-        hour = local(span.minute, zone).hour
-        sums[span.mood, hour] += span.seconds
-        totals[hour] += span.seconds
+    hours = totals(spans, lambda moment: moment.hour, zone)
     top, step = TOP + BARS + GAP, (WIDTH - LEFT - RIGHT) / HOURS
     yield _text(LEFT, top - 12, "By the hour of the day: share of the time with a face", "soft")
     for row, mood in enumerate(moods):
         y = top + row * ROW
         yield _text(LEFT - 10, y + 15, mood, "end")
         for hour in range(HOURS):
-            x, share = LEFT + hour * step, sums[mood, hour] / (totals[hour] or 1)
+            seen = hours.get(hour, {})
+            x, share = LEFT + hour * step, seen.get(mood, 0.0) / (sum(seen.values()) or 1)
             size = f'x="{x + 1:.1f}" y="{y + 1}" width="{step - 2:.1f}" height="{ROW - 2}"'
             yield f'<rect {size} rx="3" class="cell"/>'
             if share:

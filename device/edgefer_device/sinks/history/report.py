@@ -1,10 +1,10 @@
-"""The history for people and other programs: a table, CSV, JSON lines."""
+"""The history as a table, CSV or JSON lines."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timezone, tzinfo
 from pathlib import Path
@@ -17,7 +17,7 @@ from rich.table import Table
 from edgefer.errors import SettingsError
 from edgefer.files import write_atomic
 from edgefer.messages import to_json
-from edgefer_device.sinks.history.store import MoodSpan, local
+from edgefer_device.sinks.history.store import MoodSpan, local, totals
 
 
 class DayShares(msgspec.Struct, frozen=True):
@@ -54,20 +54,16 @@ class Entry(msgspec.Struct, frozen=True):
 
 def by_day(spans: Iterable[MoodSpan], zone: tzinfo | None = None) -> list[DayShares]:
     """Return the days on which anything was seen, oldest first."""
-    days: defaultdict[date, dict[str, float]] = defaultdict(dict)
-    for span in spans:
-        moods = days[local(span.minute, zone).date()]
-        moods[span.mood] = moods.get(span.mood, 0.0) + span.seconds
+    days = totals(spans, datetime.date, zone)
     return [DayShares(day, days[day]) for day in sorted(days)]
 
 
 def moods_of(days: Iterable[DayShares]) -> list[str]:
     """Return all moods of some days, the one seen longest first."""
-    totals: defaultdict[str, float] = defaultdict(float)
+    seconds: Counter[str] = Counter()
     for day in days:
-        for mood, seconds in day.seconds.items():
-            totals[mood] += seconds
-    return sorted(totals, key=lambda mood: (-totals[mood], mood))
+        seconds.update(day.seconds)
+    return sorted(seconds, key=lambda mood: (-seconds[mood], mood))
 
 
 def show(spans: Sequence[MoodSpan]) -> None:
@@ -100,7 +96,7 @@ def table(days: Sequence[DayShares]) -> Table:
 
 
 def duration(seconds: float) -> str:
-    """Return a time for people: `45 s`, `12 min`, `3 h 05`."""
+    """Return a span of time as text: `45 s`, `12 min`, `3 h 05`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
@@ -113,7 +109,7 @@ def to_csv(spans: Iterable[MoodSpan]) -> bytes:
     rows = csv.writer(text)
     rows.writerow(Entry.__struct_fields__)
     for entry in map(Entry.of, spans):
-        rows.writerow([_stamp(entry.minute), entry.mood, entry.seconds])
+        rows.writerow([f"{entry.minute:%Y-%m-%dT%H:%M:%SZ}", entry.mood, entry.seconds])
     return text.getvalue().encode()
 
 
@@ -128,7 +124,3 @@ def write(path: Path, content: bytes) -> None:
 def to_json_lines(spans: Iterable[MoodSpan]) -> list[str]:
     """Return entries as JSON, one a line."""
     return [to_json(Entry.of(span)) for span in spans]
-
-
-def _stamp(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,4 +1,4 @@
-"""The sink that keeps the history: seconds of each mood, written once a minute."""
+"""The sink that keeps the history: seconds of each mood, stored once a minute."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from edgefer_device.system.clock import Clock, Stopwatch
 log = logging.getLogger(__name__)
 
 PENDING = 120
-"""Minutes that are kept in memory while the disk refuses them; of more the oldest are lost."""
+"""Minutes kept in memory while they cannot be stored; beyond that the oldest are lost."""
 TROUBLE = "the history cannot be written"
 
 
 class HistorySink:
-    """Adds up the seconds of each mood, and leaves whole minutes with the store.
+    """Add up the seconds of each mood, and store whole minutes.
 
-    A crash loses the minute that runs. A disk that is full ends nothing: what could not be
-    written waits for the next minute.
+    A crash loses the current minute. A full disk ends nothing: what could not be stored
+    is tried again the next minute.
     """
 
     def __init__(
@@ -48,14 +48,11 @@ class HistorySink:
         """Why the last minute could not be written; None once one was."""
 
     async def __aenter__(self) -> Self:
-        """Open the store; raises `HistoryError` when it is no history of ours.
-
-        A full disk is no reason for that: it is waited for, as later on.
-        """
+        """Open the store; raises `HistoryError` for a foreign file, but not for a full disk."""
         try:
             await asyncio.to_thread(self._clear)
         except HistoryError as exc:
-            if not _is_want_of_room(exc.__cause__):
+            if not _is_disk_full(exc.__cause__):
                 raise
             log.warning("%s; trying again each minute", exc)
             self.fault = TROUBLE
@@ -78,7 +75,7 @@ class HistorySink:
             moods[mood] = moods.get(mood, 0.0) + passed
 
     async def _write(self) -> None:
-        """Leave what is added up with the store; keep it when the store refuses."""
+        """Store what is added up; keep it if that fails."""
         try:
             if self._minutes:
                 await asyncio.to_thread(self._store.add, self._minutes)
@@ -95,15 +92,15 @@ class HistorySink:
 
     def _clear(self) -> None:
         """Delete what is older than the days to keep."""
-        self._store.forget(int(self._now() // 60) - self._keep)
+        self._store.prune(int(self._now() // 60) - self._keep)
         self._cleared_on = self._today()
 
     def _today(self) -> int:
         return int(self._now() // 60) // MINUTES_A_DAY
 
 
-def _is_want_of_room(cause: BaseException | None) -> bool:
-    """Whether the disk, and not the file, is at fault: SQLite calls that operational."""
+def _is_disk_full(cause: BaseException | None) -> bool:
+    """Return whether the disk, and not the file, is at fault: SQLite calls that operational."""
     if isinstance(cause, OSError):
         return cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return isinstance(cause, sqlite3.OperationalError)

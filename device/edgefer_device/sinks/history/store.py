@@ -1,7 +1,6 @@
 """The history of moods: for how long each was seen in each minute, in SQLite, and nothing else.
 
-No picture, no face, no number of people and no identity. Off unless `[history] keep_days`
-says for how long to keep it.
+No image, no face, no number of people and no identity. Off unless `[history] keep_days` is set.
 """
 
 from __future__ import annotations
@@ -9,16 +8,19 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 from datetime import time as time_of_day
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from edgefer.errors import HistoryError, SettingsError
 from edgefer_device.sinks.history import FILE, SEASON
 
+K = TypeVar("K")
 MINUTES_A_DAY = 24 * 60
 SCHEMA = 1
 APPLICATION = 0x65464552
@@ -48,7 +50,7 @@ Minutes = Mapping[int, Mapping[str, float]]
 
 
 class MoodSpan(msgspec.Struct, frozen=True):
-    """For how long a mood was seen in a span of time."""
+    """How long a mood was seen in a span of time."""
 
     minute: int
     """The span's first minute, since 1970-01-01 00:00 UTC."""
@@ -57,11 +59,10 @@ class MoodSpan(msgspec.Struct, frozen=True):
 
 
 class HistoryStore:
-    """The file of the history.
+    """The file of the history; every method raises `HistoryError` when it cannot be used.
 
     It is opened for each call and closed again, so that at rest there is one whole file,
-    and no program keeps another from deleting. Every method raises `HistoryError` when the
-    file cannot be used.
+    and no program keeps another from deleting.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,8 +78,8 @@ class HistoryStore:
         with self._open() as file, file:
             file.executemany(ADD, rows)
 
-    def forget(self, before: int) -> int:
-        """Delete what is older than a minute; return how many entries went."""
+    def prune(self, before: int) -> int:
+        """Delete what is older than a minute; return the number of entries deleted."""
         with self._open() as file, file:
             return file.execute("DELETE FROM moods WHERE minute < ?", [before]).rowcount
 
@@ -94,7 +95,7 @@ class HistoryStore:
         return self.spans(since=0 if days is None else first_minute(time.time(), days))
 
     def delete(self) -> int:
-        """Delete everything for good, and return how many entries went.
+        """Delete everything for good, and return the number of entries deleted.
 
         The file is written anew, so that no page of it still holds what was deleted; what
         a flash card keeps in blocks that it took out of use, nobody can reach or erase.
@@ -109,29 +110,21 @@ class HistoryStore:
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            with contextlib.closing(self._connect()) as file:
+            # Nobody else on the machine needs to read it; SQLite's journals get the same mode.
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.touch(mode=0o600)
+            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+            with contextlib.closing(connection) as file:
+                self._prepare(file)
                 yield file
         except HistoryError:  # an OSError too, and already in words
             raise
-        except sqlite3.Error as exc:
-            raise HistoryError(f"{self.path}: the history cannot be used: {exc}") from exc
-        except OSError as exc:
-            raise HistoryError(f"{self.path}: the history cannot be used: {exc.strerror}") from exc
-
-    def _connect(self) -> sqlite3.Connection:
-        # Nobody else on the machine needs to read it; SQLite gives its journals the same rights.
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path.touch(mode=0o600)
-        file = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
-        try:
-            self._prepare(file)
-        except BaseException:
-            file.close()
-            raise
-        return file
+        except (sqlite3.Error, OSError) as exc:
+            why = exc.strerror if isinstance(exc, OSError) else exc
+            raise HistoryError(f"{self.path}: the history cannot be used: {why}") from exc
 
     def _prepare(self, file: sqlite3.Connection) -> None:
-        """Make a new file ours, and check that an old one is."""
+        """Initialize a new file, and check that an old one is a history."""
         (application,) = file.execute("PRAGMA application_id").fetchone()
         (version,) = file.execute("PRAGMA user_version").fetchone()
         (tables,) = file.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -167,6 +160,16 @@ def find_store(folder: Path, fallback: Path | None = None) -> HistoryStore:
             "switches it on, --config names the file where that stands"
         )
     return found
+
+
+def totals(
+    spans: Iterable[MoodSpan], key: Callable[[datetime], K], zone: tzinfo | None = None
+) -> dict[K, dict[str, float]]:
+    """Return the seconds of each mood, grouped by a `key` of local time."""
+    groups: defaultdict[K, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for span in spans:
+        groups[key(local(span.minute, zone))][span.mood] += span.seconds
+    return {key: dict(moods) for key, moods in groups.items()}
 
 
 def local(minute: int, zone: tzinfo | None = None) -> datetime:

@@ -1,1 +1,1 @@
-"""The mirror page and who may see it."""
+"""The mirror page, its server and its messages."""

@@ -17,7 +17,7 @@ MOMENTS = 600
 
 
 class Moment(msgspec.Struct, frozen=True, array_like=True):
-    """One point of the ribbon; JSON: [at, mood, confidence]. No picture, no box, no identity."""
+    """One point of the ribbon; JSON: [at, mood, confidence]. No image, no box, no identity."""
 
     at: float
     """Seconds on the sink's clock."""

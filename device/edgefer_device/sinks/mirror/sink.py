@@ -99,7 +99,7 @@ class MirrorSink:
 
     async def publish(self, report: Report) -> None:
         """Keep the report for the next update; never waits for a page."""
-        # The page itself shows that there is no picture when no more reports come.
+        # The page itself shows that no frames come when no more reports do.
         if report.problem is None:
             self._view, self._seen_at = View.of(report), self._clock()
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta, tzinfo
 
 import msgspec
@@ -13,7 +12,7 @@ from aiohttp import web
 
 from edgefer.errors import HistoryError
 from edgefer.messages import to_json
-from edgefer_device.sinks.history.store import HistoryStore, MoodSpan, first_minute, local
+from edgefer_device.sinks.history.store import HistoryStore, MoodSpan, first_minute, local, totals
 
 DAYS = 7
 HOURS = 24
@@ -49,22 +48,16 @@ class Week(msgspec.Struct, frozen=True):
     """For how long each mood was seen in them."""
 
 
-def week(spans: Iterable[MoodSpan], now: float, zone: tzinfo | None = None) -> Week:
+def week(spans: Sequence[MoodSpan], now: float, zone: tzinfo | None = None) -> Week:
     """Return the seven days up to `now` (seconds since 1970) out of quarters of an hour."""
-    cells: dict[tuple[date, int], dict[str, float]] = {}
-    minutes: defaultdict[str, float] = defaultdict(float)
-    for span in spans:
-        minutes[span.mood] += span.seconds / 60
-        moment = local(span.minute, zone)
-        moods = cells.setdefault((moment.date(), moment.hour), {})
-        moods[span.mood] = moods.get(span.mood, 0.0) + span.seconds
+    hours = totals(spans, lambda moment: (moment.date(), moment.hour), zone)
+    moods = totals(spans, lambda _: None).get(None, {})
     today = local(int(now // 60), zone).date()
-    days = (today - timedelta(days=ago) for ago in reversed(range(DAYS)))
-    return Week(tuple(Day(day, _hours(cells, day)) for day in days), dict(minutes))
-
-
-def _hours(cells: dict[tuple[date, int], dict[str, float]], day: date) -> tuple[Hour | None, ...]:
-    return tuple(_hour(cells.get((day, hour))) for hour in range(HOURS))
+    days = []
+    for ago in reversed(range(DAYS)):
+        day = today - timedelta(days=ago)
+        days.append(Day(day, tuple(_hour(hours.get((day, hour))) for hour in range(HOURS))))
+    return Week(tuple(days), {mood: seconds / 60 for mood, seconds in moods.items()})
 
 
 def _hour(moods: dict[str, float] | None) -> Hour | None:

@@ -1,1 +1,1 @@
-"""`mqtt:` and `mqtts:`, the mood on a broker, and all that Home Assistant is told there."""
+"""`mqtt:` and `mqtts:`, the mood on a broker, with discovery and controls for Home Assistant."""

@@ -18,32 +18,32 @@ from edgefer_device.system.address import redacted
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 """By scheme: a broker's usual port."""
 USER, PASSWORD = "EDGEFER_MQTT_USER", "EDGEFER_MQTT_PASSWORD"
-"""Variables of the environment that are asked where nothing else names user or password."""
+"""Environment variables for user and password where nothing else sets them."""
 
 
 class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What holds for every broker of a configuration."""
+    """The `[mqtt]` table, for every broker of a configuration."""
 
     user: str | None = None
-    """Who we are there; an address that names a user goes before it."""
+    """User name; one in the address takes precedence."""
     password_file: str | None = None
-    """File whose first line is the password, so that the configuration can be shown."""
+    """File whose first line is the password."""
     ca: str | None = None
-    """PEM file of the authority that signed the broker's certificate; None: the system's."""
+    """PEM file of the broker's certificate authority; None: the system's."""
     certificate: str | None = None
-    """PEM file of our own certificate, where the broker asks for one."""
+    """PEM file of a client certificate, where the broker requires one."""
     key: str | None = None
-    """PEM file of its key; None: it is in `certificate`."""
+    """PEM file of its private key; None: it is in `certificate`."""
     insecure: bool = False
-    """Whether to talk to a broker whose certificate nobody vouches for."""
+    """Whether to accept any certificate."""
     version: Literal["3.1.1", "5"] = "3.1.1"
-    """Of the protocol."""
+    """Protocol version."""
     qos: Literal[0, 1, 2] = 1
-    """Of all that we publish: 0 at most once, 1 at least once, 2 exactly once."""
+    """Quality of service of what is published: 0 at most, 1 at least, 2 exactly once."""
     discovery: str = "homeassistant"
-    """Topic under which Home Assistant looks for devices; "" tells it nothing."""
+    """Home Assistant's discovery prefix; "" publishes no discovery."""
     name: str = ""
-    """What the device is called there; "": after the last level of its topic."""
+    """Name of the device there; "": the last level of its topic."""
     commands: bool = True
     """Whether the broker may pause, set the threshold and restart."""
 
@@ -55,28 +55,28 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def encrypts(self) -> bool:
-        """Whether something here makes sense only where the connection is encrypted."""
+        """Whether a setting here requires an encrypted connection."""
         return bool(self.ca or self.certificate or self.insecure)
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """One broker and the place on it that is ours."""
+    """One broker and the prefix of our topics there."""
 
     host: str
     port: int
     prefix: str
-    """What our topics begin with, without a slash at the end."""
+    """Without a slash at the end."""
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
-    """How to encrypt; None: nothing is encrypted."""
+    """None: not encrypted."""
     version: Literal["3.1.1", "5"] = "3.1.1"
     qos: int = 1
 
     @property
     def name(self) -> str:
-        """Host and port, for people; never the password."""
+        """Host and port, for messages; never the password."""
         return f"{self.host}:{self.port}"
 
     def topic(self, name: str) -> str:
@@ -106,21 +106,21 @@ def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
         raise SettingsError(f"{shown}: a topic to publish on cannot hold '+' or '#'")
     if scheme == "mqtt" and settings.encrypts:
         raise SettingsError(
-            f"{shown}: is not encrypted, but [mqtt] speaks of certificates; write mqtts://"
+            f"{shown}: is not encrypted, but [mqtt] sets certificates; write mqtts://"
         )
     user, password = login(settings)
     if parts.username is not None:
         # Another user's password would be of no use to this one.
         user = unquote(parts.username)
         password = unquote(parts.password) if parts.password is not None else password
-    tls = encryption(settings) if scheme == "mqtts" else None
+    tls = tls_context(settings) if scheme == "mqtts" else None
     return Broker(host, port, prefix, user, password, tls, settings.version, settings.qos)
 
 
 def login(
     settings: MqttSettings, environment: Mapping[str, str] = os.environ
 ) -> tuple[str | None, str | None]:
-    """Return user and password as the table or the environment tell them.
+    """Return user and password of the table or the environment.
 
     Raises `SettingsError` for a file that cannot be read; its text never shows the password.
     """
@@ -138,9 +138,9 @@ def login(
     return user, lines[0]
 
 
-def encryption(settings: MqttSettings) -> ssl.SSLContext:
-    """Return how to encrypt: TLS 1.2 or later; raise `SettingsError` for a bad file."""
-    context = _vouched_by(settings.ca)
+def tls_context(settings: MqttSettings) -> ssl.SSLContext:
+    """Return the TLS context (1.2 or later); raise `SettingsError` for a bad file."""
+    context = _trusting(settings.ca)
     context.sslsocket_class = _Socket
     if settings.insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -159,7 +159,7 @@ def encryption(settings: MqttSettings) -> ssl.SSLContext:
 
 
 class _Socket(ssl.SSLSocket):
-    """Closes itself when the two cannot agree: paho 2.2 forgets it then."""
+    """Closes itself when the handshake fails: paho 2.2 leaks it then."""
 
     def do_handshake(self, block: bool = False) -> None:
         try:
@@ -169,7 +169,7 @@ class _Socket(ssl.SSLSocket):
             raise
 
 
-def _vouched_by(ca: str | None) -> ssl.SSLContext:
+def _trusting(ca: str | None) -> ssl.SSLContext:
     path = None if ca is None else Path(ca).expanduser()
     try:
         return ssl.create_default_context(cafile=path)

@@ -46,19 +46,17 @@ class Commands:
 
     def _execute(self, name: str, text: str) -> bool:
         """Carry out a command; False when its text is none of those known."""
-        if name == PRIVACY and text in (ON, OFF):
-            if text == ON:
-                self._controls.pause()
-            else:
-                self._controls.resume()
+        if name == THRESHOLD:
+            try:
+                self._controls.set_threshold(float(text))
+            except ValueError:
+                return False
             return True
-        if name == RESTART and text == PRESS:
-            self._controls.request_restart()
-            return True
-        if name != THRESHOLD:
-            return False
-        try:
-            self._controls.set_threshold(float(text))
-        except ValueError:
-            return False
-        return True
+        action = {
+            (PRIVACY, ON): self._controls.pause,
+            (PRIVACY, OFF): self._controls.resume,
+            (RESTART, PRESS): self._controls.request_restart,
+        }.get((name, text))
+        if action is not None:
+            action()
+        return action is not None

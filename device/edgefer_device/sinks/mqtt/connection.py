@@ -11,24 +11,23 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edgefer_device.sinks.mqtt.broker import Broker
 
 TIMEOUT_SECONDS = 5.0
-"""How long the broker may take to answer."""
+"""For each answer of the broker."""
 KEEPALIVE_SECONDS = 15
-"""How often silence is broken; a broker that vanished is missed after one and a half of these."""
+"""Between pings; a broker that vanished is noticed after one and a half of these."""
 FINAL = {132, 133, 134, 135, 138, 140}
-"""Reason codes of MQTT 5 that only people can change: protocol version, client identifier, user
-or password, authorization, a ban, authentication method. Those of 3.1.1 are told as these."""
+"""Reason codes of MQTT 5 that waiting does not change: protocol version, client identifier, user
+or password, authorization, a ban, authentication method. Those of 3.1.1 are mapped to these."""
 NOT_YET_VALID = 9
-"""OpenSSL's code for a certificate from the future: a board without a clock has just started."""
+"""OpenSSL's code for a certificate from the future: a board without a clock just started."""
 
 
 def connection(
     broker: Broker, will: aiomqtt.Will | None = None, timeout: float = TIMEOUT_SECONDS
 ) -> aiomqtt.Client:
-    """Return a client for a broker; entering it connects, encrypts and logs in.
+    """Return a client for a broker; `timeout` is for each of its answers, seconds.
 
-    `timeout` is for each answer of the broker, seconds.
-
-    Entering raises `aiomqtt.MqttError`, of which `refusal` tells in words.
+    Entering it connects, encrypts and logs in, or raises `aiomqtt.MqttError`, which `refusal`
+    explains.
     """
     versions = {"3.1.1": aiomqtt.ProtocolVersion.V311, "5": aiomqtt.ProtocolVersion.V5}
     return aiomqtt.Client(
@@ -45,7 +44,7 @@ def connection(
 
 
 def refusal(error: aiomqtt.MqttError) -> str:
-    """Return in words why no connection came about."""
+    """Return in words why a connection failed."""
     if isinstance(error, MqttConnectError):
         # The text is `[code:135] Not authorized`.
         return f"refuses: {str(error).partition('] ')[2]}"
@@ -59,7 +58,7 @@ def refusal(error: aiomqtt.MqttError) -> str:
 
 
 def is_final(error: aiomqtt.MqttError) -> bool:
-    """Whether waiting would change nothing: somebody has to set something right."""
+    """Return whether waiting changes nothing: the settings or the broker are wrong."""
     if isinstance(error, MqttConnectError):
         code = error.rc.value if isinstance(error.rc, ReasonCode) else error.rc
         return code in FINAL

@@ -2,8 +2,8 @@
 
 As Home Assistant 2026.2.3 took it (`tests/rig/rig_homeassistant.py`): `origin` is required; names
 come from `default_entity_id`; an enum sensor has `options` and no `state_class`, and refuses any
-other value; its own word for nothing known is "unknown", so our `unknown` is told as
-`uncertain` and nobody before the mirror as `nobody`.
+other value; its own word for no value is "unknown", so our `unknown` is published
+as `uncertain`, and no face as `nobody`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edgefer_device.pipeline.control_state import THRESHOLDS
 from edgefer_device.sinks.mqtt.broker import Broker
 
 UNCERTAIN, NOBODY = "uncertain", "nobody"
-"""What the mood is called there when it is `unknown`, and when there is no face."""
+"""The mood there when it is `unknown`, and when there is no face."""
 STEP = 0.05
 """Of the threshold."""
 
@@ -45,7 +45,7 @@ class DeviceInfo:
 
     @classmethod
     def of(cls, manifest: Manifest, threshold: float) -> DeviceInfo:
-        """Return what a model's manifest and the configured threshold say."""
+        """Return the info of a model and the configured threshold."""
         digest = manifest.files["int8"].sha256[:8] if "int8" in manifest.files else ""
         return cls(manifest.labels, f"{manifest.name} {digest}".strip(), threshold)
 

@@ -63,7 +63,7 @@ class Diagnostics(msgspec.Struct, frozen=True):
     inference_ms: float | None
     """Milliseconds from a frame to its report, the last seconds' mean; None before the first."""
     temperature: float | None
-    """Of the processor, degrees Celsius; None where the system does not tell."""
+    """Of the processor, degrees Celsius; None where that is unknown."""
     model: str
     """Name of the model bundle, and the beginning of its hash."""
     version: str
