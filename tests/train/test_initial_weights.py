@@ -9,7 +9,7 @@ import pytest
 import tf_keras as keras
 
 from edgefer.bundle import open_bundle
-from edgefer.errors import RunError
+from edgefer.errors import RunError, SettingsError
 from edgefer.preprocess import Preprocess
 from edgefer.runtime import open_classifier
 from edgefer_train.fitting.initial_weights import build_model, load_bundle_weights
@@ -86,3 +86,10 @@ def test_a_bundle_without_float_weights_is_refused_in_one_line() -> None:
     with pytest.raises(RunError, match=r"has no float weights \(onnx\)") as refused:
         load_bundle_weights(model, bundle)
     assert "\n" not in str(refused.value)
+
+
+def test_weights_of_no_run_and_no_bundle_are_refused() -> None:
+    with pytest.raises(SettingsError, match="small has no base for `weights` 'smal', no run"):
+        build_model(Recipe("small", weights="smal"), HEADS, 48)
+    with pytest.raises(SettingsError, match="imagenet, smal: no run and no bundle; at most one"):
+        build_model(Recipe("vgg16", weights=("imagenet", "smal")), HEADS, 48)

@@ -129,8 +129,8 @@ def _require_side(name: str, design: Architecture, side: int | None) -> None:
 def _require_no_base(name: str, weights: str, frozen: bool) -> None:
     if weights != NONE or frozen:
         bases = ", ".join(k for k, v in ARCHITECTURES.items() if isinstance(v.body, Base))
-        what = "frozen" if weights == NONE else "weights"
+        what = "`frozen`" if weights == NONE else f"`weights` '{weights}', no run and no bundle"
         raise SettingsError(
-            f"{name} has no base to start from; leave `{what}` out of the recipe, name the folder "
-            f"of a run of {name} as `weights`, or choose one of {bases}"
+            f"{name} has no base for {what}; leave it out of the recipe, name a run's folder or a "
+            f"bundle of {name} as `weights`, or choose one of {bases}"
         )

@@ -12,7 +12,7 @@ import tf_keras as keras
 from onnx import numpy_helper
 
 from edgefer.bundle import Bundle, open_bundle
-from edgefer.errors import BundleMissing, RunError
+from edgefer.errors import BundleMissing, RunError, SettingsError
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer_train.architectures import build
 from edgefer_train.architectures.graph import Graph
@@ -37,23 +37,23 @@ def build_model(
     architecture or without float weights, and what `build` raises.
     """
     names = (recipe.weights,) if isinstance(recipe.weights, str) else recipe.weights
-    sources = [_open(name) for name in names]
-    if None in sources:
-        (name,) = [name for name, source in zip(names, sources, strict=True) if not source][:1]
-        return build(recipe.architecture, heads, side, name, recipe.frozen)
-    model = build(recipe.architecture, heads, side, NONE, recipe.frozen)
-    for source in reversed(sources):
+    sources = {name: _open(name) for name in names}
+    base, *more = [name for name, source in sources.items() if source is None] or [NONE]
+    if more:
+        raise SettingsError(f"`weights`: {base}, {more[0]}: no run and no bundle; at most one base")
+    model = build(recipe.architecture, heads, side, base, recipe.frozen)
+    for source in reversed(sources.values()):
         if isinstance(source, Run):
             load_weights_from(model, source)
         elif source:
             load_bundle_weights(model, source)
-    if images is not None and any(isinstance(source, Bundle) for source in sources):
+    if images is not None and any(isinstance(source, Bundle) for source in sources.values()):
         measure_normalizations(model, images[:MEASURED])
     return model
 
 
 def _open(name: str) -> Source | None:
-    """The run or the bundle of this name; None where `build` knows what it means."""
+    """The run or the bundle of this name; None for what `build` takes: `none`, a base's weights."""
     run = Run(Path(name))
     if name == NONE:
         return None
