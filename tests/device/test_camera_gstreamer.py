@@ -38,5 +38,5 @@ def test_a_pipeline_of_ones_own_ends_in_pictures(text: str) -> None:
 
 
 def test_a_pipeline_of_ones_own_says_everything_itself() -> None:
-    with pytest.raises(SettingsError, match="says sensor, size and rate itself"):
+    with pytest.raises(SettingsError, match="sets sensor, size and rate itself"):
         open_camera("gstreamer:videotestsrc ! appsink?rate=15")

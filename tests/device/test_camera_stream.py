@@ -219,7 +219,9 @@ def test_where_nobody_listens_that_is_said_without_the_password() -> None:
 def test_what_answers_but_is_no_video_is_said(server: Server) -> None:
     for path in ("page", "absent"):
         address = f"http://127.0.0.1:{server.port}/{path}#timeout=2s"
-        with pytest.raises(CameraError, match="answers, but gave no video within 2 s; check path"):
+        with pytest.raises(
+            CameraError, match="accepts connections, but gave no video within 2 s; check path"
+        ):
             open_camera(address)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ def test_frames_after_a_long_gap_are_not_made_up_for() -> None:
 def test_a_hot_machine_is_spared_until_it_is_clearly_cooler(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
     frame_rate = FrameRate(FrameRateSettings(hot=75, hot_rate=5))
     frame_rate.on_face(0.0, present=True)
     rates = []

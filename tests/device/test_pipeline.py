@@ -323,7 +323,7 @@ def test_a_stopped_handover_releases_both_sides() -> None:
     answers: list[bool] = []
     giver = threading.Thread(target=lambda: answers.append(frames.put(2)))
     giver.start()
-    frames.stop()
+    frames.end(drop=True)
     giver.join()
     assert answers == [False]
     assert frames.take() is None

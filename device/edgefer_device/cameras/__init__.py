@@ -14,7 +14,7 @@ STALL_SECONDS = 5.0
 """How long a camera may give nothing before it counts as lost: the slowest webcams need 2 to 3 s
 for their first frame, and one that stands still must be back within 10 s."""
 
-# FFmpeg and OpenCV would say on stderr at length what our one line says better.
+# FFmpeg and OpenCV would write on stderr at length what our errors say in one line.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 if hasattr(cv2.utils, "logging"):
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)

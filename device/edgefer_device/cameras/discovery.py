@@ -24,7 +24,7 @@ from edgefer_device.cameras.v4l2 import (
 )
 
 NAMES = Path("/sys/class/video4linux")
-"""Where the kernel tells the names of devices that may not be opened."""
+"""Where the kernel lists the names of devices, even of those that may not be opened."""
 
 HELP = (
     "no camera found: plug in a USB camera, or seat the ribbon cable and install picamera2; "
@@ -55,7 +55,7 @@ class Found(msgspec.Struct, frozen=True):
     lasting: str | None = None
     """An address that stays the same however cameras are plugged in; None where there is none."""
     modes: tuple[FoundMode, ...] = ()
-    """What it offers; empty where it does not say."""
+    """What it offers; empty where unknown."""
 
 
 def find_cameras(devices: Path = DEVICES, names: Path = NAMES) -> list[Found]:
@@ -79,8 +79,8 @@ def _kernel(devices: Path, names: Path) -> Iterator[Found]:
         try:
             device = query(path)
         except PermissionError:
-            told = names / path.name / "name"
-            name = told.read_text().strip() if told.is_file() else "unknown"
+            listed = names / path.name / "name"
+            name = listed.read_text().strip() if listed.is_file() else "unknown"
             yield Found(address, name, True, f"may not be opened; {permission_advice()}", lasting)
             continue
         except OSError:

@@ -87,7 +87,7 @@ def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> Captur
     GStreamer is missing and `CameraNotFound` where the pipeline does not start.
     """
     if text and options != GStreamerOptions():
-        raise SettingsError("gstreamer: a pipeline of your own says sensor, size and rate itself")
+        raise SettingsError("gstreamer: a pipeline of your own sets sensor, size and rate itself")
     if text and text.rpartition("!")[2].split()[:1] != [SINK]:
         raise SettingsError(f"gstreamer:{text}: must end in 'videoconvert ! {SINK}'")
     gst, name = _gst(), f"gstreamer:{text or f'sensor {options.sensor}'}"
@@ -122,12 +122,12 @@ class GStreamerCapture:
         kinds, bus = self._gst.MessageType, self._pipeline.get_bus()
         self._pipeline.set_state(self._gst.State.PLAYING)
         # ASYNC_DONE: the first frame has reached the sink.
-        told = bus.timed_pop_filtered(self._patience, kinds.ERROR | kinds.ASYNC_DONE)
-        if told is None:
+        message = bus.timed_pop_filtered(self._patience, kinds.ERROR | kinds.ASYNC_DONE)
+        if message is None:
             return f"no frame in {STALL_SECONDS:.0f} s"
-        if told.type == kinds.ASYNC_DONE:
+        if message.type == kinds.ASYNC_DONE:
             return None
-        error, details = told.parse_error()
+        error, details = message.parse_error()
         # The last line of the details is the element's own word, the first its source's place.
         return f"{error.message} ({details.splitlines()[-1]})" if details else str(error.message)
 

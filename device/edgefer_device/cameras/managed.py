@@ -24,7 +24,7 @@ Opened = tuple[Camera, View]
 
 
 class PauseSwitch(Protocol):
-    """What a camera needs of whoever may pause it."""
+    """The switch by which a camera is paused."""
 
     @property
     def paused(self) -> bool:
@@ -37,7 +37,7 @@ class PauseSwitch(Protocol):
 
 
 class NeverPaused:
-    """The switch of a camera that nobody pauses."""
+    """The switch of a camera that is never paused."""
 
     paused = False
 
@@ -184,7 +184,7 @@ class ManagedCamera:
     def _on_change(self, _: object) -> None:
         """Close at once on a pause: a camera that stalls would be held for seconds more."""
         if self._pause.paused and self.live:
-            # Whoever asked must not wait for a driver.
+            # Who pauses must not wait for a driver.
             threading.Thread(target=self._release, name="closing the camera", daemon=True).start()
         with self._changed:
             self._changed.notify_all()

@@ -152,8 +152,8 @@ def first_camera(options: AutoOptions, clock: Clock, devices: Path = DEVICES) ->
         except CameraError as exc:
             reasons.append(str(exc))
     more = f"; and {len(reasons) - 2} more" if len(reasons) > 2 else ""
-    said = "; ".join(reasons[:2]) or f"no {devices}/video*"
-    raise CameraNotFound(f"no camera ({said}{more})")
+    why = "; ".join(reasons[:2]) or f"no {devices}/video*"
+    raise CameraNotFound(f"no camera ({why}{more})")
 
 
 def _attempts(options: AutoOptions, clock: Clock, devices: Path) -> Iterator[Callable[[], Camera]]:
@@ -182,7 +182,7 @@ def _pi(spec: CameraSpec, clock: Clock) -> Opened:
 
 
 def _of(opener: Callable[[str, Any, Clock], Camera]) -> Callable[[CameraSpec, Clock], Opened]:
-    """Return the opener of a kind that leaves the whole view to whoever manages it."""
+    """Return the opener of a kind that does nothing of the view itself."""
     return lambda spec, clock: (opener(spec.place, spec.options, clock), spec.view)
 
 

@@ -56,7 +56,7 @@ class PiOptions:
     rate: Annotated[float, number(0.1, 240)] = 30.0
     """Frames a second."""
     autofocus: Annotated[bool | None, flag] = None
-    """Whether to focus all the time; not said, where the sensor's lens can."""
+    """Whether to focus all the time; by default where the sensor's lens can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def open_pi(place: str, options: PiOptions, view: View, clock: Clock) -> tuple[C
         raise CameraError(f"{name}: {exc}; is another program using it?") from exc
     try:
         sent = _start(device, options, hflip, vflip, name)
-    except CameraError:  # said in full; it is an OSError too
+    except CameraError:  # worded in full; it is an OSError too
         device.close()
         raise
     except REFUSALS as exc:
@@ -127,7 +127,7 @@ def flips(view: View) -> tuple[bool, bool, View]:
 def left(rest: View, asked: tuple[bool, bool], done: tuple[bool, bool]) -> View:
     """Return what is left of a view where a sensor did not flip, across and down, as it was asked.
 
-    libcamera then tells what it did in place of what it was asked for, and goes on.
+    libcamera then reports what it did in place of what it was asked for, and goes on.
     """
     if done == asked or not any(asked):
         return rest
@@ -233,7 +233,7 @@ def installed() -> bool:
 
 def _picamera2() -> ModuleType:
     """Return picamera2; raise `CameraError` where it is not installed or does not load."""
-    # libcamera tells its whole start-up on stderr otherwise.
+    # libcamera logs its whole start-up on stderr otherwise.
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:WARN")
     if not installed():
         raise CameraError(f"picamera2: {INSTALL}")

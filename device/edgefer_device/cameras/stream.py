@@ -18,7 +18,7 @@ from edgefer_device.system.clock import Clock
 PORTS = {"rtsp": 554, "http": 80, "https": 443}
 """By scheme: the port where an address names none."""
 PROBE_SECONDS = 2.0
-"""How long we then ask whether anyone listens at all, to say why a stream did not open."""
+"""How long to try the port of a stream that did not open, to tell why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class StreamOptions:
 def open_stream(url: str, options: StreamOptions, clock: Clock) -> CaptureCamera:
     """Connect to a stream.
 
-    Raises `SettingsError` for what is no address, `CameraNotFound` where nobody listens
-    and `CameraError` where what answers is no video.
+    Raises `SettingsError` for what is no address, `CameraNotFound` where nothing
+    listens and `CameraError` where there is no video.
     """
     host, port = server(url)
     milliseconds = int(1000 * options.timeout)
     settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds]
     settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
-    # One thread decodes faster than we look, and each more would hold frames of its own.
+    # One thread decodes faster than frames are analysed; each more would hold frames of its own.
     settings += [cv2.CAP_PROP_N_THREADS, 1]
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
     if capture.isOpened():
@@ -54,7 +54,7 @@ def open_stream(url: str, options: StreamOptions, clock: Clock) -> CaptureCamera
             "check the address and that the camera is on"
         ) from exc
     raise CameraError(
-        f"{redacted(url)}: answers, but gave no video within {options.timeout:g} s; "
+        f"{redacted(url)}: accepts connections, but gave no video within {options.timeout:g} s; "
         "check path, user and password"
     )
 

@@ -38,7 +38,7 @@ DEVICES = Path("/dev")
 TRIES = 2
 """Modes that are tried: a camera may offer one for which the bus has no room left."""
 FULL = 0.9
-"""Share of the rate that is asked for which counts as reaching it: 27.5 is as good as 30."""
+"""Share of the requested rate that counts as reaching it: 27.5 is as good as 30."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class Mode:
     """Pixel format, four characters."""
     size: Size
     rates: tuple[float, ...]
-    """Frames a second, highest first; empty where the camera does not say."""
+    """Frames a second, highest first; empty where unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +236,8 @@ def _ask(node: int, question: Question, start: bytes) -> tuple[Any, ...]:
 
 
 def _counted(node: int, question: Question, *key: int) -> Iterator[tuple[Any, ...]]:
-    """Yield the answers for index 0, 1, ... until the kernel says that there are no more."""
-    # A driver that never says so is not worth waiting for.
+    """Yield the structures for index 0, 1, ... until the kernel has no more."""
+    # A driver may never report the end.
     for index in range(256):
         try:
             yield _ask(node, question, struct.pack(f"={1 + len(key)}I", index, *key))

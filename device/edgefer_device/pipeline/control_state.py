@@ -1,8 +1,4 @@
-"""What may be asked of a running daemon, by whoever may ask: a page, a broker, a signal.
-
-`Controls` holds what was asked for; those who obey listen to it. It may be used from
-any thread, and knows nothing of the event loop.
-"""
+"""State that a page, a broker or a signal may request of the running daemon."""
 
 from __future__ import annotations
 
@@ -25,14 +21,14 @@ THRESHOLDS = (0.05, 0.95)
 
 @dataclass(frozen=True, slots=True)
 class ControlState:
-    """All that is asked for now."""
+    """What is requested now."""
 
     paused: bool = False
-    """The camera is to be closed, and nothing to be read."""
+    """The camera is to be closed, and no face to be read."""
     threshold: float | None = None
-    """Smoothed probability that a label needs before it is said, 0..1; None: as configured."""
+    """Smoothed probability that a label needs to be reported, 0..1; None: as configured."""
     restart: bool = False
-    """The daemon is to end and to be started again."""
+    """The daemon is to end and be started again."""
 
 
 Listener = Callable[[ControlState], None]
@@ -40,17 +36,17 @@ Listener = Callable[[ControlState], None]
 
 
 class Controls:
-    """Takes wishes and tells those who listen; a wish that changes nothing is not told."""
+    """Holds the requested state and calls listeners on each change; for any thread."""
 
     def __init__(self) -> None:
         self._state = ControlState()
         self._listeners: list[Listener] = []
-        # Listeners may ask in their turn, and must hear of changes in their order.
+        # Listeners may request changes in their turn, and are called in the order of changes.
         self._lock = threading.RLock()
 
     @property
     def state(self) -> ControlState:
-        """All that is asked for now."""
+        """What is requested now."""
         return self._state
 
     @property
@@ -60,35 +56,35 @@ class Controls:
 
     @property
     def threshold(self) -> float | None:
-        """The threshold that was set while the daemon ran; None: none was."""
+        """As in `ControlState`."""
         return self._state.threshold
 
     @property
     def restart(self) -> bool:
-        """Whether the daemon is to end and to be started again."""
+        """As in `ControlState`."""
         return self._state.restart
 
     def pause(self) -> None:
-        """Ask for the camera to be closed until `resume`."""
+        """Close the camera until `resume`."""
         self._change(paused=True)
 
     def resume(self) -> None:
-        """Ask for the camera to be opened again."""
+        """Open the camera again."""
         self._change(paused=False)
 
     def set_threshold(self, threshold: float) -> None:
-        """Ask for another threshold; raise `ValueError` outside of `THRESHOLDS`."""
+        """Set another threshold; raise `ValueError` outside of `THRESHOLDS`."""
         least, greatest = THRESHOLDS
         if not least <= threshold <= greatest:
             raise ValueError(f"threshold must be {least:g} to {greatest:g}, got {threshold:g}")
         self._change(threshold=threshold)
 
     def request_restart(self) -> None:
-        """Ask for the daemon to end and to be started again by who keeps it alive."""
+        """End the daemon, to be started again."""
         self._change(restart=True)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have every later change told to `listener`; return what ends that."""
+        """Call `listener` after every later change; return what ends that."""
         with self._lock:
             self._listeners.append(listener)
 
@@ -109,7 +105,7 @@ class Controls:
 
 
 class PauseMemory:
-    """Keeps in a file whether the daemon is paused, so that no restart opens the camera."""
+    """File by which a pause outlives the daemon, so that no restart opens the camera."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
@@ -120,7 +116,7 @@ class PauseMemory:
         return self._path.exists()
 
     def keep(self, state: ControlState) -> None:
-        """Write or remove the file: a `controls` listener; a disk that refuses is said, once."""
+        """Write or remove the file; a listener of `Controls`. A failure is logged, not raised."""
         try:
             if state.paused:
                 self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

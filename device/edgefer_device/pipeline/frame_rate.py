@@ -1,4 +1,4 @@
-"""How many frames a second are looked at: few until a face comes, fewer on a hot machine."""
+"""The rate of analysis: few frames a second until a face comes, fewer on a hot machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgefer_device.system.thermal import Heat, HeatReader, read_heat
 log = logging.getLogger(__name__)
 
 HEAT_SECONDS = 10.0
-"""Between two looks at the thermometer."""
+"""Between two readings of the temperature."""
 COOLER = 5.0
 """Degrees below the limit at which the machine counts as cool again."""
 EARLY_SECONDS = 0.01
@@ -44,7 +44,7 @@ class FrameRateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class FrameRate:
-    """Says which frames are due; times are those of the frames, seconds on the camera's clock."""
+    """Chooses the frames that are due; times are theirs, seconds on the camera's clock."""
 
     def __init__(self, settings: FrameRateSettings) -> None:
         self._settings = settings
@@ -53,23 +53,28 @@ class FrameRate:
         self.wanted = settings.idle
         """Frames a second that were wanted last; 0 is all of them."""
         self.heat: Heat | None = None
-        """The last look at the thermometer."""
+        """The last reading of the temperature."""
         self.hot = False
         """Whether it backs off."""
 
     def on_face(self, time: float, present: bool) -> None:
-        """Take what the frame of a time showed: whether there was a face, or a hint of one."""
+        """Record whether the frame of a time showed a face, or a hint of one."""
         if present:
             self._seen = time
 
     def on_temperature(self, heat: Heat) -> None:
-        """Take a look at the thermometer."""
+        """Record a reading; lower the rate on a hot machine, raise it again on a cooler one."""
         self.heat = heat
         limit = self._settings.hot - (COOLER if self.hot else 0)
         hot = heat.throttled or (heat.celsius is not None and heat.celsius >= limit)
         if hot != self.hot:
             self.hot = hot
-            log.warning("%s", self._news(heat))
+            if hot:
+                how = "throttled" if heat.throttled else f"at {heat.celsius:.0f} degrees"
+                most = self._settings.hot_rate
+                log.warning("the machine is %s: at most %g frames a second", how, most)
+            else:
+                log.info("the machine has cooled down: full rate again")
 
     def rate(self, time: float) -> float:
         """Return the frames a second that are wanted at a time; 0 is all of them."""
@@ -81,7 +86,7 @@ class FrameRate:
         return min(rate, settings.hot_rate) if rate else settings.hot_rate
 
     def due(self, time: float) -> bool:
-        """Whether to look at the frame of a time; frames come in order."""
+        """Whether to analyse the frame of a time; frames come in order."""
         rate = self.wanted = self.rate(time)
         if not rate:
             return True
@@ -94,15 +99,9 @@ class FrameRate:
         self._due = (self._due if on_time else time) + step
         return True
 
-    def _news(self, heat: Heat) -> str:
-        if not self.hot:
-            return "the machine has cooled down: full rate again"
-        how = "throttled" if heat.throttled else f"at {heat.celsius:.0f} degrees"
-        return f"the machine is {how}: at most {self._settings.hot_rate:g} frames a second"
-
 
 async def watch_temperature(frame_rate: FrameRate, read: HeatReader = read_heat) -> None:
-    """Look at the thermometer for ever."""
+    """Read the temperature for ever."""
     while True:
         frame_rate.on_temperature(await asyncio.to_thread(read))
         await asyncio.sleep(HEAT_SECONDS)

@@ -1,7 +1,7 @@
 """Whether the camera, the inference and each sink meet their deadlines, and what they drop.
 
 A part is judged by what was requested of it and not delivered, never by time alone: a
-camera that nobody asks for a frame is well, one that was asked a while ago is not.
+camera that is asked for no frame is ok, one that was asked a while ago is not.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class State(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class ReportsFault(Protocol):
-    """A sink that takes reports even while it cannot pass them on, and says so here."""
+    """A sink that takes reports even while it cannot deliver them."""
 
     @property
     def fault(self) -> str | None:
@@ -167,7 +167,7 @@ class Health:
         self.inference_ms = latest if mean is None else mean + FADING * (latest - mean)
 
     def on_report(self, report: Report) -> None:
-        """Record a report; one of a problem is not the inference's: it speaks of the camera."""
+        """Record a report; one of a problem is about the camera, not made by the inference."""
         if report.problem is None:
             self.inference.done()
             self.analysed += 1

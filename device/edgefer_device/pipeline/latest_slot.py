@@ -1,4 +1,4 @@
-"""Where one thread leaves a frame for another: it holds one, the newest."""
+"""Handover of the newest frame from one thread to another."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ T = TypeVar("T")
 
 
 class LatestSlot(Generic[T]):
-    """A place for one item between two threads.
+    """Slot for one item between two threads.
 
-    With `lossy` a new item replaces one that nobody took; without it `put` waits
-    until the place is free.
+    With `lossy` a new item replaces one that was not taken; without it `put` waits.
     """
 
     def __init__(self, lossy: bool) -> None:
@@ -21,18 +20,17 @@ class LatestSlot(Generic[T]):
         self._ended = False
         self._changed = threading.Condition()
         self.dropped = 0
-        """Items that were replaced before anyone took them."""
+        """Items that were replaced before they were taken."""
 
     def put(self, item: T) -> bool:
-        """Leave an item; False once the end was said, and the item is not kept."""
+        """Put an item; False after the end, when it is not kept."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or self._lossy or not self._items)
-            if self._ended:
-                return False
-            self.dropped += len(self._items)
-            self._items = [item]
-            self._changed.notify_all()
-            return True
+            if not self._ended:
+                self.dropped += len(self._items)
+                self._items = [item]
+                self._changed.notify_all()
+            return not self._ended
 
     def take(self) -> T | None:
         """Wait for an item and return it; None after the end, once nothing is left."""
@@ -42,14 +40,9 @@ class LatestSlot(Generic[T]):
             self._changed.notify_all()
             return item
 
-    def end(self) -> None:
-        """Say that nothing more comes; an item left before can still be taken."""
+    def end(self, drop: bool = False) -> None:
+        """Accept nothing more; an item in the slot can still be taken, unless it is to `drop`."""
         with self._changed:
             self._ended = True
-            self._changed.notify_all()
-
-    def stop(self) -> None:
-        """End at once: what was left is dropped."""
-        with self._changed:
-            self._ended, self._items = True, []
+            self._items = [] if drop else self._items
             self._changed.notify_all()

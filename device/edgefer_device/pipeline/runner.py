@@ -57,7 +57,7 @@ class Timing:
     join: float = 3.0
     """How long a thread may take to end."""
     drain: float = 3.0
-    """How long sinks may take for their last reports; a clip that nobody stopped waits for ever."""
+    """How long sinks may take for their last reports; a clip that is not stopped waits for ever."""
 
 
 class Analyzer(Protocol):
@@ -146,7 +146,7 @@ class Pipeline:
                 log.warning("the %s thread did not end within %g s", worker.name, self._timing.join)
         await self._drain(deliveries)
         ends: list[asyncio.Future[None]] = [capture.done, inference.done, watching, *deliveries]
-        # All are asked, for asyncio complains of errors that nobody looked at.
+        # All are read: asyncio complains of errors that are never retrieved.
         errors = [end.exception() for end in ends if end.done() and not end.cancelled()]
         for error in filter(None, errors):
             raise error
@@ -214,15 +214,15 @@ class Pipeline:
             await queue.offer(report)
 
     def _halt(self) -> None:
-        """Take no more from the camera, and nobody waits any longer."""
+        """Take no more from the camera, and end every wait."""
         self._halted = True
-        self._frames.stop()
+        self._frames.end(drop=True)
         self._camera.close()
         if self._offering is not None:
             self._offering.cancel()
 
     async def _drain(self, deliveries: Sequence[asyncio.Task[None]]) -> None:
-        """Let the sinks have what is left; what takes too long is given up."""
+        """Deliver what is left; what takes too long is given up."""
         if not deliveries:
             return
         for queue in self._queues:

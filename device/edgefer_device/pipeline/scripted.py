@@ -1,4 +1,4 @@
-"""Doubles of the camera, the detector and the classifier: they do what they were told to."""
+"""Scripted doubles of the camera, the detector and the classifier."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ Clock = Callable[[], float]
 """Seconds that never run backwards."""
 
 LONGEST_SECONDS = 2.0
-"""A longer gap counts for nothing: nobody knows what was to be seen in it."""
+"""A longer gap does not count: what was in view is unknown."""
 
 
 class Stopwatch:

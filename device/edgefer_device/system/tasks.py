@@ -23,7 +23,7 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=AGAIN_SECONDS)
-    # Somebody has to look at their errors, or asyncio complains.
+    # asyncio complains of errors that are never retrieved.
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** A frame at half its size, again and again, as pyramid.py makes it. */
+/** A frame at half its size, again and again, as motion.py makes it. */
 
 import { shrink } from "./resizing.js";
 
