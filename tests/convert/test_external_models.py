@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 from convert.conftest import edgefer, last_line
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
-from edgefer.runtime import tflite_tensors
+from edgefer.litert import tflite_tensors
 from edgefer_train.data.dataset import Dataset
 from support.external_model import fit_weights, keras_model, onnx_model
 

@@ -12,10 +12,11 @@ import pytest
 
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
+from edgefer.litert import open_interpreter, tflite_tensors, to_logits
 from edgefer.metrics import softmax
 from edgefer.portrait import portrait_crops
 from edgefer.preprocess import Pixels, to_grey
-from edgefer.runtime import litert, open_classifier, tflite_tensors, to_logits
+from edgefer.runtime import open_classifier
 from edgefer_convert.formats.mobile import to_mobile
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.sources import load
@@ -44,7 +45,7 @@ def colour(grey: Pixels) -> Pixels:
 
 def probabilities(model: bytes, image: Pixels) -> Pixels:
     """The output of a file for phones for an RGB image (48, 48, 3), in 256ths."""
-    opened = litert(model)
+    opened = open_interpreter(model)
     opened.set_tensor(opened.get_input_details()[0]["index"], image[np.newaxis])
     opened.invoke()
     output: Pixels = opened.get_tensor(opened.get_output_details()[0]["index"])[0]

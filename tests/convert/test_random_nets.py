@@ -14,7 +14,7 @@ import tf_keras as keras
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from edgefer.runtime import tflite_tensors
+from edgefer.litert import tflite_tensors
 from edgefer_convert.formats.tflite import input_output_affine, to_int8
 from edgefer_train.architectures import classic, mobile, residual
 from edgefer_train.architectures.blocks import Tensor, convolution, dense_head, layers, pooled

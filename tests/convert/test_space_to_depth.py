@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgefer.bundle import open_bundle
-from edgefer.runtime import litert
+from edgefer.litert import open_interpreter
 from edgefer.tflite_file import read_graph, schema
 from edgefer_convert.formats.space_to_depth import with_space_to_depth
 from support.tflite_files import Op, Tensor, constant, tflite
@@ -36,7 +36,7 @@ def net(size: int, stride: int, same: bool, side: int = SIDE, channels: int = 1)
 
 def output(content: bytes) -> NDArray[Any]:
     """A file's output for noise."""
-    model = litert(content)
+    model = open_interpreter(content)
     given, last = model.get_input_details()[0], model.get_output_details()[0]
     noise = np.random.default_rng(1).integers(-128, 128, given["shape"], np.int8)
     model.set_tensor(given["index"], noise)

@@ -7,7 +7,7 @@ import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
 from edgefer.errors import ConversionError
-from edgefer.runtime import tflite_tensors
+from edgefer.litert import tflite_tensors
 from edgefer_convert.formats.edgetpu.support import check_support
 from edgefer_convert.formats.tflite import (
     float_tensors,

@@ -8,7 +8,7 @@ import pytest
 import tf_keras as keras
 from ai_edge_litert import schema_py_generated as tfl
 
-from edgefer.runtime import litert
+from edgefer.litert import open_interpreter
 from edgefer.tflite_file import IDENTIFIER, open_flatbuffer
 from edgefer_convert.formats.tflite import to_int8_after_training
 from edgefer_convert.formats.tflite_graph import ALIGNMENT, GraphEditor, short_name
@@ -36,7 +36,7 @@ def plainly(content: bytes) -> bytes:
 
 
 def output(content: bytes) -> np.ndarray:
-    model = litert(content)
+    model = open_interpreter(content)
     int8 = np.random.default_rng(2).integers(-128, 128, (1, 12, 12, 1)).astype(np.int8)
     model.set_tensor(model.get_input_details()[0]["index"], int8)
     model.invoke()

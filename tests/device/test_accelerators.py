@@ -14,14 +14,22 @@ import onnxruntime
 import pytest
 from click.testing import CliRunner
 
-from edgefer import providers
+from edgefer import onnx_runtime
 from edgefer.bundle import Bundle, open_bundle
 from edgefer.cli import main
 from edgefer.errors import RuntimeMissing, SettingsError
 from edgefer.metrics import Logits
+from edgefer.onnx_runtime import onnx_session
 from edgefer.preprocess import Pixels
-from edgefer.runtime import ACCELERATORS, RUNTIMES, Accelerator, onnx_session, open_classifier
-from edgefer.runtime_choice import FORMATS, chosen, runtime_of
+from edgefer.runtime import (
+    ACCELERATORS,
+    FORMATS,
+    RUNTIMES,
+    Accelerator,
+    choose,
+    open_classifier,
+    runtime_of,
+)
 from edgefer_device.bench.loops import Plan
 from edgefer_device.bench.tune import PREFERRED, try_all
 from edgefer_device.doctor import installation
@@ -71,14 +79,14 @@ def test_tensorrt_keeps_an_engine_for_each_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path))
-    (first, options), *others = providers.wanted("tensorrt", ALL, b"one", True)
+    (first, options), *others = onnx_runtime.session_providers("tensorrt", ALL, b"one", True)
     assert first == "TensorrtExecutionProvider"
     assert others == [("CUDAExecutionProvider", {}), ("CPUExecutionProvider", {})]
     engines = Path(options["trt_engine_cache_path"])
     assert (engines.parent, engines.is_dir()) == (tmp_path / "tensorrt", True)
     assert options["trt_engine_cache_enable"]
     assert options["trt_int8_enable"]
-    other = providers.tensorrt_options(b"other", False)
+    other = onnx_runtime.tensorrt_options(b"other", False)
     assert other["trt_engine_cache_path"] != str(engines)
     assert not other["trt_int8_enable"]
     assert other["trt_timing_cache_path"] == options["trt_timing_cache_path"]
@@ -89,12 +97,14 @@ def test_a_folder_for_engines_that_cannot_be_made_is_told(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "file"))
-    with pytest.raises(SettingsError, match="cannot be made for TensorRT's engines"):
-        providers.wanted("tensorrt", ALL, b"one", True)
+    with pytest.raises(SettingsError, match="cannot be created for TensorRT's engines"):
+        onnx_runtime.session_providers("tensorrt", ALL, b"one", True)
 
 
 def test_the_processor_is_asked_for_nothing_else() -> None:
-    assert providers.wanted("cpu", ALL, MODEL, False) == [("CPUExecutionProvider", {})]
+    assert onnx_runtime.session_providers("cpu", ALL, MODEL, False) == [
+        ("CPUExecutionProvider", {})
+    ]
     session = onnx_session(MODEL, Path("m"), 1)
     assert session.get_providers() == ["CPUExecutionProvider"]
 
@@ -107,7 +117,7 @@ def test_a_runtime_is_opened_by_the_name_that_the_bench_measured() -> None:
     for name in PREFERRED:
         assert runtime_of(name) in FORMATS
     assert [
-        chosen(SMALL, name) for name in (None, "litert", "onnxruntime", "tensorrt", "cuda")
+        choose(SMALL, name) for name in (None, "litert", "onnxruntime", "tensorrt", "cuda")
     ] == [*("int8", "int8", "onnx-int8", "tensorrt", "cuda")]
 
 
@@ -135,7 +145,7 @@ def test_the_fastest_of_what_is_there_is_taken_and_what_is_missing_told(
 
 def test_an_engine_is_built_while_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ACCELERATORS, "tensorrt", Accelerator(("onnx-symmetric", "onnx"), Quick))
-    monkeypatch.setattr(providers, "has", lambda provider: provider == "tensorrt")
+    monkeypatch.setattr(onnx_runtime, "has_provider", lambda provider: provider == "tensorrt")
     said: list[str] = []
     tried = try_all(SMALL, Plan(0.1, short=True), said.append)
     assert tried[0].runtime == "tensorrt"
@@ -192,7 +202,7 @@ def test_the_bench_gives_the_chip_to_each_in_turn(coral: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert chip.read_text() == "ready\n" * 3  # the parts', the daemon's, the tuning's
     told = json.loads(out.read_text())
-    assert "edgetpu" in {one["runtime"] for one in told["tried"]}
+    assert "edgetpu" in {one["runtime"] for one in told["candidates"]}
     left_out = [line for line in done.stderr.splitlines() if "left out" in line]
     assert [line.split(": ")[2] for line in left_out] == ["tensorrt", "cuda"]
 

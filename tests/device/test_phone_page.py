@@ -17,7 +17,7 @@ import pytest
 from selenium.webdriver import Chrome
 
 from edgefer.bundle import open_bundle
-from edgefer.runtime import litert
+from edgefer.litert import open_interpreter
 from edgefer_device.bench.labelled_faces import read_fer2013
 from edgefer_device.export.web import policy_of, web_files
 from edgefer_device.faces.blazeface import BlazeFace
@@ -166,7 +166,7 @@ def test_a_thousand_real_faces_are_counted_as_in_python(
 
 
 def python_counts(faces: np.ndarray[Any, np.dtype[np.uint8]]) -> list[list[int]]:
-    model = litert(open_bundle("small").read("int8"))
+    model = open_interpreter(open_bundle("small").read("int8"))
     given, said = model.get_input_details()[0]["index"], model.get_output_details()[0]["index"]
     found = []
     for face in faces:

@@ -10,8 +10,8 @@ import pytest
 import tf_keras as keras
 
 from edgefer.errors import ConversionError, SettingsError
+from edgefer.litert import tflite_tensors
 from edgefer.preprocess import PIXEL
-from edgefer.runtime import tflite_tensors
 from edgefer_convert.formats.tflite import input_output_affine, to_int8
 from edgefer_train.architectures import (
     ARCHITECTURES,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.errors import ConversionError
-from edgefer.runtime import litert
+from edgefer.litert import open_interpreter
 from edgefer.tflite_file import Graph, GraphTensor
 from edgefer_convert.formats.tflite_graph import GraphEditor, affine, tensor_type
 
@@ -77,7 +77,7 @@ class Interpreter:
 
     def __init__(self, content: bytes) -> None:
         try:
-            self._model = litert(content)
+            self._model = open_interpreter(content)
         except (ValueError, RuntimeError) as exc:
             raise ConversionError(f"LiteRT cannot run the model in float32: {exc}") from exc
         self._input = self._model.get_input_details()[0]["index"]

@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from edgefer.bundle import Bundle
 from edgefer.console import FallbackWarning, track
 from edgefer.errors import GateFailed, MissingExtra
+from edgefer.litert import LiteRT
 from edgefer.machine import machine
 from edgefer.metrics import softmax
+from edgefer.onnx_runtime import OnnxRuntime
 from edgefer.preprocess import Pixels
-from edgefer.runtime import RUNTIMES, Classifier, LiteRT, OnnxRuntime, open_classifier
+from edgefer.runtime import RUNTIMES, Classifier, open_classifier
 
 CHUNK = 100
 """Faces between two steps of the progress bar."""
@@ -171,7 +173,7 @@ class LiteRTKernels(LiteRT):
             experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         )
         model.allocate_tensors()
-        self._hold(model, bundle)
+        self._bind(model, bundle)
 
 
 def settings_of(bundle: Bundle) -> dict[str, Callable[[], Classifier]]:

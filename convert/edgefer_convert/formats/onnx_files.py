@@ -16,7 +16,7 @@ import tensorflow as tf
 import tf2onnx
 from onnx import shape_inference
 
-from edgefer.runtime import without_chatter
+from edgefer.litert import stderr_silenced
 
 OPSET = 17
 """Newest that JetPack 6's TensorRT and onnxruntime 1.23 both read."""
@@ -45,7 +45,7 @@ def to_onnx(model: Any) -> bytes:
 
 def to_int8_onnx(tflite: bytes) -> bytes:
     """Convert an int8 TFLite file to ONNX with QuantizeLinear / DequantizeLinear pairs."""
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), without_chatter():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), stderr_silenced():
         # TensorFlow warns that its interpreter, which tf2onnx reads the file with, has moved.
         warnings.simplefilter("ignore", UserWarning)
         path = Path(folder) / "model.tflite"

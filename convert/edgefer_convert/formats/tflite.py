@@ -15,7 +15,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from edgefer.affine import Affine
 from edgefer.errors import ConversionError
-from edgefer.runtime import tflite_tensors, without_chatter
+from edgefer.litert import stderr_silenced, tflite_tensors
 from edgefer_convert.formats.representative import FloatImages
 from edgefer_convert.formats.tflite_graph import GraphEditor
 
@@ -87,7 +87,7 @@ def _quietly() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), without_chatter():
+        with warnings.catch_warnings(), stderr_silenced():
             warnings.simplefilter("ignore", UserWarning)
             yield
     finally:

@@ -11,8 +11,8 @@ from onnx import helper, numpy_helper, shape_inference, version_converter
 
 from edgefer.errors import ConversionError
 from edgefer.metrics import Logits
+from edgefer.onnx_runtime import onnx_session
 from edgefer.preprocess import Pixels, Preprocess
-from edgefer.runtime import onnx_session
 from edgefer_convert.formats import onnx_int8
 from edgefer_convert.formats.onnx_files import INPUT, OUTPUT, canonical_bytes
 from edgefer_convert.importers.source import PIXEL_RANGES, Converter, ImageSource, input_side

@@ -16,8 +16,7 @@ from edgefer.bundle import Bundle, open_bundle
 from edgefer.errors import CameraError, SettingsError
 from edgefer.portrait import read_portrait, view
 from edgefer.preprocess import Pixels
-from edgefer.runtime import Classifier, open_classifier
-from edgefer.runtime_choice import chosen, runtime_of
+from edgefer.runtime import Classifier, choose, open_classifier, runtime_of
 from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan
 from edgefer_device.bench.result import Load
 from edgefer_device.cameras.camera import Camera, Due, Frame, always
@@ -65,7 +64,7 @@ class Request:
     def open_bundle(self) -> tuple[Bundle, str]:
         """Return the bundle and the format that is run; raises `BundleError`, `SettingsError`."""
         bundle = open_bundle(self.bundle, self.signed_by)
-        format = chosen(bundle, self.runtime)
+        format = choose(bundle, self.runtime)
         runtime_of(format)
         return bundle, format
 

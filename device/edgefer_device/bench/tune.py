@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgefer import providers
+from edgefer import onnx_runtime
 from edgefer.bundle import Bundle
 from edgefer.errors import MissingExtra, RuntimeMissing, SettingsError
 from edgefer.files import write_output
@@ -72,7 +72,7 @@ def _classifiers(bundle: Bundle, progress: Progress) -> Iterator[tuple[str, int,
 
 def _open(bundle: Bundle, name: str, threads: int, progress: Progress) -> Classifier:
     """Open a classifier; with `BUILT`, build its engine."""
-    if name != BUILT or not providers.has(BUILT):
+    if name != BUILT or not onnx_runtime.has_provider(BUILT):
         return open_classifier(bundle, name, threads)
     begun = time.perf_counter()
     progress("opening TensorRT: it builds its engine, which takes minutes, unless it is cached")

@@ -9,8 +9,7 @@ import cv2
 
 from edgefer.bundle import Bundle
 from edgefer.manifest import Manifest
-from edgefer.runtime import Classifier, open_classifier
-from edgefer.runtime_choice import chosen
+from edgefer.runtime import Classifier, choose, open_classifier
 from edgefer_device.cameras.managed import ManagedCamera
 from edgefer_device.cameras.opening import camera_address, open_camera
 from edgefer_device.daemon.configuration import Config, model_of
@@ -63,7 +62,7 @@ def prepare(config: Config, controls: Controls, load: ClassifierLoader = open_cl
     detector = open_detector(config.detector)
     health, bundle = Health(), model_of(config)
     sinks = open_sinks(config.sinks, sink_context(config, bundle.manifest, health, controls))
-    runtime = chosen(bundle, config.runtime)
+    runtime = choose(bundle, config.runtime)
     analyzer = FrameAnalyzer(
         detector,
         FaceClassifier(load(bundle, runtime, config.threads), bundle.manifest),

@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
+from edgefer.cache import cache_folder
 from packaging.utils import parse_wheel_filename
 
 from edgefer import __version__
-from edgefer.cache import cache_folder
 from edgefer.errors import CommandFailed
 from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.agent.layout import CACHE, HOME, MODEL

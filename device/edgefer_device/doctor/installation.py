@@ -101,11 +101,10 @@ def check_model(name: str, runtime: str | None = None) -> Check:
         import numpy as np
 
         from edgefer.bundle import open_bundle
-        from edgefer.runtime import open_classifier
-        from edgefer.runtime_choice import chosen
+        from edgefer.runtime import choose, open_classifier
 
         bundle = open_bundle(name)
-        wanted = chosen(bundle, runtime)
+        wanted = choose(bundle, runtime)
         # An Edge TPU is open to one program at a time, and the daemon may have it.
         classifier = open_classifier(bundle, None if wanted == edgetpu.NAME else wanted)
         side = bundle.manifest.input.preprocess.size

@@ -12,9 +12,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgefer.cache import cache_folder
 from edgefer.errors import FetchError
-from edgefer.files import write_atomic
+from edgefer.files import cache_folder, write_atomic
 
 SECONDS = 300
 """How long the npm client may take."""

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.errors import DetectorError
+from edgefer.litert import open_interpreter
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
-from edgefer.runtime import litert
 from edgefer_device.faces.detector import BoxCalibration
 from edgefer_device.faces.motion import halved
 
@@ -90,7 +90,7 @@ class BlazeFace:
         path = path or find_model(variant)
         self._variant, self._centres = variant, variant.centres()
         try:
-            self._model = litert(path.read_bytes(), threads)
+            self._model = open_interpreter(path.read_bytes(), threads)
         except (OSError, ValueError, RuntimeError) as exc:
             raise DetectorError(f"{path}: not a face detection model: {exc}") from exc
         # Called for a view into the model's own memory; none may be kept while it runs.

@@ -16,8 +16,8 @@ import numpy as np
 
 from edgefer.bundle import Bundle
 from edgefer.console import track
+from edgefer.litert import open_interpreter
 from edgefer.machine import machine
-from edgefer.runtime import litert
 from edgefer.tflite_file import IDENTIFIER, schema
 
 SIDE, CHANNELS, KERNEL = 48, 256, 3
@@ -48,7 +48,7 @@ class Peak(msgspec.Struct, frozen=True):
 
 def measure_peak(bundle: Bundle, short: bool) -> Peak:
     """Run the model and the convolution in turns; raises `MissingExtra` without LiteRT."""
-    model, large = litert(bundle.read("int8")), litert(convolution())
+    model, large = open_interpreter(bundle.read("int8")), open_interpreter(convolution())
     ours, best = [], []
     for _ in track(range(SHORT_TURNS if short else TURNS), "the int8 kernels' peak"):
         best.append(_seconds(large.invoke, 1))

@@ -1,0 +1,150 @@
+"""TFLite files in LiteRT, on the processor or on an Edge TPU."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefer import edgetpu
+from edgefer.bundle import Bundle
+from edgefer.errors import BundleCorrupt, MissingExtra, RuntimeMissing
+from edgefer.metrics import Logits
+from edgefer.preprocess import Pixels, int8_table
+
+
+class LiteRT:
+    """A TFLite file, one face an invocation: int8, float16 or the one for phones.
+
+    Its input tensor decides what it gets: int8, float32 in 0..1, or uint8 RGB.
+    """
+
+    def __init__(self, bundle: Bundle, format: str = "int8", threads: int = 1) -> None:
+        content, on_edgetpu = bundle.read(format), format == edgetpu.NAME
+        try:
+            self._bind(open_interpreter(content, threads, on_edgetpu), bundle)
+        except RuntimeMissing:
+            raise
+        except (ValueError, RuntimeError) as exc:
+            what = f"a file that {edgetpu.LIBRARY} runs" if on_edgetpu else "a TFLite model"
+            raise BundleCorrupt(f"{bundle.path}: not {what}: {exc}", bundle.path) from exc
+
+    def _bind(self, interpreter: Any, bundle: Bundle) -> None:
+        """Keep an interpreter whose tensors are allocated, and views of its two ends."""
+        self.manifest, self._model = bundle.manifest, interpreter
+        (given,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+        self._input_dtype, self._output_dtype = given["dtype"], result["dtype"]
+        # Called for a view into the model's own memory; none may be kept while it runs.
+        self._input, self._output = map(interpreter.tensor, (given["index"], result["index"]))
+        self._table = int8_table(self.manifest.input.affine)
+
+    def logits(self, crops: Pixels) -> Logits:
+        """Return logits float32 (N, labels) of face crops uint8 (N, size, size)."""
+        self.manifest.input.preprocess.require(crops)
+        results = np.empty((len(crops), len(self.manifest.labels)), self._output_dtype)
+        for row, crop in enumerate(crops):
+            self._fill(crop)
+            self._model.invoke()
+            results[row] = self._output()[0]
+        output = self.manifest.output
+        if results.dtype == np.uint8:
+            return to_logits(results, output.temperature)
+        return results if results.dtype == np.float32 else output.affine.dequantize(results)
+
+    def _fill(self, crop: Pixels) -> None:
+        """Write one face crop (size, size) into the model's input."""
+        if self._input_dtype == np.int8:
+            cv2.LUT(crop, self._table, self._input()[0, :, :, 0])
+        elif self._input_dtype == np.float32:
+            self._input()[:] = self.manifest.input.preprocess.to_float(crop[np.newaxis])
+        else:
+            self._input()[0] = crop[..., np.newaxis]  # three channels that are alike
+
+
+def to_logits(quantized: NDArray[np.uint8], temperature: float) -> Logits:
+    """Turn probabilities in 256ths (N, labels) at a temperature back into logits.
+
+    A 0 stands for less than half a 256th.
+    """
+    shares = np.maximum(quantized.astype(np.float32), 0.5) / 256
+    return np.asarray(temperature * np.log(shares), np.float32)
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """One tensor of a TFLite file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float
+    """Of the first channel; 0 where there is no quantization."""
+    zero_point: int
+
+
+def tflite_tensors(model: bytes, which: str = "all") -> list[Tensor]:
+    """Return the tensors of a TFLite file: `all`, its `inputs` or its `outputs`."""
+    interpreter = open_interpreter(model)
+    details = {
+        "all": interpreter.get_tensor_details,
+        "inputs": interpreter.get_input_details,
+        "outputs": interpreter.get_output_details,
+    }[which]()
+    return [
+        Tensor(
+            name=detail["name"],
+            dtype=np.dtype(detail["dtype"]).name,
+            shape=tuple(int(side) for side in detail["shape"]),
+            scale=float(detail["quantization"][0]),
+            zero_point=int(detail["quantization"][1]),
+        )
+        for detail in details
+    ]
+
+
+def open_interpreter(model: bytes, threads: int = 1, on_edgetpu: bool = False) -> Any:
+    """Return an interpreter of a TFLite file, its tensors allocated.
+
+    Raises `MissingExtra` where no runtime is installed, `RuntimeMissing` without the Edge TPU,
+    and the runtime's own `ValueError` or `RuntimeError` for bytes that are no model.
+    """
+    library = _library()
+    with stderr_silenced():
+        delegates = [edgetpu.delegate(library)] if on_edgetpu else None
+        interpreter = library.Interpreter(
+            model_content=model, num_threads=threads, experimental_delegates=delegates
+        )
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+@contextmanager
+def stderr_silenced() -> Iterator[None]:
+    """Drop what libraries write to the file descriptor of stderr itself.
+
+    LiteRT reports each delegate there and has no switch against it; errors are exceptions.
+    """
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _library() -> Any:
+    """Return LiteRT, or the older tflite-runtime where only that is installed."""
+    for name in ("ai_edge_litert", "tflite_runtime"):
+        try:
+            return importlib.import_module(f"{name}.interpreter")
+        except ImportError as exc:
+            missing = exc
+    raise MissingExtra("ai-edge-litert", "device") from missing
