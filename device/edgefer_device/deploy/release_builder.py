@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
-from edgefer.cache import cache_folder
 from packaging.utils import parse_wheel_filename
 
 from edgefer import __version__
 from edgefer.errors import CommandFailed
+from edgefer.files import cache_folder
 from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.agent.layout import CACHE, HOME, MODEL
 from edgefer_device.deploy.agent.messages import Manifest, to_json
