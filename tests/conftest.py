@@ -35,6 +35,13 @@ GROUPS = {
 All other tests of a file share a worker, as what the file makes once is made once.
 """
 
+LONGEST = (
+    *("deploy", "train/test_architectures", "rig/test_power_cut", "rig/test_service"),
+    *("train/test_strategy", "firmware/test_by_hand", "test_cycle", "train/test_fit"),
+    *("device/test_phone_page", "train/test_quantize", "arm/test_bench_arm", "device/test_bench"),
+)
+"""What starts first, for no worker to be left alone with it at the end."""
+
 
 @pytest.fixture(scope="session")
 def data() -> Path:
@@ -82,4 +89,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("system")
         if item.get_closest_marker("xdist_group") is None:
             groups = [GROUPS[name] for name in sorted(asked & GROUPS.keys())]
-            item.add_marker(pytest.mark.xdist_group([*groups, item.path.stem][0]))
+            file = item.path.relative_to(HERE).with_suffix("")
+            item.add_marker(pytest.mark.xdist_group([*groups, file.as_posix()][0]))
+    items.sort(key=starts)
+
+
+def starts(item: pytest.Item) -> int:
+    """Return the place of a test's group among those that start first."""
+    mark = item.get_closest_marker("xdist_group")
+    group = mark.args[0] if mark else ""
+    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
