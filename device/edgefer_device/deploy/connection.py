@@ -167,11 +167,11 @@ class Connection:
     @contextlib.contextmanager
     def _translated(self, action: str) -> Iterator[None]:
         from paramiko import SSHException
-        from pyinfra.api.exceptions import ConnectError
+        from pyinfra.api.exceptions import PyinfraError
 
         try:
             yield
-        except (SSHException, OSError, EOFError, ConnectError) as exc:
+        except (SSHException, OSError, EOFError, PyinfraError) as exc:
             if isinstance(exc, EOFError) and (transport := self._client.get_transport()):
                 transport.join(CLOSING_SECONDS)
             self._require_alive(action)
