@@ -36,7 +36,7 @@ All other tests of a file share a worker, as what the file makes once is made on
 """
 
 LONGEST = (
-    *("deploy", "train/test_architectures", "rig/test_power_cut", "rig/test_service"),
+    *("deploy", "train/test_architectures", "rig"),
     *("train/test_strategy", "firmware/test_by_hand", "test_cycle", "train/test_fit"),
     *("device/test_phone_page", "train/test_quantize", "arm/test_bench_arm", "device/test_bench"),
 )
@@ -89,8 +89,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("system")
         if item.get_closest_marker("xdist_group") is None:
             groups = [GROUPS[name] for name in sorted(asked & GROUPS.keys())]
-            file = item.path.relative_to(HERE).with_suffix("")
-            item.add_marker(pytest.mark.xdist_group([*groups, file.as_posix()][0]))
+            # The rig's tests share a cache of wheels, which pip fills.
+            file = "rig" if folder == "rig" else item.path.relative_to(HERE).with_suffix("")
+            item.add_marker(pytest.mark.xdist_group([*groups, str(file)][0]))
     items.sort(key=starts)
 
 
