@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
@@ -141,6 +143,24 @@ def test_openmetrics_is_spoken_to_who_asks_for_it() -> None:
     read = read_openmetrics(text.decode())  # type: ignore[no-untyped-call]  # the package's own
     names = {family.name for family in read}
     assert {"edgefer_build", "edgefer_reports", "edgefer_latency_seconds"} <= names
+
+
+def test_every_metric_is_documented_and_no_other() -> None:
+    clock = Clock()
+    metrics = Metrics(Health(clock), clock)
+    publish(metrics, clock, ["happy", "sad"], 0.1)
+    metrics.health.on_frame(0)
+    text, _ = exposition(metrics, "")
+    names = {f"{name}_total" if kind == "counter" else name for name, kind in kinds(text)}
+    table = (Path(__file__).parents[2] / "docs" / "daemon.md").read_text()
+    assert names == set(re.findall(r"^\| `(edgefer_\w+)", table, re.MULTILINE))
+
+
+def kinds(text: bytes) -> Iterator[tuple[str, str]]:
+    """Yield name and type of our metrics."""
+    for family in read_text(text.decode()):
+        if family.name.startswith("edgefer_"):
+            yield family.name, family.type
 
 
 def test_the_process_is_told_too() -> None:
