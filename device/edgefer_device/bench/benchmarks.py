@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import cycle
 
 from edgefer.messages import Box, Detection, Report
@@ -46,10 +47,9 @@ class TimedDetector:
     def __init__(self, detector: FaceDetector, series: Series) -> None:
         self._detector, self._series = detector, series
 
-    def detect(self, picture: Pixels) -> list[Detection]:
+    def detect(self, image: Pixels) -> list[Detection]:
         """Return the detector's faces."""
-        with self._series:
-            return self._detector.detect(picture)
+        return self._series.timed(lambda: self._detector.detect(image))
 
 
 class TimedFaceClassifier(FaceClassifier):
@@ -59,17 +59,14 @@ class TimedFaceClassifier(FaceClassifier):
         super().__init__(components.classifier, components.bundle.manifest)
         self._crop, self._classify = crop, classify
 
-    def crop(self, picture: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
+    def crop(self, image: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
         """Crop faces."""
-        with self._crop:
-            return super().crop(picture, boxes)
+        return self._crop.timed(partial(super().crop, image, boxes))
 
     def read(self, crops: Sequence[Pixels]) -> Probabilities:
         """Classify faces; where all are rejected there is nothing to time."""
-        if not crops:
-            return super().read(crops)
-        with self._classify:
-            return super().read(crops)
+        read = partial(super().read, crops)
+        return self._classify.timed(read) if crops else read()
 
 
 class Stages:
@@ -116,12 +113,10 @@ def stages_benchmark(components: Components, source: FrameSource) -> Benchmark:
             frames = camera.frames()
             while not turn.done:
                 stages.begin()
-                with stages.camera:
-                    frame = next(frames, None)
+                frame = stages.camera.timed(lambda: next(frames, None))
                 if frame is None:
                     raise source.ended()
-                with analysis:
-                    analyzer.process(frame)
+                analysis.timed(partial(analyzer.process, frame))
                 stages.end(*analysis.latest)
                 turn.ended()
         return stages.all

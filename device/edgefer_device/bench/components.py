@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from edgefer.bundle import Bundle, open_bundle
 from edgefer.errors import CameraError, SettingsError
-from edgefer.portrait import read_portrait, view
 from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier, choose, open_classifier, runtime_of
 from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan
 from edgefer_device.bench.result import Load
-from edgefer_device.cameras.camera import Camera, Due, Frame, always
+from edgefer_device.cameras.camera import Camera
 from edgefer_device.cameras.opening import camera_address, open_camera
-from edgefer_device.cameras.recorded import DEMO_RATE
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.status import resident_mb
 from edgefer_device.faces.detector import FaceDetector
@@ -29,7 +25,7 @@ from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 
-UNPACED_DEMO = "demo portrait, unpaced"
+UNPACED_DEMO = "demo:?pace=fast"
 LOOPED = ("file", "images")
 """Cameras that end by themselves unless they loop."""
 
@@ -127,38 +123,19 @@ def noise(size: int) -> Pixels:
     return np.random.default_rng(0).integers(0, 256, (1, size, size), np.uint8)
 
 
-class UnpacedDemo:
-    """What `demo:` shows, as fast as it is read; its clock is the frames' own."""
-
-    live = False
-
-    def __init__(self) -> None:
-        self._image, self._closed = read_portrait(), threading.Event()
-
-    def frames(self, due: Due = always) -> Iterator[Frame]:
-        """Yield the view of each fifteenth of a second until `close`."""
-        for number in count():
-            if self._closed.is_set():
-                return
-            if due(number / DEMO_RATE):
-                yield Frame(view(self._image, number / DEMO_RATE), number / DEMO_RATE, number)
-
-    def close(self) -> None:
-        """End the frames; again is allowed."""
-        self._closed.set()
-
-
 class FrameSource:
-    """A camera's address, or None for the demo portrait, that never keeps the bench waiting."""
+    """A camera that gives frames for as long as they are wanted; by default the unpaced demo."""
 
     def __init__(self, uri: str | None) -> None:
         """Raise `SettingsError` for an invalid address."""
-        self._uri = None if uri is None else looped(uri)
         self.name = uri or UNPACED_DEMO
+        spec = camera_address(self.name)
+        ends = spec.scheme in LOOPED and not spec.options.loop
+        self._uri = f"{self.name}{'&' if '?' in self.name else '?'}loop=1" if ends else self.name
 
     def open(self) -> Camera:
         """Open the camera; raises `CameraError`."""
-        return UnpacedDemo() if self._uri is None else open_camera(self._uri)
+        return open_camera(self._uri)
 
     def first(self, most: int) -> list[Pixels]:
         """Return its first frames, BGR; raise `CameraError` where there is none."""
@@ -171,11 +148,3 @@ class FrameSource:
     def ended(self) -> CameraError:
         """Return the error for a camera that ended before the benchmark."""
         return CameraError(f"{self.name}: its frames ended before the bench did")
-
-
-def looped(uri: str) -> str:
-    """Return a camera's address such that it gives frames for as long as they are wanted."""
-    spec = camera_address(uri)
-    if spec.scheme not in LOOPED or spec.options.loop:
-        return uri
-    return f"{uri}{'&' if '?' in uri else '?'}loop=1"

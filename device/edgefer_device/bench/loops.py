@@ -9,8 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,8 @@ from numpy.typing import NDArray
 from edgefer.console import track
 from edgefer.errors import SettingsError
 from edgefer_device.bench.result import Loop, Timing
+
+T = TypeVar("T")
 
 WARM_UP = 30
 """Calls before the first of a turn that counts: caches, clocks and lazy set-up."""
@@ -108,27 +109,21 @@ class TurnClock:
 
 
 class Series:
-    """A turn's calls of one kind; as a context manager it times its block."""
+    """A turn's calls of one kind."""
 
     def __init__(self, what: str, turn: TurnClock) -> None:
         self.what, self._turn = what, turn
         self.calls: list[tuple[float, float]] = []
         """Those that count: wall and CPU time, seconds."""
-        self._begun = (0.0, 0.0)
         self.latest = (0.0, 0.0)
         """The last call; whoever reads it may reset it."""
 
-    def __enter__(self) -> None:
-        self._begun = time.perf_counter(), time.process_time()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        wall, cpu = self._begun
+    def timed(self, call: Callable[[], T]) -> T:
+        """Time a call and return its result."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = call()
         self.add(time.perf_counter() - wall, time.process_time() - cpu)
+        return result
 
     def add(self, wall: float, cpu: float) -> None:
         """Record a call, seconds; those of the warm-up do not count."""
@@ -152,8 +147,7 @@ def calling(what: str, call: Callable[[], object]) -> Benchmark:
     def run(turn: TurnClock) -> Iterable[Series]:
         series = Series(what, turn)
         while not turn.done:
-            with series:
-                call()
+            series.timed(call)
             turn.ended()
         return [series]
 

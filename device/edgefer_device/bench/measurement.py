@@ -24,14 +24,14 @@ from edgefer_device.bench.components import Components, FrameSource, Request, op
 from edgefer_device.bench.labelled_faces import LabelledFaces, read_fer2013
 from edgefer_device.bench.loops import run_in_turns
 from edgefer_device.bench.result import SCHEMA, Accuracy, Bench, Timing
-from edgefer_device.bench.startup import Start, measure_startup
+from edgefer_device.bench.startup import measure_startup
 from edgefer_device.bench.telemetry import Recorder, not_sustained
 from edgefer_device.bench.tune import try_all
 
 FRAMES = 30
 """Of the camera, that the detector alone is timed on."""
-START_SECONDS, SHORT_START_SECONDS = 10.0, 3.0
-"""For which the daemon runs where its camera does not end by itself."""
+START_SECONDS = {False: 10.0, True: 3.0}
+"""For which the daemon runs where its camera does not end by itself; in a short run."""
 PART = "PrivateTest"
 SHORT_IMAGES = 500
 """Images of a short run, drawn at random, always the same."""
@@ -62,8 +62,10 @@ def bench(request: Request, progress: Callable[[str], None] = lambda _: None) ->
         # An accelerator has room for one: the daemon wants it now, and then the tuning.
         del components, benchmarks
         gc.collect()  # pipelines that were timed hold themselves, and the components
-        start = _start_of(request, bundle, format)
-        (startup,) = map(measure_startup, track([start], "the daemon's start"))
+        (startup,) = (
+            measure_startup(config, START_SECONDS[plan.short])
+            for config in track([_daemon_config(request, bundle, format)], "the daemon's start")
+        )
         candidates = tuple(try_all(bundle, plan, progress)) if request.tune else ()
     telemetry = recorder.telemetry()
     return Bench(
@@ -92,16 +94,15 @@ def _medians(timings: tuple[Timing, ...]) -> list[tuple[str, list[float]]]:
     return [(timing.what, [loop.p50 for loop in timing.loops]) for timing in whole]
 
 
-def _start_of(request: Request, bundle: Bundle, format: str) -> Start:
-    """Return the daemon that is started for its first mood and its memory."""
-    return Start(
-        model=str(bundle.path),
-        camera=request.camera or "demo:",
-        detector=request.detector,
-        runtime=format,
-        threads=request.threads,
-        seconds=SHORT_START_SECONDS if request.short else START_SECONDS,
-    )
+def _daemon_config(request: Request, bundle: Bundle, format: str) -> dict[str, str | int]:
+    """Return the configuration with which the daemon is started."""
+    config: dict[str, str | int] = {
+        "model": str(bundle.path),
+        "camera": request.camera or "demo:",
+        "runtime": format,
+        "threads": request.threads,
+    }
+    return config if request.detector is None else {**config, "detector": request.detector}
 
 
 def _read_faces(bundle: Bundle, folder: Path, short: bool) -> LabelledFaces:

@@ -6,8 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
@@ -16,19 +15,6 @@ import msgspec
 
 from edgefer.errors import CameraError
 from edgefer.messages import Report
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """The daemon to be started."""
-
-    model: str
-    camera: str
-    detector: str | None
-    runtime: str
-    threads: int
-    seconds: float
-    """After which it ends; a clip may end before."""
 
 
 class Startup(msgspec.Struct, frozen=True):
@@ -42,18 +28,15 @@ class Startup(msgspec.Struct, frozen=True):
     """CPU seconds until then, which other work on the machine changes little."""
 
 
-def measure_startup(start: Start) -> Startup:
-    """Run the daemon on a camera for a while; raise `CameraError` without any report."""
-    keys = {"model": start.model, "camera": start.camera, "runtime": start.runtime}
-    if start.detector is not None:
-        keys["detector"] = start.detector
-    # A JSON string is a TOML string too.
-    lines = [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in keys.items()]
+def measure_startup(config: Mapping[str, str | int], seconds: float) -> Startup:
+    """Run the daemon with keys of its configuration; raise `CameraError` without any report."""
+    # A JSON string or number is a TOML one too.
+    lines = [f"{key} = {msgspec.json.encode(value).decode()}\n" for key, value in config.items()]
     with TemporaryDirectory() as folder:
         settings = Path(folder) / "edgefer.toml"
-        settings.write_text("\n".join([f"threads = {start.threads}", *lines, ""]))
+        settings.write_text("".join(lines))
         command = [sys.executable, "-m", "edgefer.cli", "run", "--config", str(settings)]
-        command += ["--sink", "jsonl:-", "--seconds", f"{start.seconds:g}"]
+        command += ["--sink", "jsonl:-", "--seconds", f"{seconds:g}"]
         with (Path(folder) / "stderr").open("w+") as stderr:
             return _run(command, stderr)
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 import numpy as np
@@ -84,12 +83,7 @@ class Recorder:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._ended.set()
         self._thread.join()
         self._after = self._read()
@@ -155,7 +149,7 @@ class PowerMeter:
 
 def _monitor_watts(sysfs: Path) -> float | None:
     for label in sorted(sysfs.glob(f"{MONITORS}/in*_label")):
-        if _text(label) in BOARD_RAILS:
+        if label.read_text().strip() in BOARD_RAILS:
             channel = label.name.removeprefix("in").removesuffix("_label")
             volts = _number(label.with_name(f"in{channel}_input"))
             amperes = _number(label.with_name(f"curr{channel}_input"))
@@ -181,13 +175,6 @@ def _pmic_watts(text: str) -> float | None:
     return sum(known) if known else None
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
-
-
 def _number(path: Path) -> float | None:
     try:
         # A counter of energy is for root alone, by the kernel's default.
@@ -199,10 +186,7 @@ def _number(path: Path) -> float | None:
 def not_sustained(
     telemetry: Telemetry, loops: Sequence[tuple[str, Sequence[float]]]
 ) -> tuple[str, ...]:
-    """Return why the figures would not last; nothing where no sign speaks against it.
-
-    `loops` are what was timed and the median of each of its loops, milliseconds.
-    """
+    """Return why the figures would not last, by each benchmark's name and its loops' medians."""
     slower = tuple(_slower_loops(loops))
     return (*_slowed_machine(telemetry), *(slower or _spread_loops(loops)))
 

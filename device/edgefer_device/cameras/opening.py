@@ -134,7 +134,7 @@ class AutoCamera:
             if self._found:
                 raise
             warnings.warn(f"{exc}; showing demo: instead", FallbackWarning, stacklevel=2)
-            return open_portrait(self._clock), self._spec.view
+            return open_portrait(DemoOptions(), self._clock), self._spec.view
         self._found = True
         return camera, self._spec.view
 
@@ -187,7 +187,7 @@ def _of(opener: Callable[[str, Any, Clock], Camera]) -> Callable[[CameraSpec, Cl
 
 
 AUTO = _of(lambda _, options, clock: first_camera(options, clock))
-DEMO = _of(lambda _, options, clock: open_portrait(clock))
+DEMO = _of(lambda _, options, clock: open_portrait(options, clock))
 CLIP = _of(lambda place, options, clock: open_clip(Path(place), options, clock))
 IMAGES = _of(lambda place, options, clock: open_images(Path(place), options, clock))
 STREAM = Kind("http[s]://HOST/PATH", StreamOptions, _of(open_stream), hardware=True)
@@ -201,7 +201,7 @@ KINDS: dict[str, Kind] = {
     "https": STREAM,
     "file": Kind("file:PATH[?pace=real][&loop=1]", ClipOptions, CLIP, hardware=False),
     "images": Kind("images:PATH[?rate=10]", ImagesOptions, IMAGES, hardware=False),
-    "demo": Kind("demo:", DemoOptions, DEMO, hardware=False, placeless=True),
+    "demo": Kind("demo:[?pace=fast]", DemoOptions, DEMO, hardware=False, placeless=True),
 }
 """By scheme, in the order in which errors list them."""
 

@@ -56,7 +56,10 @@ class ImagesOptions:
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """`demo:` has none of its own."""
+    """The options of `demo:`."""
+
+    pace: Annotated[str, PACE] = "real"
+    """Whether time passes; else frames come as they are read, each with a time of its own."""
 
 
 class Recording:
@@ -170,15 +173,15 @@ class Images(Recording):
 class Portrait(Recording):
     """A slow camera move over one image, 15 frames a second."""
 
-    def __init__(self, image: Pixels, clock: Clock) -> None:
-        super().__init__(True, clock)
+    def __init__(self, image: Pixels, options: DemoOptions, clock: Clock) -> None:
+        super().__init__(options.pace == "real", clock)
         self._image = image
 
     def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield the view of each moment until `close`."""
         number = 0
         while not self._closed.is_set():
-            now = self._clock()
+            now = self._clock() if self.live else number / DEMO_RATE
             if due(now):
                 yield Frame(view(self._image, now), now, number)
             number += 1
@@ -216,6 +219,6 @@ def open_images(
     return Images(paths, options, clock, waiting)
 
 
-def open_portrait(clock: Clock) -> Portrait:
+def open_portrait(options: DemoOptions, clock: Clock) -> Portrait:
     """Open the portrait that scikit-image carries; raise `CameraNotFound` without it."""
-    return Portrait(read_portrait(), clock)
+    return Portrait(read_portrait(), options, clock)

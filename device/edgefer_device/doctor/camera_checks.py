@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import grp
 import os
 import socket
 from pathlib import Path
@@ -30,7 +29,13 @@ def check_camera(uri: str, cameras: Found | None = None) -> Check:
         return fail("camera", str(exc), "use one of these forms")
     if spec.faults is not None:
         return warn("camera", f"{uri} simulates faults", "for tests only: remove faulty:")
-    return _check_kind(spec.scheme, spec.place, cameras)
+    if spec.scheme in ("rtsp", "http", "https"):
+        return _check_stream(spec.place)
+    if spec.scheme in ("file", "images", "demo"):
+        return _check_simulated(spec.scheme, spec.place)
+    if spec.scheme == "gstreamer" and spec.place:
+        return _check_gstreamer()
+    return _check_hardware(spec.scheme, spec.place, _discover() if cameras is None else cameras)
 
 
 def check_stack(model: Path = BOARD) -> Check:
@@ -55,20 +60,13 @@ def check_permission(devices: Path = DEVICES) -> Check:
         return ok("permission", f"none needed: no {devices}/video*")
     if not closed:
         return ok("permission", f"{current_user()} may open all {len(nodes)} {devices}/video*")
-    group = _group(closed[0])
+    try:
+        group = closed[0].group()
+    except KeyError:  # one without a name
+        group = str(closed[0].stat().st_gid)
     found = f"{current_user()} may not open {closed[0]} of group {group}"
     advice = f"run: sudo usermod -aG {group} {current_user()}, then log in again"
     return fail("permission", found, advice)
-
-
-def _check_kind(scheme: str, place: str, cameras: Found | None) -> Check:
-    if scheme in ("rtsp", "http", "https"):
-        return _check_stream(place)
-    if scheme in ("file", "images", "demo"):
-        return _check_simulated(scheme, place)
-    if scheme == "gstreamer" and place:
-        return _check_gstreamer()
-    return _check_hardware(scheme, place, _discover() if cameras is None else cameras)
 
 
 def _discover() -> Found:
@@ -130,11 +128,3 @@ def _check_hardware(scheme: str, place: str, cameras: Found) -> Check:
     others = ", ".join(address for address, _ in cameras)
     advice = f"found: {others}" if others else "plug one in, or seat its ribbon cable"
     return fail("camera", f"{scheme}:{place} not found", f"{advice}; {LIST}")
-
-
-def _group(node: Path) -> str:
-    number = node.stat().st_gid
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)

