@@ -24,13 +24,26 @@ class Box(msgspec.Struct, frozen=True, array_like=True):
         """Square pixels."""
         return self.width * self.height
 
+    @property
+    def right(self) -> float:
+        """Right edge, pixels."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> float:
+        """Lower edge, pixels."""
+        return self.top + self.height
+
+    def intersection(self, other: Box) -> float:
+        """Area shared with another box, square pixels."""
+        across = min(self.right, other.right) - max(self.left, other.left)
+        down = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(0.0, across) * max(0.0, down)
+
     def overlap(self, other: Box) -> float:
         """Intersection over union with another box, 0..1."""
-        across = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
-        down = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
-        if across <= 0 or down <= 0:
-            return 0.0
-        return across * down / (self.area + other.area - across * down)
+        shared = self.intersection(other)
+        return shared and shared / (self.area + other.area - shared)
 
 
 class Detection(msgspec.Struct, frozen=True):

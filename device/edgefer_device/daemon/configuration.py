@@ -24,7 +24,7 @@ from edgefer_device.sinks.screen import ScreenSettings
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `edgefer run` does; a file holds only its differences from this."""
+    """The configuration of `edgefer run`; a file holds only its differences from the defaults."""
 
     camera: str = "v4l2:/dev/video0"
     """Address of the camera; see `camera.FORMS`."""
@@ -33,19 +33,18 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str = "small"
     """Path of a model bundle, or the name of a shipped one."""
     runtime: str | None = None
-    """What runs the model: `litert`, `onnxruntime`, `tensorrt`, `cuda`, `edgetpu`, or a format of
-    the bundle, which belongs to one of the first two; None takes what the bundle is best run by
-    on the processor."""
+    """`litert`, `onnxruntime`, `tensorrt`, `cuda`, `edgetpu`, or a format of the bundle, which
+    belongs to one of the first two; None takes the bundle's preferred one for the CPU."""
     threads: Annotated[int, msgspec.Meta(ge=1)] = 1
-    """That the model is run with; `edgefer bench --tune` finds the best of both here."""
+    """Threads of the model; `edgefer bench --tune` finds the best runtime and number."""
     signed_by: str | None = None
     """File of a public key (`edgefer model keys`): a bundle that it has not signed is refused."""
     sinks: tuple[str, ...] = ("console:",)
     """Addresses of the sinks; see `sinks.FORMS`."""
     state: str | None = None
-    """Folder for what must outlive the daemon; None takes systemd's, or the user's own."""
+    """Folder for state that outlives the daemon; None takes systemd's, or the user's own."""
     whose: Literal["nearest", "household"] = "nearest"
-    """Whose mood is told where several faces are in view."""
+    """Whose mood is reported when several faces are in view."""
     mood: MoodSettings = MoodSettings()
     tracking: TrackingSettings = TrackingSettings()
     quality: QualitySettings = QualitySettings()
@@ -58,7 +57,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_config(path: Path | None, given: Mapping[str, object] | None = None) -> Config:
-    """Read a configuration file, if there is one; what was `given` beside it goes before it.
+    """Read a configuration file, if any; `given` values override it.
 
     Raises `SettingsError`, or `UnknownKey` with the nearest name.
     """
@@ -76,9 +75,9 @@ def model_of(config: Config) -> Bundle:
 
 
 def _labels(config: Config) -> tuple[str, ...]:
-    """Return what a model can say; where it cannot be opened, what any of ours could."""
+    """Return the model's labels; where it cannot be opened, those of all label sets."""
     try:
         return model_of(config).manifest.labels
     except BundleError:
-        # Whoever opens the model says what is wrong with it.
+        # The error is raised when the model is opened to run it.
         return tuple(dict.fromkeys(label for labels in LABEL_SETS.values() for label in labels))

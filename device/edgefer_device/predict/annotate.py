@@ -46,24 +46,21 @@ def annotate(image: Pixels, faces: Sequence[Face]) -> Pixels:
     line = max(2, round(max(canvas.shape[:2]) / 320))
     for box in boxes:
         _frame(canvas, box, line)
-    plates = [
-        _plate(caption(face), _text_height(box, canvas), canvas)
-        for face, box in zip(faces, boxes, strict=True)
-    ]
-    places: list[Box] = []
-    for plate, box in zip(plates, boxes, strict=True):
-        places.append(_place(plate, box, canvas, [*boxes, *places], line))
-        _connect(canvas, box, places[-1], line)
-    for plate, at in zip(plates, places, strict=True):
-        left, top = int(at.left), int(at.top)
-        canvas[top : top + plate.shape[0], left : left + plate.shape[1]] = plate
+    placed: list[tuple[Pixels, Box]] = []
+    for face, box in zip(faces, boxes, strict=True):
+        plate = _plate(caption(face), _text_height(box, canvas), canvas)
+        taken = [*boxes, *(place for _, place in placed)]
+        placed.append((plate, _place(plate, box, canvas, taken, line)))
+        _connect(canvas, box, placed[-1][1], line)
+    for plate, place in placed:
+        canvas[int(place.top) : int(place.bottom), int(place.left) : int(place.right)] = plate
     return canvas
 
 
 def _frame(canvas: Pixels, box: Box, line: int) -> None:
     """Draw a bright line between two dark ones."""
     first = round(box.left), round(box.top)
-    last = round(box.left + box.width), round(box.top + box.height)
+    last = round(box.right), round(box.bottom)
     cv2.rectangle(canvas, first, last, DARK, 3 * line, cv2.LINE_AA)
     cv2.rectangle(canvas, first, last, BRIGHT, line, cv2.LINE_AA)
 
@@ -91,37 +88,30 @@ def _plate(text: str, height: float, canvas: Pixels) -> Pixels:
 def _place(plate: Pixels, box: Box, canvas: Pixels, taken: Sequence[Box], line: int) -> Box:
     """Return where a plate covers nothing taken, or the least, as near its face as possible."""
     (height, width), (rows, columns) = plate.shape[:2], canvas.shape[:2]
-    above, below = box.top - height - 2 * line, box.top + box.height + 2 * line
+    above, below = box.top - height - 2 * line, box.bottom + 2 * line
     steps = [half * height / 2 for half in range(2 * ROWS)]
     tops = [top for away in steps for top in (above - away, below + away)]
-    lefts = (box.left, box.left + (box.width - width) / 2, box.left + box.width - width)
+    lefts = (box.left, box.left + (box.width - width) / 2, box.right - width)
     places = [
         Box(min(max(0, round(left)), columns - width), round(top), width, height)
-        for top in [*tops, box.top + box.height - height]
+        for top in [*tops, box.bottom - height]
         for left in lefts
         if 0 <= round(top) <= rows - height
     ]
     # A face that fills the image leaves no place outside its box.
     places = places or [Box(0, rows - height, width, height)]
-    return min(places, key=lambda place: sum(_intersection(place, one) for one in taken))
+    return min(places, key=lambda place: sum(place.intersection(one) for one in taken))
 
 
 def _connect(canvas: Pixels, box: Box, plate: Box, line: int) -> None:
     """Draw a line from a plate that is farther away to its face."""
     up = plate.top < box.top
-    x = round(min(max(plate.left + plate.width / 2, box.left), box.left + box.width))
-    start = x, round(box.top if up else box.top + box.height)
-    end = x, round(plate.top + plate.height if up else plate.top)
+    x = round(min(max(plate.left + plate.width / 2, box.left), box.right))
+    start = x, round(box.top if up else box.bottom)
+    end = x, round(plate.bottom if up else plate.top)
     if abs(start[1] - end[1]) > 3 * line:
         cv2.line(canvas, start, end, DARK, 3 * line, cv2.LINE_AA)
         cv2.line(canvas, start, end, BRIGHT, line, cv2.LINE_AA)
-
-
-def _intersection(one: Box, other: Box) -> float:
-    """Return the intersection of two boxes, square pixels."""
-    across = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    down = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
-    return max(0.0, across) * max(0.0, down)
 
 
 def targets(images: Iterable[Path], folder: Path) -> dict[Path, Path]:
