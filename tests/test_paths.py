@@ -35,7 +35,7 @@ def test_training_evaluation_and_device_see_real_faces_alike_to_the_bit(data: Pa
 
 
 def on_the_device(image: Pixels) -> Pixels:
-    """The chip that the device's reader cuts for a face that stands in a larger scene."""
+    """The crop that the device takes of a face in a larger scene."""
     scene = np.zeros((480, 640, 3), np.uint8)
     scene[100:148, 200:248] = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     classifier = ScriptedClassifier([(1.0,) * 7])

@@ -25,10 +25,10 @@ class Affine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def quantize(self, real: NDArray[np.floating]) -> NDArray[np.int8]:
         """Return the nearest int8 values, saturated; any shape."""
-        counts = np.round(np.asarray(real, np.float64) / self.scale) + self.zero_point
-        return np.clip(counts, -128, 127).astype(np.int8)
+        rounded = np.round(np.asarray(real, np.float64) / self.scale) + self.zero_point
+        return np.clip(rounded, -128, 127).astype(np.int8)
 
     def dequantize(self, quantized: NDArray[np.int8]) -> NDArray[np.float32]:
-        """Return the real values that int8 counts stand for; any shape."""
-        counts = quantized.astype(np.float32) - self.zero_point
-        return np.asarray(np.float32(self.scale) * counts, np.float32)
+        """Return the real values of int8 values; any shape."""
+        steps = quantized.astype(np.float32) - self.zero_point
+        return np.asarray(np.float32(self.scale) * steps, np.float32)

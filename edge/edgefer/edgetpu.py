@@ -13,13 +13,13 @@ LIBRARY = "libedgetpu.so.1"
 INSTALL = (
     "install libedgetpu1-std for this system from https://github.com/feranick/libedgetpu/releases"
 )
-"""Google's own, at coral.ai, is of 2021: newer LiteRTs do not go with it (docs/deploy.md)."""
+"""Google's own, at coral.ai, is of 2021: newer LiteRTs do not work with it (docs/deploy.md)."""
 
 
 def delegate(litert: Any, library: str = LIBRARY) -> Any:
     """Return the delegate, by LiteRT's module `litert`; raise `RuntimeMissing` without one."""
     try:
-        # LiteRT's own attempt would leave half an object behind, which complains at its end.
+        # LiteRT's own attempt leaves a broken object behind, whose __del__ prints a traceback.
         ctypes.CDLL(library)
     except OSError as exc:
         raise RuntimeMissing(f"edgetpu: {library} does not load; {INSTALL}", NAME) from exc

@@ -73,10 +73,10 @@ def _facts(manifest: Manifest) -> Table:
                   f"zero point {spec.affine.zero_point}"),
         ("output", f"logits, scale {output.affine.scale:.6f}, zero point "
                    f"{output.affine.zero_point}, temperature {output.temperature}"),
-        ("came from", _origin(evidence)),
-        ("int8 by", evidence.quantization),
+        ("origin", _origin(evidence)),
+        ("quantization", evidence.quantization),
         ("size", f"{evidence.parameters:,} parameters, {evidence.macs / 1e6:.1f} MMAC"),
-        ("Edge TPU", evidence.edgetpu or "not told"),
+        ("Edge TPU", evidence.edgetpu or "not checked"),
         ("dataset", f"{evidence.dataset}, sha256 {evidence.fingerprint[:16]}…"),
     ):  # fmt: skip
         table.add_row(name, value)
@@ -85,7 +85,7 @@ def _facts(manifest: Manifest) -> Table:
 
 def _origin(evidence: Evidence) -> str:
     if evidence.origin:
-        return f"{escape(evidence.origin)}, made elsewhere"
+        return f"{escape(evidence.origin)}, imported"
     how = f"recipe {evidence.recipe_name}, seed {evidence.seed}"
     return f"{how}, {evidence.minutes:.0f} minutes on {evidence.machine}"
 
@@ -103,7 +103,7 @@ def show_gate(gate: Gate) -> None:
 
 
 def gate_table(gate: Gate) -> Table:
-    """Return a gate's verdict for people."""
+    """Return a gate's verdict as a table."""
     table = Table("gate", "measured", "limit", "verdict")
     for check in gate.checks:
         colour = "green" if check.passed else "yellow" if check.accepted else "red"

@@ -33,13 +33,13 @@ def make_keys(out: Path) -> str:
 
 
 def public_of(private: Path) -> Path:
-    """Return where the public half of a key lies: `FILE.pub`."""
+    """Return the path of the public key: `FILE.pub`."""
     return private.with_name(f"{private.name}.pub")
 
 
 def key_id(public: Ed25519PublicKey) -> str:
-    """Return the first 16 digits of the sha256 of a key's 32 bytes: it tells keys apart,
-    and protects nothing."""
+    """Return the first 16 digits of the sha256 of a key's 32 bytes: it only tells keys
+    apart."""
     return hashlib.sha256(public.public_bytes_raw()).hexdigest()[:16]
 
 
@@ -50,7 +50,7 @@ def read_private(path: Path) -> Ed25519PrivateKey:
         key = forms.load_pem_private_key(content, password=None)
     except TypeError:
         raise SettingsError(
-            f"{path}: is locked by a passphrase; unlock a copy with: openssl pkey"
+            f"{path}: is encrypted with a passphrase; decrypt a copy with: openssl pkey"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         key = None
@@ -84,7 +84,7 @@ def _read(path: Path) -> bytes:
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
-    """Write a file that is not there yet, with its mode from the first byte on."""
+    """Create a file, with its mode from the first byte on."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

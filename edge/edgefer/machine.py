@@ -1,4 +1,4 @@
-"""The machine that a figure was measured on, in words."""
+"""The machine that a measurement was taken on."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ import msgspec
 
 CPUINFO = Path("/proc/cpuinfo")
 MODELS = ("proc/device-tree/model", "sys/class/dmi/id/product_name")
-"""Where a board's name stands: an Arm board's device tree, a PC's firmware."""
+"""Files with a board's name: an Arm board's device tree, a PC's firmware."""
 GOVERNORS = "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor"
 FEATURES = (
     *("avx2", "f16c", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"),
     *("asimd", "asimdhp", "asimddp", "i8mm", "sve", "sve2", "bf16"),
 )
-"""What kernels of neural nets are chosen by, as Linux names it, x86 and Arm."""
+"""CPU features that neural-network kernels are chosen by, as Linux names them."""
 PACKAGES = ("edgefer", "ai-edge-litert", "tflite-runtime", "onnxruntime", "numpy")
 OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python")
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """What decides how fast something is here."""
+    """Hardware and software that decide how fast something runs."""
 
     board: str
-    """Its model's name; `unknown` where the system does not tell it."""
+    """Model name; `unknown` where the system has none."""
     processor: str
     cores: int
     kernel: str
     features: tuple[str, ...]
     """Those of `FEATURES` that the processor has."""
     governor: str
-    """What sets the clock; `none` where Linux does not."""
+    """Of the CPU frequency; `none` where Linux has none."""
     memory_mb: int
-    """Million bytes of it."""
+    """Million bytes."""
     versions: dict[str, str]
     """Of Python and of the packages that are installed, by name."""
 
@@ -47,7 +47,7 @@ def machine() -> str:
 
 
 def describe_machine(root: Path = Path("/")) -> Machine:
-    """Look at the machine; `root` holds `proc` and `sys`."""
+    """Read the machine's description; `root` holds `proc` and `sys`."""
     cpuinfo = _text(root / "proc/cpuinfo")
     words = set(cpuinfo.split())
     governors = sorted({_text(path) for path in root.glob(GOVERNORS)} - {""})

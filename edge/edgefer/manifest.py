@@ -1,4 +1,4 @@
-"""The manifest of a model bundle: the single truth that a device reads."""
+"""The manifest of a model bundle: all that a device knows about it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the int8 model takes; float ones take the same grey levels as reals 0..1."""
+    """Input of the int8 model; float ones get the same grey levels as reals 0..1."""
 
     shape: tuple[int, int, int]
     """Height, width, channels."""
@@ -29,7 +29,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the int8 model gives: one logit a label."""
+    """Output of the int8 model: one logit a label."""
 
     affine: Affine
     temperature: float
@@ -47,7 +47,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the model comes from and what it was measured to do."""
+    """Origin of the model and its measured scores."""
 
     dataset: str
     fingerprint: str
@@ -64,15 +64,15 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scores: dict[str, Scores]
     """By format, `float` among them, on PrivateTest."""
     origin: str = ""
-    """The file that the model was brought in and its sha256; empty for a training of ours."""
+    """The file that the model was imported from and its sha256; empty for a run of ours."""
     quantization: str = "quantization-aware training"
-    """How the int8 files came by their scales."""
+    """How the int8 scales were found."""
     edgetpu: str = ""
-    """What an Edge TPU would run of the int8 file, and whether it was compiled for it."""
+    """Operations that an Edge TPU runs of the int8 file, and whether it was compiled."""
 
 
 class Allowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """That a person let a failed check pass."""
+    """A failed check that a person allowed."""
 
     by: str
     """`user@host`."""
@@ -80,7 +80,7 @@ class Allowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One measured figure beside its limit."""
+    """One measured value and its limit."""
 
     name: str
     measured: float
@@ -89,19 +89,19 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: Literal["share", "tensors", "bytes", "MMAC"] = "share"
     """A `share` is 0..1."""
     at_least: bool = False
-    """Whether the limit is the smallest figure that passes, not the largest."""
+    """Whether the limit is a minimum, not a maximum."""
     detail: str = ""
-    """What was measured, where the name leaves that open: a class, a tensor."""
+    """The class or tensor that was measured."""
     allowed: Allowed | None = None
 
     @property
     def accepted(self) -> bool:
-        """Whether it passed or was let pass."""
+        """Whether it passed or was allowed."""
         return self.passed or self.allowed is not None
 
     @property
     def found(self) -> str:
-        """The figure in words, with what it was measured on: `3.64% (disgust)`."""
+        """The value in words, with the detail: `3.64% (disgust)`."""
         figure = _figure(self.measured, self.unit)
         return f"{figure} ({self.detail})" if self.detail else figure
 
@@ -112,7 +112,7 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def verdict(self) -> str:
-        """`passed`, `FAILED`, or by whom it was let pass and why."""
+        """`passed`, `FAILED`, or who allowed it and why."""
         if self.passed:
             return "passed"
         if self.allowed:
@@ -133,12 +133,12 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed or was let pass."""
+        """Whether every check passed or was allowed."""
         return all(check.accepted for check in self.checks)
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a bundle says of itself; `manifest.json`."""
+    """The content of `manifest.json`."""
 
     schema_version: int
     name: str
@@ -171,5 +171,5 @@ def read_manifest(content: bytes, source: str) -> Manifest:
 
 
 def write_manifest(manifest: Manifest) -> bytes:
-    """Return the manifest as JSON for people: the same bytes for the same content in order."""
+    """Return the manifest as indented JSON: equal content gives equal bytes."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"

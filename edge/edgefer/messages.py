@@ -1,14 +1,14 @@
-"""What the stages say to one another, and its JSON form."""
+"""The messages between stages: boxes, faces, reports and predictions, and their JSON form."""
 
 from __future__ import annotations
 
 import msgspec
 
 UNSURE = "unsure"
-"""Why a face has no label that could be read: none is likely enough."""
+"""The reason of a face with no label that is probable enough."""
 REASONS = (UNSURE, "small", "dark", "bright", "blurred", "turned")
-"""Why a face has no label: no label is likely enough, or the face is too small, too dark, too
-bright, blurred or turned away to be read."""
+"""Why a face has no label: none is probable enough, or the face is too small, too dark, too bright,
+blurred or turned away."""
 
 
 class Box(msgspec.Struct, frozen=True, array_like=True):
@@ -47,14 +47,14 @@ class Box(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Detection(msgspec.Struct, frozen=True):
-    """One face as a detector sees it."""
+    """One detected face."""
 
     box: Box
     score: float
-    """The detector's own certainty, 0..1."""
+    """Of the detector, 0..1."""
     turn: float | None = None
     """How far the nose stands from the middle of the eyes along their line, in distances of the
-    eyes, to the picture's right; None where the detector sees neither."""
+    eyes, to the right of the image; None where the detector has no landmarks."""
 
 
 class Face(msgspec.Struct, frozen=True):
@@ -64,17 +64,17 @@ class Face(msgspec.Struct, frozen=True):
     """The same number as long as it is the same person in view."""
     box: Box
     score: float
-    """The detector's own certainty, 0..1."""
+    """Of the detector, 0..1."""
     label: str
-    """The smoothed label, `unknown` when none is sure enough."""
+    """The smoothed label, `unknown` when none is probable enough."""
     probabilities: dict[str, float]
-    """This frame's calibrated probabilities, by label; empty where the face cannot be read."""
+    """This frame's calibrated probabilities, by label; empty where the face was not classified."""
     reason: str | None = None
     """Why `label` is `unknown`, one of `REASONS`; None when it is not."""
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What one frame showed; one line of `--sink jsonl:`."""
+    """The result of one frame; one line of `--sink jsonl:`."""
 
     time: float
     """Seconds on the camera's clock."""
@@ -86,13 +86,13 @@ class Report(msgspec.Struct, frozen=True):
     confidence: float | None
     """Smoothed probability of `mood`, 0..1; None when there is no face."""
     problem: str | None = None
-    """Why nothing can be seen, in words; None while the camera gives pictures."""
+    """Why there are no frames, in words; None while the camera delivers."""
     reason: str | None = None
     """Why `mood` is `unknown`, one of `REASONS`; None when it is not."""
 
 
 class Prediction(msgspec.Struct, frozen=True):
-    """The faces of one picture; one line of `predict --json`."""
+    """The faces of one image; one line of `predict --json`."""
 
     image: str
     faces: tuple[Face, ...]

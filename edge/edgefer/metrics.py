@@ -1,4 +1,4 @@
-"""What a model's answers are worth: small functions over logits and labels."""
+"""Metrics of a classifier: small functions over logits and labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Logits = NDArray[np.float32]
 
 
 class ClassScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How one label does."""
+    """Scores of one label."""
 
     n: int
     precision: float
@@ -24,7 +24,7 @@ class ClassScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How one format of a model does on PrivateTest; shares are 0..1."""
+    """Scores of one format of a model on PrivateTest; shares are 0..1."""
 
     accuracy: float
     accuracy_leak_free: float
@@ -62,19 +62,19 @@ class Interval(NamedTuple):
 
 
 class Bin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The answers whose confidence lies between two bounds."""
+    """The predictions whose confidence lies between two bounds."""
 
     low: float
     high: float
     n: int
     confidence: float
-    """Mean confidence; 0 where there is no answer."""
+    """Mean confidence; 0 in an empty bin."""
     accuracy: float
-    """Share that was right; 0 where there is no answer."""
+    """Share that is correct; 0 in an empty bin."""
 
 
-class Answered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What comes of answering only where the confidence reaches a threshold."""
+class CoveragePoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A point of the risk-coverage curve: predictions with confidence from a threshold on."""
 
     threshold: float
     n: int
@@ -82,15 +82,15 @@ class Answered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coverage: float
     """Their share of all."""
     accuracy: float
-    """Share of the answered that is right; 0 where nothing is answered."""
+    """Share of them that is correct; 0 where there is none."""
 
 
-class Paired(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PairedTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Two models on the same images, by McNemar's test."""
 
     n: int
     only_first: int
-    """Images that only the first got right."""
+    """Images that only the first classified correctly."""
     only_second: int
     p_value: float
     """Of a difference this large or larger if both were equally good; exact, two-sided."""
@@ -112,24 +112,26 @@ def score(
     reference: Logits,
 ) -> Scores:
     """Score logits against labels (N,); `reference` are the float model's logits."""
-    said = logits.argmax(-1)
-    right = said == labels
-    per_class = {name: _class_score(said, labels, index) for index, name in enumerate(names)}
+    predicted = logits.argmax(-1)
+    correct = predicted == labels
+    per_class = {name: _class_score(predicted, labels, index) for index, name in enumerate(names)}
     return Scores(
-        accuracy=float(right.mean()),
-        accuracy_leak_free=float(right[leak_free].mean()) if leak_free.any() else 0.0,
+        accuracy=float(correct.mean()),
+        accuracy_leak_free=float(correct[leak_free].mean()) if leak_free.any() else 0.0,
         n=len(labels),
         n_leak_free=int(leak_free.sum()),
         macro_f1=float(np.mean([one.f1 for one in per_class.values()])),
         calibration_error=calibration_error(softmax(logits, temperature), labels),
-        agreement_with_float=float((said == reference.argmax(-1)).mean()),
+        agreement_with_float=float((predicted == reference.argmax(-1)).mean()),
         per_class=per_class,
     )
 
 
-def _class_score(said: NDArray[np.integer], labels: NDArray[np.integer], index: int) -> ClassScore:
-    hits = int(((said == index) & (labels == index)).sum())
-    claimed, present = int((said == index).sum()), int((labels == index).sum())
+def _class_score(
+    predicted: NDArray[np.integer], labels: NDArray[np.integer], index: int
+) -> ClassScore:
+    hits = int(((predicted == index) & (labels == index)).sum())
+    claimed, present = int((predicted == index).sum()), int((labels == index).sum())
     precision, recall = hits / max(claimed, 1), hits / max(present, 1)
     f1 = 2 * hits / max(claimed + present, 1)
     return ClassScore(n=present, precision=precision, recall=recall, f1=f1)
@@ -146,16 +148,16 @@ def calibration_error(
 def reliability(
     probabilities: NDArray[np.float32], labels: NDArray[np.integer], bins: int = 15
 ) -> tuple[Bin, ...]:
-    """Return how sure and how right the answers are, in bins of equal width (Guo et al. 2017)."""
-    sure, right = probabilities.max(-1).astype(float), probabilities.argmax(-1) == labels
-    at = np.minimum((sure * bins).astype(int), bins - 1)
+    """Return the reliability diagram, in bins of equal width (Guo et al. 2017)."""
+    confidence, correct = probabilities.max(-1).astype(float), probabilities.argmax(-1) == labels
+    at = np.minimum((confidence * bins).astype(int), bins - 1)
     return tuple(
         Bin(
             low=index / bins,
             high=(index + 1) / bins,
             n=int((at == index).sum()),
-            confidence=_mean(sure[at == index]),
-            accuracy=_mean(right[at == index]),
+            confidence=_mean(confidence[at == index]),
+            accuracy=_mean(correct[at == index]),
         )
         for index in range(bins)
     )
@@ -163,24 +165,24 @@ def reliability(
 
 def coverage(
     probabilities: NDArray[np.float32], labels: NDArray[np.integer], thresholds: Sequence[float]
-) -> tuple[Answered, ...]:
+) -> tuple[CoveragePoint, ...]:
     """Return the risk-coverage curve of probabilities (N, labels), a point for each threshold.
 
     Source: El-Yaniv & Wiener 2010, "On the Foundations of Noise-free Selective Classification".
     """
-    sure, right = probabilities.max(-1), probabilities.argmax(-1) == labels
-    points = ((threshold, sure >= threshold) for threshold in thresholds)
+    confidence, correct = probabilities.max(-1), probabilities.argmax(-1) == labels
+    points = ((threshold, confidence >= threshold) for threshold in thresholds)
     return tuple(
-        Answered(threshold, int(said.sum()), _mean(said), _mean(right[said]))
-        for threshold, said in points
+        CoveragePoint(threshold, int(predicted.sum()), _mean(predicted), _mean(correct[predicted]))
+        for threshold, predicted in points
     )
 
 
 def confusion(
-    said: NDArray[np.integer], labels: NDArray[np.integer], size: int
+    predicted: NDArray[np.integer], labels: NDArray[np.integer], size: int
 ) -> NDArray[np.int64]:
-    """Return counts (size, size): the row is the label, the column what was said."""
-    cells = labels.astype(np.int64) * size + said
+    """Return the confusion matrix (size, size): a row a label, a column a prediction."""
+    cells = labels.astype(np.int64) * size + predicted
     return np.bincount(cells, minlength=size * size).reshape(size, size).astype(np.int64)
 
 
@@ -194,8 +196,8 @@ def wilson(share: float, n: int) -> Interval:
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
-def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Paired:
-    """Compare two models by which images (N,) each got right.
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTest:
+    """Compare two models by which images (N,) each classified correctly.
 
     Source: McNemar 1947; the exact binomial form, which holds for few differences too.
     """
@@ -206,7 +208,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Paired:
     for hits in range(min(only_first, only_second)):
         ways = ways * (differ - hits) // (hits + 1)
         tail += ways
-    return Paired(len(first), only_first, only_second, min(1.0, 2 * tail / 2**differ))
+    return PairedTest(len(first), only_first, only_second, min(1.0, 2 * tail / 2**differ))
 
 
 def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float:

@@ -49,7 +49,7 @@ def portrait_crops(count: int, preprocess: Preprocess) -> Pixels:
     for time in STEP * np.arange(count):
         zoom, left, top = _place(time)
         box = Box(zoom * (FACE.left - left), zoom * (FACE.top - top), *(zoom * FACE.width,) * 2)
-        crops.append(preprocess.chip(view(portrait, time), box))
+        crops.append(preprocess.crop(view(portrait, time), box))
     return np.stack(crops)
 
 

@@ -1,4 +1,4 @@
-"""From a face in a picture to the grey square that a model reads.
+"""Preprocessing: from a face in an image to the grey square that a model gets.
 
 Training, calibration, evaluation and the device all call `Preprocess`; a test
 holds their results equal to the bit.
@@ -29,22 +29,22 @@ class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     margin: float = 0.0
     """Added to each side of a detector's box, as a share of the box's side."""
 
-    def chip(self, picture: Pixels, box: Box) -> Pixels:
-        """Cut `box` out of a grey (H, W) or BGR picture (H, W, 3) as a grey square (size, size).
+    def crop(self, image: Pixels, box: Box) -> Pixels:
+        """Cut `box` out of a grey (H, W) or BGR image (H, W, 3) as a grey square (size, size).
 
         The square is centred on the box, its side the box's mean side and margin;
-        what lies outside the picture repeats its edge. Raises `ImageError` when the
-        picture is neither or the box is empty.
+        what lies outside the image repeats its edge. Raises `ImageError` when the
+        image is neither or the box is empty.
         """
         if box.width <= 0 or box.height <= 0:
             raise ImageError(f"a face box must have an area, got {box.width}x{box.height}")
         side = max(1, round((box.width + box.height) / 2 * (1 + 2 * self.margin)))
         left = round(box.left + box.width / 2 - side / 2)
         top = round(box.top + box.height / 2 - side / 2)
-        return self.resize(_square(picture, left, top, side))
+        return self.resize(_square(image, left, top, side))
 
     def resize(self, grey: Pixels) -> Pixels:
-        """Bring a grey picture (H, W) to (size, size), averaging areas when it shrinks."""
+        """Resize a grey image (H, W) to (size, size), averaging areas when it shrinks."""
         _require_grey(grey)
         if grey.shape == (self.size, self.size):
             return grey
@@ -52,25 +52,25 @@ class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(grey, (self.size, self.size), interpolation=how), np.uint8)
 
-    def to_float(self, chips: Pixels) -> NDArray[np.float32]:
-        """Turn chips (N, size, size) into float32 (N, size, size, 1) in 0..1."""
-        pixels = self._batch(chips).astype(np.float32)
+    def to_float(self, crops: Pixels) -> NDArray[np.float32]:
+        """Turn face crops (N, size, size) into float32 (N, size, size, 1) in 0..1."""
+        pixels = self._batch(crops).astype(np.float32)
         return np.asarray(pixels * np.float32(PIXEL.scale), np.float32)
 
-    def to_int8(self, chips: Pixels, affine: Affine) -> NDArray[np.int8]:
-        """Turn chips (N, size, size) into int8 (N, size, size, 1) for a model's input scale."""
-        return int8_table(affine)[self._batch(chips)]
+    def to_int8(self, crops: Pixels, affine: Affine) -> NDArray[np.int8]:
+        """Turn face crops (N, size, size) into int8 (N, size, size, 1) by an input scale."""
+        return int8_table(affine)[self._batch(crops)]
 
-    def _batch(self, chips: Pixels) -> Pixels:
-        self.require(chips)
-        return chips[..., np.newaxis]
+    def _batch(self, crops: Pixels) -> Pixels:
+        self.require(crops)
+        return crops[..., np.newaxis]
 
-    def require(self, chips: Pixels) -> None:
-        """Raise `ImageError` unless these are chips (N, size, size)."""
-        if chips.dtype != np.uint8 or chips.shape[1:] != (self.size, self.size):
+    def require(self, crops: Pixels) -> None:
+        """Raise `ImageError` unless these are face crops (N, size, size)."""
+        if crops.dtype != np.uint8 or crops.shape[1:] != (self.size, self.size):
             raise ImageError(
-                f"face chips must be uint8 (N, {self.size}, {self.size}), "
-                f"got {chips.dtype} {chips.shape}"
+                f"face crops must be uint8 (N, {self.size}, {self.size}), "
+                f"got {crops.dtype} {crops.shape}"
             )
 
 
@@ -79,31 +79,31 @@ def int8_table(affine: Affine) -> NDArray[np.int8]:
     return affine.quantize(np.arange(256) * PIXEL.scale)
 
 
-def to_grey(picture: Pixels) -> Pixels:
-    """Return a BGR picture (H, W, 3) or a grey one (H, W) as grey uint8 (H, W)."""
-    if picture.dtype != np.uint8:
-        raise ImageError(f"a picture must be uint8, got {picture.dtype}")
-    if picture.ndim == 2:
-        return picture
-    if picture.ndim == 3 and picture.shape[2] == 3:
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
-    raise ImageError(f"a picture must be (H, W) or (H, W, 3), got {picture.shape}")
+def to_grey(image: Pixels) -> Pixels:
+    """Return a BGR image (H, W, 3) or a grey one (H, W) as grey uint8 (H, W)."""
+    if image.dtype != np.uint8:
+        raise ImageError(f"an image must be uint8, got {image.dtype}")
+    if image.ndim == 2:
+        return image
+    if image.ndim == 3 and image.shape[2] == 3:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+    raise ImageError(f"an image must be (H, W) or (H, W, 3), got {image.shape}")
 
 
 def _require_grey(grey: Pixels) -> None:
     if grey.dtype != np.uint8 or grey.ndim != 2 or grey.size == 0:
-        raise ImageError(f"expected a grey uint8 picture (H, W), got {grey.dtype} {grey.shape}")
+        raise ImageError(f"expected a grey uint8 image (H, W), got {grey.dtype} {grey.shape}")
 
 
-def _square(picture: Pixels, left: int, top: int, side: int) -> Pixels:
-    """Cut a grey square that may reach outside the picture; the edge is repeated there."""
-    height, width = picture.shape[:2]
+def _square(image: Pixels, left: int, top: int, side: int) -> Pixels:
+    """Cut a grey square that may reach outside the image; the edge is repeated there."""
+    height, width = image.shape[:2]
     right, bottom = left + side, top + side
-    inside = picture[max(top, 0) : max(bottom, 1), max(left, 0) : max(right, 1)]
+    inside = image[max(top, 0) : max(bottom, 1), max(left, 0) : max(right, 1)]
     pads = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))
     if inside.size == 0:
-        raise ImageError(f"face box at {left},{top} lies outside the {width}x{height} picture")
-    # Colour is dropped of the face alone: a whole picture's takes longer than all else here.
+        raise ImageError(f"face box at {left},{top} lies outside the {width}x{height} image")
+    # Only the face is converted to grey: a whole image takes longer than all else here.
     grey = to_grey(inside)
     if not any(pads):
         return grey

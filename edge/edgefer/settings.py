@@ -1,4 +1,4 @@
-"""Strict reading of TOML into frozen structures: the one way in for recipes and configuration."""
+"""Strict reading of TOML into frozen structs, for recipes and configuration."""
 
 from __future__ import annotations
 

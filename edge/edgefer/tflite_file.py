@@ -1,4 +1,4 @@
-"""What a TFLite file says of itself, read from its flatbuffer; nothing is run.
+"""The graph of a TFLite file, read from its flatbuffer; nothing is run.
 
 The schema is LiteRT's (tensorflow/lite/schema/schema.fbs), which a device has
 with its runtime: no TensorFlow is needed.

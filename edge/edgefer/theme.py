@@ -1,4 +1,4 @@
-"""The look of every chart in a report, on paper and on a dark ground."""
+"""Chart styles, light and dark, for matplotlib."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours as #rrggbb; the series' are told apart by the colour-blind too (Okabe & Ito)."""
+    """Colours as #rrggbb; the series' can be told apart by the colour-blind (Okabe & Ito)."""
 
     ground: str
     ink: str

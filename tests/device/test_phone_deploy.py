@@ -310,8 +310,8 @@ def test_an_apps_folder_has_the_file_its_labels_and_the_lines(
 def test_mediapipe_loads_what_is_written_for_phones(mediapipe: list[str], tmp_path: Path) -> None:
     assert export("android", "--out", tmp_path / "app").exit_code == 0
     model = (tmp_path / "app" / "small-fer2013.tflite").read_bytes()
-    chips = portrait_crops(4, open_bundle("small").manifest.input.preprocess)
-    faces = [chip[..., None].repeat(3, axis=-1) for chip in chips]
+    crops = portrait_crops(4, open_bundle("small").manifest.input.preprocess)
+    faces = [crop[..., None].repeat(3, axis=-1) for crop in crops]
     said = classified(mediapipe, model, faces, tmp_path)
     assert all(set(answer) == set(FER2013) for answer in said)
     assert all(next(iter(answer)) == "happy" for answer in said)  # she smiles

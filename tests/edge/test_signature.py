@@ -164,7 +164,7 @@ def test_a_key_of_another_kind_or_under_a_passphrase_is_refused(
     (tmp_path / "locked").write_bytes(locked.private_bytes(form, kind, how))
     with pytest.raises(SettingsError, match="rsa: not a private Ed25519 key"):
         sign_bundle(bundle, tmp_path / "rsa")
-    with pytest.raises(SettingsError, match="locked: is locked by a passphrase"):
+    with pytest.raises(SettingsError, match="locked: is encrypted with a passphrase"):
         sign_bundle(bundle, tmp_path / "locked")
 
 

@@ -114,7 +114,7 @@ def _shrink() -> list[dict[str, Any]]:
 def _chip() -> list[dict[str, Any]]:
     def one(seed: int, box: tuple[float, ...], margin: float) -> dict[str, Any]:
         picture = to_grey(bgr(noise(seed, 160, 120)))
-        crop = Preprocess(margin=margin).chip(picture, Box(*box))
+        crop = Preprocess(margin=margin).crop(picture, Box(*box))
         return {
             "seed": seed,
             "width": 160,

@@ -42,7 +42,7 @@ class FaceClassifier:
 
     def crop(self, image: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
         """Cut the faces at `boxes` out of a BGR frame (H, W, 3), as the model sees them."""
-        return [self._manifest.input.preprocess.chip(image, box) for box in boxes]
+        return [self._manifest.input.preprocess.crop(image, box) for box in boxes]
 
     def resized(self, faces: Pixels) -> list[Pixels]:
         """Bring grey faces (N, H, W) that were cut out already to what the model sees."""

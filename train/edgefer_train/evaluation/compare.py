@@ -17,7 +17,7 @@ from rich.table import Table
 
 from edgefer.inspection import share
 from edgefer.machine import machine
-from edgefer.metrics import Paired, Scores, mcnemar
+from edgefer.metrics import PairedTest, Scores, mcnemar
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.evaluation.candidate import (
     BundleCandidate,
@@ -46,7 +46,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the float model on the same images."""
     source: Literal["manifest", "measured"] | None
     """Where the scores come from."""
-    against_first: Paired | None
+    against_first: PairedTest | None
     """None for the first, without new measurements, or where the images differ."""
 
 
@@ -125,7 +125,7 @@ class _Correct:
         # Not the images themselves: models of other sides see them in other sizes.
         self.of = (facts.labels, facts.split, labels.tobytes())
 
-    def against(self, other: _Correct) -> Paired | None:
+    def against(self, other: _Correct) -> PairedTest | None:
         """McNemar's test, where both classified the same images."""
         return mcnemar(self.right, other.right) if self.of == other.of else None
 
@@ -212,7 +212,7 @@ def _leak_free(scores: Scores | None) -> str:
     return f"{leak_free}\n[dim]n = {scores.n_leak_free:,}[/dim]"
 
 
-def _against(paired: Paired | None) -> str:
+def _against(paired: PairedTest | None) -> str:
     if paired is None:
         return "-"
     p = "p < 0.001" if paired.p_value < 0.001 else f"p = {paired.p_value:.3f}"

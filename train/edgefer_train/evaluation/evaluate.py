@@ -15,8 +15,8 @@ from edgefer.errors import DatasetError
 from edgefer.labels import FERPLUS
 from edgefer.machine import machine
 from edgefer.metrics import (
-    Answered,
     Bin,
+    CoveragePoint,
     Interval,
     Logits,
     Scores,
@@ -103,7 +103,7 @@ class Evaluation(Scores, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Images: a row for each label, a column for each prediction."""
     threshold: float
     """Confidence under which the device reports `unknown` by default."""
-    coverage: tuple[Answered, ...]
+    coverage: tuple[CoveragePoint, ...]
     mistakes: tuple[Mistake, ...]
     """The most confident wrong predictions."""
     annotators: AnnotatorAgreement | None
@@ -127,7 +127,7 @@ class Evaluation(Scores, frozen=True, forbid_unknown_fields=True, kw_only=True):
         )
 
     @property
-    def at_threshold(self) -> Answered:
+    def at_threshold(self) -> CoveragePoint:
         """Coverage and accuracy at the device's threshold."""
         return min(self.coverage, key=lambda point: abs(point.threshold - self.threshold))
 

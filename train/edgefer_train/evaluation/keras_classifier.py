@@ -26,9 +26,9 @@ class KerasClassifier:
         self._model = keras.Model(model.input, _output(model, head, path))
         self._preprocess = Preprocess(size=model.input_shape[1])
 
-    def logits(self, chips: Pixels) -> Logits:
-        """Return logits float32 (N, labels) of grey chips uint8 (N, size, size)."""
-        return np.asarray(self._model(self._preprocess.to_float(chips), training=False).numpy())
+    def logits(self, crops: Pixels) -> Logits:
+        """Return logits float32 (N, labels) of face crops uint8 (N, size, size)."""
+        return np.asarray(self._model(self._preprocess.to_float(crops), training=False).numpy())
 
 
 def _output(model: Any, head: str, path: Path) -> Any:
