@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from edgefer.cli import main
-from edgefer_device.cameras.discovery import Found, FoundMode, find_cameras, show
+from edgefer_device.cameras.discovery import Found, find_cameras, show
+from edgefer_device.cameras.v4l2 import Mode
 
 
 def test_where_there_is_no_camera_one_line_says_what_to_do() -> None:
@@ -19,7 +20,7 @@ def test_where_there_is_no_camera_one_line_says_what_to_do() -> None:
     assert done.exit_code == 0
     (demo,) = map(json.loads, done.stdout.splitlines())
     assert (demo["address"], demo["hardware"], demo["problem"]) == ("demo:", False, None)
-    assert done.stderr.startswith("edgefer: no camera found: plug in a USB camera")
+    assert done.stderr.startswith("edgefer: warning: no camera found: plug in a USB camera")
     assert done.stderr.count("\n") == 1
 
 
@@ -33,9 +34,9 @@ def test_the_demo_without_its_portrait_is_listed_with_what_to_install(
 
 def test_a_table_shows_the_sizes_of_each_format(capsys: pytest.CaptureFixture[str]) -> None:
     modes = (
-        FoundMode("YUYV", 640, 480, (30.0, 15.0)),
-        FoundMode("MJPG", 640, 480, (30.0,)),
-        FoundMode("MJPG", 1280, 720, ()),
+        Mode("YUYV", 640, 480, (30.0, 15.0)),
+        Mode("MJPG", 640, 480, (30.0,)),
+        Mode("MJPG", 1280, 720, ()),
     )
     lasting = "v4l2:/dev/v4l/by-id/usb-x"
     show([Found("v4l2:/dev/video0", "Some Webcam", True, "is closed", lasting, modes)])

@@ -168,11 +168,11 @@ def test_the_questions_have_the_sizes_that_the_kernel_expects() -> None:
 
 
 MODES = [
-    Mode("MJPG", Size(640, 480), (30.0,)),
-    Mode("YUYV", Size(640, 480), (30.0, 15.0)),
-    Mode("YUYV", Size(1280, 720), (10.0,)),
-    Mode("MJPG", Size(1280, 720), (27.5,)),
-    Mode("RG10", Size(3280, 2464), (20.0,)),
+    Mode("MJPG", 640, 480, (30.0,)),
+    Mode("YUYV", 640, 480, (30.0, 15.0)),
+    Mode("YUYV", 1280, 720, (10.0,)),
+    Mode("MJPG", 1280, 720, (27.5,)),
+    Mode("RG10", 3280, 2464, (20.0,)),
 ]
 
 
@@ -191,7 +191,7 @@ def test_the_next_larger_size_then_the_rate_then_the_cost_decide(
     size: tuple[int, int], rate: float, expected: str
 ) -> None:
     best = ranked(MODES, V4l2Options(Size(*size), rate), "camera")[0]
-    assert f"{best.fourcc} {best.size}" == expected
+    assert f"{best.format} {best.size}" == expected
 
 
 def test_a_camera_that_is_not_there_is_not_found() -> None:

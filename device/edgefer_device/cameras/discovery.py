@@ -17,6 +17,7 @@ from edgefer_device.cameras.v4l2 import (
     DEVICES,
     NO_CAMERAS,
     Device,
+    Mode,
     nodes,
     permission_advice,
     query,
@@ -32,16 +33,6 @@ HELP = (
 )
 
 
-class FoundMode(msgspec.Struct, frozen=True):
-    """One way in which a camera can send frames."""
-
-    format: str
-    width: int
-    height: int
-    rates: tuple[float, ...]
-    """Frames a second, highest first."""
-
-
 class Found(msgspec.Struct, frozen=True):
     """One camera."""
 
@@ -54,7 +45,7 @@ class Found(msgspec.Struct, frozen=True):
     """Why it cannot be used now, and what to do; None where it can."""
     lasting: str | None = None
     """An address that stays the same however cameras are plugged in; None where there is none."""
-    modes: tuple[FoundMode, ...] = ()
+    modes: tuple[Mode, ...] = ()
     """What it offers; empty where unknown."""
 
 
@@ -86,7 +77,7 @@ def _kernel(devices: Path, names: Path) -> Iterator[Found]:
         except OSError:
             continue
         if device is not None and device.captures and device.driver not in NO_CAMERAS:
-            yield Found(address, device.name, True, _unusable(device), lasting, _modes(device))
+            yield Found(address, device.name, True, _unusable(device), lasting, device.modes)
 
 
 def _lasting(path: Path, devices: Path) -> str | None:
@@ -98,15 +89,8 @@ def _lasting(path: Path, devices: Path) -> str | None:
 def _unusable(device: Device) -> str | None:
     if usable(device):
         return None
-    formats = ", ".join(dict.fromkeys(mode.fourcc for mode in device.modes)) or "no format"
+    formats = ", ".join(dict.fromkeys(mode.format for mode in device.modes)) or "no format"
     return f"gives {formats} only, which OpenCV cannot read; try picamera2: or gstreamer:"
-
-
-def _modes(device: Device) -> tuple[FoundMode, ...]:
-    return tuple(
-        FoundMode(mode.fourcc, mode.size.width, mode.size.height, mode.rates)
-        for mode in device.modes
-    )
 
 
 def _jetson() -> Iterator[Found]:

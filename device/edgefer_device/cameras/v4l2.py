@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import cv2
+import msgspec
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras import STALL_SECONDS
@@ -68,7 +69,7 @@ def open_v4l2(name: str, options: V4l2Options, clock: Clock) -> CaptureCamera:
         capture = _opened(path, mode, options.rate)
         # Whether the bus has room and nobody else reads shows with the first frame only.
         if capture is not None and capture.grab():
-            log.info("%s: %s, %s %s", path, device.name, mode.fourcc, mode.size)
+            log.info("%s: %s, %s %s", path, device.name, mode.format, mode.size)
             return CaptureCamera(str(path), capture, clock, "is it plugged in?")
         if capture is not None:
             capture.release()
@@ -99,7 +100,7 @@ def usable(device: Device | None) -> bool:
     """Whether a device gives frames that OpenCV can read."""
     if device is None or not device.captures or device.driver in NO_CAMERAS:
         return False
-    return any(mode.fourcc in DECODED for mode in device.modes)
+    return any(mode.format in DECODED for mode in device.modes)
 
 
 def ranked(modes: Sequence[Mode], options: V4l2Options, name: str) -> list[Mode]:
@@ -109,16 +110,16 @@ def ranked(modes: Sequence[Mode], options: V4l2Options, name: str) -> list[Mode]
     decode. Raises `CameraError` where no mode has the format.
     """
     formats = DECODED if options.format == "auto" else (options.format.upper(),)
-    able = [mode for mode in modes if mode.fourcc in formats]
+    able = [mode for mode in modes if mode.format in formats]
     if not able:
-        have = ", ".join(dict.fromkeys(mode.fourcc for mode in modes)) or "none"
+        have = ", ".join(dict.fromkeys(mode.format for mode in modes)) or "none"
         raise CameraError(f"{name}: has no format of {', '.join(formats)}; it has: {have}")
     size = _nearest({mode.size for mode in able}, options.size)
 
     def order(mode: Mode) -> tuple[float, int]:
         fastest = max(mode.rates, default=options.rate)
         missing = 0.0 if fastest >= FULL * options.rate else options.rate - fastest
-        return missing, DECODED.index(mode.fourcc)
+        return missing, DECODED.index(mode.format)
 
     return sorted((mode for mode in able if mode.size == size), key=order)
 
@@ -163,7 +164,7 @@ def _opened(path: Path, mode: Mode, rate: float) -> cv2.VideoCapture | None:
     if not capture.isOpened():
         return None
     # The format first: a size or a rate may be out of reach in the one that was set.
-    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*mode.fourcc))
+    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*mode.format))
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.size.width)
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.size.height)
     capture.set(cv2.CAP_PROP_FPS, min(rate, max(mode.rates, default=rate)))
@@ -189,15 +190,20 @@ USUAL_SIZES = ((320, 240), (640, 360), (640, 480), (800, 600), (1280, 720), (192
 """Those that are named of a camera which offers a whole range."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """One way in which a camera can send frames."""
+class Mode(msgspec.Struct, frozen=True):
+    """One format and size in which a camera sends frames."""
 
-    fourcc: str
+    format: str
     """Pixel format, four characters."""
-    size: Size
+    width: int
+    height: int
     rates: tuple[float, ...]
     """Frames a second, highest first; empty where unknown."""
+
+    @property
+    def size(self) -> Size:
+        """Width and height, pixels."""
+        return Size(self.width, self.height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +257,8 @@ def _modes(node: int) -> Iterator[Mode]:
     for _, _, _, _, pixels, *_ in _counted(node, FORMAT, CAPTURE):
         for size in _sizes(node, pixels):
             rates = sorted(set(_rates(node, pixels, size)), reverse=True)
-            yield Mode(struct.pack("=I", pixels).decode("latin-1"), size, tuple(rates))
+            form = struct.pack("=I", pixels).decode("latin-1")
+            yield Mode(form, size.width, size.height, tuple(rates))
 
 
 def _sizes(node: int, pixels: int) -> Iterator[Size]:

@@ -3,56 +3,38 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 
 from edgefer.console import FallbackWarning
 from edgefer.errors import DetectorError, SettingsError
 from edgefer_device.faces.detector import FaceDetector
 
-
-def _haar() -> FaceDetector:
-    from edgefer_device.faces.haar import Haar
-
-    return Haar()
-
-
-def _blazeface() -> FaceDetector:
-    from edgefer_device.faces.blazeface import BlazeFace
-
-    return BlazeFace()
-
-
-def _blazeface_short() -> FaceDetector:
-    from edgefer_device.faces.blazeface import SHORT, BlazeFace
-
-    return BlazeFace(variant=SHORT)
-
-
-DETECTORS: dict[str, Callable[[], FaceDetector]] = {
-    "blazeface": _blazeface,
-    "blazeface-short": _blazeface_short,
-    "haar": _haar,
-}
-"""By name; each is imported when it is chosen."""
+DETECTORS = ("blazeface", "blazeface-short", "haar")
 
 
 def open_detector(name: str | None = None) -> FaceDetector:
     """Open a face detector by its name.
 
-    Without a name that is BlazeFace, or Haar with a `FallbackWarning` warning where
+    Without a name that is BlazeFace, or Haar with a `FallbackWarning` where
     BlazeFace's model is not installed. Raises `SettingsError` for an unknown name
     and `DetectorError` where a named one cannot be opened.
     """
     if name is None:
-        return _best()
+        try:
+            return _open("blazeface")
+        except DetectorError as exc:
+            warnings.warn(f"{exc}; finding faces with haar instead", FallbackWarning, stacklevel=2)
+            return _open("haar")
     if name not in DETECTORS:
         raise SettingsError(f"unknown detector '{name}'; known: {', '.join(DETECTORS)}")
-    return DETECTORS[name]()
+    return _open(name)
 
 
-def _best() -> FaceDetector:
-    try:
-        return _blazeface()
-    except DetectorError as exc:
-        warnings.warn(f"{exc}; finding faces with haar instead", FallbackWarning, stacklevel=3)
-        return _haar()
+def _open(name: str) -> FaceDetector:
+    # Each is imported when it is chosen: LiteRT and OpenCV's cascades take time to load.
+    if name == "haar":
+        from edgefer_device.faces.haar import Haar
+
+        return Haar()
+    from edgefer_device.faces.blazeface import FULL, SHORT, BlazeFace
+
+    return BlazeFace(variant=SHORT if name == "blazeface-short" else FULL)
