@@ -54,6 +54,14 @@ def data() -> Path:
     return Path(named)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give each worker's daemons a state folder, and thus a control socket, of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def mediapipe() -> list[str]:
     """The command of a Python that has MediaPipe."""

@@ -38,7 +38,8 @@ def edgefer(home: Path, *words: object, seconds: float = 1800, **variables: str)
 
 def environment(home: Path) -> dict[str, str]:
     """Return this process's own with another home, and a screen of one width."""
-    return {**os.environ, "HOME": str(home), "COLUMNS": "200"}
+    own = {"HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "COLUMNS": "200"}
+    return {**os.environ, **own}
 
 
 def command(
