@@ -290,9 +290,9 @@ def test_a_port_in_use_is_one_clear_line() -> None:
     assert "\n" not in line
 
 
-def test_an_open_address_asks_for_a_token(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_open_address_asks_for_a_token(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "edgefer_device")
+
     async def whole() -> list[int]:
         context = SinkContext(state=tmp_path)
         async with metrics_sink(context, "0.0.0.0:0") as sink, ClientSession() as session:
@@ -314,6 +314,6 @@ def test_an_open_address_asks_for_a_token(
         return answers
 
     assert asyncio.run(whole()) == [200, 401, 200, 401]
-    said = capsys.readouterr().err
+    (said,) = caplog.messages
     assert said.startswith("metrics on 0.0.0.0 port ")
-    assert said.endswith(f"other machines need the token in {tmp_path / 'page-token'}\n")
+    assert said.endswith(f"other machines need the token in {tmp_path / 'page-token'}")

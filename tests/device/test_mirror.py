@@ -321,18 +321,22 @@ def test_host_that_is_not_ours_is_one_clear_line() -> None:
         run(story())
 
 
-def test_the_page_is_announced_once_it_can_be_opened(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_is_announced_once_it_can_be_opened(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "edgefer_device")
+
     async def story() -> str:
         async with mirror_sink() as sink:
             return sink.server.url
 
     url = run(story())
-    assert capsys.readouterr().err == f"mirror page: {url}\n"
+    assert caplog.messages == [f"mirror page: {url}"]
 
 
 def test_an_open_address_asks_others_for_a_token(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "edgefer_device")
+
     context = SinkContext(state=tmp_path)
     elsewhere = {"X-Forwarded-For": "192.0.2.7"}
 
@@ -367,7 +371,7 @@ def test_an_open_address_asks_others_for_a_token(
                     assert answer.status == 200
 
     run(story())
-    announced, where = capsys.readouterr().err.splitlines()
+    announced, where = caplog.messages
     assert announced.startswith(f"mirror page: http://{socket.gethostname()}:")
     assert where.startswith(f"other machines need the token in {tmp_path / 'page-token'};")
     assert (tmp_path / "page-token").read_text().strip() not in announced + where

@@ -7,9 +7,9 @@ import base64
 import gzip
 import hashlib
 import html
+import logging
 import mimetypes
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from edgefer_device.page import SHARED, page_files
 from edgefer_device.sinks.mirror.settings import languages, load_texts
 from edgefer_device.web.access import guard
 from edgefer_device.web.server import listen
+
+log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / "page"
 LITERT = Package(
@@ -112,14 +114,14 @@ def serve(files: Mapping[str, bytes], port: int = PORT) -> None:
     try:
         asyncio.run(_serve(files, port))
     except KeyboardInterrupt:
-        print(file=sys.stderr)
+        log.info("phone page: stopped")
 
 
 async def _serve(files: Mapping[str, bytes], port: int) -> None:
     runner = await listen(application(files), HOST, port, "phone page")
     address = f"http://localhost:{runner.addresses[0][1]}/"
     try:
-        print(f"phone page: {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+        log.info("phone page: %s (Ctrl-C ends it)", address)
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

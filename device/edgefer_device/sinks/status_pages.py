@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import logging
 
 import msgspec
 from aiohttp import web
@@ -13,6 +13,8 @@ from edgefer.messages import Report
 from edgefer_device.pipeline.health import Health
 from edgefer_device.sinks.prometheus import Metrics, exposition
 from edgefer_device.web.server import WebServer
+
+log = logging.getLogger(__name__)
 
 
 def status_routes(health: Health, metrics: Metrics) -> list[web.RouteDef]:
@@ -43,7 +45,7 @@ class MetricsSink:
         await self.server.start()
         if (path := self.server.token_file) is not None:
             where = f"metrics on {self.server.host} port {self.server.port}"
-            print(f"{where}: other machines need the token in {path}", file=sys.stderr, flush=True)
+            log.info("%s: other machines need the token in %s", where, path)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import logging
 import time
 from pathlib import Path
 
@@ -31,6 +31,8 @@ from edgefer_device.sinks.mirror.settings import MirrorSettings, choose_language
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.tasks import cancel_and_wait
 from edgefer_device.web.server import WebServer
+
+log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / "page"
 UPDATES = 4
@@ -82,11 +84,12 @@ class MirrorSink:
             *page_routes(PAGE, SHARED),
         )
         self._updates = asyncio.create_task(self._update_loop(), name="mirror updates")
-        print(f"mirror page: {self.server.url}", file=sys.stderr, flush=True)
+        log.info("mirror page: %s", self.server.url)
         if (path := self.server.token_file) is not None:
-            # Not the token itself: what is printed here stays in the system's log.
-            where = f"other machines need the token in {path}"
-            print(f"{where}; `edgefer status` shows the full URL", file=sys.stderr, flush=True)
+            # Not the token itself: the system keeps its log.
+            log.info(
+                "other machines need the token in %s; `edgefer status` shows the full URL", path
+            )
         return self
 
     async def __aexit__(self, *_: object) -> None:
