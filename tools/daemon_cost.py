@@ -19,11 +19,11 @@ from edgefer.machine import machine
 from edgefer.messages import Report
 from edgefer_device.daemon.assembly import prepare
 from edgefer_device.daemon.configuration import Config
-from edgefer_device.daemon.status import cpu_seconds, resident_mb
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.frame_rate import FrameRateSettings
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Limit
+from edgefer_device.system.process import cpu_seconds, resident_mb
 
 WARM_UP = 0.1
 """Share of the time that does not count."""

@@ -31,11 +31,12 @@ from edgefer.messages import Report
 from edgefer_device.daemon.configuration import load_config
 from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.history.plot import to_svg
-from edgefer_device.sinks.history.report import by_day, duration, moods_of
+from edgefer_device.sinks.history.report import by_day, moods_of
 from edgefer_device.sinks.history.sink import PENDING, HistorySink
 from edgefer_device.sinks.history.store import HistoryStore, MoodSpan, first_minute
 from edgefer_device.sinks.mirror.week import QUARTER, week
 from edgefer_device.sinks.opening import SinkContext, open_sinks
+from edgefer_device.system.clock import duration
 from edgefer_device.system.paths import state_folder
 from support.browser import CHROMEDRIVER, CHROMIUM, resize
 from support.live_mirror import PATIENCE, LiveMirror, mirror_sink

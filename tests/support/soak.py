@@ -23,7 +23,6 @@ from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
 from edgefer_device.cameras.camera import Due, Frame, always
 from edgefer_device.cameras.opening import open_camera
-from edgefer_device.daemon.status import resident_mb
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
@@ -33,6 +32,7 @@ from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.sinks.content.settings import ContentSettings, Rule
 from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.opening import SinkContext, open_sinks
+from edgefer_device.system.process import resident_mb
 
 PRESENT = 300.0
 """Seconds of each hour in which somebody is there."""

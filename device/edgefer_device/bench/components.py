@@ -19,11 +19,11 @@ from edgefer_device.bench.result import Load
 from edgefer_device.cameras.camera import Camera
 from edgefer_device.cameras.opening import camera_address, open_camera
 from edgefer_device.daemon.configuration import Config
-from edgefer_device.daemon.status import resident_mb
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
+from edgefer_device.system.process import resident_mb
 
 UNPACED_DEMO = "demo:?pace=fast"
 LOOPED = ("file", "images")

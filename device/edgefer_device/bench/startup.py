@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import msgspec
 
 from edgefer.errors import CameraError
 from edgefer.messages import Report
+from edgefer_device.system.process import cpu_seconds, peak_mb
 
 
 class Startup(msgspec.Struct, frozen=True):
@@ -50,33 +50,10 @@ def _run(command: Sequence[str], stderr: IO[str]) -> Startup:
             reports += 1
             if first is None and msgspec.json.decode(line, type=Report).mood is not None:
                 first = round(time.monotonic() - began, 3)
-                spent = _cpu_seconds(process.pid)
-            peak = max(peak, _peak_memory(process.pid))
+                spent = cpu_seconds(process.pid)
+            peak = max(peak, peak_mb(process.pid))
     if not reports:
         stderr.seek(0)
         last = stderr.read().strip().rpartition("\n")[2]
         raise CameraError(f"the daemon reported nothing: {last.removeprefix('edgefer: ')}")
-    return Startup(first, round(peak / 1e6, 1), spent)
-
-
-def _cpu_seconds(pid: int) -> float | None:
-    """Return a process's CPU time so far, all threads; None when it is gone."""
-    try:
-        # Its name stands in brackets and may hold anything; times are counted from behind it.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _peak_memory(pid: int) -> float:
-    """Return the most memory that a process has held so far, bytes; 0 when it is gone.
-
-    Not `getrusage`: its figure for a child begins with the size of the parent it forked from.
-    """
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    held = (line.split()[1] for line in lines if line.startswith("VmHWM"))
-    return 1024 * float(next(held, 0))
+    return Startup(first, round(peak, 1), spent)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,6 +11,8 @@ from edgefer import __version__
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.health import Part
 from edgefer_device.system.address import redacted
+from edgefer_device.system.clock import duration
+from edgefer_device.system.process import cpu_seconds, resident_mb
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,21 +84,6 @@ def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
     )
 
 
-def resident_mb() -> float:
-    """Return this process's resident memory, million bytes; 0 where the system has no /proc."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGESIZE") / 1e6
-
-
-def cpu_seconds() -> float:
-    """Return this process's processor time, user and system, all threads."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def headline(status: Status) -> str:
     """Return the status in one line, as systemd shows it."""
     if status.paused:
@@ -146,16 +131,3 @@ def _rows(status: Status) -> list[tuple[str, str]]:
     if status.celsius is not None:
         rows.append(("temperature", f"{status.celsius:.0f} °C"))
     return rows if status.page is None else [*rows, ("mirror page", status.page)]
-
-
-def duration(seconds: float) -> str:
-    """Return a span of time in its two largest units: `3 h 05 min`."""
-    minutes = int(seconds // 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    if minutes < 60:
-        return f"{minutes} min {int(seconds % 60):02d} s"
-    hours = minutes // 60
-    if hours < 48:
-        return f"{hours} h {minutes % 60:02d} min"
-    return f"{hours // 24} d {hours % 24:02d} h"

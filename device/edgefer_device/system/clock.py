@@ -1,4 +1,4 @@
-"""Monotonic time, passed in by whoever builds a part, and the time between two reports."""
+"""Monotonic time, passed in by whoever builds a part, and spans of time."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ class Stopwatch:
     def stop(self) -> None:
         """Forget the last lap: the next is a first one."""
         self._last = None
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time as text: `45 s`, `12 min`, `3 h 05`, `2 d 07 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24:02} h"
+    return f"{hours} h {minutes:02}" if hours else f"{minutes} min"

@@ -12,8 +12,9 @@ from html import escape
 from pathlib import Path
 
 from edgefer.errors import SettingsError
-from edgefer_device.sinks.history.report import DayShares, by_day, duration, moods_of, write
+from edgefer_device.sinks.history.report import DayShares, by_day, moods_of, write
 from edgefer_device.sinks.history.store import MoodSpan, totals
+from edgefer_device.system.clock import duration
 
 WIDTH = 960
 LEFT, RIGHT = 96, 24

@@ -18,6 +18,7 @@ from edgefer.errors import SettingsError
 from edgefer.files import write_atomic
 from edgefer.messages import to_json
 from edgefer_device.sinks.history.store import MoodSpan, local, totals
+from edgefer_device.system.clock import duration
 
 
 class DayShares(msgspec.Struct, frozen=True):
@@ -93,14 +94,6 @@ def table(days: Sequence[DayShares]) -> Table:
         shares = (f"{100 * day.share(mood):.0f} %" if day.share(mood) else "" for mood in moods)
         table.add_row(f"{day.date} {day.date:%a}", duration(day.total), *shares)
     return table
-
-
-def duration(seconds: float) -> str:
-    """Return a span of time as text: `45 s`, `12 min`, `3 h 05`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02}" if hours else f"{minutes} min"
 
 
 def to_csv(spans: Iterable[MoodSpan]) -> bytes:
