@@ -111,7 +111,7 @@ def open_sink(uri: str, context: SinkContext | None = None) -> Sink:
     """
     address = sink_address(uri)
     kind = KINDS[address.scheme]
-    return kind.open(Order(uri, address, address.read(kind.options), context or SinkContext()))
+    return kind.open(SinkSpec(uri, address, address.read(kind.options), context or SinkContext()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class NoOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SinkSpec:
     """A sink's address, parsed, and what it is made from."""
 
     uri: str
@@ -136,7 +136,7 @@ class Kind:
 
     form: str
     """How its address is written."""
-    open: Callable[[Order], Sink]
+    open: Callable[[SinkSpec], Sink]
     options: type[Any] = NoOptions
 
 
@@ -161,29 +161,29 @@ def _configured(uris: Iterable[str], context: SinkContext) -> Iterator[tuple[str
         yield "screen", ScreenSink(context.screen)
 
 
-def _console(order: Order) -> Sink:
+def _console(spec: SinkSpec) -> Sink:
     from edgefer_device.sinks.console import ConsoleSink
 
-    order.address.refuse_place()
+    spec.address.refuse_place()
     return ConsoleSink()
 
 
-def _jsonl(order: Order) -> Sink:
-    return JsonLinesSink(order.address.place, order.options)
+def _jsonl(spec: SinkSpec) -> Sink:
+    return JsonLinesSink(spec.address.place, spec.options)
 
 
-def _mqtt(order: Order) -> Sink:
+def _mqtt(spec: SinkSpec) -> Sink:
     from edgefer_device.sinks.mqtt.sink import MqttSink
 
-    context = order.context
-    broker = parse_broker(order.uri, context.mqtt)
+    context = spec.context
+    broker = parse_broker(spec.uri, context.mqtt)
     return MqttSink(broker, context.mqtt, context.device, context.controls, context.health)
 
 
-def _mirror(order: Order) -> Sink:
+def _mirror(spec: SinkSpec) -> Sink:
     from edgefer_device.sinks.mirror.sink import MirrorSink
 
-    context, server = order.context, _server("mirror page", 8137, order)
+    context, server = spec.context, _server("mirror page", 8137, spec)
     if context.store is not None:
         from edgefer_device.sinks.mirror.week import week_routes
 
@@ -192,25 +192,25 @@ def _mirror(order: Order) -> Sink:
     return MirrorSink(server, context.mirror, context.controls, context.board, days)
 
 
-def _metrics(order: Order) -> Sink:
+def _metrics(spec: SinkSpec) -> Sink:
     from edgefer_device.sinks.status_pages import MetricsSink
 
-    return MetricsSink(_server("metrics", 9137, order))
+    return MetricsSink(_server("metrics", 9137, spec))
 
 
-def _webhook(order: Order) -> Sink:
+def _webhook(spec: SinkSpec) -> Sink:
     from edgefer_device.sinks.webhook import WebhookSink
 
-    return WebhookSink(order.address.place)
+    return WebhookSink(spec.address.place)
 
 
-def _server(what: str, usual_port: int, order: Order) -> WebServer:
+def _server(what: str, usual_port: int, spec: SinkSpec) -> WebServer:
     """Return a server of the status pages at `HOST:PORT`, `:PORT` or the usual port."""
     from edgefer_device.sinks.status_pages import status_routes
     from edgefer_device.web.server import WebServer
 
-    context = order.context
-    host, port = order.address.host_and_port(("127.0.0.1", usual_port))
+    context = spec.context
+    host, port = spec.address.host_and_port(("127.0.0.1", usual_port))
     routes = status_routes(context.health, context.metrics)
     return WebServer(what, host, port, context.state, routes)
 

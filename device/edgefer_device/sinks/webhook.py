@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from edgefer.errors import SettingsError
 from edgefer.messages import Report
 from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.tasks import cancel_and_wait
+from edgefer_device.web.server import os_reason
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +166,5 @@ def _reason(exc: Exception) -> str:
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         return "its certificate is not trusted"
     if isinstance(exc, aiohttp.ClientConnectorError):
-        # asyncio words these errors at length; resolver errors carry numbers that are not errno's.
-        number = exc.os_error.errno or 0
-        return os.strerror(number) if number > 0 else exc.os_error.strerror or "no such host"
+        return os_reason(exc.os_error)
     return type(exc).__name__

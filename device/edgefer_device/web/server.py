@@ -91,15 +91,15 @@ async def listen(application: web.Application, host: str, port: int, what: str) 
     except OSError as exc:
         await runner.cleanup()
         raise ServerError(
-            f"{what}: cannot listen on {host} port {port}: {_reason(exc)};"
+            f"{what}: cannot listen on {host} port {port}: {os_reason(exc)};"
             " choose another port or host, or end the program that holds it"
         ) from exc
     return runner
 
 
-def _reason(exc: OSError) -> str:
-    # asyncio's text is long, so the system's own; resolver errors carry negative numbers
-    # that it does not know.
+def os_reason(exc: OSError) -> str:
+    """Return the system's text of an error, in place of asyncio's, which is long."""
+    # Resolver errors carry negative numbers that the system does not know.
     number = exc.errno or 0
     return os.strerror(number) if number > 0 else exc.strerror or str(exc)
 

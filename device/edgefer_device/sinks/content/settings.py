@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import time
+from datetime import datetime, time
 from urllib.parse import urlsplit
 
 import msgspec
@@ -135,12 +135,10 @@ def check_rules(
 
 def time_of_day(text: str) -> time:
     """Read `HH:MM`; raise ValueError for anything else."""
-    hours, colon, minutes = text.partition(":")
-    if not (colon and len(minutes) == 2 and hours.isdecimal() and minutes.isdecimal()):
-        raise ValueError(f"a time of day is written HH:MM, such as 06:30, got '{text}'")
-    if int(hours) > 23 or int(minutes) > 59:
-        raise ValueError(f"there is no time of day '{text}'")
-    return time(int(hours), int(minutes))
+    try:
+        return datetime.strptime(text, "%H:%M").time()
+    except ValueError:
+        raise ValueError(f"expected a time of day such as 06:30, got '{text}'") from None
 
 
 def is_web_address(text: str) -> bool:
