@@ -65,7 +65,7 @@ def test_without_a_camera_it_tells_and_ends_well_and_its_broker_has_a_password(
     done = install(device, "--broker", "debian")
     assert done.status == 0, done.out + done.err
     last = done.err.splitlines()[-1]
-    assert last.startswith("install: edgefer is tried again until it runs; now: ")
+    assert last.startswith("install: systemd retries edgefer until it starts; last error: ")
     assert last.endswith("v4l2:/dev/video9: no camera there")
     assert device.check("systemctl is-enabled edgefer mosquitto").split() == ["enabled"] * 2
     assert device.state("mosquitto") == "active"
