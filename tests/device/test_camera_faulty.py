@@ -13,7 +13,7 @@ import pytest
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound, SettingsError
 from edgefer_device.cameras.camera import Camera, Frame, View
-from edgefer_device.cameras.faulty import Faults, FaultyHardware
+from edgefer_device.cameras.faulty import Faults, FaultyCamera
 from edgefer_device.cameras.managed import BACKOFF_SECONDS, ManagedCamera, Opened
 from edgefer_device.cameras.opening import camera_address, open_camera
 from edgefer_device.pipeline.control_state import Controls
@@ -51,8 +51,8 @@ def seen(faults: Faults, count: int, leap: Leap | None = None) -> list[Frame]:
 
 
 def faulty(camera: Camera, faults: Faults, clock: Clock, waiting: threading.Event) -> ManagedCamera:
-    hardware = FaultyHardware(lambda: (camera, View()), faults, clock, waiting=waiting)
-    return ManagedCamera(hardware.open, clock=clock, release=hardware.close, closed=waiting)
+    hardware = FaultyCamera(lambda: (camera, View()), faults, clock, waiting=waiting)
+    return ManagedCamera(hardware.open, clock=clock, release=hardware.release, closed=waiting)
 
 
 def lit(frame: Frame) -> float:
@@ -109,7 +109,7 @@ def test_a_faulty_clip_ends_as_the_clip_does(data: Path) -> None:
 def test_a_faulty_camera_is_checked_as_the_one_inside() -> None:
     with pytest.raises(SettingsError, match="takes no path"):
         camera_address("faulty:demo:x?stall=1s")
-    with pytest.raises(SettingsError, match="unknown option 'stall'; known: rotate, mirror, crop"):
+    with pytest.raises(SettingsError, match="unknown option 'stall'; known: pace, rotate, mirror"):
         camera_address("demo:?stall=1s")
 
 
@@ -256,8 +256,8 @@ def test_what_cannot_come_back_is_lost_for_good() -> None:
 
 def test_pausing_lets_go_of_what_outlives_a_loss() -> None:
     beneath, controls, leap = ScriptedCamera(grey_frames(9), live=True), Controls(), Leap()
-    hardware = FaultyHardware(lambda: (beneath, View()), Faults(), leap.clock)
-    camera = ManagedCamera(hardware.open, pause=controls, release=hardware.close)
+    hardware = FaultyCamera(lambda: (beneath, View()), Faults(), leap.clock)
+    camera = ManagedCamera(hardware.open, pause=controls, release=hardware.release)
     before = threading.active_count()
     controls.pause()
     while threading.active_count() > before:

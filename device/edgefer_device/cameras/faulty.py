@@ -53,8 +53,8 @@ class Faults:
         return named or everything
 
 
-class FaultyHardware:
-    """A camera's hardware with a schedule of faults that goes on through disconnections."""
+class FaultyCamera:
+    """A camera with a schedule of faults that goes on through disconnections."""
 
     def __init__(
         self,
@@ -70,10 +70,11 @@ class FaultyHardware:
         A stall is waited out with `waiting`, which is set while nothing is open.
         """
         self._open, self._faults, self._clock, self._reopens = open_camera, faults, clock, reopens
-        self.waiting = waiting or threading.Event()
+        self._waiting = waiting or threading.Event()
         self._opened: Opened | None = None
         self._schedule: Iterator[Frame | float] = iter(())
         self._back = -np.inf
+        self.live = True
 
     def open(self) -> Opened:
         """Open the camera; raise `CameraNotFound` while it is unplugged."""
@@ -81,30 +82,37 @@ class FaultyHardware:
             raise CameraNotFound("faulty: is unplugged, as its options say")
         if self._opened is None:
             self._opened = self._open()
+            self.live = self._opened[0].live
             self._schedule = self._struck(self._opened[0].frames())
-            self.waiting.clear()
-        camera, view = self._opened
-        return FaultyCamera(self, camera.live), view
+            self._waiting.clear()
+        return self, self._opened[1]
+
+    def frames(self, due: Due = always) -> Iterator[Frame]:
+        """Yield frames, whole and damaged; raise `CameraLost` when it is unplugged."""
+        while (step := self._next()) is not None:
+            if isinstance(step, float):
+                self._back = self._clock() + step
+                raise CameraLost("faulty: was unplugged, as its options say")
+            if due(step.time):
+                yield step
 
     def close(self) -> None:
+        """Do nothing: the schedule goes on until `release`."""
+
+    def release(self) -> None:
         """Close the camera inside; again is allowed."""
-        self.waiting.set()
+        self._waiting.set()
         opened, self._opened = self._opened, None
         if opened is not None:
             opened[0].close()
 
-    def next(self) -> Frame | None:
-        """Return the next frame, None at the end; raise `CameraLost` when it is unplugged."""
+    def _next(self) -> Frame | float | None:
         try:
-            step = next(self._schedule, None)
+            return next(self._schedule, None)
         except CameraLost:
             if self._reopens:
-                self.close()
+                self.release()
             raise
-        if isinstance(step, float):
-            self._back = self._clock() + step
-            raise CameraLost("faulty: was unplugged, as its options say")
-        return step
 
     def _struck(self, source: Iterator[Frame]) -> Iterator[Frame | float]:
         """Yield frames as the schedule leaves them; a number unplugs for so many seconds."""
@@ -116,31 +124,12 @@ class FaultyHardware:
                 older = frame.image
                 yield frame
             if kind == "stall":
-                self.waiting.wait(length)
+                self._waiting.wait(length)
             elif kind == "gone":
                 yield length
             else:
                 for frame in islice(source, int(length)):
                     yield replace(frame, image=DAMAGE[kind](frame.image, older))
-
-
-class FaultyCamera:
-    """One opening of the faulty hardware."""
-
-    def __init__(self, hardware: FaultyHardware, live: bool) -> None:
-        self.live = live
-        self._hardware = hardware
-        self._closed = threading.Event()
-
-    def frames(self, due: Due = always) -> Iterator[Frame]:
-        """Yield frames, whole and damaged, until the end or `close`; raise `CameraLost`."""
-        while not self._closed.is_set() and (frame := self._hardware.next()) is not None:
-            if due(frame.time):
-                yield frame
-
-    def close(self) -> None:
-        """End the frames; the hardware stays."""
-        self._closed.set()
 
 
 def torn(image: Pixels, older: Pixels | None) -> Pixels:

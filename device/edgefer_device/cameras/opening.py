@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from edgefer.console import FallbackWarning
 from edgefer.errors import CameraError, CameraNotFound, SettingsError
 from edgefer_device.cameras.camera import VGA, Camera, Size, View
-from edgefer_device.cameras.faulty import Faults, FaultyHardware
+from edgefer_device.cameras.faulty import Faults, FaultyCamera
 from edgefer_device.cameras.gstreamer import JETSON, GStreamerOptions, open_gstreamer
 from edgefer_device.cameras.managed import ManagedCamera, Opened, PauseSwitch
 from edgefer_device.cameras.pi import PiOptions, installed, open_pi, sensors
@@ -115,8 +115,8 @@ def open_camera(
         open_one = AutoCamera(spec, running).open
     if spec.faults is None:
         return ManagedCamera(open_one, reopens=hardware, pause=pause, clock=running)
-    faulty = FaultyHardware(open_one, spec.faults, running, reopens=hardware)
-    return ManagedCamera(faulty.open, pause=pause, clock=running, release=faulty.close)
+    faulty = FaultyCamera(open_one, spec.faults, running, reopens=hardware)
+    return ManagedCamera(faulty.open, pause=pause, clock=running, release=faulty.release)
 
 
 class AutoCamera:
