@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import queue
 import threading
+from concurrent.futures import Future
 
 from edgefer.errors import SinkError
 
@@ -22,18 +22,15 @@ class LineWriter:
     def __init__(self, descriptor: int, name: str, close_seconds: float = 1.0) -> None:
         """`close` waits `close_seconds` at most for a reader that has stopped reading."""
         self._descriptor, self._name, self._close_seconds = descriptor, name, close_seconds
-        self._loop = asyncio.get_running_loop()
-        self._work: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._work: queue.SimpleQueue[tuple[bytes, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"lines {name}", daemon=True)
         self._thread.start()
 
     async def write(self, line: str) -> None:
         """Write a line; raise `SinkError` if that fails."""
-        written = self._loop.create_future()
+        written: Future[None] = Future()
         self._work.put((line.encode() + b"\n", written))
-        await written
+        await asyncio.wrap_future(written)
 
     def close(self) -> None:
         """End the thread; may be repeated."""
@@ -43,21 +40,11 @@ class LineWriter:
     def _run(self) -> None:
         while (item := self._work.get()) is not None:
             rest, written = item
-            error: SinkError | None = None
+            if not written.set_running_or_notify_cancel():
+                continue
             try:
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
+                written.set_result(None)
             except OSError as exc:
-                error = SinkError(f"{self._name}: cannot be written: {exc.strerror}")
-            # A reader that comes back late may find that the loop has ended.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_settle, written, error)
-
-
-def _settle(written: asyncio.Future[None], error: SinkError | None) -> None:
-    if written.done():
-        return
-    if error is None:
-        written.set_result(None)
-    else:
-        written.set_exception(error)
+                written.set_exception(SinkError(f"{self._name}: cannot be written: {exc.strerror}"))
