@@ -20,16 +20,16 @@ from edgefer.errors import EdgeferError, MissingExtra
 log = logging.getLogger(__name__)
 
 EXTRAS = {
-    "train": {
+    "train": (
         "tensorflow",
         "tf_keras",
         "tensorflow_model_optimization",
         "tf2onnx",
         "onnx",
         "matplotlib",
-    },
-    "device": {"aiohttp", "aiomqtt", "ai_edge_litert", "cryptography"},
-    "deploy": {"gevent", "packaging", "paramiko", "pyinfra", "tomlkit"},
+    ),
+    "device": ("aiohttp", "aiomqtt", "ai_edge_litert", "cryptography"),
+    "deploy": ("gevent", "packaging", "paramiko", "pyinfra", "tomlkit"),
 }
 """The packages that each extra brings."""
 
@@ -54,62 +54,45 @@ class LazyGroup(click.Group):
         return found
 
 
+def _in(module: str, *verbs: str) -> dict[str, str | click.Command]:
+    """Return the module of each of its verbs."""
+    return dict.fromkeys(verbs, module)
+
+
 MODEL = LazyGroup(
     {
-        "architectures": "edgefer_train.commands",
-        "compare": "edgefer_train.commands",
-        "edgetpu": "edgefer_convert.commands",
-        "formats": "edgefer_device.commands.bench",
-        "inspect": "edgefer.commands",
-        "keys": "edgefer.commands",
-        "parity": "edgefer_convert.commands",
-        "sensitivity": "edgefer_convert.commands",
-        "sign": "edgefer.commands",
-        "verify": "edgefer.commands",
+        **_in("edgefer.commands", "inspect", "sign", "verify", "keys"),
+        **_in("edgefer_train.commands", "compare", "architectures"),
+        **_in("edgefer_convert.commands", "parity", "sensitivity", "edgetpu"),
+        **_in("edgefer_device.commands.bench", "formats"),
     },
     name="model",
     help="Inspect, compare, sign and verify models.",
 )
 DEV = LazyGroup(
     {
-        "faces": "edgefer_device.commands.dev",
-        "peak": "edgefer_device.commands.dev",
-        "sweep": "edgefer_device.commands.dev",
-        "throughput": "edgefer_train.commands",
+        **_in("edgefer_device.commands.dev", "faces", "sweep", "peak"),
+        **_in("edgefer_train.commands", "throughput"),
     },
     name="dev",
     help="Run measurements for developing edgefer itself.",
 )
 SECTIONS: dict[str, dict[str, str | click.Command]] = {
     "Device": {
-        "run": "edgefer_device.commands.device",
-        "status": "edgefer_device.commands.control",
-        "pause": "edgefer_device.commands.control",
-        "resume": "edgefer_device.commands.control",
-        "reload": "edgefer_device.commands.control",
-        "restart": "edgefer_device.commands.control",
-        "history": "edgefer_device.commands.device",
-        "cameras": "edgefer_device.commands.device",
-        "doctor": "edgefer_device.commands.device",
-        "predict": "edgefer_device.commands.device",
+        **_in("edgefer_device.commands.device", "run", "predict", "cameras", "doctor", "history"),
+        **_in("edgefer_device.commands.control", "status", "pause", "resume", "reload", "restart"),
     },
     "Training": {
-        "data": "edgefer_train.commands",
-        "train": "edgefer_train.commands",
-        "quantize": "edgefer_train.commands",
-        "convert": "edgefer_convert.commands",
-        "evaluate": "edgefer_train.commands",
+        **_in("edgefer_train.commands", "data", "train", "quantize"),
+        **_in("edgefer_convert.commands", "convert"),
+        **_in("edgefer_train.commands", "evaluate"),
     },
     "Models": {
         "model": MODEL,
-        "bench": "edgefer_device.commands.bench",
-        "export": "edgefer_device.commands.export",
+        **_in("edgefer_device.commands.bench", "bench"),
+        **_in("edgefer_device.commands.export", "export"),
     },
-    "Fleet": {
-        "deploy": "edgefer_device.commands.deploy",
-        "rollback": "edgefer_device.commands.deploy",
-        "fleet": "edgefer_device.commands.deploy",
-    },
+    "Fleet": _in("edgefer_device.commands.deploy", "deploy", "rollback", "fleet"),
     "Development": {"dev": DEV},
 }
 """The sections of `edgefer --help`, and the module or the group of each verb."""

@@ -33,7 +33,7 @@ def inspect(bundle: str, as_json: bool) -> None:
 @click.argument("out", type=FILE)
 def keys(out: Path) -> None:
     """Generate a key pair for signing: OUT and OUT.pub."""
-    from edgefer.keys import make_keys, public_of
+    from edgefer.signature import make_keys, public_of
 
     made = make_keys(out)
     log.info("%s: private key %s, keep it secret; %s: public key", out, made, public_of(out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 from collections.abc import Iterator
@@ -13,11 +14,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgefer import edgetpu
 from edgefer.bundle import Bundle
 from edgefer.errors import BundleCorrupt, MissingExtra, RuntimeMissing
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, int8_table
+
+EDGETPU = "edgetpu"
+"""The runtime with an Edge TPU, and the bundle's format that it runs."""
+EDGETPU_LIBRARY = "libedgetpu.so.1"
+EDGETPU_INSTALL = (
+    "install libedgetpu1-std for this system from https://github.com/feranick/libedgetpu/releases"
+)
+"""Google's own, at coral.ai, is of 2021: newer LiteRTs do not work with it (docs/deploy.md)."""
 
 
 class LiteRT:
@@ -27,13 +35,13 @@ class LiteRT:
     """
 
     def __init__(self, bundle: Bundle, format: str = "int8", threads: int = 1) -> None:
-        content, on_edgetpu = bundle.read(format), format == edgetpu.NAME
+        content, on_edgetpu = bundle.read(format), format == EDGETPU
         try:
             self._bind(open_interpreter(content, threads, on_edgetpu), bundle)
         except RuntimeMissing:
             raise
         except (ValueError, RuntimeError) as exc:
-            what = f"a file that {edgetpu.LIBRARY} runs" if on_edgetpu else "a TFLite model"
+            what = f"a file that {EDGETPU_LIBRARY} runs" if on_edgetpu else "a TFLite model"
             raise BundleCorrupt(f"{bundle.path}: not {what}: {exc}", bundle.path) from exc
 
     def _bind(self, interpreter: Any, bundle: Bundle) -> None:
@@ -116,7 +124,7 @@ def open_interpreter(model: bytes, threads: int = 1, on_edgetpu: bool = False) -
     """
     library = _library()
     with stderr_silenced():
-        delegates = [edgetpu.delegate(library)] if on_edgetpu else None
+        delegates = [edgetpu_delegate(library)] if on_edgetpu else None
         interpreter = library.Interpreter(
             model_content=model, num_threads=threads, experimental_delegates=delegates
         )
@@ -148,3 +156,22 @@ def _library() -> Any:
         except ImportError as exc:
             missing = exc
     raise MissingExtra("ai-edge-litert", "device") from missing
+
+
+def edgetpu_delegate(litert: Any, library: str = EDGETPU_LIBRARY) -> Any:
+    """Return the delegate, by LiteRT's module `litert`; raise `RuntimeMissing` without one."""
+    try:
+        # LiteRT's own attempt leaves a broken object behind, whose __del__ prints a traceback.
+        ctypes.CDLL(library)
+    except OSError as exc:
+        raise RuntimeMissing(
+            f"edgetpu: {library} does not load; {EDGETPU_INSTALL}", EDGETPU
+        ) from exc
+    try:
+        return litert.load_delegate(library)
+    except ValueError as exc:
+        raise RuntimeMissing(
+            f"edgetpu: {library} opens no Edge TPU: plug one in, end what else uses it, or be in "
+            "the group plugdev",
+            EDGETPU,
+        ) from exc

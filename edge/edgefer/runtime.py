@@ -18,10 +18,9 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import numpy as np
 
-from edgefer import edgetpu
 from edgefer.bundle import Bundle
 from edgefer.errors import BundleCorrupt, BundleError, MissingExtra, SettingsError
-from edgefer.litert import LiteRT
+from edgefer.litert import EDGETPU, LiteRT
 from edgefer.metrics import Logits
 from edgefer.onnx_runtime import OnnxRuntime
 from edgefer.preprocess import Pixels
@@ -88,7 +87,7 @@ class Accelerator(NamedTuple):
 
 
 ACCELERATORS = {
-    edgetpu.NAME: Accelerator((edgetpu.NAME,), LiteRT),
+    EDGETPU: Accelerator((EDGETPU,), LiteRT),
     "tensorrt": Accelerator(("onnx-symmetric", "onnx"), partial(OnnxRuntime, provider="tensorrt")),
     "cuda": Accelerator(("onnx",), partial(OnnxRuntime, provider="cuda")),
 }

@@ -22,8 +22,8 @@ from rich.console import Console
 from edgefer.bundle import open_bundle
 from edgefer.cli import main
 from edgefer.errors import SettingsError
-from edgefer.keys import make_keys
 from edgefer.machine import describe_machine
+from edgefer.signature import make_keys
 from edgefer.tflite_file import read_graph
 from edgefer_device.bench.compare import permutation_test
 from edgefer_device.bench.lab.peak import convolution

@@ -10,7 +10,7 @@ import pytest
 
 from edgefer.bundle import open_bundle, sign_bundle
 from edgefer.errors import BundleError, SettingsError, UnknownKey
-from edgefer.keys import make_keys
+from edgefer.signature import make_keys
 from edgefer_device.daemon.configuration import Config, load_config, model_of
 
 

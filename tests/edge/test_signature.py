@@ -13,8 +13,15 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from edgefer.bundle import open_bundle, sign_bundle, write_bundle
 from edgefer.cli import main
 from edgefer.errors import BundleCorrupt, BundleError, SettingsError
-from edgefer.keys import key_id, make_keys, public_of, read_public
-from edgefer.signature import Signature, describe_signature, signature_of
+from edgefer.signature import (
+    Signature,
+    describe_signature,
+    key_id,
+    make_keys,
+    public_of,
+    read_public,
+    signature_of,
+)
 from support.bundles import CONTENTS, manifest
 
 

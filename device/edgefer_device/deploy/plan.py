@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from edgefer import edgetpu
+from edgefer import litert
 from edgefer.errors import HostRefused
 from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.daemon.configuration import Config
@@ -107,8 +107,8 @@ def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
     guard = files.pop(GUARD)
     note = _off_the_chip(spec, machine)
     best = measured(there, release)
-    if not best and edgetpu.NAME in spec.target.formats and note is None:
-        best = {"runtime": edgetpu.NAME}
+    if not best and litert.EDGETPU in spec.target.formats and note is None:
+        best = {"runtime": litert.EDGETPU}
     wanted = spec.wanted(best)
     merged = _merged(wanted, there, (firmware / "common" / "edgefer.toml").read_text(), host)
     mode = there[SETTINGS].mode if SETTINGS in there else 0o644
@@ -166,13 +166,13 @@ def _merged(wanted: dict[str, Any], there: Files, shipped: str, host: str) -> Me
 
 def _off_the_chip(spec: DeploySpec, machine: Machine) -> str | None:
     """Return why a Coral's model runs on the processor all the same; None where it does not."""
-    if edgetpu.NAME not in spec.target.formats:
+    if litert.EDGETPU not in spec.target.formats:
         return None
-    if edgetpu.NAME not in spec.model.formats:
+    if litert.EDGETPU not in spec.model.formats:
         return f"{spec.model.name} has no file for the Edge TPU, so it runs on the processor"
     if not machine.has_libedgetpu:
-        missing = f"{edgetpu.LIBRARY} is missing there"
-        return f"{missing}, so the model runs on the processor; {edgetpu.INSTALL}"
+        missing = f"{litert.EDGETPU_LIBRARY} is missing there"
+        return f"{missing}, so the model runs on the processor; {litert.EDGETPU_INSTALL}"
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgefer import edgetpu
+from edgefer import litert
 from edgefer.errors import HostRefused
 from edgefer_device.deploy.connection import Remote, shell_variables
 from edgefer_device.deploy.targets import Target
@@ -48,7 +48,7 @@ class Machine:
 
 def inspect(remote: Remote, packages: tuple[str, ...]) -> Machine:
     """Look at a host, and which of some packages it lacks."""
-    variables = {"packages": " ".join(packages), "library": edgetpu.LIBRARY}
+    variables = {"packages": " ".join(packages), "library": litert.EDGETPU_LIBRARY}
     output = remote.run(shell_variables(variables) + SCRIPT, "looking at it")
     pairs = [line.partition("=")[::2] for line in output.splitlines()]
     missing = tuple(value for key, value in pairs if key == "missing")

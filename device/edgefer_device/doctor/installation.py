@@ -10,7 +10,7 @@ import importlib
 import time
 from pathlib import Path
 
-from edgefer import edgetpu
+from edgefer import litert
 from edgefer.errors import EdgeferError, RuntimeMissing
 from edgefer_device.system.check import Check, fail, ok, warn
 
@@ -86,7 +86,7 @@ def check_model(name: str, runtime: str | None = None) -> Check:
         bundle = open_bundle(name)
         wanted = choose(bundle, runtime)
         # An Edge TPU is open to one program at a time, and the daemon may have it.
-        classifier = open_classifier(bundle, None if wanted == edgetpu.NAME else wanted)
+        classifier = open_classifier(bundle, None if wanted == litert.EDGETPU else wanted)
         side = bundle.manifest.input.preprocess.size
         crop = np.full((1, side, side), 128, np.uint8)
         classifier.logits(crop)
@@ -104,7 +104,7 @@ def check_model(name: str, runtime: str | None = None) -> Check:
 
 
 def check_edgetpu(
-    usb: Path = USB, pci: Path = PCI, library: str = edgetpu.LIBRARY, wanted: bool = False
+    usb: Path = USB, pci: Path = PCI, library: str = litert.EDGETPU_LIBRARY, wanted: bool = False
 ) -> Check:
     """Check an Edge TPU and its library: both or none; both where it is `wanted`."""
     there = pci.exists() or any(_is_stick(device) for device in usb.glob("*"))
@@ -112,9 +112,9 @@ def check_edgetpu(
         ctypes.CDLL(library)
     except OSError:
         if wanted:
-            return fail("edgetpu", f"configured, but {library} is missing", edgetpu.INSTALL)
+            return fail("edgetpu", f"configured, but {library} is missing", litert.EDGETPU_INSTALL)
         if there:
-            return warn("edgetpu", f"plugged in, but {library} is missing", edgetpu.INSTALL)
+            return warn("edgetpu", f"plugged in, but {library} is missing", litert.EDGETPU_INSTALL)
         return ok("edgetpu", "none: models run on the CPU")
     if wanted and not there:
         return fail("edgetpu", "configured, but not found", "plug it in, or unset `runtime`")
