@@ -12,13 +12,16 @@ from edgefer.bundle import open_bundle
 from edgefer.errors import DatasetError
 from edgefer.messages import Box, Detection
 from edgefer.runtime import open_classifier
-from edgefer_device.bench.lab.box_calibration import BLACK, EDGE, middle, scene
 from edgefer_device.bench.lab.detector_accuracy import (
+    BLACK,
+    EDGE,
     FacesRequest,
     check_photos,
     check_scenes,
     describe,
     measure,
+    middle,
+    scene,
 )
 from edgefer_device.bench.labelled_faces import (
     LabelledFaces,

@@ -16,7 +16,7 @@ from edgefer.console import FallbackWarning
 from edgefer.errors import DetectorError, SettingsError
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
-from edgefer_device.bench.lab.box_calibration import median, middle, nearest, scene
+from edgefer_device.bench.lab.detector_accuracy import median, middle, nearest, scene
 from edgefer_device.faces import blazeface
 from edgefer_device.faces.blazeface import BlazeFace
 from edgefer_device.faces.detector import BoxCalibration, FaceDetector

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 import cv2
@@ -76,10 +77,6 @@ class Sweeps(msgspec.Struct, frozen=True):
     """What grows faster than it may."""
 
 
-Work = tuple[int, Callable[[], object]]
-"""A value of a sweep and what is timed there."""
-
-
 def measure_sweeps(request: Request, parameters: Sequence[str]) -> Sweeps:
     """Time the parameters, each one of `SWEEPS`; raises an `EdgeferError`."""
     cv2.setNumThreads(1)
@@ -95,19 +92,19 @@ def measure_sweeps(request: Request, parameters: Sequence[str]) -> Sweeps:
 def sweep(by: str, components: Components, frames: Sequence[Pixels], plan: Plan) -> Sweep:
     """Time one of `SWEEPS`; raises `ImageError` where a face is needed and none is found."""
     kind, part = SWEEPS[by], plan.part(SHARE)
-    values, works = zip(*kind.works(components, frames), strict=True)
-    benchmarks = [calling(f"{by} {value}", work) for value, work in zip(values, works, strict=True)]
+    works = kind.works(components, frames)
+    benchmarks = [calling(f"{by} {value}", work) for value, work in works.items()]
     timings = run_in_turns(benchmarks, part, f"growth with {by}")
-    points = list(map(Point, values, timings))
-    found = Sweep(by, kind.what, tuple(points), kind.rule)
-    if kind.alone is not None:
-        once, each = kind.alone(components, frames, part)
-        bounds = [once + each * point.value for point in points]
-    else:
-        start, least = getattr(points[0].timing, found.figure), points[0].value
-        bounds = [start * kind.grows(point.value / least) for point in points]
-    bounded = map(lambda point, bound: replace(point, bound=bound), points, bounds)
-    return replace(found, points=tuple(bounded))
+    found = Sweep(by, kind.what, tuple(map(Point, works, timings)), kind.rule)
+    start, least = getattr(timings[0], found.figure), found.points[0].value
+    bounds = [start * (value / least) ** kind.power for value in works]
+    if by == "faces":
+        once, each = _faces_alone(components, frames, part)
+        bounds = [once + each * value for value in works]
+    points = [
+        replace(point, bound=bound) for point, bound in zip(found.points, bounds, strict=True)
+    ]
+    return replace(found, points=tuple(points))
 
 
 def beyond_bound(found: Sweep) -> Iterator[str]:
@@ -121,39 +118,41 @@ def beyond_bound(found: Sweep) -> Iterator[str]:
             )
 
 
-def _threads(components: Components, _: Sequence[Pixels]) -> Iterator[Work]:
-    crops = noise(components.size)
-    for threads in thread_counts():
-        classifier = open_classifier(components.bundle, components.format, threads)
-        yield threads, lambda classifier=classifier: classifier.logits(crops)  # type: ignore[misc]  # bound in the loop
+Works = dict[int, Callable[[], object]]
+"""By value of a sweep: what is timed there."""
 
 
-def _resolution(components: Components, frames: Sequence[Pixels]) -> Iterator[Work]:
+def _threads(components: Components, _: Sequence[Pixels]) -> Works:
+    crops, bundle, format = noise(components.size), components.bundle, components.format
+    return {
+        threads: partial(open_classifier(bundle, format, threads).logits, crops)
+        for threads in thread_counts()
+    }
+
+
+def _resolution(components: Components, frames: Sequence[Pixels]) -> Works:
     """Detect, crop and classify the faces of one frame in several sizes."""
     frame, _ = _with_face(components, frames)
     classifier = components.face_classifier()
-    for height in HEIGHTS:
-        width = round(frame.shape[1] * height / frame.shape[0])
-        large = np.asarray(cv2.resize(frame, (width, height)), np.uint8)
 
-        def work(large: Pixels = large) -> None:
-            found = components.detector.detect(large)
-            classifier.read(classifier.crop(large, [face.box for face in found]))
+    def work(frame: Pixels) -> None:
+        found = components.detector.detect(frame)
+        classifier.read(classifier.crop(frame, [face.box for face in found]))
 
-        yield height, work
+    sizes = [(round(frame.shape[1] * height / frame.shape[0]), height) for height in HEIGHTS]
+    return {size[1]: partial(work, np.asarray(cv2.resize(frame, size))) for size in sizes}
 
 
-def _faces(components: Components, frames: Sequence[Pixels]) -> Iterator[Work]:
+def _faces(components: Components, frames: Sequence[Pixels]) -> Works:
     """Detect the faces of one frame once, then crop and classify one of them so many times."""
     frame, face = _with_face(components, frames)
     classifier = components.face_classifier()
-    for number in FACES:
 
-        def work(boxes: Sequence[Detection] = (face,) * number) -> None:
-            components.detector.detect(frame)
-            classifier.read(classifier.crop(frame, [one.box for one in boxes]))
+    def work(count: int) -> None:
+        components.detector.detect(frame)
+        classifier.read(classifier.crop(frame, [face.box] * count))
 
-        yield number, work
+    return {count: partial(work, count) for count in FACES}
 
 
 def _faces_alone(
@@ -170,27 +169,22 @@ def _faces_alone(
     return detection.cpu_ms, one_face.cpu_ms
 
 
-def _rate(components: Components, frames: Sequence[Pixels]) -> Iterator[Work]:
+def _rate(components: Components, frames: Sequence[Pixels]) -> Works:
     """Analyze one frame that moves ten times a second, at ever closer moments."""
     frame, _ = _with_face(components, frames)
     moved = [np.roll(frame, 8 * step, axis=1) for step in range(4)]
-    for rate in RATES:
-        analyzer, numbers = components.analyzer(), count()
 
-        def work(
-            analyzer: FrameAnalyzer = analyzer, numbers: count[int] = numbers, rate: int = rate
-        ) -> None:
-            number = next(numbers)
-            analyzer.process(Frame(moved[number * 10 // rate % 4], number / rate, number))
+    def work(analyzer: FrameAnalyzer, numbers: Iterator[int], rate: int) -> None:
+        number = next(numbers)
+        analyzer.process(Frame(moved[number * 10 // rate % 4], number / rate, number))
 
-        yield rate, work
+    return {rate: partial(work, components.analyzer(), count(), rate) for rate in RATES}
 
 
 def _with_face(components: Components, frames: Sequence[Pixels]) -> tuple[Pixels, Detection]:
     """Return the first frame in which a face is found, and the most confident one."""
     for frame in frames:
-        found = components.detector.detect(frame)
-        if found:
+        if found := components.detector.detect(frame):
             return frame, found[0]
     raise ImageError(
         f"no face in the first {len(frames)} frames; name a camera that shows one with --camera"
@@ -203,12 +197,10 @@ class SweepKind:
 
     what: str
     """What is timed."""
-    works: Callable[[Components, Sequence[Pixels]], Iterator[Work]]
+    works: Callable[[Components, Sequence[Pixels]], Works]
     rule: str
-    grows: Callable[[float], float] = lambda times: 1.0
-    """The factor by which the first point's figure may grow at so many times its value."""
-    alone: Callable[[Components, Sequence[Pixels], Plan], tuple[float, float]] | None = None
-    """Instead of that: the time spent once, and for each one more, timed alone."""
+    power: int = 0
+    """Of the value, by which the first point's figure may grow."""
 
 
 SWEEPS = {
@@ -217,18 +209,15 @@ SWEEPS = {
         "a frame: faces detected, cropped and classified",
         _resolution,
         "no faster than the frame's area",
-        lambda times: times**2,
+        power=2,
     ),
     "faces": SweepKind(
         "a frame: one detection, so many faces cropped and classified",
         _faces,
         "one detection, and each face as long as one alone",
-        alone=_faces_alone,
     ),
     "rate": SweepKind(
-        "a frame of one moving face, analyzed",
-        _rate,
-        "a frame takes no longer at a higher rate",
+        "a frame of one moving face, analyzed", _rate, "a frame takes no longer at a higher rate"
     ),
 }
 """By name."""
