@@ -110,20 +110,17 @@ def first_format(files: Container[str]) -> str | None:
 def open_classifier(bundle: Bundle, name: str | None = None, threads: int = 1) -> Classifier:
     """Open a bundle's model in the runtime of a format, by default the first that it has.
 
-    `name` is a format or an accelerator. Raises `SettingsError` for an unknown one,
+    `name` is a format, a runtime or an accelerator. Raises `SettingsError` for an unknown one,
     `MissingExtra` and `RuntimeMissing` where its runtime is absent, and `BundleError`
     where the bundle lacks the file.
     """
-    name = name or first_format(bundle.manifest.files) or "int8"
-    if name in ACCELERATORS:
-        formats, opened = ACCELERATORS[name]
-        files = bundle.manifest.files
-        format = next((format for format in formats if format in files), formats[0])
-        return opened(bundle, format, threads)
     if name not in RUNTIMES:
-        known = ", ".join((*RUNTIMES, *ACCELERATORS))
-        raise SettingsError(f"unknown format '{name}'; known: {known}")
-    return RUNTIMES[name](bundle, name, threads)
+        name = choose(bundle, name)
+    if name in RUNTIMES:
+        return RUNTIMES[name](bundle, name, threads)
+    formats, opened = ACCELERATORS[name]
+    format = next(format for format in formats if format in bundle.manifest.files)
+    return opened(bundle, format, threads)
 
 
 def runtime_of(name: str) -> str:
