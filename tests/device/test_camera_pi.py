@@ -22,7 +22,7 @@ from edgefer_device.cameras.camera import Crop, View
 from edgefer_device.cameras.capture import CaptureCamera
 from edgefer_device.cameras.discovery import find_cameras
 from edgefer_device.cameras.opening import open_camera
-from edgefer_device.cameras.pi import PiCapture, PiOptions, flips, left, open_pi
+from edgefer_device.cameras.pi import PiCapture, PiOptions, flips, open_pi, rest_of
 
 DOUBLE = Path(__file__).parents[1] / "support" / "pi"
 NAME = r"picamera2:0 \((imx219|webcam)\)"
@@ -103,10 +103,10 @@ def test_what_the_sensor_turns_and_what_is_left_make_the_whole(
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
     view = View(rotate, mirror, crop)
-    hflip, vflip, rest = flips(view)
-    sent = image[::-1] if vflip else image
-    sent = sent[:, ::-1] if hflip else sent
-    assert np.array_equal(rest.apply(np.ascontiguousarray(sent)), view.apply(image))
+    asked = flips(view)
+    sent = image[::-1] if asked[1] else image
+    sent = np.ascontiguousarray(sent[:, ::-1] if asked[0] else sent)
+    assert np.array_equal(rest_of(view, asked, asked).apply(sent), view.apply(image))
 
 
 @pytest.mark.parametrize("form", ["BGR888", "MJPEG", "NV12", "YUV420", "YUYV"])
@@ -143,10 +143,9 @@ def test_what_a_sensor_did_and_what_is_then_left_make_the_whole(
     view: View, done: tuple[bool, bool]
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
-    hflip, vflip, rest = flips(view)
     sent = image[::-1] if done[1] else image
     sent = np.ascontiguousarray(sent[:, ::-1] if done[0] else sent)
-    assert np.array_equal(left(rest, (hflip, vflip), done).apply(sent), view.apply(image))
+    assert np.array_equal(rest_of(view, flips(view), done).apply(sent), view.apply(image))
 
 
 def test_a_pulled_cable_is_a_lost_camera_and_lets_go_of_the_sensor(pi: Any) -> None:

@@ -24,8 +24,8 @@ def test_one_face_speaks_for_itself_at_once() -> None:
     household = Household(dwell=1.0)
     for moment, label in enumerate(("happy", "sad", "happy")):
         given = report(moment / 10, face(label))
-        assert household.over(given) is given
-    assert household.over(report(1.0)).mood is None
+        assert household.apply(given) is given
+    assert household.apply(report(1.0)).mood is None
 
 
 def test_the_mood_of_most_wins_and_unknown_faces_abstain() -> None:
@@ -45,31 +45,31 @@ def test_equal_votes_go_to_the_mood_that_holds_and_else_to_the_larger_face() -> 
 def test_a_change_must_be_wanted_for_a_while() -> None:
     household = Household(dwell=1.0)
     happy, sad = face("happy", 50), face("sad", 60)
-    told = [household.over(report(0.0, happy, happy)).mood]
+    told = [household.apply(report(0.0, happy, happy)).mood]
     for moment in range(1, 16):
-        told.append(household.over(report(moment / 10, sad, sad, happy)).mood)
+        told.append(household.apply(report(moment / 10, sad, sad, happy)).mood)
     assert told == ["happy"] * 11 + ["sad"] * 5
 
 
 def test_a_wish_that_wavers_changes_nothing() -> None:
     household = Household(dwell=0.5)
     happy, sad = face("happy"), face("sad")
-    household.over(report(0.0, happy, happy))
+    household.apply(report(0.0, happy, happy))
     for moment in range(1, 30):
         pair = (sad, sad) if moment % 3 else (happy, happy)
-        assert household.over(report(moment / 10, *pair)).mood == "happy"
+        assert household.apply(report(moment / 10, *pair)).mood == "happy"
 
 
 def test_nothing_else_of_the_report_is_touched() -> None:
     given = report(3.0, face("sad", 60), face("happy", 50), face("happy", 40))
-    told = Household().over(given)
+    told = Household().apply(given)
     assert (told.mood, told.faces, told.time, told.frame) == ("happy", given.faces, 3.0, 30)
 
 
 def test_where_nobody_can_be_read_the_largest_face_says_why() -> None:
     dark = msgspec.structs.replace(face("unknown", 60), reason="dark")
     blurred = msgspec.structs.replace(face("unknown", 50), reason="blurred")
-    told = Household().over(report(0.0, dark, blurred))
+    told = Household().apply(report(0.0, dark, blurred))
     assert (told.mood, told.reason) == ("unknown", "dark")
-    told = Household().over(report(0.0, dark, face("happy", 50)))
+    told = Household().apply(report(0.0, dark, face("happy", 50)))
     assert (told.mood, told.reason) == ("happy", None)

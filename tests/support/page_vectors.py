@@ -24,7 +24,7 @@ from edgefer.metrics import softmax
 from edgefer.preprocess import PIXEL, Pixels, Preprocess, to_grey
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.export.contract import contract_of
-from edgefer_device.faces.blazeface import FULL, Square, _turns
+from edgefer_device.faces.blazeface import FULL, InputSquare, _turns
 from edgefer_device.faces.motion import Motion
 from edgefer_device.faces.quality import QualitySettings, rejection_reason, sharpness
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
@@ -132,7 +132,7 @@ def _chip() -> list[dict[str, Any]]:
 
 def _letterboxes() -> list[dict[str, Any]]:
     def one(seed: int, width: int, height: int) -> dict[str, Any]:
-        reals = Square(FULL.size).of(bgr(noise(seed, width, height)))
+        reals = InputSquare(FULL.size).fill(bgr(noise(seed, width, height)))
         levels = np.round((reals + 1) * 127.5).astype(np.uint8)
         return {"seed": seed, "width": width, "height": height, "wanted": digest(levels)}
 

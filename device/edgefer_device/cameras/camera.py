@@ -112,6 +112,8 @@ class View:
 
     def apply(self, image: Pixels) -> Pixels:
         """Return a frame (H, W, 3) as the options ask; raise `CameraError` if a crop leaves it."""
+        if self == View():
+            return image
         if self.crop is not None:
             image = self.crop.cut(image)
         if self.rotate in TURNS:

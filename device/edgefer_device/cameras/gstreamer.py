@@ -54,16 +54,10 @@ def pipeline(options: GStreamerOptions) -> str:
     From NVIDIA's Accelerated GStreamer guide: nvarguscamerasrc gives NV12 in the image
     processor's memory, nvvidconv scales it and brings it to the CPU's, but not as BGR.
     """
-    return " ! ".join(
-        (
-            f"nvarguscamerasrc sensor-id={options.sensor}",
-            f"video/x-raw(memory:NVMM),format=NV12,{_caps(options.capture)}"
-            f",framerate={options.rate}/1",
-            "nvvidconv",
-            f"video/x-raw,format=BGRx,{_caps(options.size)}",
-            "videoconvert",
-            f"{SINK} sync=false",
-        )
+    return (
+        f"nvarguscamerasrc sensor-id={options.sensor} ! video/x-raw(memory:NVMM),format=NV12,"
+        f"{_caps(options.capture)},framerate={options.rate}/1 ! nvvidconv ! "
+        f"video/x-raw,format=BGRx,{_caps(options.size)} ! videoconvert ! {SINK} sync=false"
     )
 
 

@@ -12,7 +12,7 @@ import importlib.util
 import os
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Annotated, Any
 
@@ -93,13 +93,13 @@ def open_pi(place: str, options: PiOptions, view: View, clock: Clock) -> tuple[C
             f"picamera2:{place}: no such sensor; there are: {known}; see: edgefer cameras"
         )
     name = f"picamera2:{position} ({found[position].model})"
-    hflip, vflip, rest = flips(view)
+    asked = flips(view)
     try:
         device = _picamera2().Picamera2(position)
     except REFUSALS as exc:
         raise CameraError(f"{name}: {exc}; is another program using it?") from exc
     try:
-        sent = _start(device, options, hflip, vflip, name)
+        sent = _start(device, options, asked, name)
     except CameraError:  # worded in full; it is an OSError too
         device.close()
         raise
@@ -107,32 +107,32 @@ def open_pi(place: str, options: PiOptions, view: View, clock: Clock) -> tuple[C
         device.close()
         raise CameraError(f"{name}: refuses these options: {exc}") from exc
     capture = PiCapture(device, sent["format"], sent["size"][0])
-    turned = sent["transform"]
-    rest = left(rest, (hflip, vflip), (bool(turned.hflip), bool(turned.vflip)))
+    rest = rest_of(view, asked, (bool(sent["transform"].hflip), bool(sent["transform"].vflip)))
     return CaptureCamera(name, capture, clock, "is its ribbon cable seated?"), rest
 
 
-def flips(view: View) -> tuple[bool, bool, View]:
-    """Return what the sensor does of a view, across and down, and what is left.
+Flips = tuple[bool, bool]
+"""Across and down."""
 
-    A crop is counted in the camera's own pixels and comes first, so with one nothing
-    is left to the sensor; nor are quarter turns, which it cannot do.
+
+def flips(view: View) -> Flips:
+    """Return what the sensor is asked to do of a view.
+
+    A crop is counted in the camera's own pixels and comes first, so with one nothing is left to
+    the sensor; nor are quarter turns, which it cannot do.
     """
     if view.crop is not None or view.rotate in ("90", "270"):
-        return False, False, view
+        return False, False
     turned = view.rotate == "180"
-    return turned != view.mirror, turned, replace(view, rotate="0", mirror=False)
+    return turned != view.mirror, turned
 
 
-def left(rest: View, asked: tuple[bool, bool], done: tuple[bool, bool]) -> View:
-    """Return what is left of a view where a sensor did not flip, across and down, as it was asked.
-
-    libcamera then reports what it did in place of what it was asked for, and goes on.
-    """
-    if done == asked or not any(asked):
-        return rest
-    across, down = (wanted != was for wanted, was in zip(asked, done, strict=True))
-    return replace(rest, rotate="180" if down else "0", mirror=across != down)
+def rest_of(view: View, asked: Flips, done: Flips) -> View:
+    """Return what is left of a view, for the flips that libcamera reports as done."""
+    if not any(asked):
+        return view
+    across, down = asked[0] != done[0], asked[1] != done[1]
+    return View("180" if down else "0", mirror=across != down)
 
 
 class PiCapture:
@@ -187,14 +187,14 @@ class PiCapture:
         gc.collect()
 
 
-def _start(device: Any, options: PiOptions, hflip: bool, vflip: bool, name: str) -> dict[str, Any]:
+def _start(device: Any, options: PiOptions, asked: Flips, name: str) -> dict[str, Any]:
     """Start a sensor; return what it sends: `format`, `size` and `transform`."""
     import libcamera
 
     device.configure(
         device.create_video_configuration(
             main={"size": (options.size.width, options.size.height), "format": FORMAT},
-            transform=libcamera.Transform(hflip=hflip, vflip=vflip),
+            transform=libcamera.Transform(hflip=asked[0], vflip=asked[1]),
             buffer_count=BUFFERS,
             # Wait for the next frame rather than hand out one that was taken before.
             queue=False,

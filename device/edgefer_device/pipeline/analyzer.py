@@ -109,12 +109,12 @@ class FrameAnalyzer:
             reason=first.reason if first else None,
         )
         self._on_latency(self._clock() - begun)
-        return report if self._household is None else self._household.over(report)
+        return report if self._household is None else self._household.apply(report)
 
     def _follow(self, frame: Frame) -> None:
         """Look for faces, if it is time to."""
         if frame.time - self._last > GAP_SECONDS:
-            self._tracker.forget()
+            self._tracker.reset()
         self._last = frame.time
         moved = self._motion.moved(frame.image)
         if self._tracker.wants_detection(frame.time, moved):
