@@ -279,11 +279,11 @@ def test_the_commands_control_the_daemon(daemon: Daemon) -> None:
 
     daemon.until(lambda said: said["ok"])
     assert json.loads(edgefer("status", "--json"))["camera"] == "demo:"
-    assert edgefer("pause") == "paused: the camera is closed\n"
+    assert edgefer("pause") == "edgefer: paused: the camera is closed\n"
     daemon.until(lambda said: not said["camera_open"])
     assert edgefer("status").startswith("paused: the camera is closed\n")
-    assert edgefer("resume") == "resumed\n"
+    assert edgefer("resume") == "edgefer: resumed\n"
     daemon.until(lambda said: said["mood"] is not None)
-    assert edgefer("reload") == "reloading\n"
+    assert edgefer("reload") == "edgefer: reloading\n"
     daemon.heard("RELOADING=1")
     daemon.until(lambda said: said["analysed"] > 0)

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 
 from edgefer_train.data import sources
@@ -70,20 +69,8 @@ def test_a_killed_quantization_goes_on_and_keeps_both_heads(trained: Run, faces:
     }
 
 
-def test_a_student_learns_from_a_run_and_from_its_saved_logits(
-    trained: Run, faces: Path, tmp_path: Path
-) -> None:
-    saved = tmp_path / "logits.npz"
-    command = [sys.executable, "-m", "edgefer.cli", "logits", "--run", str(trained.folder)]
-    command += ["--data", str(faces), "--out", str(saved)]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run(command, check=True, env=env, stderr=subprocess.DEVNULL)
-    with np.load(saved) as arrays:
-        assert {name: arrays[name].shape for name in arrays} == {
-            "fer2013": (320, 7),
-            "ferplus": (320, 8),
-        }
-    teachers = Distill(teachers=(str(trained.folder), str(saved)), weight=0.9)
+def test_a_student_learns_from_a_run(trained: Run, faces: Path, tmp_path: Path) -> None:
+    teachers = Distill(teachers=(str(trained.folder),), weight=0.9)
     recipe = msgspec.structs.replace(RAW, distill=teachers)
     student = fit(recipe, "student", sources.load(faces), tmp_path / "run", resume=False)
     assert len(student.float.rows()) == 2
