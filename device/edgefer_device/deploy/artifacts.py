@@ -1,7 +1,7 @@
-"""What a deployment carries beside models: edgefer's own wheel, its pins, settings for devices.
+"""What a deployment sends beside models: edgefer's own wheel, its pins, settings for devices.
 
-Run from a checkout they are there, and the wheel is built; an installed edgefer has the rest
-inside (`force-include` in pyproject.toml), but is no wheel any more: it has to be named.
+In a checkout the wheel is built. An installed edgefer has the rest inside (`force-include` in
+pyproject.toml), but no wheel any more: it has to be given.
 """
 
 from __future__ import annotations
@@ -80,5 +80,5 @@ def own_wheel(named: Path | None, folder: Path) -> Path:
     built = sorted(folder.glob("edgefer-*.whl"))
     if done.returncode or not built:
         last = (done.stderr or done.stdout).strip().splitlines()
-        raise DeployError(f"edgefer's wheel cannot be built: {last[-1] if last else 'no word'}")
+        raise DeployError(f"edgefer's wheel cannot be built: {last[-1] if last else 'no output'}")
     return built[-1]

@@ -1,7 +1,8 @@
-"""One host: a deployment from the first look to a release that counts, and a rollback."""
+"""Deploy to one host, from preflight to a committed release, and roll back."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable
@@ -20,7 +21,6 @@ from edgefer_device.deploy.plan import Plan, change, plan
 from edgefer_device.deploy.release_builder import make_release, tune
 from edgefer_device.deploy.spec import DeploySpec, Result
 from edgefer_device.deploy.staging import GUARD
-from edgefer_device.deploy.targets import BROKER, KIOSK
 
 Connect = Callable[[], AbstractContextManager[Remote]]
 """Opens a connection to the host."""
@@ -29,7 +29,7 @@ RETRIES, PAUSE = 12, 5.0
 
 
 def deploy(host: str, connect: Connect, spec: DeploySpec, report: Report) -> Result:
-    """Bring a spec to a host; whatever goes wrong is told in the result."""
+    """Bring a spec to a host; every error is in the result."""
     return _timed(host, lambda: _deploy(host, connect, spec, report))
 
 
@@ -53,8 +53,7 @@ def _deploy(host: str, connect: Connect, spec: DeploySpec, report: Report) -> Re
     token = uuid.uuid4().hex
     with connect() as remote:
         report("looking at it")
-        packages = packages_of(spec)
-        machine = preflight.inspect(remote, packages)
+        machine = preflight.inspect(remote, spec.packages)
         preflight.require(machine, spec.target, host, new=False)
         found = plan(remote, spec, machine, host)
         preflight.require(machine, spec.target, host, new=not found.made)
@@ -66,7 +65,7 @@ def _deploy(host: str, connect: Connect, spec: DeploySpec, report: Report) -> Re
         agent = Agent(remote, host)
         with agent.locked():
             # Whoever deployed in between may have changed what was looked at.
-            found = plan(remote, spec, preflight.inspect(remote, packages), host)
+            found = plan(remote, spec, preflight.inspect(remote, spec.packages), host)
             _prepare(remote, spec, found, report)
             _stage(remote, spec, host, report)
             agent.start(token)
@@ -78,12 +77,6 @@ def _deploy(host: str, connect: Connect, spec: DeploySpec, report: Report) -> Re
             else:
                 agent.prune()
     return _result(host, found, outcome)
-
-
-def packages_of(spec: DeploySpec) -> tuple[str, ...]:
-    """Return the Debian packages that a spec needs."""
-    kiosk, broker = KIOSK if spec.entry.kiosk else (), BROKER if spec.entry.broker else ()
-    return (*spec.target.packages, *kiosk, *broker)
 
 
 def _prepare(remote: Remote, spec: DeploySpec, found: Plan, report: Report) -> None:
@@ -103,7 +96,7 @@ def _prepare(remote: Remote, spec: DeploySpec, found: Plan, report: Report) -> N
 
 def _stage(remote: Remote, spec: DeploySpec, host: str, report: Report) -> None:
     """Bring what the switch is to put in place, in the light of all that was prepared."""
-    found = plan(remote, spec, preflight.inspect(remote, packages_of(spec)), host)
+    found = plan(remote, spec, preflight.inspect(remote, spec.packages), host)
     report("staging settings and units")
     staged = f"{HOME}/staged"
     remote.run(f"rm -rf {staged}; mkdir -p -m 700 {staged}", "making room for settings")
@@ -126,7 +119,7 @@ def _install(remote: Remote, spec: DeploySpec, missing: tuple[str, ...], report:
     try:
         remote.run(script, f"installing {names}")
     except CommandFailed as exc:
-        # Without a network it says `does not have a Release file`.
+        # Without a network apt reports `does not have a Release file`.
         raise CommandFailed(f"{exc}; is the device online?", exc.status) from exc
 
 
@@ -138,15 +131,12 @@ def _open_broker(remote: Remote, found: Plan) -> None:
 
 
 def _reconnected(host: str, connect: Connect, token: str, report: Report) -> Outcome:
-    for attempt in range(1, RETRIES + 1):
+    for _ in range(RETRIES):
         time.sleep(PAUSE)
-        try:
-            with connect() as remote:
-                return Agent(remote, host).wait(token, report)
-        except HostUnreachable:
-            if attempt == RETRIES:
-                raise
-    raise AssertionError("unreachable")
+        with contextlib.suppress(HostUnreachable), connect() as remote:
+            return Agent(remote, host).wait(token, report)
+    with connect() as remote:
+        return Agent(remote, host).wait(token, report)
 
 
 def _result(host: str, found: Plan, outcome: Outcome) -> Result:

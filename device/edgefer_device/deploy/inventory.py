@@ -19,7 +19,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -79,11 +79,8 @@ def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
     """Return one table laid over another, tables within tables too."""
     out = dict(below)
     for key, value in above.items():
-        inner = out.get(key)
-        if isinstance(inner, Mapping) and isinstance(value, Mapping):
-            out[key] = laid_over(inner, value)
-        else:
-            out[key] = value
+        both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
+        out[key] = laid_over(out[key], value) if both else value
     return out
 
 
@@ -151,17 +148,12 @@ def read_inventory(path: Path) -> Inventory:
             if isinstance(keys, dict):
                 refuse_unknown_keys(keys, kind, str(path), f"{part}.{name}.")
     inventory = parse(table, Inventory, str(path))
-    for problem in _problems(inventory):
-        raise SettingsError(f"{path}: {problem}")
-    return inventory
-
-
-def _problems(inventory: Inventory) -> Iterator[str]:
     entries = inventory.entries()
     if not entries:
-        yield "names no host; write [groups.NAME] with hosts = [...]"
+        raise SettingsError(f"{path}: names no host; write [groups.NAME] with hosts = [...]")
     for host, entry in entries.items():
         parse_host(host)
         if entry.target not in TARGETS:
-            known = ", ".join(TARGETS)
-            yield f"{host}: target must be one of {known}; got {entry.target or 'none'}"
+            expected = f"target must be one of {', '.join(TARGETS)}"
+            raise SettingsError(f"{path}: {host}: {expected}; got {entry.target or 'none'}")
+    return inventory

@@ -6,10 +6,8 @@ reported.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import tomlkit
@@ -71,13 +69,11 @@ def deployed(wanted: Mapping[str, Any]) -> str:
 
 def checked(text: str, host: str) -> Config:
     """Return the configuration in a text; raise `SettingsError`, naming the host."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "edgefer.toml"
-        file.write_text(text)
-        try:
-            return load_config(file)
-        except SettingsError as exc:
-            raise SettingsError(f"{host}: {str(exc).replace(str(file), 'edgefer.toml')}") from exc
+    try:
+        return load_config(None, _parse(text, "edgefer.toml").unwrap())
+    except SettingsError as exc:
+        shown = str(exc).replace("options: ", "edgefer.toml: ", 1)
+        raise SettingsError(f"{host}: {shown}") from exc
 
 
 def _parse(text: str, source: str) -> tomlkit.TOMLDocument:

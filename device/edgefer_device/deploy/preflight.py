@@ -1,4 +1,4 @@
-"""A look at a host before anything is sent there: whether edgefer can run on it at all."""
+"""Preflight checks: whether edgefer can run on a host, before anything is sent there."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def inspect(remote: Remote, packages: tuple[str, ...]) -> Machine:
 
 
 def require(machine: Machine, target: Target, host: str, new: bool) -> None:
-    """Raise `HostRefused` for the first thing that keeps a host from being deployed to.
+    """Raise `HostRefused` with the first reason why a host cannot be deployed to.
 
     `new` is whether a release has to be made there, which takes room.
     """

@@ -29,8 +29,8 @@ from edgefer_device.deploy.wheels import Wheelhouse, requirements
 
 WHEELS = f"{HOME}/wheels"
 LAST_TRY = "WARNING: Retrying (Retry(total=0,"
-"""What pip says before its last try to reach an index. Without one it ends in `conflicting
-dependencies`: no version that it knows of meets the pins."""
+"""pip's output before its last attempt to reach an index. Without one it ends in `conflicting
+dependencies`: it knows no version that meets the pins."""
 NO_INDEX = (
     "pip there reaches no package index; is the device online? With --offline its wheels come "
     "from this machine"
@@ -55,25 +55,25 @@ def make_release(remote: Remote, spec: DeploySpec, plan: Plan, report: Report) -
     _run(remote, script, f"making release {plan.release}", report)
 
 
-def _run(remote: Remote, script: str, doing: str, report: Report) -> None:
-    """Run the script; where pip reached no index it says so, and not what it made of that."""
+def _run(remote: Remote, script: str, action: str, report: Report) -> None:
+    """Run the script; raise `CommandFailed`, with the cause where pip reached no index."""
     given_up: list[str] = []
 
-    def heard(line: str) -> None:
+    def watch(line: str) -> None:
         if LAST_TRY in line:
             given_up.append(line)
         report(line)
 
     try:
-        remote.run(script, doing, heard)
+        remote.run(script, action, watch)
     except CommandFailed as exc:
         if not given_up:
             raise
-        raise CommandFailed(f"{doing}: {NO_INDEX}", exc.status) from exc
+        raise CommandFailed(f"{action}: {NO_INDEX}", exc.status) from exc
 
 
 def _send(remote: Remote, wheels: Iterable[Path], report: Report) -> None:
-    """Send the wheels that are not there; one look at all of them tells which."""
+    """Send the wheels that are missing there, by their hashes."""
     listing = f"cd {WHEELS} 2>/dev/null && sha256sum -- *.whl 2>/dev/null; true"
     known = set(remote.run(listing, "looking at its wheels").splitlines())
     held = {wheel: wheel.read_bytes() for wheel in wheels}

@@ -14,7 +14,7 @@ from edgefer import __version__
 from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.agent.layout import HOME, MODEL
 from edgefer_device.deploy.inventory import Access, Entry, laid_over
-from edgefer_device.deploy.targets import Model, Target
+from edgefer_device.deploy.targets import BROKER, KIOSK, Model, Target
 from edgefer_device.deploy.wheels import Pins, requirements
 
 CREDENTIAL = "/run/credentials/edgefer.service/mqtt-password"
@@ -72,6 +72,12 @@ class DeploySpec:
         if self.entry.broker:
             own["mqtt"] = {"user": "edgefer", "password_file": CREDENTIAL}
         return laid_over(own, self.entry.settings)
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Debian packages that it needs."""
+        kiosk, broker = KIOSK if self.entry.kiosk else (), BROKER if self.entry.broker else ()
+        return (*self.target.packages, *kiosk, *broker)
 
     @property
     def assets(self) -> list[str]:

@@ -53,7 +53,7 @@ TARGETS = {
         Target(
             "rpi-coral",
             formats=("int8", "edgetpu"),
-            # libedgetpu is in no archive of Debian's: a deployment says where it comes from.
+            # libedgetpu is in no archive of Debian's: a deployment reports where to get it.
             packages=PICAMERA2,
             system_site=True,
             system_numpy=True,

@@ -13,6 +13,7 @@ from edgefer.manifest import Manifest
 from edgefer.preprocess import Preprocess
 from edgefer_device.faces import motion
 from edgefer_device.faces.blazeface import FULL, LOWEST, SAME_FACE
+from edgefer_device.faces.detector import BoxCalibration
 from edgefer_device.faces.quality import WHITE, QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
 from edgefer_device.mood.filter import FLOOR, MoodSettings
@@ -20,8 +21,8 @@ from edgefer_device.pipeline.analyzer import GAP_SECONDS
 from edgefer_device.pipeline.frame_rate import FrameRateSettings
 
 FILES = {"runtime": "runtime.bin", "classifier": "classifier.bin", "detector": "detector.bin"}
-"""The heavy files, packed by gzip. Not called .gz: servers then say that they are packed, the
-browser unpacks them, and the page would unpack them again."""
+"""The heavy files, packed by gzip. Not named .gz: servers would send Content-Encoding,
+the browser unpack them, and the page unpack them again."""
 
 
 class Motion(msgspec.Struct, frozen=True):
@@ -33,20 +34,12 @@ class Motion(msgspec.Struct, frozen=True):
     levels: float = motion.LEVELS
 
 
-class Calibration(msgspec.Struct, frozen=True):
-    """The full-range model's `BoxCalibration`."""
-
-    scale: float = FULL.calibration.scale
-    across: float = FULL.calibration.across
-    down: float = FULL.calibration.down
-
-
 class Detector(msgspec.Struct, frozen=True):
     """How the full-range model's output is decoded."""
 
     size: int = FULL.size
     grids: tuple[tuple[int, int], ...] = FULL.grids
-    calibration: Calibration = Calibration()
+    calibration: BoxCalibration = FULL.calibration
     lowest: float = LOWEST
     same_face: float = SAME_FACE
 

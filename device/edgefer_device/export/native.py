@@ -1,8 +1,7 @@
-"""The folders for native apps: the file that MediaPipe loads as it is, and what to know of it."""
+"""The files of a native app: a model that MediaPipe loads as it is, and its thresholds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
@@ -14,14 +13,14 @@ from edgefer.preprocess import Preprocess
 from edgefer_device.faces.blazeface import SHORT
 from edgefer_device.mood.filter import MoodSettings
 
-WORDS = Path(__file__).parent / "native"
+TEMPLATES = Path(__file__).parent / "native"
 LANGUAGES = {"android": "Kotlin", "ios": "Swift"}
-"""What apps are written in, by target."""
+"""Of apps, by target."""
 MARK = "thresholds.json"
 
 
 class Thresholds(msgspec.Struct, frozen=True):
-    """When something is said of a face; thresholds.json."""
+    """When a mood is reported; thresholds.json."""
 
     model: str
     labels: tuple[str, ...]
@@ -40,42 +39,35 @@ def native_files(bundle: Bundle, target: str) -> dict[str, bytes]:
         )
     manifest = bundle.manifest
     model = f"{manifest.name}.tflite"
-    told = Thresholds(
+    thresholds = Thresholds(
         manifest.name, manifest.labels, manifest.input.preprocess, manifest.output.temperature
     )
     return {
         model: bundle.read("mobile"),
         "labels.txt": bundle.read("labels"),
         "MODEL_CARD.md": bundle.read("card"),
-        MARK: msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n",
-        "README.md": _readme(target, told, model).encode(),
+        MARK: msgspec.json.format(msgspec.json.encode(thresholds), indent=2) + b"\n",
+        "README.md": _readme(target, thresholds, model).encode(),
     }
 
 
-def _readme(target: str, told: Thresholds, model: str) -> str:
-    figures = _figures(target, told, model)
-    rest = _template("both").substitute(figures)
-    return _template(target).substitute({**figures, "rest": rest.strip()})
-
-
-def _figures(target: str, told: Thresholds, model: str) -> Mapping[str, object]:
-    mood = told.mood
-    return {
-        "name": told.model,
+def _readme(target: str, thresholds: Thresholds, model: str) -> str:
+    mood = thresholds.mood
+    values = {
+        "name": thresholds.model,
         "model": model,
-        "stem": told.model,
+        "stem": thresholds.model,
         "language": LANGUAGES[target],
-        "labels": ", ".join(told.labels),
-        "size": told.preprocess.size,
-        "temperature": told.temperature,
+        "labels": ", ".join(thresholds.labels),
+        "size": thresholds.preprocess.size,
+        "temperature": thresholds.temperature,
         "scale": SHORT.calibration.scale,
         "up": -SHORT.calibration.down,
-        "seconds": mood.seconds,
-        "threshold": mood.threshold,
-        "hysteresis": mood.hysteresis,
-        "dwell": mood.dwell,
+        **{key: getattr(mood, key) for key in ("seconds", "threshold", "hysteresis", "dwell")},
     }
+    rest = _template("both").substitute(values)
+    return _template(target).substitute(values, rest=rest.strip())
 
 
 def _template(name: str) -> Template:
-    return Template((WORDS / f"{name}.md").read_text())
+    return Template((TEMPLATES / f"{name}.md").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import shutil
@@ -51,9 +52,11 @@ def fetch(package: Package, cache: Path | None = None) -> bytes:
     if not _is_right(package, content):
         raise FetchError(
             f"{package.spec}: the registry's tarball does not have the pinned sha512; "
-            "nothing was kept; look which registry npm is set to"
+            "nothing was kept; check which registry npm uses"
         )
-    _keep(kept, content)
+    with contextlib.suppress(OSError):  # a cache that cannot be written is none
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(kept, content)
     return content
 
 
@@ -96,17 +99,8 @@ def _packed(package: Package) -> bytes:
         return tarballs[0].read_bytes()
 
 
-def _reason(said: str) -> str:
+def _reason(errors: str) -> str:
     """Return npm's own first line about what went wrong."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if "ERR" in line or "error" in line]
-    return (errors or lines or ["it said nothing"])[0]
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Write the cache; one that cannot be written is none."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, content)
-    except OSError:
-        return
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    marked = [line for line in lines if "ERR" in line or "error" in line]
+    return (marked or lines or ["it reports nothing"])[0]

@@ -20,7 +20,7 @@ DAEMON = "edgefer"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The result of one look at a release."""
+    """The result of one health check."""
 
     ok: bool
     detail: str

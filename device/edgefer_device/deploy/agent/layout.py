@@ -39,6 +39,7 @@ class Layout:
         self.staged = self.home / "staged"
         self.undo = self.home / "undo"
         self.outcome = self.home / "outcome.json"
+        self.lock = self.root / "run" / "edgefer-deploy.lock"
         # What a switch is doing, line by line; on a tmpfs, as it ends with the power.
         self.progress = self.root / "run" / "edgefer-switch.progress"
 

@@ -35,7 +35,7 @@ class Holder:
 
 def acquire(layout: Layout, who: str) -> None:
     """Acquire the lock for this connection; raise `Refused` while another has it."""
-    path = _path(layout)
+    path = layout.lock
     path.parent.mkdir(parents=True, exist_ok=True)
     pid = connection(layout.root / "proc", os.getpid())
     holder = Holder(who, pid, _began(layout, pid), int(time.time()))
@@ -56,9 +56,9 @@ def acquire(layout: Layout, who: str) -> None:
 
 def release(layout: Layout) -> None:
     """Release the lock, if it is this connection's."""
-    held = read_message(_path(layout), Holder)
+    held = read_message(layout.lock, Holder)
     if held is not None and held.pid == connection(layout.root / "proc", os.getpid()):
-        _path(layout).unlink(missing_ok=True)
+        layout.lock.unlink(missing_ok=True)
 
 
 def _clear(layout: Layout, path: Path, mine: int) -> None:
@@ -97,7 +97,3 @@ def _stat(proc: Path, pid: int) -> tuple[str, list[str]]:
 def _began(layout: Layout, pid: int) -> int:
     """Return when a process began, ticks since the boot; 0: it is gone."""
     return int(_stat(layout.root / "proc", pid)[1][19])
-
-
-def _path(layout: Layout) -> Path:
-    return layout.root / "run" / "edgefer-deploy.lock"

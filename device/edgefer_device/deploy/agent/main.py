@@ -101,7 +101,7 @@ def wait(layout: Layout, arguments: argparse.Namespace) -> str:
     """Print the progress of a switch until it has ended; return its outcome."""
     shown = 0
     while True:
-        # First this: it may end between the two looks.
+        # Before the outcome is read: it may end in between.
         under_way = _is_switching()
         outcome = files.read_message(layout.outcome, Outcome)
         lines = layout.progress.read_text().splitlines() if layout.progress.exists() else []
@@ -116,7 +116,7 @@ def wait(layout: Layout, arguments: argparse.Namespace) -> str:
 
 
 def _lost(layout: Layout) -> str:
-    """Wait for a switch that was killed to be rolled back, and say so."""
+    """Wait until a switch that was killed is rolled back; return so in words."""
     for _ in range(RECOVERY_SECONDS):
         if releases.pending(layout) is None:
             return f"the switch was killed, and was undone; see: journalctl -u {UNIT}"

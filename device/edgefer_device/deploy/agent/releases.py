@@ -98,7 +98,7 @@ def prune(layout: Layout) -> list[str]:
 def _remove(layout: Layout, what: str, keep: Collection[str | None], mark: str) -> list[str]:
     gone = [path for path in sorted((layout.home / what).glob("*")) if path.name not in keep]
     for path in gone:
-        # First what says that it is whole: a half is none.
+        # The mark of completeness first: a half is none.
         files.remove(path / mark)
         files.discard(path)
     return [path.name for path in gone]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 SECONDS = 90.0
-"""How long systemd may take for one thing; a start waits for the daemon to say that it is ready."""
+"""Timeout of one systemctl command; a start waits for the daemon's readiness notification."""
 CONSEQUENCES = (
     ("/etc/systemd/system/", ("systemctl", "daemon-reload")),
     ("/etc/udev/rules.d/", ("udevadm", "control", "--reload")),

@@ -9,7 +9,7 @@ pip() {
     "$environment/bin/python" "$home/wheels/$pip/pip" install --quiet $index \
         --find-links "$home/wheels" --constraint "$home/pins.txt" "$@"
 }
-# What says that it is whole is written last; a half is made anew the next time.
+# The mark of completeness is written last; a half is made anew the next time.
 finish() {
     sync -f "$1"
     printf '%s\n' "$3" >"$1/$2.part"
