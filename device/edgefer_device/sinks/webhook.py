@@ -140,10 +140,12 @@ class WebhookSink:
         return f"answers {status}", status >= 500 or status == TOO_MANY_REQUESTS
 
     def _log(self, fault: str | None, retry: bool) -> None:
-        """Log a fault when it begins, not at each attempt."""
+        """Log a fault when it begins and when it ends, not at each attempt."""
         if fault is not None and fault != self.fault:
             consequence = "trying again" if retry else "the change is dropped"
             log.warning("webhook %s: %s; %s", self.name, fault, consequence)
+        elif fault is None and self.fault is not None:
+            log.info("webhook %s: delivers again", self.name)
         self.fault = fault
 
 

@@ -82,6 +82,8 @@ class HistorySink:
                 self._minutes = {}
             if self._today() != self._cleared_on:
                 await asyncio.to_thread(self._clear)
+            if self.fault is not None:
+                log.info("the history is written again")
             self.fault = None
         except HistoryError as exc:
             if self.fault is None:

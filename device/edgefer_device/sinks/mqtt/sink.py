@@ -151,6 +151,7 @@ class MqttSink:
                 async with connection(self._broker, self._will, self._timing.answer) as client:
                     await self._on_connect(client)
                     self._client, self.fault = client, None
+                    log.info("mqtt broker %s connected", self._broker.name)
                     self._backoff.reset()
                     if not connected.done():
                         connected.set_result(None)
