@@ -45,9 +45,9 @@ class LiveMirror:
 
     def publish(self, mood: str | None, confidence: float | None = None) -> None:
         """Hand the mirror a report of one face."""
-        self.tell(report(mood, confidence))
+        self.publish_report(report(mood, confidence))
 
-    def tell(self, report: Report) -> None:
+    def publish_report(self, report: Report) -> None:
         """Hand the mirror one report."""
         self._wait(self.sink.publish(report))
 

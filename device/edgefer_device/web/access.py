@@ -159,9 +159,11 @@ def guard(bound: str, token: Token | None = None) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not is_own_name(request.host, bound):
-            raise web.HTTPMisdirectedRequest(text="this mirror has another name\n")
+            raise web.HTTPMisdirectedRequest(
+                text="unknown host name: use the name or the address of this machine\n"
+            )
         if not is_same_origin(request.headers.get("Origin"), request.host):
-            raise web.HTTPForbidden(text="only the mirror's own page may connect\n")
+            raise web.HTTPForbidden(text="cross-origin request: only the page itself may connect\n")
         if token is None or token.admits(request):
             return await handler(request)
         if (redirect := token.exchange(request)) is not None:
