@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from support.soak import Sample, drift, simulate
+from support.soak import Sample, Schedule, drift, simulate
 
 
 def show(one: Sample) -> None:
@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as state:
         data = Path(os.environ["EDGEFER_DATA"])
-        samples = simulate(data, Path(state), options.hours, 60 * options.every, show)
+        samples = simulate(
+            data, Path(state), options.hours, Schedule(every=60 * options.every), show
+        )
     print(f"growth after the first hour: {100 * drift(samples, 1.0):+.2f} %")
 
 

@@ -92,7 +92,7 @@ def test_tensorrt_keeps_an_engine_for_each_model(
     assert other["trt_timing_cache_path"] == options["trt_timing_cache_path"]
 
 
-def test_a_folder_for_engines_that_cannot_be_made_is_told(
+def test_an_engine_cache_that_cannot_be_created_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -101,7 +101,7 @@ def test_a_folder_for_engines_that_cannot_be_made_is_told(
         onnx_runtime.session_providers("tensorrt", ALL, b"one", True)
 
 
-def test_the_processor_is_asked_for_nothing_else() -> None:
+def test_the_cpu_provider_is_alone() -> None:
     assert onnx_runtime.session_providers("cpu", ALL, MODEL, False) == [
         ("CPUExecutionProvider", {})
     ]
@@ -131,7 +131,7 @@ class Quick:
         return np.zeros((len(chips), self._labels), np.float32)
 
 
-def test_the_fastest_of_what_is_there_is_taken_and_what_is_missing_told(
+def test_the_fastest_installed_is_preferred_and_missing_ones_are_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(ACCELERATORS, "cuda", Accelerator(("onnx",), Quick))
@@ -184,7 +184,7 @@ def moods(done: subprocess.CompletedProcess[str]) -> list[tuple[str | None, floa
     return [(one["mood"], one["confidence"]) for one in reports if one["mood"]]
 
 
-def test_the_daemon_reads_faces_by_the_library(coral: Path, tmp_path: Path) -> None:
+def test_the_daemon_classifies_by_the_library(coral: Path, tmp_path: Path) -> None:
     chip = tmp_path / "chip"
     chip.touch()
     read = moods(run_on(coral, "edgetpu", LD_LIBRARY_PATH=str(coral), EDGETPU_CHIP=str(chip)))
@@ -194,7 +194,7 @@ def test_the_daemon_reads_faces_by_the_library(coral: Path, tmp_path: Path) -> N
     assert {mood for mood, _ in read} == {mood for mood, _ in moods(run_on(coral, "int8"))}
 
 
-def test_the_bench_gives_the_chip_to_each_in_turn(coral: Path, tmp_path: Path) -> None:
+def test_the_bench_opens_the_edgetpu_for_one_at_a_time(coral: Path, tmp_path: Path) -> None:
     chip, out = tmp_path / "chip", tmp_path / "bench.json"
     chip.touch()
     words = ("bench", coral / "bundle", "--short", "--runtime", "edgetpu", "--tune", "--json", out)
@@ -207,7 +207,7 @@ def test_the_bench_gives_the_chip_to_each_in_turn(coral: Path, tmp_path: Path) -
     assert [line.split(": ")[2] for line in left_out] == ["tensorrt", "cuda"]
 
 
-def test_a_chip_that_another_holds_is_one_line(coral: Path, tmp_path: Path) -> None:
+def test_an_edgetpu_in_use_is_one_line(coral: Path, tmp_path: Path) -> None:
     chip = tmp_path / "chip"
     chip.touch()
     with chip.open() as held:
@@ -223,13 +223,13 @@ def test_a_missing_library_is_one_line_with_where_to_get_it(coral: Path) -> None
     assert done.stderr.startswith("edgefer: edgetpu: libedgetpu.so.1 does not load; install ")
 
 
-def test_a_missing_chip_is_one_line_too(coral: Path) -> None:
+def test_a_missing_edgetpu_is_one_line_too(coral: Path) -> None:
     done = run_on(coral, "edgetpu", LD_LIBRARY_PATH=str(coral))
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith("edgefer: edgetpu: libedgetpu.so.1 opens no Edge TPU: ")
 
 
-def test_a_bundle_without_a_file_for_the_chip_says_what_it_has(tmp_path: Path) -> None:
+def test_a_bundle_without_a_file_for_the_edgetpu_lists_its_formats(tmp_path: Path) -> None:
     settings = tmp_path / "edgefer.toml"
     settings.write_text('camera = "demo:"\nruntime = "edgetpu"\n')
     done = edgefer("run", "--config", settings)
@@ -237,7 +237,7 @@ def test_a_bundle_without_a_file_for_the_chip_says_what_it_has(tmp_path: Path) -
     assert "has no file for the runtime 'edgetpu' (edgetpu); it has: int8, " in done.stderr
 
 
-def test_the_doctor_wants_a_chip_that_is_configured(tmp_path: Path) -> None:
+def test_the_doctor_requires_a_configured_edgetpu(tmp_path: Path) -> None:
     none = tmp_path / "apex_0"
     missing = installation.check_edgetpu(tmp_path, none, "libedgetpu-absent.so.1", wanted=True)
     assert (missing.level, missing.found) == (
@@ -250,7 +250,7 @@ def test_the_doctor_wants_a_chip_that_is_configured(tmp_path: Path) -> None:
     assert installation.check_edgetpu(tmp_path, none, "libc.so.6", wanted=True).level is Level.ok
 
 
-def test_the_doctor_leaves_the_chip_to_the_daemon(coral: Path) -> None:
+def test_the_doctor_leaves_the_edgetpu_to_the_daemon(coral: Path) -> None:
     assert installation.check_model(str(coral / "bundle"), "edgetpu").level is Level.ok
     absent = installation.check_model("small", "edgetpu")
     assert absent.level is Level.fail

@@ -115,7 +115,7 @@ def test_the_stages_make_up_a_frame(short: Path) -> None:
     assert cpu == pytest.approx(whole["cpu_ms"] * whole["calls"], rel=0.01)
 
 
-def test_a_bench_tells_its_machine_and_that_it_was_short(short: Path) -> None:
+def test_a_bench_records_its_machine_and_that_it_was_short(short: Path) -> None:
     bench, said = found(short), (short / "said.txt").read_text()
     assert bench["short"]
     assert "a short run: an impression, not a figure to quote" in said
@@ -167,7 +167,7 @@ def test_what_grows_has_a_bound(swept: Path) -> None:
     assert len({*bounds["rate"]}) == 1
 
 
-def test_a_growth_beyond_its_bound_is_told() -> None:
+def test_a_value_beyond_its_bound_is_a_warning() -> None:
     timing = Timing("faces", 5, 1.0, 1.0, None, None, 1.0, 5.0, 12.0, ())
     within, past = Point(1, timing, 11.0), Point(20, timing, 10.0)
     (said,) = beyond_bound(Sweep("faces", "a picture", (within, past), "the rule"))
@@ -189,14 +189,14 @@ def test_the_peak_and_a_sweep_are_shown_as_text() -> None:
     assert "no slower with more threads" in table
 
 
-def test_plots_are_pictures(short: Path) -> None:
+def test_plots_are_png_files(short: Path) -> None:
     done = edgefer("bench", "compare", *[short / "short.json"] * 2, "--plot", short / "two.png")
     assert done.exit_code == 0, done.output
     for name in ("short.png", "two.png"):
         assert (short / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_tuning_changes_two_lines_and_tells_them(short: Path) -> None:
+def test_tuning_changes_two_lines_and_prints_them(short: Path) -> None:
     path, best = short / "mine.toml", found(short)["candidates"][0]
     setting = f'runtime = "{best["runtime"]}"\n'
     threads = best["threads"]
@@ -207,7 +207,7 @@ def test_tuning_changes_two_lines_and_tells_them(short: Path) -> None:
     assert (config.runtime, config.threads) == (best["runtime"], threads)
 
 
-def test_the_daemon_obeys_the_runtime(data: Path, tmp_path: Path) -> None:
+def test_the_daemon_uses_the_configured_runtime(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     clip = data / "clips" / "single_face.mp4"
     path.write_text(f'camera = "file:{clip}"\nruntime = "onnxruntime"\nthreads = 2\n')
@@ -220,7 +220,7 @@ def test_the_daemon_obeys_the_runtime(data: Path, tmp_path: Path) -> None:
     assert done.stdout.endswith(b"True\n")
 
 
-def test_tuning_obeys_the_key_that_a_configuration_names(tmp_path: Path) -> None:
+def test_tuning_requires_the_configured_signature(tmp_path: Path) -> None:
     make_keys(tmp_path / "release")
     path = tmp_path / "mine.toml"
     path.write_text(f'signed_by = "{tmp_path / "release.pub"}"\n')
@@ -239,7 +239,7 @@ def test_a_live_camera_is_benched_at_its_own_rate(tmp_path: Path) -> None:
     assert bench["timings"][-1]["rate"] < 25
 
 
-def test_a_camera_too_slow_for_the_time_is_told_with_the_time_it_needs() -> None:
+def test_a_camera_too_slow_for_the_duration_is_refused_with_what_it_needs() -> None:
     done = edgefer("bench", "--camera", "demo:", "--duration", "1")
     assert done.exit_code == 1
     assert "too short for a 99th percentile: " in done.stderr
@@ -288,7 +288,7 @@ def test_bad_input_is_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bundle_for_another_runtime_says_what_it_has(tmp_path: Path) -> None:
+def test_a_bundle_for_another_runtime_lists_its_formats(tmp_path: Path) -> None:
     bundle = without(tmp_path / "b", "onnx", "onnx-int8", "onnx-symmetric")
     done = edgefer("bench", bundle, "--runtime", "onnxruntime")
     assert done.exit_code == 1
@@ -324,7 +324,7 @@ def compared(one: Path, other: Path) -> Any:
     return json.loads(edgefer("bench", "compare", one, other, "--json").stdout)
 
 
-def test_compare_tells_a_difference_from_chance(short: Path, tmp_path: Path) -> None:
+def test_compare_finds_a_significant_difference(short: Path, tmp_path: Path) -> None:
     one = slower(short / "short.json", tmp_path / "one.json", 1.0)
     other = slower(short / "short.json", tmp_path / "other.json", 1.2)
     rows = compared(one, other)["rows"]
@@ -362,7 +362,7 @@ def test_compare_tests_runs_where_it_has_several(short: Path, tmp_path: Path) ->
     assert (tmp_path / "runs.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_compare_refuses_runs_that_can_show_nothing(short: Path, tmp_path: Path) -> None:
+def test_compare_refuses_too_few_runs(short: Path, tmp_path: Path) -> None:
     bench = short / "short.json"
     three, none = runs(bench, tmp_path / "three", (1, 1, 1)), runs(bench, tmp_path / "none", ())
     mixed = runs(bench, tmp_path / "mixed", (1, 1, 1, 1))
@@ -380,7 +380,7 @@ def test_compare_refuses_runs_that_can_show_nothing(short: Path, tmp_path: Path)
         assert done.stderr.count("\n") == 1
 
 
-def test_compare_tells_what_else_differs(short: Path, tmp_path: Path) -> None:
+def test_compare_lists_other_differences(short: Path, tmp_path: Path) -> None:
     bench = found(short)
     bench["threads"], bench["hardware"]["versions"]["numpy"] = 4, "1.0"
     other = tmp_path / "other.json"
@@ -391,7 +391,7 @@ def test_compare_tells_what_else_differs(short: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{}", "no", '{"schema": 2, "machine": 3}'])
-def test_compare_refuses_what_is_no_bench(content: str, tmp_path: Path) -> None:
+def test_compare_refuses_other_files(content: str, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(content)
     done = edgefer("bench", "compare", path, path)
@@ -420,7 +420,7 @@ def test_a_turn_follows_the_clock_and_leaves_the_warm_up_out() -> None:
     assert len(series.calls) == 25
 
 
-def test_how_far_the_loops_lie_apart_is_told(short: Path) -> None:
+def test_the_spread_of_the_loops_is_shown(short: Path) -> None:
     def spread(timing: dict[str, Any]) -> float:
         medians = [loop["p50"] for loop in timing["loops"]]
         return float((max(medians) - min(medians)) / timing["p50"])
@@ -441,7 +441,7 @@ def test_benchmarks_take_turns() -> None:
     assert 0 < first.calls < order.count("a")
 
 
-def test_a_slow_while_leaves_the_quickest_second_as_it_was() -> None:
+def test_a_slow_while_leaves_the_best_second_unchanged() -> None:
     calm = Turn([(0.010 + at * 1e-6, 0.01) for at in range(100)], 1.0)
     busy = Turn([(0.025, 0.01)] * 40, 1.0)
     alone = timing_of("a call", [calm, calm, calm, calm], turns_a_loop=2)
@@ -453,14 +453,14 @@ def test_a_slow_while_leaves_the_quickest_second_as_it_was() -> None:
     assert [loop.p50 for loop in disturbed.loops] == pytest.approx([25.0, 10.1], rel=0.01)
 
 
-def test_few_calls_are_no_quickest_second() -> None:
+def test_few_calls_are_no_best_second() -> None:
     turns = [Turn([(wall, wall)], 1.0) for wall in (0.1, 0.2, 0.3, 0.4, 0.5)]
     timing = timing_of("a call", turns, turns_a_loop=1)
     assert timing is not None
     assert timing.best_second == timing.p50 == pytest.approx(300.0)
 
 
-def test_a_board_that_is_held_back_is_told() -> None:
+def test_a_throttled_machine_is_a_warning() -> None:
     steady = [("classifier", [1.0] * 5)]
     assert not_sustained(Telemetry(CALM, (CALM, CALM), CALM), steady) == ()
     hot = Reading(82.4, 1000.0, True)
@@ -471,7 +471,7 @@ def test_a_board_that_is_held_back_is_told() -> None:
     assert tired.startswith("not sustained: detector was 20 % slower in the last loops")
 
 
-def test_loops_that_differ_are_told_by_the_thing_whose_differ_most() -> None:
+def test_the_benchmark_that_spreads_most_is_a_warning() -> None:
     def said(*medians: float) -> tuple[str, ...]:
         return not_sustained(
             Telemetry(CALM, (), CALM), [("detector", [4.0, 4.1, 4.0, 4.3, 4.0]), ("whole", medians)]
@@ -482,7 +482,7 @@ def test_loops_that_differ_are_told_by_the_thing_whose_differ_most() -> None:
     assert line.startswith("not steady: the loops' p50 of whole spread over 50 %, and another run ")
 
 
-def test_the_boards_state_is_the_kernels(tmp_path: Path) -> None:
+def test_sensors_are_read_from_the_kernel(tmp_path: Path) -> None:
     for core, hertz in enumerate(("600000", "1500000")):
         clock = tmp_path / f"devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq"
         clock.parent.mkdir(parents=True)
@@ -498,7 +498,7 @@ def test_the_boards_state_is_the_kernels(tmp_path: Path) -> None:
     assert read_sensors(tmp_path, tmp_path / "none").mhz is None
 
 
-def test_a_jetson_tells_what_the_whole_board_draws(tmp_path: Path) -> None:
+def test_the_power_of_a_jetson_is_that_of_the_whole_board(tmp_path: Path) -> None:
     monitor = tmp_path / "class/hwmon/hwmon4"
     monitor.mkdir(parents=True)
     said = {"in1": "VDD_IN", "in2": "VDD_CPU_GPU_CV"}
@@ -511,7 +511,7 @@ def test_a_jetson_tells_what_the_whole_board_draws(tmp_path: Path) -> None:
     assert read_sensors(tmp_path, tmp_path, PowerMeter(tmp_path)).watts == pytest.approx(6.2)
 
 
-def test_a_counter_of_energy_tells_power_from_its_second_look_on(tmp_path: Path) -> None:
+def test_an_energy_counter_gives_power_from_its_second_reading_on(tmp_path: Path) -> None:
     for name, count in (("intel-rapl:0", 1_000_000), ("intel-rapl:0:0", 9), ("intel-rapl:1", 0)):
         path = tmp_path / "class/powercap" / name / "energy_uj"
         path.parent.mkdir(parents=True)
@@ -527,7 +527,7 @@ def test_a_counter_of_energy_tells_power_from_its_second_look_on(tmp_path: Path)
     assert meter.watts() is None
 
 
-def test_a_pi_5_tells_its_rails(tmp_path: Path) -> None:
+def test_the_power_of_a_pi_5_is_the_sum_of_its_rails(tmp_path: Path) -> None:
     said = (
         " 3V3_SYS_A current(1)=0.10000000A\n VDD_CORE_A current(7)=2.00000000A\n"
         " 3V3_SYS_V volt(9)=3.30000000V\n VDD_CORE_V volt(15)=0.80000000V\n"
@@ -537,7 +537,7 @@ def test_a_pi_5_tells_its_rails(tmp_path: Path) -> None:
     assert PowerMeter(tmp_path, pmic=lambda: "").watts() is None
 
 
-def test_a_board_tells_its_name(tmp_path: Path) -> None:
+def test_a_board_is_known_by_name(tmp_path: Path) -> None:
     (tmp_path / "proc/device-tree").mkdir(parents=True)
     (tmp_path / "proc/device-tree/model").write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
     (tmp_path / "proc/cpuinfo").write_text("Features\t: fp asimd asimddp\n")
@@ -550,7 +550,7 @@ def test_a_board_tells_its_name(tmp_path: Path) -> None:
     assert (found.features, found.memory_mb) == (("asimd", "asimddp"), 4096)
 
 
-def test_of_what_is_alike_the_fewest_threads_are_taken() -> None:
+def test_among_equals_the_fewest_threads_are_preferred() -> None:
     one, two = Candidate("int8", 1, 1.03, 1.0), Candidate("int8", 2, 1.0, 1.9)
     four = Candidate("onnx", 4, 0.5, 1.9)
     assert ranked([one, two]) == [one, two]

@@ -30,14 +30,14 @@ def test_a_file_holds_only_its_differences(tmp_path: Path) -> None:
     assert config.tracking == Config().tracking
 
 
-def test_what_is_given_beside_the_file_goes_before_it(tmp_path: Path) -> None:
+def test_given_values_override_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, 'camera = "demo:"\ndetector = "haar"\n')
     config = load_config(path, {"camera": "file:clip.mkv", "sinks": ("jsonl:-",)})
     assert (config.camera, config.detector) == ("file:clip.mkv", "haar")
     assert config.sinks == ("jsonl:-",)
 
 
-def test_the_shipped_example_tells_the_defaults() -> None:
+def test_the_shipped_example_holds_the_defaults() -> None:
     example = Path(__file__).parents[2] / "firmware-config" / "common" / "edgefer.toml"
     config = load_config(example)
     assert msgspec.structs.replace(config, sinks=Config().sinks) == Config()
@@ -72,7 +72,7 @@ def test_a_value_that_cannot_be_is_refused(tmp_path: Path, text: str) -> None:
         load_config(written(tmp_path, text))
 
 
-def test_a_missing_file_is_said(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"absent\.toml: no such file"):
         load_config(tmp_path / "absent.toml")
 

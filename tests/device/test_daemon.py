@@ -48,7 +48,7 @@ def started(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command(*words), env=environment(), stdout=pipe, stderr=pipe, text=True)
 
 
-def test_a_clip_is_told_frame_by_frame(data: Path) -> None:
+def test_a_clip_is_reported_frame_by_frame(data: Path) -> None:
     done = ran(f"file:{data / 'clips/single_face.mp4'}", "haar", "jsonl:-")
     assert (done.returncode, done.stderr) == (0, "")
     reports = [json.loads(line) for line in done.stdout.splitlines()]
@@ -58,7 +58,7 @@ def test_a_clip_is_told_frame_by_frame(data: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_clean(how: signal.Signals) -> None:
+def test_a_signal_stops_it_cleanly(how: signal.Signals) -> None:
     with started("demo:", "haar", "jsonl:-") as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["frame"] >= 0
@@ -80,7 +80,7 @@ def test_a_clip_that_ends_early_is_an_error_after_all_it_held(data: Path, tmp_pa
     assert done.stderr == expected
 
 
-def test_a_reader_that_leaves_is_an_error_in_one_line(data: Path) -> None:
+def test_a_closed_pipe_is_an_error_in_one_line(data: Path) -> None:
     clip = data / "clips/single_face.mp4"
     with started(f"file:{clip}?loop=1", "haar", "jsonl:-") as process:
         assert process.stdout is not None
@@ -92,7 +92,7 @@ def test_a_reader_that_leaves_is_an_error_in_one_line(data: Path) -> None:
     assert errors == "edgefer: jsonl:-: cannot be written: Broken pipe\n"
 
 
-def test_moods_reach_the_broker_and_the_end_is_told(data: Path, broker: Mosquitto) -> None:
+def test_moods_and_the_end_reach_the_broker(data: Path, broker: Mosquitto) -> None:
     async def whole() -> list[str]:
         said = []
         async with aiomqtt.Client("127.0.0.1", broker.port) as client:

@@ -59,7 +59,7 @@ def test_a_failure_is_exit_status_1_and_a_line_with_advice(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ('camra = "demo:"', "unknown key 'camra'; did you mean 'camera'?"),
         ('model = "absent"', "absent: no such model bundle; shipped models: "),
@@ -69,10 +69,10 @@ def test_a_failure_is_exit_status_1_and_a_line_with_advice(tmp_path: Path) -> No
         ('sinks = ["jsonl:/proc/none/x.jsonl"]', "/proc/none is not writable"),
     ],
 )
-def test_each_setting_that_cannot_work_is_named(tmp_path: Path, text: str, told: str) -> None:
+def test_each_setting_that_cannot_work_is_named(tmp_path: Path, text: str, expected: str) -> None:
     done = doctor("--config", settings(tmp_path, text))
     assert done.exit_code == 1
-    assert any(line.startswith("fail") and told in line for line in done.stdout.splitlines())
+    assert any(line.startswith("fail") and expected in line for line in done.stdout.splitlines())
 
 
 def test_each_check_is_one_line_in_columns() -> None:
@@ -108,7 +108,7 @@ main(["doctor"], standalone_mode=False)
 
 
 @pytest.mark.parametrize(
-    ("package", "error", "told"),
+    ("package", "error", "expected"),
     [
         ("cv2", "ImportError('numpy.core.multiarray failed to import')", "numpy.core.multiarray"),
         ("cv2", "AttributeError('_ARRAY_API not found')", "AttributeError: _ARRAY_API not found"),
@@ -116,12 +116,12 @@ main(["doctor"], standalone_mode=False)
     ],
 )
 def test_a_broken_package_fails_and_hides_nothing_else(
-    tmp_path: Path, package: str, error: str, told: str
+    tmp_path: Path, package: str, error: str, expected: str
 ) -> None:
     (tmp_path / f"{package}.py").write_text(f"raise {error}\n")
     done = ran(BREAK, str(tmp_path))
     assert "Traceback" not in done.stderr
-    assert any(line.startswith("fail") and told in line for line in done.stdout.splitlines())
+    assert any(line.startswith("fail") and expected in line for line in done.stdout.splitlines())
     assert "ok    architecture" in done.stdout
     assert done.returncode == 1
 

@@ -1,4 +1,4 @@
-"""A long life: memory, handles and threads over simulated hours, and moods that hold still."""
+"""Memory, descriptors and threads over simulated hours, and moods that hold still."""
 
 from __future__ import annotations
 
@@ -22,13 +22,10 @@ SHORT_HOURS = 0.15
 
 
 @pytest.mark.slow
-def test_nothing_grows_over_the_hours(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(soak, "PRESENT", 60.0)
-    monkeypatch.setattr(soak, "HOUR", 180.0)
+def test_nothing_grows_over_the_hours(data: Path, tmp_path: Path) -> None:
     hours = SHORT_HOURS * 3600 / 180
-    samples = soak.simulate(data, tmp_path, hours, every=30)
+    schedule = soak.Schedule(hour=180.0, present=60.0, every=30.0)
+    samples = soak.simulate(data, tmp_path, hours, schedule)
     warm = hours / 3
     assert soak.drift(samples, warm) <= 0.02
     after = [sample for sample in samples if sample.hour >= warm]
@@ -38,34 +35,34 @@ def test_nothing_grows_over_the_hours(
 
 
 def reports(address: str, seconds: float) -> list[Report]:
-    """What the shipped model says of a camera, on its own clock."""
+    """The reports of the shipped model on a camera, on its own clock."""
     bundle = open_bundle("small")
     classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(open_detector(None), classifier, tracker, MoodSettings())
     camera = open_camera(address)
-    said = []
+    found = []
     for frame in camera.frames():
         if frame.time > seconds:
             break
-        said.append(analyzer.process(frame))
+        found.append(analyzer.process(frame))
     camera.close()
-    return said
+    return found
 
 
-def changes(said: list[Report]) -> list[tuple[str, str]]:
+def changes(reports: list[Report]) -> list[tuple[str, str]]:
     """The changes from one mood to another."""
-    moods = [report.mood for report in said if report.mood is not None]
+    moods = [report.mood for report in reports if report.mood is not None]
     return [(a, b) for a, b in pairwise(moods) if a != b]
 
 
 @pytest.mark.parametrize("photo", ["2007_007763.jpg", "2008_001322.jpg", "2009_004587.jpg"])
 def test_a_still_face_changes_its_mood_at_most_once_a_minute(data: Path, photo: str) -> None:
-    said = reports(f"images:{data / 'photos' / photo}?rate=5&loop=1", seconds=60)
-    assert any(report.mood for report in said)
-    assert len(changes(said)) <= 1
+    found = reports(f"images:{data / 'photos' / photo}?rate=5&loop=1", seconds=60)
+    assert any(report.mood for report in found)
+    assert len(changes(found)) <= 1
 
 
 def test_a_face_that_begins_to_smile_changes_once_from_neutral_to_happy(data: Path) -> None:
-    said = reports(f"file:{data / 'clips/single_face.mp4'}", seconds=60)
-    assert changes(said) == [("neutral", "happy")]
+    found = reports(f"file:{data / 'clips/single_face.mp4'}", seconds=60)
+    assert changes(found) == [("neutral", "happy")]

@@ -34,11 +34,19 @@ from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.opening import SinkContext, open_sinks
 from edgefer_device.system.process import resident_mb
 
-PRESENT = 300.0
-"""Seconds of each hour in which somebody is there."""
 ACTIVE, IDLE = 5.0, 0.5
 """Frames a second in both; fewer than the daemon's, for a day must pass in minutes."""
-HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How a day passes, simulated seconds."""
+
+    hour: float = 3600.0
+    present: float = 300.0
+    """Of each hour, in which somebody is there."""
+    every: float = 60.0
+    """Between two samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,36 +60,39 @@ class Sample:
     reports: int
 
 
-Tell = Callable[[Sample], None]
+OnSample = Callable[[Sample], None]
 
 
 class Day:
-    """A camera whose hours pass as fast as they are looked at; it samples as it goes."""
+    """A camera whose hours pass as fast as its frames are read; it samples as it goes."""
 
     live = False
 
-    def __init__(self, data: Path, hours: float, every: float, health: Health, tell: Tell) -> None:
-        """Take the folder of clips; sample each `every` simulated seconds and tell of it."""
+    def __init__(
+        self, data: Path, hours: float, schedule: Schedule, health: Health, on_sample: OnSample
+    ) -> None:
+        """Take the folder of clips, and what is called with each sample."""
         self._someone = _images(data / "clips/single_face.mp4")
         self._nobody = _images(data / "clips/no_face.mp4")
-        self._end, self._every, self._health, self._tell = hours * HOUR, every, health, tell
+        self._end, self._schedule = hours * schedule.hour, schedule
+        self._health, self._on_sample = health, on_sample
         self._closed = False
         self.samples: list[Sample] = []
 
     def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield the day's frames."""
-        time, number, sampled = 0.0, 0, 0.0
+        time, number, sampled, schedule = 0.0, 0, 0.0, self._schedule
         someone, nobody = cycle(self._someone), cycle(self._nobody)
         while time < self._end and not self._closed:
             if time >= sampled:
-                self._take(time / HOUR)
-                sampled += self._every
-            there = time % HOUR < PRESENT
+                self._take(time / schedule.hour)
+                sampled += schedule.every
+            there = time % schedule.hour < schedule.present
             image = next(someone if there else nobody)
             if due(time):
                 yield Frame(image, time, number)
             time, number = time + 1 / (ACTIVE if there else IDLE), number + 1
-        self._take(time / HOUR)
+        self._take(time / schedule.hour)
 
     def close(self) -> None:
         """End the day."""
@@ -90,7 +101,7 @@ class Day:
     def _take(self, hour: float) -> None:
         sample = self._sample(hour)
         self.samples.append(sample)
-        self._tell(sample)
+        self._on_sample(sample)
 
     def _sample(self, hour: float) -> Sample:
         gc.collect()
@@ -105,11 +116,15 @@ class Day:
 
 
 def simulate(
-    data: Path, state: Path, hours: float, every: float, tell: Tell = lambda sample: None
+    data: Path,
+    state: Path,
+    hours: float,
+    schedule: Schedule | None = None,
+    on_sample: OnSample = lambda sample: None,
 ) -> list[Sample]:
-    """Let so many hours pass; return what was held each `every` simulated seconds."""
+    """Let so many hours pass; return the samples."""
     health = Health()
-    day = Day(data, hours, every, health, tell)
+    day = Day(data, hours, schedule or Schedule(), health, on_sample)
     rule = Rule(mood="happy", minutes=0.01, text="Good to see you")
     uris = ("mirror:127.0.0.1:0", "metrics:127.0.0.1:0", f"jsonl:{state / 'm'}?max_mb=1&keep=1")
     context = SinkContext(
@@ -143,5 +158,5 @@ def _images(clip: Path) -> list[Pixels]:
 
 
 def _small(image: Pixels) -> Pixels:
-    """Return a picture (480, 640, 3): what most cameras give."""
+    """Return an image (480, 640, 3), as most cameras give."""
     return np.asarray(cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,4 +1,4 @@
-"""What the running daemon does to the outside, as the kernel sees it (strace)."""
+"""What the running daemon writes, starts and connects to, by its system calls (strace)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = 120.0
 WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND")
 DEVICES = {"/dev/null", "/dev/urandom", "/dev/tty"}
 RESOLVER = "/var/run/nscd/socket"
-"""What the C library asks for names and users, where it runs."""
+"""The name service cache, which the C library uses where it runs."""
 STRACE = shutil.which("strace")
 
 
@@ -72,7 +72,7 @@ class Trace:
 
 
 @pytest.mark.skipif(STRACE is None, reason="strace is not installed")
-def test_it_writes_to_its_state_folder_alone_and_connects_to_what_is_configured_alone(
+def test_it_writes_to_its_state_folder_and_connects_to_what_is_configured_alone(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
     state, config, out = tmp_path / "state", tmp_path / "edgefer.toml", tmp_path / "trace"
@@ -80,7 +80,7 @@ def test_it_writes_to_its_state_folder_alone_and_connects_to_what_is_configured_
         "mirror:127.0.0.1:0",
         f"mqtt://127.0.0.1:{broker.port}/home",
         f"jsonl:{state / 'moods.jsonl'}?max_mb=1",
-        f"webhook:http://127.0.0.1:{(deaf := free_port())}/hook",
+        f"webhook:http://127.0.0.1:{(closed := free_port())}/hook",
     ]
     config.write_text(
         f'camera = "demo:"\nstate = "{state}"\nsinks = {sinks}\n[history]\nkeep_days = 90\n'
@@ -110,8 +110,8 @@ def test_it_writes_to_its_state_folder_alone_and_connects_to_what_is_configured_
     assert {Path(path).name for path in trace.written if path.startswith("/proc/self/")} <= {
         "control.sock"
     }
-    door = {path for path in trace.reached if path.endswith("/control.sock")}
-    assert trace.reached - door == {f"127.0.0.1:{broker.port}", f"127.0.0.1:{deaf}"}
+    control = {path for path in trace.reached if path.endswith("/control.sock")}
+    assert trace.reached - control == {f"127.0.0.1:{broker.port}", f"127.0.0.1:{closed}"}
     assert trace.started == []
-    pictures = [path for path in state.rglob("*") if path.suffix in (".jpg", ".png", ".npy")]
-    assert pictures == []
+    images = [path for path in state.rglob("*") if path.suffix in (".jpg", ".png", ".npy")]
+    assert images == []
