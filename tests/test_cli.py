@@ -14,6 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import SECTIONS, main
+from edgefer_device.commands.bench import Measuring
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
 
 def edgefer(*words: object) -> Result:
@@ -63,6 +67,31 @@ def test_help_loads_nothing_that_a_verb_works_with() -> None:
         "assert not {'numpy', 'cv2', 'rich', 'msgspec', 'asyncio'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_documents_name_verbs_and_options_that_exist(document: Path) -> None:
+    commands = re.findall(r"(?:^ {4}|`)edgefer +([^`\n#|]+)", document.read_text(), re.MULTILINE)
+    unknown = {line: unknown_words(line.split()) for line in commands}
+    assert {line: words for line, words in unknown.items() if words} == {}
+
+
+def unknown_words(words: list[str]) -> list[str]:
+    """The words of a command line that are neither verbs nor options of theirs."""
+    command: click.Command = main
+    with click.Context(main) as context:
+        while isinstance(command, click.Group) and words and words[0][0].isalpha():
+            found = command.get_command(context, words[0])
+            if found is None:
+                break
+            command, words = found, words[1:]
+        if isinstance(command, Measuring):
+            command = command.commands["measure"]
+        elif isinstance(command, click.Group) and words and words[0][0].isalpha():
+            return words[:1]
+        known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+    options = [word.strip("[]").partition("=")[0] for word in words if re.match(r"\[?--", word)]
+    return sorted({*options} - {*known, "--help"})
 
 
 def test_an_unknown_verb_is_exit_status_2() -> None:
