@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from pathlib import Path
@@ -108,21 +109,25 @@ class MirrorSink:
 
     async def _update_loop(self) -> None:
         """Push each change to the pages, and add a moment to the timeline once a second."""
-        shown, content, paused, count = None, self._content(), self._paused(), 0
-        while True:
-            # First of all: a page that is paused ignores the other messages.
-            if paused != (paused := self._paused()):
-                self._broadcast(paused)
-            view = self._current()
-            if view is not None and view != shown:
-                self._broadcast(view)
-            shown = view
-            if content != (content := self._content()):
-                self._broadcast(content)
+        before = self._state()
+        for count in itertools.count():
+            state = self._state()
+            for message in state:
+                if message not in before:
+                    self._broadcast(message)
+            before = state
             if count % UPDATES == 0:
                 self._broadcast_tick()
-            count += 1
             await asyncio.sleep(1 / UPDATES)
+
+    def _state(self) -> list[Message]:
+        """Return what is sent when it changes; a paused page ignores what comes after that."""
+        view = self._current()
+        return [
+            Paused(self._controls.paused),
+            *([] if view is None else [view]),
+            Content(self._board.line),
+        ]
 
     def _current(self) -> View | None:
         fresh = self._clock() - self._seen_at < STALE_SECONDS and not self._controls.paused
@@ -150,17 +155,11 @@ class MirrorSink:
             span=self.timeline.span,
             view=self._current(),
             history=tuple(self.timeline),
-            content=self._content(),
+            content=Content(self._board.line),
             kept_days=self._kept_days,
             paused=self._controls.paused,
             settings=self._settings,
         )
-
-    def _content(self) -> Content:
-        return Content(self._board.line)
-
-    def _paused(self) -> Paused:
-        return Paused(self._controls.paused)
 
     def _handle(self, text: str) -> None:
         """Carry out a page's command; ignore what is none."""
