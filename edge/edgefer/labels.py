@@ -11,6 +11,8 @@ FERPLUS = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "c
 """FER+'s eight classes in the order of its vote columns (Barsoum et al. 2016)."""
 
 LABEL_SETS: dict[str, tuple[str, ...]] = {"fer2013": FER2013, "ferplus": FERPLUS}
+EVERY_LABEL = tuple(dict.fromkeys((*FER2013, *FERPLUS)))
+"""Those of all label sets."""
 
 FOLDERS = "folders"
 """In place of a label set's name: the sorted names of a dataset's own folders."""

@@ -10,7 +10,7 @@ import msgspec
 
 from edgefer.bundle import Bundle, open_bundle
 from edgefer.errors import BundleError
-from edgefer.labels import LABEL_SETS
+from edgefer.labels import EVERY_LABEL
 from edgefer.settings import parse, read_toml
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
@@ -80,4 +80,4 @@ def _labels(config: Config) -> tuple[str, ...]:
         return model_of(config).manifest.labels
     except BundleError:
         # The error is raised when the model is opened to run it.
-        return tuple(dict.fromkeys(label for labels in LABEL_SETS.values() for label in labels))
+        return EVERY_LABEL

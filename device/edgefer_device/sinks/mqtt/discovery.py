@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgefer import __version__
-from edgefer.labels import LABEL_SETS, UNKNOWN
+from edgefer.labels import EVERY_LABEL, UNKNOWN
 from edgefer.manifest import Manifest
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.control_state import THRESHOLDS
@@ -27,10 +27,6 @@ STEP = 0.05
 
 Component = dict[str, Any]
 DIAGNOSTIC = {"entity_category": "diagnostic"}
-
-
-EVERY_LABEL = tuple(dict.fromkeys(label for labels in LABEL_SETS.values() for label in labels))
-"""Of every label set that a model of ours may have."""
 
 
 @dataclass(frozen=True, slots=True)
