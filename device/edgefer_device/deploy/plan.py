@@ -90,46 +90,41 @@ class Plan:
 
 def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
     """Compare a host with a spec; raise `DeployError` or `SettingsError` for what cannot be."""
-    firmware = artifacts.firmware_config()
-    python = machine.python(spec.target.system_numpy)
-    if spec.onnx is not None and not python.takes(spec.onnx):
-        raise HostRefused(
-            f"{host}: {spec.onnx.name} is not for its Python {python.dotted} on {python.machine}"
-        )
-    pins = Pins(artifacts.pins(), python)
+    pins = _pins(spec, machine, host)
     release = spec.release(pins)
-    target, kiosk, broker = spec.target.name, bool(spec.entry.kiosk), bool(spec.entry.broker)
-    paths = staging.wanted_paths(firmware, target, kiosk, broker)
+    options = (spec.target.name, bool(spec.entry.kiosk), bool(spec.entry.broker))
     secrets = {f"/etc/edgefer/{name}": text for name, text in spec.request.secrets.items()}
     mark, tuned = f"{HOME}/releases/{release}/release.json", tuned_file(release)
-    there = staging.read(remote, [*paths, *secrets, mark, tuned])
-    files = staging.wanted(firmware, target, kiosk, broker, there)
-    guard = files.pop(GUARD)
+    there = staging.read(remote, [*staging.wanted_paths(*options), *secrets, mark, tuned])
     note = _off_the_chip(spec, machine)
     best = measured(there, release)
     if not best and litert.EDGETPU in spec.target.formats and note is None:
         best = {"runtime": litert.EDGETPU}
     wanted = spec.wanted(best)
-    merged = _merged(wanted, there, (firmware / "common" / "edgefer.toml").read_text(), host)
+    merged = _merged(wanted, there, host)
+    files = staging.wanted(*options, there)
+    guard = files.pop(GUARD)
     mode = there[SETTINGS].mode if SETTINGS in there else 0o644
     files[SETTINGS] = Placed(merged.text.encode(), mode)
     files[DEPLOYED] = Placed(deployed(wanted).encode(), 0o644)
     files |= {path: Placed(content, 0o600) for path, content in secrets.items()}
+    made = mark in there and _is_whole(there[mark].content)
+    is_tuned = tuned in there or not (spec.request.tune or spec.target.tune)
+    config = checked(merged.text, host)
     return Plan(
-        release=release,
-        bases=spec.bases(pins),
-        pins=pins,
-        made=mark in there and _is_whole(there[mark].content),
-        tuned=not (spec.request.tune or spec.target.tune) or tuned in there,
-        running=machine.running,
-        there=there,
-        files=files,
-        guard=guard,
-        merged=merged,
-        config=checked(merged.text, host),
-        missing=machine.missing,
-        note=note,
-    )
+        release, spec.bases(pins), pins, made, is_tuned, machine.running, there, files, guard,
+        merged, config, machine.missing, note,
+    )  # fmt: skip
+
+
+def _pins(spec: DeploySpec, machine: Machine, host: str) -> Pins:
+    """Return what wheels are chosen by; raise `HostRefused` for a wheel of another Python."""
+    python = machine.python(spec.target.system_numpy)
+    if spec.onnx is not None and not python.takes(spec.onnx):
+        raise HostRefused(
+            f"{host}: {spec.onnx.name} is not for its Python {python.dotted} on {python.machine}"
+        )
+    return Pins(artifacts.pins(), python)
 
 
 def tuned_file(release: str) -> str:
@@ -158,7 +153,8 @@ def change(plan: Plan, spec: DeploySpec) -> Change:
     return Change(plan.release, tuple(files), tuple(units), checks)
 
 
-def _merged(wanted: dict[str, Any], there: Files, shipped: str, host: str) -> Merged:
+def _merged(wanted: dict[str, Any], there: Files, host: str) -> Merged:
+    shipped = (artifacts.firmware_config() / "common" / "edgefer.toml").read_text()
     own = there[SETTINGS].content.decode() if SETTINGS in there else shipped
     before = there[DEPLOYED].content.decode() if DEPLOYED in there else ""
     return merge(own, before, shipped, wanted, host)

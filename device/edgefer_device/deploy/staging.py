@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgefer.errors import DeployError
+from edgefer_device.deploy.artifacts import firmware_config
 from edgefer_device.deploy.connection import Remote
 
 SETTINGS, DEPLOYED = "/etc/edgefer/edgefer.toml", "/etc/edgefer/deployed.toml"
@@ -53,15 +54,13 @@ def read(remote: Remote, paths: Iterable[str]) -> Files:
     return found
 
 
-def wanted_paths(firmware: Path, target: str, kiosk: bool, broker: bool) -> list[str]:
+def wanted_paths(target: str, kiosk: bool, broker: bool) -> list[str]:
     """Return the paths of all files that `wanted` would make, to be read before."""
     boot = {CONFIG_TXT: Placed(b"", 0o644)} if target.startswith("rpi") else {}
-    return sorted({*wanted(firmware, target, kiosk, broker, boot), SETTINGS, DEPLOYED, *SECRETS})
+    return sorted({*wanted(target, kiosk, broker, boot), SETTINGS, DEPLOYED, *SECRETS})
 
 
-def wanted(
-    firmware: Path, target: str, kiosk: bool, broker: bool, there: Mapping[str, Placed]
-) -> Files:
+def wanted(target: str, kiosk: bool, broker: bool, there: Mapping[str, Placed]) -> Files:
     """Return what `common/install` would make of a device that has some files already."""
     # The settings are merged, the secrets are the device's own: neither is made here.
     skipped = (SETTINGS, *SECRETS)
@@ -73,7 +72,8 @@ def wanted(
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
         options = ["--kiosk"] * kiosk + ["--broker"] * broker
-        command = ["sh", str(firmware / "common" / "install"), "--root", folder, *options, target]
+        install = str(firmware_config() / "common" / "install")
+        command = ["sh", install, "--root", folder, *options, target]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             raise DeployError(done.stderr.strip().removeprefix("install: ").replace(folder, ""))
