@@ -28,7 +28,7 @@ def host(laptop: Laptop, user: str) -> tuple[str, str]:
     return "--host", f"{user}@127.0.0.1:{laptop.device.port}"
 
 
-def test_an_unknown_host_key_is_not_believed(laptop: Laptop) -> None:
+def test_an_unknown_host_key_is_not_trusted(laptop: Laptop) -> None:
     with without(laptop.home / ".ssh" / "known_hosts"):
         assert "its host key is unknown: compare it, then log in once" in reason(laptop)
 

@@ -104,7 +104,7 @@ def test_settings_for_a_camera_that_is_not_there_are_undone(deployed: Laptop) ->
     assert status(deployed)["ok"]
 
 
-def test_a_broker_that_is_not_there_is_told_and_the_switch_undone(deployed: Laptop) -> None:
+def test_a_broker_that_is_not_there_is_reported_and_the_switch_undone(deployed: Laptop) -> None:
     runs = deployed.running()
     before = deployed.device.check("cat /etc/edgefer/*.toml")
     away = 'camera = "demo:"\nsinks = ["mirror:", "mqtt://127.0.0.1:9/edgefer"]\n'

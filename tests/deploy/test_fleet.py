@@ -67,7 +67,7 @@ def test_the_nearer_word_goes_before(tmp_path: Path) -> None:
         ("[groups.a]\nhosts = ['x:y']\ntarget = 'rpi'\n", "x:y: no address of a host"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told(tmp_path: Path, text: str, complaint: str) -> None:
+def test_a_file_that_cannot_be_used_is_reported(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(SettingsError) as told:
         read_inventory(written(tmp_path, text))
     assert complaint in str(told.value)
@@ -81,7 +81,7 @@ BARRIER = (
 """In place of `uname`, which each look asks for the system: nobody is told it before ten ask."""
 
 
-def test_ten_devices_are_looked_at_at_once(laptop: Laptop) -> None:
+def test_ten_devices_are_inspected_at_once(laptop: Laptop) -> None:
     names = [f"m{number}" for number in range(10)]
     config = laptop.home / ".ssh" / "config"
     config.write_text(f"Host m?\n  HostName 127.0.0.1\n  Port {laptop.device.port}\n  User pi\n")

@@ -75,7 +75,7 @@ def test_a_device_behind_a_jump_host_is_reached_with_the_agents_key(
 
 
 @pytest.mark.parametrize("unknown", ["hop", "inside"])
-def test_no_key_on_the_way_is_believed_unseen(laptop: Laptop, agent: str, unknown: str) -> None:
+def test_no_key_on_the_way_is_trusted_unseen(laptop: Laptop, agent: str, unknown: str) -> None:
     hop = (laptop.home / ".ssh" / "known_hosts").read_text()
     known = {"hop": hop, "inside": f"{INSIDE} {hop.partition(' ')[2]}"}
     del known[unknown]

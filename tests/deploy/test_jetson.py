@@ -161,7 +161,7 @@ def test_the_service_follows_the_cameras_daemon_to_its_new_socket(
         ("filesrc location=/none ! appsink", "does not start: Resource not found. (No such file"),
     ],
 )
-def test_a_pipeline_that_gives_no_picture_is_told(
+def test_a_pipeline_that_gives_no_frame_is_reported(
     deployed: Laptop, measured: Done, played: str, told: str
 ) -> None:
     command = "/opt/edgefer/current/bin/edgefer run --sink jsonl:- --frames 1"

@@ -38,7 +38,7 @@ def test_a_file_of_ones_own_has_only_what_is_wanted_added() -> None:
     assert "threshold = 0.5  # strict" in merged.text
 
 
-def test_what_was_changed_on_the_device_stays_and_is_told() -> None:
+def test_what_was_changed_on_the_device_stays_and_is_reported() -> None:
     first = merge(SHIPPED, "", SHIPPED, WANTED, "host").text
     mine = first.replace('camera = "demo:"', 'camera = "v4l2:/dev/video3"')
     merged = merge(mine, deployed(WANTED), SHIPPED, {**WANTED, "camera": "auto:"}, "host")
@@ -64,7 +64,7 @@ def test_what_is_asked_for_no_longer_goes_back_to_what_is_shipped() -> None:
         ("[mood\n", "pi@mirror: /etc/edgefer/edgefer.toml: "),
     ],
 )
-def test_a_broken_file_on_the_device_is_told_with_its_host(text: str, complaint: str) -> None:
+def test_a_broken_file_on_the_device_is_reported_with_its_host(text: str, complaint: str) -> None:
     with pytest.raises(SettingsError) as told:
         merge(text, "", SHIPPED, WANTED, "pi@mirror")
     assert str(told.value).startswith(complaint)

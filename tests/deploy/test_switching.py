@@ -264,7 +264,7 @@ def test_three_releases_stay_and_the_one_that_runs_is_among_them(board: Board) -
     assert kept == ["more3", "more2", "old"]
 
 
-def test_a_rollback_with_nowhere_to_go_says_so(board: Board) -> None:
+def test_a_rollback_with_nowhere_to_go_reports_so(board: Board) -> None:
     with pytest.raises(Refused, match="no earlier release"):
         previous(board.layout)
     with pytest.raises(Refused, match="there is no release gone here; there is: "):

@@ -61,7 +61,9 @@ GPU = "onnxruntime_gpu-1.23.0-cp310-cp310-linux_aarch64.whl"
 """What a build of NVIDIA's for JetPack 6 is called."""
 
 
-def test_a_wheel_of_onnxruntime_for_another_machine_is_told(laptop: Laptop, tmp_path: Path) -> None:
+def test_a_wheel_of_onnxruntime_for_another_machine_is_reported(
+    laptop: Laptop, tmp_path: Path
+) -> None:
     (tmp_path / GPU).touch()
     done = laptop.deploy("--target", "jetson", "--dry-run", "--wheel", tmp_path / GPU)
     assert done.status == 1
@@ -102,7 +104,7 @@ def test_a_broker_gets_its_settings_and_the_daemon_its_login(laptop: Laptop) -> 
     assert 'set mqtt.user = "edgefer" in /etc/edgefer/edgefer.toml' in changes
 
 
-def test_a_card_of_something_else_is_told(laptop: Laptop) -> None:
+def test_a_card_of_something_else_is_reported(laptop: Laptop) -> None:
     laptop.device.check("rm -rf /boot/firmware")
     done = laptop.edgefer(
         *("deploy", "--target", "rpi", "--host", laptop.address, "--wheel", laptop.wheel),
@@ -151,7 +153,7 @@ def test_wrong_usage(words: tuple[str, ...], complaint: str) -> None:
         ),
     ],
 )
-def test_what_is_wrong_on_this_side_is_told_before_anything_is_connected(
+def test_what_is_wrong_on_this_side_is_reported_before_anything_is_connected(
     words: tuple[str, ...], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -57,7 +57,7 @@ def device(tmp_path: Path) -> Here:
     return device
 
 
-def test_a_jetson_without_a_gpu_says_so_and_takes_the_fastest_of_the_rest(device: Here) -> None:
+def test_a_jetson_without_a_gpu_reports_so_and_takes_the_fastest_of_the_rest(device: Here) -> None:
     said: list[str] = []
     tune(device, "one", said.append)
     first, *lines = said

@@ -235,13 +235,13 @@ def test_a_damaged_cache_is_fetched_again(
     assert (cache / LITERT.file).stat().st_size > 1_000_000
 
 
-def test_npms_own_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_npms_own_reason_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_npm(tmp_path, "echo 'npm ERR! code ENOTFOUND' >&2; exit 1", monkeypatch)
     with pytest.raises(FetchError, match=r"noise@1\.0\.0: npm could not fetch it: npm ERR! code"):
         fetch(NOISE)
 
 
-def test_without_npm_it_is_said_where_it_comes_from(
+def test_without_npm_it_is_reported_where_to_get_it(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (cache / LITERT.file).unlink()
@@ -251,7 +251,7 @@ def test_without_npm_it_is_said_where_it_comes_from(
     assert not (tmp_path / "web").exists()
 
 
-def test_a_package_that_lacks_a_file_is_said_so() -> None:
+def test_a_package_that_lacks_a_file_is_reported() -> None:
     with pytest.raises(FetchError, match=r"the package has no nothing\.js"):
         member(fetch(LITERT), "nothing.js")
 

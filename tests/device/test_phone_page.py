@@ -269,7 +269,7 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_what_is_in_the_way_is_said_in_one_kind_line(
+def test_what_is_in_the_way_is_shown_in_one_kind_line(
     browser: Chrome, page: LivePage, files: dict[str, bytes], trouble: str
 ) -> None:
     with planted(browser, TROUBLES[trouble]):
@@ -309,7 +309,7 @@ def test_a_permission_that_is_refused_can_be_given_later(browser: Chrome, page: 
         wait_for(browser, "nobody")
 
 
-def test_an_address_that_is_not_safe_is_said_so(page: LivePage) -> None:
+def test_an_address_that_is_not_safe_is_reported(page: LivePage) -> None:
     with phone("host-resolver-rules=MAP 192.0.2.7 127.0.0.1") as driver:
         driver.get(f"http://192.0.2.7:{page.port}/")
         wait_for(driver, "trouble")
@@ -382,7 +382,7 @@ def test_a_phone_without_room_reads_all_the_same(page: LivePage) -> None:
         assert read(driver, "#note").startswith("There is no room to keep this page")
 
 
-def test_a_file_that_does_not_come_is_said_so(files: dict[str, bytes]) -> None:
+def test_a_file_that_does_not_come_is_reported(files: dict[str, bytes]) -> None:
     lacking = {name: content for name, content in files.items() if name != "detector.bin"}
     with phone(*fake_camera()) as driver, LivePage(lacking) as served:
         driver.get(served.url)

@@ -50,7 +50,7 @@ def put(device: Device, program: str) -> None:
     subprocess.run(words, check=True, input=program.encode())
 
 
-def test_without_edgefer_it_says_what_is_missing_and_changes_nothing(device: Device) -> None:
+def test_without_edgefer_it_reports_what_is_missing_and_changes_nothing(device: Device) -> None:
     done = install(device, "debian")
     missing = f"install: {PROGRAM} is missing: see README.md, By hand\n"
     assert (done.status, done.out, done.err) == (1, "", missing)

@@ -102,7 +102,7 @@ def first_boot(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_card_without_a_wheel_says_so_and_is_not_done(tmp_path: Path) -> None:
+def test_a_card_without_a_wheel_reports_so_and_is_not_done(tmp_path: Path) -> None:
     done = first_boot(tmp_path, "rpi")
     assert done.returncode == 1
     assert "holds no edgefer-*.whl: copy it to the card" in done.stdout

@@ -133,7 +133,7 @@ def test_what_it_puts_there_is_what_systemd_reads(root: Path, tmp_path: Path) ->
         (("--root",), "--root needs a folder"),
     ],
 )
-def test_what_it_cannot_do_is_told_in_a_line(
+def test_what_it_cannot_do_is_reported_in_a_line(
     root: Path, options: tuple[str, ...], complaint: str
 ) -> None:
     done = install(root, *options)
@@ -142,7 +142,7 @@ def test_what_it_cannot_do_is_told_in_a_line(
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_card_of_something_else_is_told(tmp_path: Path) -> None:
+def test_a_card_of_something_else_is_reported(tmp_path: Path) -> None:
     done = install(tmp_path, "rpi")
     assert done.returncode == 1
     assert "config.txt is missing: is this a Raspberry Pi's card?" in done.stderr

@@ -133,7 +133,7 @@ def test_it_waits_for_the_page_shows_it_and_ends_with_the_browser(place: Path) -
         ),
     ],
 )
-def test_what_it_lacks_is_told_in_a_line(change: dict[str, str], complaint: str) -> None:
+def test_what_it_lacks_is_reported_in_a_line(change: dict[str, str], complaint: str) -> None:
     tool("cage", "cage")
     done = subprocess.run(
         ["/bin/sh", str(SESSION)],
