@@ -15,7 +15,6 @@ from convert.conftest import edgefer, last_line
 from edgefer.bundle import open_bundle
 from edgefer.manifest import Manifest, write_manifest
 from edgefer_convert.formats.table import FORMATS
-from edgefer_train.data.dataset import Dataset
 from edgefer_train.run import Run
 from support.edgetpu_compiler import (
     PARTIAL_TABLE,
@@ -25,7 +24,6 @@ from support.edgetpu_compiler import (
     install,
     install_compiler,
 )
-from support.runs import write_run
 
 LIMITS = """
 [gate]
@@ -42,12 +40,6 @@ SHOWN = "default::edgefer.console.FallbackWarning"
 
 
 @pytest.fixture(scope="module")
-def bare(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of one layer, trained for no time at all."""
-    return write_run(tmp_path_factory.mktemp("bare") / "run", dataset)
-
-
-@pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("gate") / "gate.toml"
     path.write_text(LIMITS)
@@ -55,8 +47,8 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def words(bare: Run, faces: Path, gate: Path) -> list[object]:
-    return ["convert", "--run", bare.folder, "--data", faces, "--gate", gate]
+def words(run: Run, faces: Path, gate: Path) -> list[object]:
+    return ["convert", "--run", run.folder, "--data", faces, "--gate", gate]
 
 
 def files(out: Path) -> dict[str, bytes]:
@@ -163,6 +155,31 @@ def test_sensitivity_is_shown_before_the_gate_decides(
     assert "most sensitive layers: " in done.stdout
     assert done.stdout.index("most sensitive layers: ") < done.stdout.index("size of int8")
     assert "size of int8 is " in last_line(done)
+
+
+@pytest.fixture(scope="module")
+def allowed(words: list[object], gate: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of which one check was allowed to fail."""
+    folder = tmp_path_factory.mktemp("allowed")
+    strict, out = folder / "strict.toml", folder / "bundle"
+    strict.write_text(gate.read_text() + "bytes = 100\n")
+    again = [*words, "--formats", "int8", "--gate", strict, "--out", out]
+    edgefer(*again, "--allow", "size of int8", "--because", "it's a test")
+    return out
+
+
+def test_an_allowed_failure_is_in_manifest_inspection_and_card(allowed: Path) -> None:
+    checks = manifest_of(allowed).gate.checks
+    assert [check.name for check in checks if check.allowed] == ["size of int8"]
+    assert "it's a test" in " ".join(edgefer("model", "inspect", allowed).stdout.split())
+    assert ": it's a test |" in (allowed / "MODEL_CARD.md").read_text()
+
+
+def test_sensitivity_is_a_table_and_a_chart(allowed: Path, faces: Path, tmp_path: Path) -> None:
+    words = ("model", "sensitivity", allowed, "--data", faces, "--faces", 10)
+    done = edgefer(*words, "--plot", tmp_path / "costs.png")
+    assert "most sensitive layers: " in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["costs.png"]
 
 
 # --- one table of all formats -------------------------------------------------

@@ -40,7 +40,7 @@ HAPPY, NEUTRAL = 3, 6
 
 @pytest.fixture(scope="module")
 def float_logits(dataset: Dataset) -> Callable[[Pixels], Logits]:
-    logits = open_classifier(open_bundle("small"), "onnx").logits(
+    logits = open_classifier(open_bundle("tiny"), "onnx").logits(
         dataset.part(Usage.PrivateTest).images
     )
     return lambda _: logits
@@ -70,7 +70,7 @@ def failed(one: Measurements, limits: GateLimits = LOOSE) -> set[str]:
 
 def shipped() -> Bundle:
     """The two int8 files of the shipped bundle, which are compared with float."""
-    bundle = open_bundle("small")
+    bundle = open_bundle("tiny")
     files = {format: bundle.manifest.files[format] for format in ("int8", "onnx-int8")}
     return Bundle(
         bundle.path, msgspec.structs.replace(bundle.manifest, files=files), bundle.contents
@@ -88,7 +88,7 @@ def with_file(format: str, content: bytes) -> Bundle:
 
 def altered(change: Callable[[Any], None]) -> Bundle:
     """The shipped bundle, its int8 file changed."""
-    model = open_flatbuffer(open_bundle("small").read("int8"), "small")
+    model = open_flatbuffer(open_bundle("tiny").read("int8"), "tiny")
     change(model)
     return with_file("int8", GraphEditor(model).pack())
 
@@ -96,7 +96,7 @@ def altered(change: Callable[[Any], None]) -> Bundle:
 @cache
 def layers() -> tuple[tuple[int, int, int], ...]:
     """Weights, biases and output of each layer that has weights, by their numbers."""
-    graph = read_graph(open_bundle("small").read("int8"), "small")
+    graph = read_graph(open_bundle("tiny").read("int8"), "tiny")
     kinds = ("CONV_2D", "FULLY_CONNECTED")
     return tuple(
         (op.inputs[1], op.inputs[2], op.outputs[0]) for op in graph.ops if op.name in kinds
@@ -113,8 +113,8 @@ def values(model: Any, tensor: int, dtype: type[np.generic]) -> np.ndarray:
 
 
 def narrow(model: Any) -> None:
-    """A scale is an eighth of what it was, of a layer that nothing leads around: larger is cut."""
-    quantization = model.subgraphs[0].tensors[layers()[2][2]].quantization
+    """The scale of one layer's output is an eighth of what it was: larger values are clipped."""
+    quantization = model.subgraphs[0].tensors[layers()[4][2]].quantization
     quantization.scale = [quantization.scale[0] / 8]
 
 
@@ -165,7 +165,7 @@ def test_damage_in_the_int8_file_is_caught_by_each_check_that_should(
 
 
 def test_labels_exchanged_in_one_format_alone_are_caught_there(measure: Measure) -> None:
-    model = onnx.load_model_from_string(open_bundle("small").read("onnx-int8"))
+    model = onnx.load_model_from_string(open_bundle("tiny").read("onnx-int8"))
     for item in model.graph.initializer:
         array = numpy_helper.to_array(item)
         if 7 in array.shape and array.ndim <= 2:
@@ -195,8 +195,8 @@ def test_an_output_whose_scale_is_wrong_is_caught_by_its_calibration_alone(
 def test_an_int8_file_that_computes_in_float_is_caught_though_it_predicts_the_same(
     measure: Measure,
 ) -> None:
-    content = open_bundle("small").read("int8")
-    graph = read_graph(content, "small")
+    content = open_bundle("tiny").read("int8")
+    graph = read_graph(content, "tiny")
     found = failed(measure(with_file("int8", dequantize(content, graph, graph.outputs))))
     assert "float tensors of int8" in found
     assert "accuracy drop of int8" not in found

@@ -1,28 +1,22 @@
-"""The gate: each check by itself, and a damaged model through the command line."""
+"""The gate: each check by itself, its limits and exemptions."""
 
 from __future__ import annotations
 
 import dataclasses
 import getpass
 import math
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import msgspec
 import numpy as np
 import pytest
 
-from convert.conftest import edgefer, last_line
-from edgefer.bundle import open_bundle
 from edgefer.errors import GateFailed, SettingsError, UnknownKey
 from edgefer.manifest import Check
 from edgefer.metrics import ClassScore, Scores
 from edgefer_convert.gate.checks import planned, require_known, require_passed, run_checks
 from edgefer_convert.gate.limits import GateLimits, exemption, load_limits
 from edgefer_convert.gate.measurements import Measurements
-from edgefer_train.run import Run
 
 LABELS = ("angry", "disgust", "happy")
 N = {"angry": 491, "disgust": 55, "happy": 879}
@@ -214,96 +208,3 @@ def test_limits_come_from_their_table_and_the_rest_is_as_before(tmp_path: Path) 
     path = tmp_path / "gate.toml"
     path.write_text("[gate]\nbytes = 100000\nmmac = inf\n")
     assert load_limits(path) == GateLimits(bytes=100_000, mmac=math.inf)
-
-
-# --- a model damaged on purpose, through the command line ---------------------
-
-
-def narrow(model: h5py.File) -> None:
-    """A scale is changed: the output of a layer that nothing bypasses is cut at a twentieth."""
-    scale = model["model_weights/quant_layer6/quant_layer6/output_max:0"]
-    scale[...] = scale[...] / 20
-
-
-def clip(model: h5py.File) -> None:
-    """The weights of one layer are clipped."""
-    model["model_weights/quant_layer3"].visititems(_clipped)
-
-
-def permute(model: h5py.File) -> None:
-    """Two labels change places."""
-    model["model_weights/quant_fer2013"].visititems(_exchanged)
-
-
-def _clipped(name: str, item: h5py.Dataset | h5py.Group) -> None:
-    if name.endswith("kernel:0"):
-        limit = 0.02 * np.abs(item[...]).max()
-        item[...] = np.clip(item[...], -limit, limit)
-
-
-def _exchanged(name: str, item: h5py.Dataset | h5py.Group) -> None:
-    if name.endswith(("kernel:0", "bias:0")):
-        happy, neutral = 3, 6
-        values = item[...]
-        values[..., [happy, neutral]] = values[..., [neutral, happy]]
-        item[...] = values
-
-
-@pytest.fixture(scope="module")
-def old(run: Run, faces: Path, loose: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle that was there before."""
-    out = tmp_path_factory.mktemp("old") / "bundle"
-    words = ("--run", run.folder, "--data", faces, "--formats", "int8", "--gate", loose)
-    done = edgefer("convert", *words, "--out", out)
-    assert "passed" in done.stdout
-    return out
-
-
-@pytest.mark.parametrize(
-    ("damage", "catching"),
-    [
-        (narrow, {"int8 = float", "accuracy drop of int8"}),
-        (clip, {"int8 = float", "accuracy drop of int8"}),
-        (permute, {"int8 = float", "accuracy drop of int8", "worst class of int8"}),
-    ],
-)
-def test_a_damaged_model_is_caught_and_the_old_bundle_stays(
-    damage: Callable[[h5py.File], None],
-    catching: set[str],
-    run: Run,
-    faces: Path,
-    loose: Path,
-    old: Path,
-    tmp_path: Path,
-) -> None:
-    damaged = Run(shutil.copytree(run.folder, tmp_path / "run"))
-    with h5py.File(damaged.qat.model, "r+") as model:
-        damage(model)
-    before = (old / "manifest.json").read_bytes()
-    words = ("--run", damaged.folder, "--data", faces, "--formats", "int8", "--gate", loose)
-    done = edgefer("convert", *words, "--out", old, status=1)
-    caught = {row for row in catching if _failed_in(done.stdout, row)}
-    assert caught == catching
-    assert "no bundle was written" in last_line(done)
-    assert (old / "manifest.json").read_bytes() == before
-
-
-def _failed_in(table: str, name: str) -> bool:
-    """Whether a check failed in the printed table."""
-    return any(f"│ {name} " in line and "FAILED" in line for line in table.splitlines())
-
-
-def test_an_allowed_failure_is_in_manifest_inspection_and_card(
-    run: Run, faces: Path, loose: Path, tmp_path: Path
-) -> None:
-    strict = tmp_path / "strict.toml"
-    strict.write_text(loose.read_text() + "bytes = 1000\n")
-    words = ["--run", run.folder, "--data", faces, "--formats", "int8", "--gate", strict]
-    words += ["--out", tmp_path / "bundle", "--allow", "size of int8", "--because", "it's a test"]
-    edgefer("convert", *words)
-    checks = open_bundle(tmp_path / "bundle").manifest.gate.checks
-    assert [check.name for check in checks if check.allowed] == ["size of int8"]
-    assert "it's a test" in " ".join(
-        edgefer("model", "inspect", tmp_path / "bundle").stdout.split()
-    )
-    assert ": it's a test |" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()

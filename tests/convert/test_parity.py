@@ -36,7 +36,7 @@ def faces() -> Pixels:
 
 @pytest.fixture(scope="module")
 def parity(faces: Pixels) -> Parity:
-    return measure_parity(open_bundle("small"), faces, "the portrait")
+    return measure_parity(open_bundle("tiny"), faces, "the portrait")
 
 
 def test_the_portrait_is_seen_from_many_places(faces: Pixels) -> None:
@@ -78,13 +78,13 @@ def test_basic_optimizations_are_exact_and_reported_so(parity: Parity) -> None:
 
 def test_formats_on_real_faces_keep_their_limits(data: Path) -> None:
     images = load(data).part(Usage.PrivateTest).images[:60]
-    done = measure_parity(open_bundle("small"), images, "PrivateTest")
+    done = measure_parity(open_bundle("tiny"), images, "PrivateTest")
     assert done.n == 60
     done.require_passed()
 
 
 def test_a_format_that_predicts_something_else_is_caught(tmp_path: Path, faces: Pixels) -> None:
-    bundle = with_permuted_labels(open_bundle("small"), tmp_path / "permuted")
+    bundle = with_permuted_labels(open_bundle("tiny"), tmp_path / "permuted")
     done = measure_parity(bundle, faces, "the portrait")
     assert not done.passed
     with pytest.raises(GateFailed, match="int8 and onnx-int8 do not predict the same") as caught:
@@ -110,7 +110,7 @@ def with_permuted_labels(bundle: Bundle, out: Path) -> Bundle:
 
 
 def test_only_formats_of_the_bundle_are_opened() -> None:
-    bundle = open_bundle("small")
+    bundle = open_bundle("tiny")
     only = {"int8": bundle.manifest.files["int8"]}
     bare = Bundle(bundle.path, msgspec.structs.replace(bundle.manifest, files=only), {})
     assert set(settings_of(bare)) == {"int8", "int8, no XNNPACK"}

@@ -150,6 +150,7 @@ def quantized(model: Any, images: np.ndarray) -> Any:
     return qat
 
 
+@pytest.mark.slow
 @settings(
     max_examples=6,
     deadline=None,
