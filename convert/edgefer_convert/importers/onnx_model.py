@@ -167,50 +167,30 @@ def _prepend_grey(path: Path, graph: onnx.GraphProto, pixels: str) -> None:
     sides = _sides(image)[1:]
     first = len(sides) == 3 and sides[0] in (1, 3)
     shape = [*sides[1:], sides[0]] if first else sides
-    side, channels = input_side(path, shape), shape[-1]
-    scale, offset = PIXEL_RANGES[pixels]
-    front = _Front(graph)
+    side, (scale, offset) = input_side(path, shape), PIXEL_RANGES[pixels]
+    steps: list[tuple[str, np.ndarray | None]] = []
     if first:
-        front.add("Reshape", np.array([1, 1, side, side], np.int64))
-    if channels == 3:
-        front.repeat(3, axis=1 if first else 3)
+        steps.append(("Reshape", np.array([1, 1, side, side], np.int64)))
+    if shape[-1] == 3:
+        steps.append(("Concat", None))
     if scale != 1:
-        front.add("Mul", np.array([scale], np.float32))
+        steps.append(("Mul", np.array([scale], np.float32)))
     if offset:
-        front.add("Add", np.array([offset], np.float32))
-    front.connect(image.name)
-    graph.ClearField("input")
-    graph.input.append(
-        helper.make_tensor_value_info("grey", onnx.TensorProto.FLOAT, (1, side, side, 1))
-    )
-
-
-class _Front:
-    """Nodes put before a graph, one after the other."""
-
-    def __init__(self, graph: onnx.GraphProto) -> None:
-        self._graph = graph
-        self._nodes: list[onnx.NodeProto] = []
-        self._name = "grey"
-
-    def add(self, kind: str, constant: np.ndarray) -> None:
-        """Add a node with the output of the one before and a constant as its inputs."""
+        steps.append(("Add", np.array([offset], np.float32)))
+    nodes, last = [], "grey"
+    for kind, constant in steps:
         name = f"grey_{kind}"
-        self._graph.initializer.append(numpy_helper.from_array(constant, f"{name}_by"))
-        self._nodes.append(helper.make_node(kind, [self._name, f"{name}_by"], [name]))
-        self._name = name
-
-    def repeat(self, times: int, axis: int) -> None:
-        """Add a node that repeats the output of the one before along an axis."""
-        self._nodes.append(
-            helper.make_node("Concat", [self._name] * times, ["grey_rgb"], axis=axis)
-        )
-        self._name = "grey_rgb"
-
-    def connect(self, name: str) -> None:
-        """Make the graph's readers of `name` read the last node's output."""
-        for node in self._graph.node:
-            node.input[:] = [self._name if read == name else read for read in node.input]
-        nodes = [*self._nodes, *self._graph.node]
-        self._graph.ClearField("node")
-        self._graph.node.extend(nodes)
+        if constant is None:
+            nodes.append(helper.make_node(kind, [last] * 3, [name], axis=1 if first else 3))
+        else:
+            graph.initializer.append(numpy_helper.from_array(constant, f"{name}_by"))
+            nodes.append(helper.make_node(kind, [last, f"{name}_by"], [name]))
+        last = name
+    for node in graph.node:
+        node.input[:] = [last if read == image.name else read for read in node.input]
+    nodes.extend(graph.node)
+    for field in ("node", "input"):
+        graph.ClearField(field)
+    graph.node.extend(nodes)
+    value = helper.make_tensor_value_info("grey", onnx.TensorProto.FLOAT, (1, side, side, 1))
+    graph.input.append(value)

@@ -72,7 +72,7 @@ class Support:
     @property
     def passed(self) -> bool:
         """Whether every operation would run on the Edge TPU."""
-        return bool(self.ops) and not self.refused and all(op.mapped for op in self.ops)
+        return self.mapped_share == 1
 
     @property
     def summary(self) -> str:
