@@ -17,7 +17,7 @@ from support.slices import write_slice
 
 @pytest.fixture(scope="session")
 def faces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_slice(data, tmp_path_factory.mktemp("faces") / "fer2013.npz", 400, 200, 400)
+    return write_slice(data, tmp_path_factory.mktemp("faces") / "fer2013.npz", 500, 200, 400)
 
 
 @pytest.fixture(scope="session")
