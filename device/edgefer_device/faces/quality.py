@@ -1,4 +1,4 @@
-"""Whether a face can be read at all: what keeps the model from telling anything.
+"""The quality of a face crop: reasons for which it cannot be classified.
 
 The limits stand where the shipped `small` model's accuracy on 1,000 PublicTest images
 (65 %) has fallen by five to twenty points, and beyond all but a few of FER2013's own images
@@ -50,7 +50,7 @@ def rejection_reason(
 ) -> str | None:
     """Return why a face cannot be read, one of `messages.REASONS`; None when it can.
 
-    `face crop` is what the model would see, uint8 (size, size); `side` the side of the face's
+    `crop` is what the model would see, uint8 (size, size); `side` the side of the face's
     box in the image, pixels; `turn` the detector's, if it has one.
     """
     if side < settings.smallest:
