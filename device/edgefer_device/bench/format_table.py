@@ -1,10 +1,11 @@
-"""What each format of a bundle costs and is worth, side by side: evidence, bytes and time."""
+"""The formats of a bundle compared: bytes, accuracy and time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import msgspec
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
@@ -12,8 +13,6 @@ from edgefer.bundle import Bundle
 from edgefer.console import track
 from edgefer.errors import MissingExtra
 from edgefer.machine import machine
-from edgefer.manifest import Evidence
-from edgefer.metrics import Scores
 from edgefer.runtime import ACCELERATORS, RUNTIMES, open_classifier
 from edgefer_device.bench.benchmarks import time_classifier
 from edgefer_device.bench.loops import LOOPS, Plan
@@ -22,21 +21,21 @@ NONE = "not measured"
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One format. What was measured on PrivateTest is None where no runtime here opens it."""
+    """One format; accuracies are None where PrivateTest was not measured by it."""
 
     format: str
     bytes: int
-    accuracy: float | None
-    drop: float | None
-    """Of the accuracy against float, 0..1; below 0 where the format does better."""
-    worst_class: str
-    worst_drop: float | None
-    """Of the recall of the class that loses most."""
-    agreement: float | None
-    """Share of the images with the same label as float."""
-    calibration_error: float | None
     milliseconds: float | None
     """Of one face, one thread, the median; None where its runtime is not installed."""
+    accuracy: float | None = None
+    drop: float | None = None
+    """Of the accuracy from float, 0..1; below 0 where the format does better."""
+    worst_class: str = ""
+    worst_drop: float | None = None
+    """Of the recall of the class that loses most."""
+    agreement: float | None = None
+    """Share of the images with the same label as float."""
+    calibration_error: float | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -52,19 +51,38 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 def compare(bundle: Bundle, seconds: float) -> Comparison:
-    """Put a bundle's evidence together and time each format for so many seconds."""
+    """Collect a bundle's evidence and time each format for so many seconds."""
     manifest = bundle.manifest
-    kept = [name for name in (*RUNTIMES, *ACCELERATORS) if name in manifest.files]
-    times = {format: _timed(bundle, format, seconds) for format in track(kept, "formats")}
-    rows = tuple(
-        _row(format, manifest.files[format].bytes, manifest.evidence, times[format])
-        for format in kept
-    )
+    formats = [name for name in (*RUNTIMES, *ACCELERATORS) if name in manifest.files]
+    rows = tuple(_row(bundle, format, seconds) for format in track(formats, "formats"))
     images = next(iter(manifest.evidence.scores.values())).n
     return Comparison(manifest.name, machine(), images, rows)
 
 
-def _timed(bundle: Bundle, format: str, seconds: float) -> float | None:
+def _row(bundle: Bundle, format: str, seconds: float) -> Row:
+    row = Row(format, bundle.manifest.files[format].bytes, _time(bundle, format, seconds))
+    evidence = bundle.manifest.evidence.scores
+    scores, reference = evidence.get(format), evidence["float"]
+    if scores is None:
+        return row
+    drops = {
+        label: one.recall - scores.per_class[label].recall
+        for label, one in reference.per_class.items()
+    }
+    worst = max(drops, key=drops.__getitem__)
+    return replace(
+        row,
+        accuracy=scores.accuracy,
+        drop=reference.accuracy - scores.accuracy,
+        worst_class=worst,
+        worst_drop=drops[worst],
+        agreement=scores.agreement_with_float,
+        calibration_error=scores.calibration_error,
+    )
+
+
+def _time(bundle: Bundle, format: str, seconds: float) -> float | None:
+    """Return the median time of a face, milliseconds; None without the format's runtime."""
     if format not in RUNTIMES:
         return None
     try:
@@ -75,32 +93,6 @@ def _timed(bundle: Bundle, format: str, seconds: float) -> float | None:
     return time_classifier(classifier, size, plan).p50
 
 
-def _row(format: str, size: int, evidence: Evidence, milliseconds: float | None) -> Row:
-    scores, reference = evidence.scores.get(format), evidence.scores["float"]
-    if scores is None:
-        return Row(format, size, None, None, "", None, None, None, milliseconds)
-    label, worst = _worst(reference, scores)
-    return Row(
-        format=format,
-        bytes=size,
-        accuracy=scores.accuracy,
-        drop=reference.accuracy - scores.accuracy,
-        worst_class=label,
-        worst_drop=worst,
-        agreement=scores.agreement_with_float,
-        calibration_error=scores.calibration_error,
-        milliseconds=milliseconds,
-    )
-
-
-def _worst(before: Scores, after: Scores) -> tuple[str, float]:
-    """The class whose recall loses most, and how much."""
-    drops = {
-        label: one.recall - after.per_class[label].recall for label, one in before.per_class.items()
-    }
-    return max(drops.items(), key=lambda drop: drop[1])
-
-
 HEADINGS = (
     "format", "bytes", "accuracy", "drop, points", "worst class, points", "same label as float",
     "calibration error", "one face, ms",
@@ -108,7 +100,7 @@ HEADINGS = (
 
 
 def cells(comparison: Comparison) -> Iterator[tuple[str, ...]]:
-    """Yield the rows in words, under `HEADINGS`."""
+    """Yield the rows as text, under `HEADINGS`."""
     for row in comparison.rows:
         worst = _points(row.worst_drop)
         yield (
@@ -128,12 +120,12 @@ def _figure(value: float | None, form: str) -> str:
 
 
 def _points(share: float | None) -> str:
-    """A share that is lost in points; without a sign where nothing is."""
+    """Return a lost share in points, without a sign where nothing is lost."""
     return NONE if share is None else f"{round(100 * share, 2) + 0.0:.2f}"
 
 
 def show_comparison(comparison: Comparison) -> None:
-    """Print the table for a person at a terminal."""
+    """Print the table."""
     table = Table(*HEADINGS, title=_title(comparison))
     for row in cells(comparison):
         table.add_row(*row)
@@ -141,7 +133,7 @@ def show_comparison(comparison: Comparison) -> None:
 
 
 def to_markdown(comparison: Comparison) -> str:
-    """Return the table as Markdown, under the sentence that says what it was measured on."""
+    """Return the table as Markdown, under its title."""
     lines = [HEADINGS, ("---",) * len(HEADINGS), *cells(comparison)]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{_title(comparison)}\n\n{table}\n"
