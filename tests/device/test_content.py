@@ -455,7 +455,7 @@ def test_a_command_that_still_runs_is_not_started_again(
 
     async def story() -> None:
         actions.start(rule, "happy")
-        await until(out.exists)
+        await until(lambda: out.exists() and out.read_text() == "x\n")
         actions.start(rule, "happy")
         await until(lambda: bool(caplog.records))
 
