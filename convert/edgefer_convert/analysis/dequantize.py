@@ -41,7 +41,11 @@ def dequantize(
     renamed = _remove_storage_ops(editor, graph)
     for index, tensor in enumerate(graph.tensors):
         if tensor.scales:
-            _make_float(editor, index, replaced.get(index, dequantized(tensor)))
+            edited, values = editor.main.tensors[index], replaced.get(index, dequantized(tensor))
+            edited.type, edited.quantization = tensor_type("float32"), None
+            if values is not None:
+                # A buffer of its own: equal bytes of other scales may share theirs.
+                edited.buffer = editor.add_buffer(values)
     editor.main.outputs = [renamed.get(index, index) for index in outputs]
     if rounded is not None:
         _round(editor, graph.tensors[rounded], rounded)
@@ -102,14 +106,6 @@ def _remove_storage_ops(editor: GraphEditor, graph: Graph) -> dict[int, int]:
             kept.append(op)
     editor.main.operators = kept
     return renamed
-
-
-def _make_float(editor: GraphEditor, index: int, values: FloatArray | None) -> None:
-    tensor = editor.main.tensors[index]
-    tensor.type, tensor.quantization = tensor_type("float32"), None
-    if values is not None:
-        # A buffer of its own: equal bytes of other scales may share theirs.
-        tensor.buffer = editor.add_buffer(values)
 
 
 def _round(editor: GraphEditor, tensor: GraphTensor, index: int) -> None:

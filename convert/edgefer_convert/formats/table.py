@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from edgefer.errors import SettingsError
+from edgefer.settings import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,6 @@ def _unsupported(name: str, supported: Collection[str], source: str) -> str:
             f"--formats: {source} cannot be converted to '{name}', only to {known}; "
             "convert the Keras model"
         )
-    nearest = difflib.get_close_matches(name, supported, n=1)
-    hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+    guess = nearest(name, supported)
+    hint = f"; did you mean '{guess}'?" if guess else ""
     return f"--formats: unknown format '{name}'; known: all, {known}{hint}"

@@ -1,1 +1,1 @@
-"""What a conversion may cost, measured and judged."""
+"""The gate between a model's formats and its float form: limits, measurements, checks."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -11,6 +10,7 @@ import msgspec
 
 from edgefer.errors import GateFailed, SettingsError
 from edgefer.manifest import Check, Gate
+from edgefer.settings import nearest
 from edgefer_convert.formats.table import FORMATS, INT8_TFLITE
 from edgefer_convert.gate.limits import Exemption, GateLimits
 from edgefer_convert.gate.measurements import Measurements
@@ -67,8 +67,8 @@ def require_known(name: str, formats: Sequence[str], limits: GateLimits) -> None
     """Raise `SettingsError` unless there is a check of this name for these formats and limits."""
     names = [known for known, _ in planned(formats, limits)]
     if name not in names:
-        nearest = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+        guess = nearest(name, names)
+        hint = f"; did you mean '{guess}'?" if guess else ""
         raise SettingsError(f"--allow: unknown check '{name}'; known: {', '.join(names)}{hint}")
 
 
