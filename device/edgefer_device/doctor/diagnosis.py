@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import msgspec
 
-from edgefer import litert
 from edgefer.errors import EdgeferError
 from edgefer_device.doctor import camera_checks, installation, machine, services
 from edgefer_device.doctor.installation import REINSTALL
@@ -85,7 +84,7 @@ def diagnose(path: Path | None) -> Diagnosis:
 
 def _configured(config: Config) -> Iterator[NamedCheck]:
     """Yield the checks of what a configuration names."""
-    edge_tpu = partial(installation.check_edgetpu, wanted=config.runtime == litert.EDGETPU)
+    edge_tpu = partial(installation.check_edgetpu, wanted=config.runtime == "edgetpu")
     model = partial(installation.check_model, config.model, config.runtime)
     detector = partial(installation.check_detector, config.detector)
     yield NamedCheck("edgetpu", edge_tpu)

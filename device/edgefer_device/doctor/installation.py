@@ -10,7 +10,6 @@ import importlib
 import time
 from pathlib import Path
 
-from edgefer import litert
 from edgefer.errors import EdgeferError, RuntimeMissing
 from edgefer_device.system.check import Check, fail, ok, warn
 
@@ -80,13 +79,14 @@ def check_model(name: str, runtime: str | None = None) -> Check:
     import numpy as np
 
     from edgefer.bundle import open_bundle
+    from edgefer.litert import EDGETPU
     from edgefer.runtime import choose, open_classifier
 
     try:
         bundle = open_bundle(name)
         wanted = choose(bundle, runtime)
         # An Edge TPU is open to one program at a time, and the daemon may have it.
-        classifier = open_classifier(bundle, None if wanted == litert.EDGETPU else wanted)
+        classifier = open_classifier(bundle, None if wanted == EDGETPU else wanted)
         side = bundle.manifest.input.preprocess.size
         crop = np.full((1, side, side), 128, np.uint8)
         classifier.logits(crop)
@@ -104,17 +104,20 @@ def check_model(name: str, runtime: str | None = None) -> Check:
 
 
 def check_edgetpu(
-    usb: Path = USB, pci: Path = PCI, library: str = litert.EDGETPU_LIBRARY, wanted: bool = False
+    usb: Path = USB, pci: Path = PCI, library: str | None = None, wanted: bool = False
 ) -> Check:
     """Check an Edge TPU and its library: both or none; both where it is `wanted`."""
+    from edgefer.litert import EDGETPU_INSTALL, EDGETPU_LIBRARY
+
+    library = library or EDGETPU_LIBRARY
     there = pci.exists() or any(_is_stick(device) for device in usb.glob("*"))
     try:
         ctypes.CDLL(library)
     except OSError:
         if wanted:
-            return fail("edgetpu", f"configured, but {library} is missing", litert.EDGETPU_INSTALL)
+            return fail("edgetpu", f"configured, but {library} is missing", EDGETPU_INSTALL)
         if there:
-            return warn("edgetpu", f"plugged in, but {library} is missing", litert.EDGETPU_INSTALL)
+            return warn("edgetpu", f"plugged in, but {library} is missing", EDGETPU_INSTALL)
         return ok("edgetpu", "none: models run on the CPU")
     if wanted and not there:
         return fail("edgetpu", "configured, but not found", "plug it in, or unset `runtime`")
