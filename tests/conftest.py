@@ -38,7 +38,7 @@ All other tests of a file share a worker, as what the file makes once is made on
 LONGEST = (
     *("deploy", "train/test_architectures", "rig"),
     *("train/test_strategy", "firmware/test_by_hand", "test_cycle", "train/test_fit"),
-    *("device/test_phone_page", "train/test_quantize", "arm/test_bench_arm", "device/test_bench"),
+    *("device/export/test_phone_page", "train/test_quantize", "arm/test_bench_arm"),
 )
 """What starts first, for no worker to be left alone with it at the end."""
 

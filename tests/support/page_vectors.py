@@ -1,8 +1,8 @@
 """Vectors that the phone's page must reproduce.
 
-`tools/write_page_vectors.py` writes them to FILE; test_page_arithmetic.py compares that with the
-Python code and, through node, with the page's. Images are made of numbers that both sides
-generate.
+`tools/write_page_vectors.py` writes them to FILE; tests/device/page/test_arithmetic.py compares
+that with the Python code and, through node, with the page's. Images are made of numbers that both
+sides generate.
 """
 
 from __future__ import annotations

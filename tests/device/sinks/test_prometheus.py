@@ -152,7 +152,7 @@ def test_every_metric_is_documented_and_no_other() -> None:
     metrics.health.on_frame(0)
     text, _ = exposition(metrics, "")
     names = {f"{name}_total" if kind == "counter" else name for name, kind in kinds(text)}
-    table = (Path(__file__).parents[2] / "docs" / "daemon.md").read_text()
+    table = (Path(__file__).parents[3] / "docs" / "daemon.md").read_text()
     assert names == set(re.findall(r"^\| `(edgefer_\w+)", table, re.MULTILINE))
 
 

@@ -29,7 +29,7 @@ from edgefer_device.cameras.opening import (
 )
 from edgefer_device.system.address import Address
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "cameras.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "cameras.md"
 CLIPS = {
     "help.mkv": 58,
     "hungry.mkv": 49,

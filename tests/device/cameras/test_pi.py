@@ -24,7 +24,7 @@ from edgefer_device.cameras.discovery import find_cameras
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.cameras.pi import PiCapture, PiOptions, flips, open_pi, rest_of
 
-DOUBLE = Path(__file__).parents[1] / "support" / "pi"
+DOUBLE = Path(__file__).parents[2] / "support" / "pi"
 NAME = r"picamera2:0 \((imx219|webcam)\)"
 
 

@@ -11,7 +11,7 @@ from edgefer_device.page import SHARED, page_files
 from edgefer_device.sinks.mirror.sink import PAGE as MIRROR
 from support.typescript import checked
 
-CONFIGS = Path(__file__).parent / "page"
+CONFIGS = Path(__file__).parent
 SCRIPTS = sorted(path for folder in (SHARED, MIRROR, PHONE) for path in folder.glob("*.js"))
 
 

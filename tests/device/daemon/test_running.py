@@ -18,7 +18,7 @@ from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.supervisor import run
 from support.mosquitto import Mosquitto
 
-PROGRAM = Path(__file__).parents[1] / "support" / "scripted_run.py"
+PROGRAM = Path(__file__).parents[2] / "support" / "scripted_run.py"
 SECONDS = 60.0
 """Time after which a process is given up."""
 

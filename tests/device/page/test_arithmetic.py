@@ -16,7 +16,7 @@ from edgefer_device.page import SHARED, page_files
 from support import page_vectors
 
 NODE = shutil.which("node")
-TESTS = Path(__file__).parent / "page"
+TESTS = Path(__file__).parent
 
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 

@@ -26,7 +26,7 @@ from edgefer_device.cameras.opening import open_camera
 from edgefer_device.cameras.v4l2 import Mode, V4l2Options, nodes, query, ranked
 from support.webcam import USUAL, Webcam, build_kernel
 
-SCRIPTED = Path(__file__).parents[1] / "support" / "scripted_run.py"
+SCRIPTED = Path(__file__).parents[2] / "support" / "scripted_run.py"
 
 WATCH = """
 import sys
