@@ -130,7 +130,7 @@ def test_an_older_report_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("notes.txt", "mine", "is a folder but no report of this kind; choose another --out"),
         ("report.json", "{}", "is a folder but no report of this kind"),
