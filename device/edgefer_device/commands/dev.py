@@ -50,7 +50,7 @@ def faces(
     scene: str | None,
     as_json: bool,
 ) -> None:
-    """Measure how each detector affects accuracy, by FER2013 and photographs."""
+    """Measure how each face detector affects accuracy."""
     from edgefer.messages import to_json
     from edgefer_device.bench.lab import detector_accuracy
 
@@ -66,7 +66,7 @@ def faces(
 @short_option
 @json_option
 def peak(model: str | None, short: bool, as_json: bool) -> None:
-    """Compare the classifier's int8 arithmetic with a large convolution's."""
+    """Compare int8 speed with a large convolution."""
     from edgefer.bundle import open_bundle
     from edgefer.messages import to_json
     from edgefer_device.bench.lab.peak import measure_peak
