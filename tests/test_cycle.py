@@ -31,6 +31,7 @@ architecture = "tiny"
 epochs = 3
 batch_size = 32
 xla = false  # compiling would take longer than these few steps
+precision = "float32"
 [quantize]
 epochs = 1
 learning_rate = 1e-4  # a net this raw must not change before the gate

@@ -33,6 +33,7 @@ batch_size = 32
 sizes = [32, 48]
 # Compiling would take longer than these few steps.
 xla = false
+precision = "float32"
 """
 
 
@@ -79,7 +80,7 @@ def test_a_killed_training_resumes_to_the_same_curve(faces: Path, tmp_path: Path
 
 @pytest.fixture(scope="module")
 def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    recipe = Recipe("small", fit=Fit(epochs=1, batch_size=32, xla=False))
+    recipe = Recipe("small", fit=Fit(epochs=1, batch_size=32, xla=False, precision="float32"))
     out = tmp_path_factory.mktemp("run") / "run"
     return fit(recipe, "tiny", sources.load(faces), out, resume=False)
 
@@ -121,7 +122,13 @@ def test_early_stopping_ends_a_fit_and_a_resume_leaves_it_ended(
     faces: Path, tmp_path: Path
 ) -> None:
     still = Fit(
-        epochs=9, batch_size=32, xla=False, learning_rate=0.0, schedule="plateau", early_stopping=2
+        epochs=9,
+        batch_size=32,
+        xla=False,
+        precision="float32",
+        learning_rate=0.0,
+        schedule="plateau",
+        early_stopping=2,
     )
     recipe = Recipe("small", fit=still)
     for resume in (False, True):
@@ -156,11 +163,16 @@ def test_bfloat16_computes_shorter_and_answers_in_float32() -> None:
             assert {weight.dtype for weight in model.weights} == {tf.float32}
 
 
-def test_without_votes_there_is_one_head(faces: Path, tmp_path: Path) -> None:
+def test_without_votes_there_is_one_head(
+    faces: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "edgefer_train")
     whole = sources.load(faces)
     bare = dataclasses.replace(whole, faces=dataclasses.replace(whole.faces, votes=None))
-    recipe = Recipe("small", fit=Fit(epochs=1, batch_size=32, xla=False))
+    recipe = Recipe("small", fit=Fit(epochs=1, batch_size=32, xla=False, precision="float32"))
     run = fit(recipe, "tiny", bare, tmp_path / "run", resume=False)
+    opening = "small, float: 320 images, 1 epochs of 10 steps of 32, float32, no XLA"
+    assert opening in caplog.messages
     assert list(run.record().heads) == ["fer2013"]
     assert {"accuracy", "val_accuracy"} <= set(run.float.rows()[0])
 
@@ -168,7 +180,7 @@ def test_without_votes_there_is_one_head(faces: Path, tmp_path: Path) -> None:
 def test_a_training_goes_on_from_the_weights_of_another(
     trained: Run, faces: Path, tmp_path: Path
 ) -> None:
-    still = Fit(epochs=1, batch_size=32, xla=False, learning_rate=0.0)
+    still = Fit(epochs=1, batch_size=32, xla=False, precision="float32", learning_rate=0.0)
     recipe = Recipe("small", weights=str(trained.folder), fit=still)
     run = fit(recipe, "mine", sources.load(faces), tmp_path / "run", resume=False)
     for name in ("stem", "block3_a", "fer2013", "ferplus"):

@@ -20,7 +20,7 @@ from support.slices import write_slice
 
 RAW = Recipe(
     "tiny",
-    fit=Fit(epochs=2, batch_size=32, xla=False),
+    fit=Fit(epochs=2, batch_size=32, xla=False, precision="float32"),
     quantize=FineTune(epochs=3, learning_rate=1e-4),
 )
 

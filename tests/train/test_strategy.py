@@ -24,6 +24,7 @@ batch_size = 32
 # So small that rounding stays rounding: at 0.05 a fresh net multiplies it tenfold a step.
 learning_rate = 0.001
 xla = false
+precision = "float32"
 [augment]
 mixup = 0.2
 """
