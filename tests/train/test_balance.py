@@ -24,7 +24,7 @@ def rows_of(balance: Balance, size: int, steps: range, seed: int = 1) -> list[li
     """The rows of each step's batch."""
     order = sample_order(LABELS, balance, size, seed)
     at = tf.range(size, dtype=tf.int64)
-    return [order.rows(tf.constant(step, tf.int64), at).numpy().tolist() for step in steps]
+    return [order(tf.constant(step, tf.int64), at).numpy().tolist() for step in steps]
 
 
 def epoch_of(balance: Balance, epoch: int) -> list[int]:
@@ -71,8 +71,8 @@ def test_each_balanced_batch_holds_the_labels_equally_often_and_all_faces_come_b
 @pytest.mark.parametrize("balance", ["none", "oversample", "undersample", "batches"])
 def test_a_part_of_a_batch_is_drawn_as_within_the_whole(balance: Balance) -> None:
     order, step = sample_order(LABELS, balance, 8, seed=3), tf.constant(17, tf.int64)
-    whole = order.rows(step, tf.range(8, dtype=tf.int64)).numpy()
-    part = order.rows(step, tf.range(4, 8, dtype=tf.int64)).numpy()
+    whole = order(step, tf.range(8, dtype=tf.int64)).numpy()
+    part = order(step, tf.range(4, 8, dtype=tf.int64)).numpy()
     assert part.tolist() == whole[4:].tolist()
 
 

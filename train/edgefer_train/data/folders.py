@@ -24,15 +24,9 @@ from edgefer_train.data.near_duplicates import digest
 from edgefer_train.data.splits import UnsplitDataset
 
 PARTS = {
-    "train": Usage.Training,
-    "training": Usage.Training,
-    "val": Usage.PublicTest,
-    "valid": Usage.PublicTest,
-    "validation": Usage.PublicTest,
-    "publictest": Usage.PublicTest,
-    "test": Usage.PrivateTest,
-    "testing": Usage.PrivateTest,
-    "privatetest": Usage.PrivateTest,
+    **dict.fromkeys(("train", "training"), Usage.Training),
+    **dict.fromkeys(("val", "valid", "validation", "publictest"), Usage.PublicTest),
+    **dict.fromkeys(("test", "testing", "privatetest"), Usage.PrivateTest),
 }
 """Names of folders that hold a part, in any case."""
 

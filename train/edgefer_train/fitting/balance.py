@@ -6,9 +6,8 @@ the same faces as one that was never stopped and never shared.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -22,11 +21,8 @@ Labels = NDArray[np.integer[Any]]
 """(N,) indices into the label set."""
 
 
-class SampleOrder(Protocol):
-    """Which face stands where in which batch."""
-
-    def rows(self, step: Tensor, at: Tensor) -> Tensor:
-        """Return the rows (n,) of the faces at the places `at` (n,) of a step's batch."""
+SampleOrder = Callable[[Tensor, Tensor], Tensor]
+"""From a step and places (n,) of its batch to the rows (n,) of the faces there."""
 
 
 def faces_per_epoch(labels: Labels, balance: Balance) -> int:
@@ -40,13 +36,37 @@ def faces_per_epoch(labels: Labels, balance: Balance) -> int:
 
 
 def sample_order(labels: Labels, balance: Balance, size: int, seed: int) -> SampleOrder:
-    """Return the order of the faces for batches of `size`; every label must have a face."""
+    """Return the order of the faces for batches of `size`; every label must have a face.
+
+    Unbalanced, each face comes once an epoch. With over- and undersampling every label is equally
+    often in an epoch, with `batches` in each batch, within one; the faces of a label come in
+    shuffled passes, so that each is shown as often, and others in another epoch.
+    """
     total = faces_per_epoch(labels, balance)
+    steps = max(1, total // size)
+    rows = np.argsort(labels, kind="stable").astype(np.int64)
+    counts = np.bincount(labels).astype(np.int64)
+
+    def shuffled_epoch(step: Tensor, at: Tensor) -> Tensor:
+        return shuffled(step % steps * size + at, total, seed, step // steps)
+
+    def by_label(visit: Tensor, epoch: Tensor) -> Tensor:
+        """The row of a visit since `epoch` began: the labels by turns, the faces of each."""
+        label, visit = visit % len(counts), visit // len(counts)
+        count, start = tf.gather(counts, label), tf.gather(np.cumsum(counts) - counts, label)
+        place = shuffled(visit % count, count, seed, 1 + epoch, 1 + label, visit // count)
+        return tf.gather(rows, start + place)
+
+    def balanced_epoch(step: Tensor, at: Tensor) -> Tensor:
+        return by_label(shuffled_epoch(step, at), step // steps)
+
+    def balanced_batch(step: Tensor, at: Tensor) -> Tensor:
+        # Shuffled, lest neighbours in the batch, which mixup blends, be always the same pair.
+        return by_label(step * size + shuffled(at, size, seed, step), step * 0)
+
     if balance == "batches":
-        return BalancedBatches(Groups.of(labels, seed), size, seed)
-    if balance in ("oversample", "undersample"):
-        return BalancedEpochs(Groups.of(labels, seed), total, size, seed)
-    return ShuffledEpochs(total, size, seed)
+        return balanced_batch
+    return balanced_epoch if balance in ("oversample", "undersample") else shuffled_epoch
 
 
 def weights_of(labels: Labels, count: int, balance: Balance) -> NDArray[np.float32]:
@@ -70,84 +90,6 @@ def require_every_label(labels: Labels, names: Sequence[str], balance: Balance) 
             f"Training has no image of {', '.join(empty)}, and balance = '{balance}' needs "
             "some of every label; add images, or set balance = 'none' in the recipe"
         )
-
-
-@dataclass(frozen=True)
-class ShuffledEpochs:
-    """Every face once an epoch, in an order drawn for the epoch."""
-
-    faces: int
-    size: int
-    seed: int
-
-    def rows(self, step: Tensor, at: Tensor) -> Tensor:
-        """See `SampleOrder`."""
-        epoch, place = _place(step, at, self.size, self.faces)
-        return shuffled(place, self.faces, self.seed, epoch)
-
-
-@dataclass(frozen=True)
-class BalancedEpochs:
-    """Every label equally often in an epoch: over- and undersampling.
-
-    A label with too few faces shows each of them equally often, within one; one with too
-    many shows others in another epoch.
-    """
-
-    groups: Groups
-    total: int
-    size: int
-    seed: int
-
-    def rows(self, step: Tensor, at: Tensor) -> Tensor:
-        """See `SampleOrder`."""
-        epoch, place = _place(step, at, self.size, self.total)
-        visit = shuffled(place, self.total, self.seed, epoch)
-        return self.groups.row(visit % self.groups.count, visit // self.groups.count, epoch)
-
-
-@dataclass(frozen=True)
-class BalancedBatches:
-    """Every label equally often in each batch, within one; its faces in shuffled passes."""
-
-    groups: Groups
-    size: int
-    seed: int
-
-    def rows(self, step: Tensor, at: Tensor) -> Tensor:
-        """See `SampleOrder`."""
-        # Shuffled, lest neighbours in the batch, which mixup blends, be always the same pair.
-        visit = step * self.size + shuffled(at, self.size, self.seed, step)
-        return self.groups.row(visit % self.groups.count, visit // self.groups.count, step * 0)
-
-
-@dataclass(frozen=True)
-class Groups:
-    """The rows of the faces of each label."""
-
-    rows: NDArray[np.int64]
-    """(N,) sorted by label."""
-    sizes: NDArray[np.int64]
-    """(labels,) faces of each."""
-    seed: int
-
-    @classmethod
-    def of(cls, labels: Labels, seed: int) -> Groups:
-        """Group faces by their label; every label must have one."""
-        rows = np.argsort(labels, kind="stable").astype(np.int64)
-        return cls(rows, np.bincount(labels).astype(np.int64), seed)
-
-    @property
-    def count(self) -> int:
-        """Number of labels."""
-        return len(self.sizes)
-
-    def row(self, label: Tensor, visit: Tensor, epoch: Tensor) -> Tensor:
-        """Return the face (n,) of a label's n-th visit since `epoch` began: shuffled passes."""
-        size = tf.gather(self.sizes, label)
-        start = tf.gather(np.cumsum(self.sizes) - self.sizes, label)
-        place = shuffled(visit % size, size, self.seed, 1 + epoch, 1 + label, visit // size)
-        return tf.gather(self.rows, start + place)
 
 
 def shuffled(place: Tensor, count: Tensor | int, *key: Tensor | int) -> Tensor:
@@ -175,9 +117,3 @@ def _hash(value: Tensor) -> Tensor:
     value = (value ^ tf.bitwise.right_shift(value, 30)) * 0xBF58476D1CE4E5B9
     value = (value ^ tf.bitwise.right_shift(value, 27)) * 0x94D049BB133111EB
     return value ^ tf.bitwise.right_shift(value, 31)
-
-
-def _place(step: Tensor, at: Tensor, size: int, total: int) -> tuple[Tensor, Tensor]:
-    """Return the epoch of a step, and places of its batch as places within the epoch."""
-    steps = max(1, total // size)
-    return step // steps, step % steps * size + at

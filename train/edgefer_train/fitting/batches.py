@@ -106,7 +106,7 @@ def batches(  # noqa: PLR0913  # all that decides a batch, each with its own def
     def batch(index: Tensor) -> tuple[Any, ...]:
         step = index // shard.count
         at = (shard.first + index % shard.count) * part + tf.range(part, dtype=tf.int64)
-        rows = order.rows(step, at)
+        rows = order(step, at)
         draw = Draw(tf.stack([tf.constant(seed, tf.int64), step]), size, at)
         images = augment(_to_float(tf.gather(pixels, rows)), how, draw, side)
         values = [tf.ensure_shape(images, (part, side, side, 1))]
