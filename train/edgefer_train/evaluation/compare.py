@@ -26,7 +26,7 @@ from edgefer_train.evaluation.candidate import (
     Fit,
     require_format,
 )
-from edgefer_train.evaluation.evaluate import Measured, measure
+from edgefer_train.evaluation.evaluate import measure
 
 NAMES, COLUMN = 18, 19
 """Characters for the names of the figures, and for one model."""
@@ -97,37 +97,26 @@ def _row(candidate: Candidate) -> Row:
 
 def _measured(candidates: Sequence[Candidate], load: Load) -> tuple[Row, ...]:
     rows: list[Row] = []
-    first: _Correct | None = None
+    first: tuple[object, np.ndarray] | None = None
     for candidate in candidates:
-        format = require_format(candidate, None)
-        dataset = load(candidate.facts)
-        done = measure(candidate, format, dataset)
-        correct = _Correct(done, candidate.facts, dataset.part(Usage.PrivateTest).labels)
+        format, facts = require_format(candidate, None), candidate.facts
+        dataset = load(facts)
+        done, labels = measure(candidate, format, dataset), dataset.part(Usage.PrivateTest).labels
+        right = done.logits.argmax(-1) == labels
+        # Not the images themselves: models of other sides see them in other sizes.
+        faces = (facts.labels, facts.split, labels.tobytes())
+        paired = mcnemar(first[1], right) if first and first[0] == faces else None
         row = msgspec.structs.replace(
             _row(candidate),
             format=format,
             scores=done.scores,
-            float_accuracy=float((done.reference.argmax(-1) == correct.labels).mean()),
+            float_accuracy=float((done.reference.argmax(-1) == labels).mean()),
             source="measured",
-            against_first=first.against(correct) if first else None,
+            against_first=paired,
         )
         rows.append(row)
-        first = first or correct
+        first = first or (faces, right)
     return tuple(rows)
-
-
-class _Correct:
-    """Which images of PrivateTest a model got right."""
-
-    def __init__(self, done: Measured, facts: Facts, labels: np.ndarray) -> None:
-        self.labels = labels
-        self.right = done.logits.argmax(-1) == labels
-        # Not the images themselves: models of other sides see them in other sizes.
-        self.of = (facts.labels, facts.split, labels.tobytes())
-
-    def against(self, other: _Correct) -> PairedTest | None:
-        """McNemar's test, where both classified the same images."""
-        return mcnemar(self.right, other.right) if self.of == other.of else None
 
 
 def show_comparison(comparison: Comparison) -> None:

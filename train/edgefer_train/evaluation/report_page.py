@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 from string import Template
@@ -42,6 +42,13 @@ FORMAT_NAMES = {
 """Formats in words, for the page's head."""
 
 
+FACES_NOTICE = (
+    '<p class="notice"><strong>This page contains images of people</strong>, taken from the '
+    "dataset on your machine. FER2013's images come without a licence that would let them be "
+    "passed on: do not publish this page. Written with <code>--no-faces</code> it holds none.</p>"
+)
+
+
 def page(done: Evaluation, charts: Mapping[str, Chart], images: Sequence[Pixels] | None) -> bytes:
     """Return the page; `images` are those of the mistakes, uint8 (side, side), or None."""
     template = resources.files("edgefer_train.evaluation").joinpath("report.html")
@@ -62,19 +69,15 @@ def page(done: Evaluation, charts: Mapping[str, Chart], images: Sequence[Pixels]
         "others": _others(done),
         "weakest": f"Weakest: {escape(weakest)}, F1 {worst.f1:.2f} on {worst.n:,} images.",
         "classes": _classes(done),
-        "confusion": _figure(
-            charts["confusion"],
-            f"Each row is one label's images on PrivateTest, {done.n:,} in all: how often each "
-            "label is predicted, as share of the row and as images. The diagonal is right.",
-        ),
-        "calibration": _figure(charts["calibration"], _calibration(done)),
-        "coverage": _figure(
-            charts["coverage"],
-            f"By default a device reports unknown under a confidence of "
-            f"{_percent(chosen.threshold, 0)}: on PrivateTest that covers {chosen.n:,} of "
-            f"{done.n:,} images, {_percent(chosen.accuracy)} of them right. A device also "
-            "smooths over time, which single images cannot show.",
-        ),
+        "confusion": _image(charts["confusion"], "Confusion matrix"),
+        "calibration": _image(charts["calibration"], "Accuracy against confidence"),
+        "coverage": _image(charts["coverage"], "Accuracy against coverage"),
+        "temperature": f"{done.temperature:g}",
+        "error_before": f"{done.calibration_error_before:.3f}",
+        "error": f"{done.calibration_error:.3f}",
+        "threshold": _percent(chosen.threshold, 0),
+        "covered": f"{chosen.n:,}",
+        "covered_accuracy": _percent(chosen.accuracy),
         "curves": _curves(charts),
         "annotators": _annotators(done),
         "mistakes": _mistakes(done, images),
@@ -104,15 +107,10 @@ def _accuracy(name: str, share: float, interval: Interval, n: int) -> str:
 
 
 def _others(done: Evaluation) -> str:
-    error, before = done.calibration_error, done.calibration_error_before
-    calibrated = (
-        f"{before:.3f} before temperature {done.temperature:g}"
-        if done.temperature != 1
-        else "temperature 1 fits best"
-    )
+    before = f"{done.calibration_error_before:.3f} before temperature {done.temperature:g}"
     shown = [
         ("Macro-F1", f"{done.macro_f1:.3f}", f"mean of {len(done.per_class)} labels"),
-        ("Calibration error", f"{error:.3f}", calibrated),
+        ("Calibration error", f"{done.calibration_error:.3f}", before),
     ]
     if done.format not in FLOAT:
         same = _percent(done.agreement_with_float)
@@ -135,32 +133,17 @@ def _bar(share: float) -> str:
     return f'<td class="bar" style="--share: {100 * share:.1f}%">{_percent(share)}</td>'
 
 
-def _calibration(done: Evaluation) -> str:
-    if done.temperature == 1:
-        how = "The temperature that fits PublicTest best is 1, so nothing is changed."
-    else:
-        how = (
-            f"Dividing the logits by the temperature {done.temperature:g}, found on PublicTest, "
-            f"brings the error from {done.calibration_error_before:.3f} to "
-            f"{done.calibration_error:.3f}."
-        )
-    return (
-        f"When the model is 70 % sure, it should be right on 70 % of such images. {how} "
-        f"Measured on the {done.n:,} images of PrivateTest; a small dot stands for few."
-    )
-
-
 def _curves(charts: Mapping[str, Chart]) -> str:
     """Every chart of a fit; nothing for a bundle, which carries none."""
-    fits = [name for name in charts if name.startswith("curves-")]
+    fits = [chart for name, chart in charts.items() if name.startswith("curves-")]
     if not fits:
         return ""
     caption = (
         "Epoch by epoch; the epoch that does best on PublicTest is kept. Training is measured "
         "on changed images and as it goes, PublicTest on the averaged weights."
     )
-    drawn = (_figure(charts[name], caption if name == fits[0] else "", "wide") for name in fits)
-    return "\n<h2>How it learned</h2>\n" + "\n".join(drawn)
+    drawn = [f"<figure>{_image(chart, 'Learning curves', 'wide')}</figure>" for chart in fits]
+    return f"\n<h2>How it learned</h2>\n<p>{caption}</p>\n" + "\n".join(drawn)
 
 
 def _annotators(done: Evaluation) -> str:
@@ -177,18 +160,10 @@ def _annotators(done: Evaluation) -> str:
 
 
 def _mistakes(done: Evaluation, images: Sequence[Pixels] | None) -> str:
-    if images is None:
-        notice = "<p>Written without the images.</p>"
-        shown: Iterable[str] = (_mistake(mistake, None) for mistake in done.mistakes)
-    else:
-        notice = (
-            '<p class="notice"><strong>This page contains images of people</strong>, taken from '
-            "the dataset on your machine. FER2013's images come without a licence that would "
-            "let them be passed on: do not publish this page. Written with "
-            "<code>--no-faces</code> it holds none.</p>"
-        )
-        shown = map(_mistake, done.mistakes, images)
-    return f'{notice}\n<ul class="faces">\n' + "\n".join(shown) + "\n</ul>"
+    notice = FACES_NOTICE if images is not None else "<p>Written without the images.</p>"
+    faces = images if images is not None else [None] * len(done.mistakes)
+    shown = "\n".join(map(_mistake, done.mistakes, faces))
+    return f'{notice}\n<ul class="faces">\n{shown}\n</ul>'
 
 
 def _mistake(mistake: Mistake, image: Pixels | None) -> str:
@@ -223,13 +198,11 @@ def _facts(done: Evaluation) -> str:
     )
 
 
-def _figure(chart: Chart, caption: str, kind: str = "") -> str:
-    alt = escape(caption or "curves of the second stage", quote=True)
-    below = f"\n<figcaption>{escape(caption)}</figcaption>" if caption else ""
+def _image(chart: Chart, alt: str, kind: str = "") -> str:
     return (
-        f'<figure><div class="scroll {kind}"><picture>'
+        f'<div class="scroll {kind}"><picture>'
         f'<source media="(prefers-color-scheme: dark)" srcset="{_inlined(chart.dark)}">'
-        f'<img src="{_inlined(chart.light)}" alt="{alt}"></picture></div>{below}</figure>'
+        f'<img src="{_inlined(chart.light)}" alt="{alt}"></picture></div>'
     )
 
 

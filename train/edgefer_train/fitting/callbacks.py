@@ -149,21 +149,14 @@ class TensorBoard(keras.callbacks.Callback):
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
-        self.folder = str(stage.tensorboard)
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Open the file of events."""
-        self.writer = tf.summary.create_file_writer(self.folder)
+        self.writer = tf.summary.create_file_writer(str(stage.tensorboard))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write the figures."""
         with self.writer.as_default(step=epoch + 1):
             for name, value in (logs or {}).items():
                 tf.summary.scalar(name, value)
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Close the file."""
-        self.writer.close()
+        self.writer.flush()
 
 
 @contextmanager

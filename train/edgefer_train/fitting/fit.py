@@ -82,7 +82,7 @@ def _trainable(
     """The model to fit in this one's place, with its weights: itself where that can be."""
     if not recipe.fit.sizes and group.replicas == 1 and compute.precision == "float32":
         return model
-    with group.scope(), computing_in(compute.precision):
+    with group.strategy.scope(), computing_in(compute.precision):
         # While the images grow, the same layers must take any side.
         copy = build_model(recipe, heads, None if recipe.fit.sizes else recipe.side)
     copy.set_weights(model.get_weights())
@@ -110,7 +110,7 @@ def fit_stage(
     length = f"{len(training):,} images, {how.epochs} epochs of {steps} steps of {how.batch_size}"
     log.info("%s, %s: %s, %s", model.name, stage.name, length, compute)
     group.synchronize(model)
-    with group.scope():
+    with group.strategy.scope():
         compile_model(model, recipe, steps, compute.xla)
         metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
         expected = validation_targets or targets_of(recipe, dataset, validation)

@@ -67,11 +67,6 @@ class ReplicaGroup:
         """Raise `SettingsError` when the recipe's batches cannot be shared."""
         shard_size(recipe.fit.batch_size, Shard(of=self.replicas), recipe.augment)
 
-    def scope(self) -> contextlib.AbstractContextManager[Any]:
-        """Return the context in which a model and its optimizer are made for the group."""
-        scope: contextlib.AbstractContextManager[Any] = self.strategy.scope()
-        return scope
-
     def distribute(self, make: Callable[..., Any]) -> Any:
         """Return a training stream that gives each replica its part of each batch.
 
