@@ -85,7 +85,7 @@ def test_models_that_saw_other_images_are_not_paired(
     assert second["against_first"] is None
 
 
-def test_the_table_names_every_model_and_says_what_was_not_looked_at(run: Run) -> None:
+def test_the_table_names_every_model_and_shows_what_was_not_measured(run: Run) -> None:
     told = edgefer("model", "compare", run.folder, "small").stdout
     size = f"{len(open_bundle('small').read('int8')):,}"
     for word in ("linear", "small-fer2013", "1,015", size, "50.00%", "epoch 2 of 3/4"):
