@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
+import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
+from edgefer.cli import main
 from edgefer.errors import SettingsError
 from edgefer.preprocess import Pixels
 from edgefer_train.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from support.slices import write_slice
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +70,34 @@ def test_an_unknown_corruption_or_strength_is_refused(faces: Pixels) -> None:
         corrupt(faces, "rain", 1)
     with pytest.raises(SettingsError, match="strength must be 1 to 5, got 6"):
         corrupt(faces, "jpeg", 6)
+
+
+@pytest.fixture(scope="module")
+def faces600(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_slice(data, tmp_path_factory.mktemp("faces") / "fer2013.npz", 100, 100, 600)
+
+
+def evaluate(*words: object) -> Result:
+    return CliRunner(env={"COLUMNS": "160"}).invoke(main, ["evaluate", "tiny", *map(str, words)])
+
+
+def test_the_verb_prints_draws_and_reports_a_corruption(faces600: Path, tmp_path: Path) -> None:
+    options = ("--data", faces600, "--corruptions", "--kind", "gaussian_noise")
+    shown = evaluate(*options, "--plot", tmp_path / "noise.png")
+    assert shown.exit_code == 0, shown.output
+    assert "gaussian noise" in shown.stdout and "faces of PrivateTest" in shown.stdout
+    assert (tmp_path / "noise.png").read_bytes().startswith(b"\x89PNG")
+    done = msgspec.json.decode(evaluate(*options, "--json").stdout)
+    accuracies = [one["accuracy"] for one in done["corrupted"]["gaussian_noise"]]
+    assert len(accuracies) == 5
+    assert done["clean"]["accuracy"] > accuracies[2] > accuracies[4]
+
+
+def test_the_verb_refuses_what_does_not_go_together(tmp_path: Path) -> None:
+    for words, reason in (
+        (("--corruptions", "--kind", "rain"), "unknown corruption 'rain'"),
+        (("--kind", "jpeg"), "belong to --corruptions"),
+        (("--corruptions", "--out", tmp_path), "leave out --corruptions"),
+    ):
+        done = evaluate(*words)
+        assert done.exit_code == 1 and reason in done.stderr

@@ -9,19 +9,29 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgefer.options import FOLDER, data_option, json_option, recipe_option, run_option
+from edgefer.options import (
+    FOLDER,
+    data_option,
+    grouped,
+    json_option,
+    plot_option,
+    recipe_option,
+    run_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgefer_train.data.dataset import Dataset
-    from edgefer_train.evaluation.candidate import Facts
+    from edgefer_train.evaluation.candidate import Candidate, Facts
+    from edgefer_train.evaluation.robustness import Suite
 
 log = logging.getLogger(__name__)
 
 FORMATS = click.Choice(
     ["int8", "onnx-int8", "float16", "onnx", "onnx-symmetric", "mobile", "keras", "qat", "float"]
 )
+PARTS = click.Choice(["PublicTest", "PrivateTest"])
 
 
 @click.command()
@@ -96,19 +106,30 @@ def quantize(run_folder: Path, data: Path | None) -> None:
 @click.option("--labels", metavar="SET", help="Label set of a run that has several.")
 @click.option("--out", type=FOLDER, help="Folder for report.html, report.json and charts.")
 @click.option("--faces/--no-faces", default=True, help="Show the worst mistakes in the report.")
+@grouped(
+    "suite",
+    "edgefer_train.evaluation.robustness:Suite",
+    click.option("--corruptions", is_flag=True, help="Measure on corrupted faces instead."),
+    click.option("--kind", "kinds", multiple=True, help="Only this corruption, as jpeg."),
+    click.option("--part", type=PARTS, default="PrivateTest", help="Faces to corrupt."),
+    plot_option,
+)
 @json_option
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the verb's options, of which those of the suite are one struct
+    *,
     model: str,
     data: Path | None,
     format_: str | None,
     labels: str | None,
     out: Path | None,
     faces: bool,
+    suite: Suite,
     as_json: bool,
 ) -> None:
     """Evaluate a bundle or run on the test set."""
     from edgefer_train.evaluation.candidate import open_candidate, require_format
 
+    suite.require_alone(out)
     candidate = open_candidate(model, labels)
     format_ = require_format(candidate, format_)
     from edgefer.inspection import show_scores
@@ -118,8 +139,12 @@ def evaluate(
     from edgefer_train.evaluation.evaluate import evaluate as measure
     from edgefer_train.evaluation.report import report_dir, write_report
 
+    facts = candidate.facts
+    if suite.corruptions:
+        dataset = load(data, facts.label_set, facts.split, facts.side)
+        _evaluate_corrupted(candidate, dataset, format_, suite, as_json)
+        return
     with report_dir(out) as folder:
-        facts = candidate.facts
         dataset = load(data, facts.label_set, facts.split, facts.side)
         done = measure(candidate, dataset, format_, THRESHOLD)
         if folder:
@@ -129,6 +154,20 @@ def evaluate(
         log.warning("%s", done.other_data_warning)
     if out:
         log.info("%s: open report.html in a browser", out)
+
+
+def _evaluate_corrupted(
+    candidate: Candidate, dataset: Dataset, format_: str, suite: Suite, as_json: bool
+) -> None:
+    from edgefer.files import write_output
+    from edgefer.messages import to_json
+    from edgefer.theme import LIGHT
+    from edgefer_train.evaluation import robustness
+
+    done = robustness.measure_robustness(candidate, dataset, format_, suite)
+    click.echo(to_json(done)) if as_json else robustness.show_robustness(done)
+    if suite.plot:
+        write_output(suite.plot, robustness.draw_robustness(done, LIGHT))
 
 
 @click.command()

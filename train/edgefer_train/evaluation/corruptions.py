@@ -12,7 +12,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import cv2
@@ -207,8 +206,7 @@ def corrupt(faces: Pixels, kind: str, strength: int, seed: int = 0) -> Pixels:
 
     Raises `SettingsError` for a kind that is not in `CORRUPTIONS` and a strength outside 1..5.
     """
-    if kind not in CORRUPTIONS:
-        raise SettingsError(f"unknown corruption '{kind}'; known: {', '.join(CORRUPTIONS)}")
+    require_corruption(kind)
     if strength not in STRENGTHS:
         raise SettingsError(f"strength must be 1 to 5, got {strength}")
     corruption = CORRUPTIONS[kind]
@@ -217,10 +215,7 @@ def corrupt(faces: Pixels, kind: str, strength: int, seed: int = 0) -> Pixels:
     return np.asarray(changed.round().clip(0, 255), np.uint8)
 
 
-def every_corruption(seed: int = 0) -> dict[tuple[str, int], Callable[[Pixels], Pixels]]:
-    """Return all kinds in all strengths as functions of faces."""
-    return {
-        (kind, strength): partial(corrupt, kind=kind, strength=strength, seed=seed)
-        for kind in CORRUPTIONS
-        for strength in STRENGTHS
-    }
+def require_corruption(kind: str) -> None:
+    """Raise `SettingsError` for a kind that is not in `CORRUPTIONS`."""
+    if kind not in CORRUPTIONS:
+        raise SettingsError(f"unknown corruption '{kind}'; known: {', '.join(CORRUPTIONS)}")

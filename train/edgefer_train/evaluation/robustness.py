@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgefer.console import track
+from edgefer.errors import SettingsError
 from edgefer.machine import machine
 from edgefer.metrics import best_temperature, calibration_error, softmax
 from edgefer.preprocess import Pixels
@@ -18,7 +20,12 @@ from edgefer.runtime import Classifier
 from edgefer.theme import Theme, as_png, percent_axis
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.evaluation.candidate import Candidate, require_format
-from edgefer_train.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from edgefer_train.evaluation.corruptions import (
+    CORRUPTIONS,
+    STRENGTHS,
+    corrupt,
+    require_corruption,
+)
 
 CHUNK = 100
 """Faces that one call of a classifier is given."""
@@ -61,20 +68,39 @@ class Robustness(msgspec.Struct, frozen=True):
         return float(np.mean([self.mean_accuracy(kind) for kind in self.corrupted]))
 
 
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Which corruptions a model is measured on, as the options of `edgefer evaluate` say."""
+
+    corruptions: bool = True
+    """Whether corrupted faces are asked for at all."""
+    kinds: tuple[str, ...] = ()
+    """Names in `CORRUPTIONS`; none are all."""
+    part: Part = "PrivateTest"
+    plot: Path | None = None
+    """PNG file to draw."""
+    seed: int = 0
+
+    def require_alone(self, report: Path | None) -> None:
+        """Raise `SettingsError` for options that only one of both evaluations has."""
+        if self.corruptions and report is not None:
+            raise SettingsError("--out is the report of clean faces; leave out --corruptions")
+        if not self.corruptions and (self.kinds or self.plot or self.part != "PrivateTest"):
+            raise SettingsError("--kind, --part and --plot belong to --corruptions; add it")
+        for kind in self.kinds:
+            require_corruption(kind)
+
+
 def measure_robustness(
-    candidate: Candidate,
-    dataset: Dataset,
-    format: str | None = None,
-    part: Part = "PrivateTest",
-    kinds: Sequence[str] = tuple(CORRUPTIONS),
-    seed: int = 0,
+    candidate: Candidate, dataset: Dataset, format: str | None = None, suite: Suite = Suite()
 ) -> Robustness:
     """Measure one format of a model on corrupted faces.
 
     Raises `SettingsError` for a format that the model has not and an unknown corruption.
     """
     format = require_format(candidate, format)
-    faces, classifier = dataset.part(Usage[part]), candidate.classifier(format)
+    faces, classifier = dataset.part(Usage[suite.part]), candidate.classifier(format)
+    kinds = suite.kinds or tuple(CORRUPTIONS)
     temperature = candidate.temperature(format)
     if temperature is None:
         public = dataset.part(Usage.PublicTest)
@@ -88,13 +114,13 @@ def measure_robustness(
     steps = [(kind, strength) for kind in kinds for strength in STRENGTHS]
     found: dict[str, list[Corrupted]] = {kind: [] for kind in kinds}
     for kind, strength in track(steps, f"{candidate.facts.name}: corruptions, {format}"):
-        found[kind].append(measured(corrupt(faces.images, kind, strength, seed)))
+        found[kind].append(measured(corrupt(faces.images, kind, strength, suite.seed)))
     return Robustness(
         model=candidate.facts.name,
         format=format,
-        part=part,
+        part=suite.part,
         n=len(faces),
-        seed=seed,
+        seed=suite.seed,
         machine=machine(),
         clean=measured(faces.images),
         corrupted={kind: tuple(scores) for kind, scores in found.items()},
