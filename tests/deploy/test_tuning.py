@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgefer.signature import make_keys
 from edgefer_device.deploy.connection import Report
 from edgefer_device.deploy.plan import measured, tuned_file
 from edgefer_device.deploy.release_builder import tune
@@ -59,7 +60,7 @@ def device(tmp_path: Path) -> Here:
 
 def test_a_jetson_without_a_gpu_reports_so_and_takes_the_fastest_of_the_rest(device: Here) -> None:
     said: list[str] = []
-    tune(device, "one", said.append)
+    tune(device, "one", None, said.append)
     first, *lines = said
     assert first == "measuring which runtime is fastest there"
     for runtime in ("tensorrt", "cuda"):
@@ -75,3 +76,12 @@ def test_a_jetson_without_a_gpu_reports_so_and_takes_the_fastest_of_the_rest(dev
     assert quickest.startswith(f"{best['runtime']}, threads {best['threads']}: ")
     # Nothing was built, so that nothing is kept.
     assert not device.there("/var/cache").exists()
+
+
+def test_a_model_that_the_configured_key_has_not_signed_is_not_run_to_measure_it(
+    device: Here, tmp_path: Path
+) -> None:
+    make_keys(tmp_path / "release")
+    with pytest.raises(AssertionError, match=r"model\.zip: is not signed; expected a signature by"):
+        tune(device, "one", str(tmp_path / "release.pub"), lambda _: None)
+    assert not device.there(tuned_file("one")).exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer.bundle import Bundle, open_bundle
+from edgefer.bundle import Bundle
 from edgefer.errors import CameraError, SettingsError
 from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier, choose, open_classifier, runtime_of
@@ -18,7 +18,7 @@ from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan
 from edgefer_device.bench.result import Load
 from edgefer_device.cameras.camera import Camera
 from edgefer_device.cameras.opening import camera_address, open_camera
-from edgefer_device.daemon.configuration import Config
+from edgefer_device.daemon.configuration import Config, model_of
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
@@ -36,8 +36,8 @@ class Request:
 
     bundle: str = "small"
     """Path, or the name of a shipped one."""
-    signed_by: Path | None = None
-    """The key that must have signed it."""
+    signed_by: str | None = None
+    """File of the key that must have signed it."""
     runtime: str | None = None
     threads: int = 1
     detector: str | None = None
@@ -59,7 +59,7 @@ class Request:
 
     def open_bundle(self) -> tuple[Bundle, str]:
         """Return the bundle and the format that is run; raises `BundleError`, `SettingsError`."""
-        bundle = open_bundle(self.bundle, self.signed_by)
+        bundle = model_of(Config(model=self.bundle, signed_by=self.signed_by))
         format = choose(bundle, self.runtime)
         runtime_of(format)
         return bundle, format

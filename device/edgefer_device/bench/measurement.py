@@ -97,12 +97,14 @@ def _medians(timings: tuple[Timing, ...]) -> list[tuple[str, list[float]]]:
 def _daemon_config(request: Request, bundle: Bundle, format: str) -> dict[str, str | int]:
     """Return the configuration with which the daemon is started."""
     config: dict[str, str | int] = {
-        "model": str(bundle.path),
+        # Absolute: a shipped model's name would come before a folder's.
+        "model": str(bundle.path.resolve()),
         "camera": request.camera or "demo:",
         "runtime": format,
         "threads": request.threads,
     }
-    return config if request.detector is None else {**config, "detector": request.detector}
+    given = {"detector": request.detector, "signed_by": request.signed_by}
+    return config | {key: value for key, value in given.items() if value is not None}
 
 
 def _read_faces(bundle: Bundle, folder: Path, short: bool) -> LabelledFaces:

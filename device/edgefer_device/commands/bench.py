@@ -98,8 +98,7 @@ def measure(
     if json_file is not None:
         plots.check_folder(json_file)
     held = Config() if config is None else load_config(config)
-    key = Path(held.signed_by) if held.signed_by else None
-    request = replace(request, bundle=bundle or held.model, signed_by=key)
+    request = replace(request, bundle=bundle or held.model, signed_by=held.signed_by)
     done = measurement.bench(request, log.info)
     _write(done, json_file)
     if plot is not None:

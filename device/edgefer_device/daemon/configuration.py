@@ -37,7 +37,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     belongs to one of the first two; None takes the bundle's preferred one for the CPU."""
     threads: Annotated[int, msgspec.Meta(ge=1)] = 1
     """Threads of the model; `edgefer bench --tune` finds the best runtime and number."""
-    signed_by: str | None = None
+    signed_by: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     """File of a public key (`edgefer model keys`): a bundle that it has not signed is refused."""
     sinks: tuple[str, ...] = ("console:",)
     """Addresses of the sinks; see `sinks.FORMS`."""
@@ -70,7 +70,10 @@ def load_config(path: Path | None, given: Mapping[str, object] | None = None) ->
 
 
 def model_of(config: Config) -> Bundle:
-    """Open the bundle that a configuration names, signed where it asks for that."""
+    """Open the bundle that a configuration names, signed where it asks for that.
+
+    Whatever has a configuration opens its bundle here.
+    """
     return open_bundle(config.model, Path(config.signed_by) if config.signed_by else None)
 
 

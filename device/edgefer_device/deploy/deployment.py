@@ -89,7 +89,7 @@ def _prepare(remote: Remote, spec: DeploySpec, found: Plan, report: Report) -> N
     if not found.made:
         make_release(remote, spec, found, report)
     if not found.tuned:
-        tune(remote, found.release, report)
+        tune(remote, found.release, found.config.signed_by, report)
     if spec.entry.broker:
         _open_broker(remote, found)
 

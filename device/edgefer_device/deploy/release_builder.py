@@ -137,14 +137,15 @@ def _pinned(wheel: Path) -> str:
 
 MEASURE = """
 import json, sys
-from edgefer.bundle import open_bundle
 from edgefer_device.bench.loops import Plan
 from edgefer_device.bench.tune import try_all
+from edgefer_device.daemon.configuration import Config, model_of
 
 def report(line):
     print(line, flush=True)
 
-best, *others = try_all(open_bundle(sys.argv[1]), Plan(2.0, short=True), report)
+bundle = model_of(Config(model=sys.argv[1], signed_by=sys.argv[2] or None))
+best, *others = try_all(bundle, Plan(2.0, short=True), report)
 for one in (best, *others):
     report(f"{one.runtime}, threads {one.threads}: {one.best_second:.2f} ms a face")
 report(json.dumps({"runtime": best.runtime, "threads": best.threads}))
@@ -154,11 +155,15 @@ KEEP = f"[ ! -d {CACHE}/. ] || chown -R --reference={CACHE}/. {CACHE}/."
 """The service's user has what is kept for it, once it has one (systemd.exec(5), DynamicUser=)."""
 
 
-def tune(remote: Remote, release: str, report: Report) -> None:
-    """Measure which runtime is fastest on a device, and keep it with the release."""
+def tune(remote: Remote, release: str, signed_by: str | None, report: Report) -> None:
+    """Measure which runtime is fastest on a device, and keep it with the release.
+
+    `signed_by` is the key's file there which must have signed the model.
+    """
     report("measuring which runtime is fastest there")
     folder = f"{HOME}/releases/{release}"
-    command = shlex.join([f"{folder}/bin/python", "-I", "-c", MEASURE, f"{folder}/{MODEL}"])
+    given = (f"{folder}/{MODEL}", signed_by or "")
+    command = shlex.join([f"{folder}/bin/python", "-I", "-c", MEASURE, *given])
     script = f"CACHE_DIRECTORY={CACHE} {command} && {{ {KEEP}; }}"
     output = remote.run(script, "measuring which runtime is fastest", without_json(report))
     best = json.loads(last_line(output))

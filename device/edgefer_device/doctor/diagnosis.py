@@ -85,7 +85,7 @@ def diagnose(path: Path | None) -> Diagnosis:
 def _configured(config: Config) -> Iterator[NamedCheck]:
     """Yield the checks of what a configuration names."""
     edge_tpu = partial(installation.check_edgetpu, wanted=config.runtime == "edgetpu")
-    model = partial(installation.check_model, config.model, config.runtime)
+    model = partial(installation.check_model, config)
     detector = partial(installation.check_detector, config.detector)
     yield NamedCheck("edgetpu", edge_tpu)
     yield NamedCheck("model", model, REINSTALL)

@@ -9,9 +9,13 @@ import ctypes
 import importlib
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgefer.errors import EdgeferError, RuntimeMissing
 from edgefer_device.system.check import Check, fail, ok, warn
+
+if TYPE_CHECKING:
+    from edgefer_device.daemon.configuration import Config
 
 OPENCV = 4
 """OpenCV 5 has neither CascadeClassifier nor the Haar files."""
@@ -74,17 +78,17 @@ def check_litert() -> Check:
     return fail("litert", "is not installed", "run: pip install 'edgefer[device]'")
 
 
-def check_model(name: str, runtime: str | None = None) -> Check:
+def check_model(config: Config) -> Check:
     """Check that the model opens in the configured runtime and returns valid output."""
     import numpy as np
 
-    from edgefer.bundle import open_bundle
     from edgefer.litert import EDGETPU
     from edgefer.runtime import choose, open_classifier
+    from edgefer_device.daemon.configuration import model_of
 
     try:
-        bundle = open_bundle(name)
-        wanted = choose(bundle, runtime)
+        bundle = model_of(config)
+        wanted = choose(bundle, config.runtime)
         # An Edge TPU is open to one program at a time, and the daemon may have it.
         classifier = open_classifier(bundle, None if wanted == EDGETPU else wanted)
         side = bundle.manifest.input.preprocess.size
@@ -98,7 +102,9 @@ def check_model(name: str, runtime: str | None = None) -> Check:
     except EdgeferError as exc:
         return fail("model", str(exc), "or use the shipped model: small")
     if logits.shape != (1, len(bundle.manifest.labels)) or not np.isfinite(logits).all():
-        return fail("model", f"{name} returns invalid output", "convert it again: edgefer convert")
+        return fail(
+            "model", f"{config.model} returns invalid output", "convert it again: edgefer convert"
+        )
     labels = f"{len(bundle.manifest.labels)} labels"
     return ok("model", f"{bundle.manifest.name}, {labels}, {spent:.1f} ms a face")
 

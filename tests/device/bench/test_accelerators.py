@@ -32,6 +32,7 @@ from edgefer.runtime import (
 )
 from edgefer_device.bench.loops import Plan
 from edgefer_device.bench.tune import PREFERRED, try_all
+from edgefer_device.daemon.configuration import Config
 from edgefer_device.doctor import installation
 from edgefer_device.system.check import Level
 from support.edgetpu_library import build_library, write_edgetpu_bundle
@@ -251,15 +252,18 @@ def test_the_doctor_requires_a_configured_edgetpu(tmp_path: Path) -> None:
 
 
 def test_the_doctor_leaves_the_edgetpu_to_the_daemon(coral: Path) -> None:
-    assert installation.check_model(str(coral / "bundle"), "edgetpu").level is Level.ok
-    absent = installation.check_model("small", "edgetpu")
+    assert (
+        installation.check_model(Config(model=str(coral / "bundle"), runtime="edgetpu")).level
+        is Level.ok
+    )
+    absent = installation.check_model(Config(runtime="edgetpu"))
     assert absent.level is Level.fail
     assert "has no file for the runtime 'edgetpu'" in absent.found
 
 
 def test_the_doctor_opens_the_runtime_that_is_configured() -> None:
-    assert installation.check_model("small", "onnxruntime").level is Level.ok
-    gpu = installation.check_model("small", "tensorrt")
+    assert installation.check_model(Config(runtime="onnxruntime")).level is Level.ok
+    gpu = installation.check_model(Config(runtime="tensorrt"))
     assert gpu.level is Level.fail
     assert gpu.found.startswith("tensorrt: this onnxruntime has no ")
     assert gpu.advice == "or set another `runtime`"

@@ -65,7 +65,14 @@ def test_an_unknown_key_is_refused_with_the_nearest(
 
 @pytest.mark.parametrize(
     "text",
-    ["camera = 0", "[mood]\nthreshold = 2.0", "[tracking]\nhits = 0", "camera = ", "sinks = 'x'"],
+    [
+        "camera = 0",
+        "[mood]\nthreshold = 2.0",
+        "[tracking]\nhits = 0",
+        "camera = ",
+        "sinks = 'x'",
+        "signed_by = ''",
+    ],
 )
 def test_a_value_that_cannot_be_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError, match=r"edgefer\.toml"):

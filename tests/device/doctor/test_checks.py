@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
+from edgefer.signature import make_keys
+from edgefer_device.daemon.configuration import Config
 from edgefer_device.doctor import camera_checks, installation, machine, services
 from edgefer_device.doctor.diagnosis import describe
 from edgefer_device.system.check import Check, Level, check_architecture, check_python
@@ -254,7 +256,7 @@ def test_this_environment_passes() -> None:
         installation.check_litert(),
     ):
         assert check.level is Level.ok, check
-    assert installation.check_model("small").level is Level.ok
+    assert installation.check_model(Config()).level is Level.ok
 
 
 def test_opencv_5_is_too_new() -> None:
@@ -265,9 +267,16 @@ def test_opencv_5_is_too_new() -> None:
 
 def test_a_damaged_model_fails(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
-    check = installation.check_model(str(tmp_path))
+    check = installation.check_model(Config(model=str(tmp_path)))
     assert check.level is Level.fail
     assert "manifest.json" in check.found
+
+
+def test_a_model_that_the_configured_key_has_not_signed_fails(tmp_path: Path) -> None:
+    make_keys(tmp_path / "release")
+    check = installation.check_model(Config(signed_by=str(tmp_path / "release.pub")))
+    assert check.level is Level.fail
+    assert "is not signed; expected a signature by" in check.found
 
 
 def test_an_edgetpu_needs_its_library_and_a_library_its_edgetpu(tmp_path: Path) -> None:
