@@ -157,7 +157,7 @@ def read_manifest(content: bytes, source: str) -> Manifest:
     """Check and decode manifest.json; raise `SchemaMismatch` or `SettingsError`."""
     try:
         table = msgspec.json.decode(content, type=dict[str, object])
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise SettingsError(f"{source}: not a manifest: {exc}") from exc
     found = table.get("schema_version")
     if found != SCHEMA_VERSION:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from edgefer.errors import SettingsError, UnknownKey
+from edgefer.text_files import read_text
 
 T = TypeVar("T", bound=msgspec.Struct)
 UNIONS = (Union, UnionType)
@@ -18,11 +19,10 @@ UNIONS = (Union, UnionType)
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the table in a TOML file; raise `SettingsError` if it is absent or not TOML."""
+    text = read_text(path)
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=dict[str, Any])
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such file") from None
-    except (OSError, msgspec.DecodeError) as exc:
+        return msgspec.toml.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as exc:
         raise SettingsError(f"{path}: {exc}") from exc
 
 

@@ -37,6 +37,15 @@ def test_a_csv_is_read_row_by_row(tmp_path: Path) -> None:
     assert dataset.faces.votes is None
 
 
+def test_kaggles_other_file_is_read_too(tmp_path: Path) -> None:
+    rows = [f"{label},{part},{pixels(10 * label)}" for label, part in enumerate(PARTS)]
+    text = "\r\n".join(["emotion, Usage, pixels", *rows]) + "\r\n"
+    (tmp_path / "icml_face_data.csv").write_text(text)
+    dataset = load(tmp_path)
+    assert dataset.fingerprint == load(tmp_path / "icml_face_data.csv").fingerprint
+    assert dataset.fingerprint == load(write_csv(tmp_path, good_rows())).fingerprint
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -65,7 +74,7 @@ def test_a_csv_without_rows_and_one_that_is_none_are_refused(tmp_path: Path) -> 
     with pytest.raises(DatasetError, match="holds no images"):
         load(write_csv(tmp_path, []))
     (tmp_path / "fer2013.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff")
-    with pytest.raises(DatasetError, match="not a CSV file that can be read"):
+    with pytest.raises(DatasetError, match="line 1: expected UTF-8, got other"):
         load(tmp_path)
 
 

@@ -123,7 +123,7 @@ class Run:
             return msgspec.json.decode(self.record_file.read_bytes(), type=Record)
         except FileNotFoundError:
             raise RunError(f"{self.folder}: no training here; run: edgefer train") from None
-        except msgspec.DecodeError as exc:
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise RunError(f"{self.record_file}: {exc}") from exc
 
     def model(self, stage: Stage) -> Path:

@@ -12,6 +12,7 @@ from edgefer.errors import ConversionError, DatasetError, SettingsError
 from edgefer.labels import FOLDERS, LABEL_SETS, spelled
 from edgefer.machine import machine
 from edgefer.manifest import Evidence
+from edgefer.text_files import read_text
 from edgefer_convert.formats.onnx_files import macs, parameters
 from edgefer_convert.importers.keras_model import open_keras
 from edgefer_convert.importers.onnx_model import open_onnx
@@ -43,10 +44,7 @@ def read_labels(text: str | None, model: ExternalModel) -> tuple[str, ...]:
             "file with one label a line"
         )
     file = Path(text)
-    try:
-        lines = file.read_text().splitlines() if file.is_file() else text.split(",")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"--labels {file}: cannot be read: {exc}") from exc
+    lines = read_text(file).splitlines() if file.is_file() else text.split(",")
     labels = tuple(spelled(line.strip()) for line in lines if line.strip())
     if len(labels) != model.outputs or len(set(labels)) != model.outputs:
         raise SettingsError(

@@ -16,6 +16,7 @@ from edgefer.errors import MissingExtra, RuntimeMissing, SettingsError
 from edgefer.files import write_output
 from edgefer.runtime import ACCELERATORS, Classifier, open_classifier
 from edgefer.settings import read_toml
+from edgefer.text_files import read_text
 from edgefer_device.bench.benchmarks import time_classifier
 from edgefer_device.bench.components import noise
 from edgefer_device.bench.loops import Plan
@@ -101,7 +102,7 @@ def write_keys(path: Path, values: Mapping[str, str | int]) -> list[str]:
     wanted = {key: value for key, value in values.items() if before.get(key) != value}
     if not wanted:
         return []
-    text = path.read_text()
+    text = read_text(path)
     for key, value in wanted.items():
         text = _set(text, key, _toml(value))
     # A string may contain what looks like a key: the result is parsed before it is trusted.

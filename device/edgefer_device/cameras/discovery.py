@@ -71,7 +71,7 @@ def _kernel(devices: Path, names: Path) -> Iterator[Found]:
             device = query(path)
         except PermissionError:
             listed = names / path.name / "name"
-            name = listed.read_text().strip() if listed.is_file() else "unknown"
+            name = listed.read_text(errors="replace").strip() if listed.is_file() else "unknown"
             yield Found(address, name, True, f"may not be opened; {permission_advice()}", lasting)
             continue
         except OSError:

@@ -132,10 +132,10 @@ class Supervisor:
         while not self._stopping:
             try:
                 await self._run(opener, limit)
-            except EdgeferError as exc:
+            except Exception as exc:
                 if before is None or self._has_begun:
                     raise
-                log.warning("%s; the previous configuration stays", exc)
+                _report_refused(exc)
                 config, before = before, None
                 opener = self._prepare(config, self.controls)
                 continue
@@ -175,8 +175,8 @@ class Supervisor:
         try:
             config = await asyncio.to_thread(self._reread)
             self._next = config, self._prepare(config, self.controls)
-        except EdgeferError as exc:
-            log.warning("%s; the previous configuration stays", exc)
+        except Exception as exc:
+            _report_refused(exc)
             self._notifier.ready()
             return
         log.info("configuration reloaded")
@@ -253,3 +253,10 @@ class Supervisor:
         finally:
             for number in handlers:
                 self._loop.remove_signal_handler(number)
+
+
+def _report_refused(exc: Exception) -> None:
+    """Log why a new configuration is not used; whatever it raises, the daemon goes on."""
+    what = str(exc) if isinstance(exc, EdgeferError) else f"reload failed: {exc!r}"
+    log.warning("%s; the previous configuration stays", what)
+    log.debug("reload failed", exc_info=exc)

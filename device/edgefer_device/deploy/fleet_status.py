@@ -134,7 +134,7 @@ def _retained(topic: str, parts: dict[str, bytes]) -> DeviceStatus | None:
 def _decoded(payload: bytes | None, kind: type[Message]) -> Message | None:
     try:
         return msgspec.json.decode(payload or b"", type=kind)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

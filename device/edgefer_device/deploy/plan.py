@@ -11,6 +11,7 @@ import msgspec
 
 from edgefer import litert
 from edgefer.errors import HostRefused
+from edgefer.text_files import decode_text, read_text
 from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.deploy import artifacts, staging
@@ -154,9 +155,11 @@ def change(plan: Plan, spec: DeploySpec) -> Change:
 
 
 def _merged(wanted: dict[str, Any], there: Files, host: str) -> Merged:
-    shipped = (artifacts.firmware_config() / "common" / "edgefer.toml").read_text()
-    own = there[SETTINGS].content.decode() if SETTINGS in there else shipped
-    before = there[DEPLOYED].content.decode() if DEPLOYED in there else ""
+    shipped = read_text(artifacts.firmware_config() / "common" / "edgefer.toml")
+    own, before = (
+        decode_text(there[path].content, f"{host}: {path}") if path in there else default
+        for path, default in ((SETTINGS, shipped), (DEPLOYED, ""))
+    )
     return merge(own, before, shipped, wanted, host)
 
 

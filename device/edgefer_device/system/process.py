@@ -33,6 +33,6 @@ def _memory(pid: int | str, key: str) -> float:
 
 def _read(pid: int | str, file: str) -> str:
     try:
-        return Path(f"/proc/{pid}/{file}").read_text()
+        return Path(f"/proc/{pid}/{file}").read_text(errors="replace")
     except OSError:
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -20,7 +21,11 @@ from typing import Any
 import pytest
 
 from edgefer.errors import ControlError
+from edgefer_device.daemon.assembly import prepare
+from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.control_socket import request
+from edgefer_device.daemon.supervisor import Supervisor
+from edgefer_device.daemon.systemd import Notifier
 
 PATIENCE = 60.0
 """Seconds that a test waits for what should come within two: CI machines are busy."""
@@ -187,6 +192,47 @@ def test_sighup_reloads_the_configuration_and_a_bad_one_changes_nothing(
             "edgefer: configuration reloaded",
         ],
     )
+
+
+def test_a_configuration_in_another_encoding_is_reported_and_changes_nothing(
+    daemon: Daemon,
+) -> None:
+    daemon.heard("READY=1")
+    before = daemon.until(lambda said: said["analysed"] > 0)
+    daemon.config.write_bytes(
+        daemon.config.read_bytes() + '[mirror]\nname = "Jörg"'.encode("latin-1")
+    )
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.heard("RELOADING=1")
+    daemon.heard("READY=1")
+    assert daemon.until(lambda said: said["analysed"] > before["analysed"])
+    status, errors = daemon.end()
+    assert (status, len(errors.splitlines())) == (0, 1)
+    assert f"{daemon.config}, line 5: expected UTF-8, got other bytes" in errors
+    assert errors.endswith("the previous configuration stays\n")
+
+
+def test_whatever_a_reload_raises_is_reported_and_the_previous_configuration_stays(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def reread() -> Config:
+        raise ZeroDivisionError("a fault of ours")
+
+    notified: list[str] = []
+    for name in ("reloading", "ready"):
+        monkeypatch.setattr(Notifier, name, lambda _, name=name: notified.append(name))
+    supervisor = Supervisor(Config(), prepare, reread)
+
+    async def reload() -> None:
+        supervisor.reload()
+        assert supervisor._reloading is not None
+        await asyncio.wait_for(supervisor._reloading, 10)
+
+    asyncio.run(reload())
+    assert notified == ["reloading", "ready"]
+    assert caplog.messages == [
+        "reload failed: ZeroDivisionError('a fault of ours'); the previous configuration stays"
+    ]
 
 
 def test_a_configuration_without_its_camera_gives_way_to_the_previous(

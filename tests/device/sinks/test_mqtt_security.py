@@ -152,6 +152,7 @@ def test_who_we_are_comes_from_the_address_the_table_or_the_environment(
     secret.write_text("file's")
     from_file = MqttSettings(user="table", password_file=str(secret))
     assert login(MqttSettings(), {}) == (None, None)
+    secret.write_bytes(b"\xef\xbb\xbffile's\r\n")
     assert login(MqttSettings(), environment) == ("env", "env's")
     assert login(from_file, environment) == ("table", "file's")
     assert os.environ.get("EDGEFER_MQTT_USER") is None
@@ -164,9 +165,9 @@ def test_who_we_are_comes_from_the_address_the_table_or_the_environment(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "secret: the password cannot be read: No such file"),
+        (None, "secret: no such file"),
         (b"", "secret: expected the password in its first line"),
-        (b"\xff\xfe", "secret: the password cannot be read: not a text"),
+        (b"geh\xe9im", "secret, line 1: expected UTF-8, got other bytes [^g]*$"),
     ],
 )
 def test_a_bad_password_file_is_refused(

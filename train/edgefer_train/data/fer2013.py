@@ -18,9 +18,10 @@ from edgefer.console import track
 from edgefer.errors import DatasetError
 from edgefer.labels import FER2013
 from edgefer.preprocess import Pixels
+from edgefer.text_files import read_table
 from edgefer_train.data import ferplus
 from edgefer_train.data.dataset import SIDE, Faces, Usage
-from edgefer_train.data.files import read_table, resize_all
+from edgefer_train.data.files import resize_all
 from edgefer_train.data.near_duplicates import digests
 from edgefer_train.data.splits import UnsplitDataset
 
@@ -30,13 +31,16 @@ WHERE_TO_GET_IT = (
     "folders train/ and test/ into one folder; name it with DATA=, --data or EDGEFER_DATA"
 )
 
+FILES = ("fer2013.npz", "fer2013.csv", "icml_face_data.csv")
+"""What is read in a folder, the first that is there; Kaggle has the last two."""
+
 Row = tuple[Pixels, int, int]
 """A image (48, 48), its label and its usage."""
 
 
 def file_of(where: Path) -> Path | None:
     """Return the file of FER2013 that `where` is or holds, or None."""
-    for path in (where, where / "fer2013.npz", where / "fer2013.csv"):
+    for path in (where, *(where / name for name in FILES)):
         if path.suffix in (".npz", ".csv") and path.is_file():
             return path
     return None

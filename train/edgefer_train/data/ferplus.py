@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from edgefer.console import FallbackWarning
 from edgefer.errors import DatasetError
+from edgefer.text_files import read_table
 from edgefer_train.data.dataset import Usage
-from edgefer_train.data.files import read_table
 
 FILE = "fer2013new.csv"
 

@@ -1,10 +1,9 @@
-"""Readers of image files, as grey squares that a model learns from, and of CSV tables."""
+"""Readers of image files, as grey squares that a model learns from."""
 
 from __future__ import annotations
 
-import csv
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,9 +16,6 @@ from edgefer.preprocess import Pixels, Preprocess, to_grey
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
 """Endings of the files that are read, in any case."""
-
-Line = tuple[int, dict[str, str]]
-"""The number of a line in its file, from 1, and its cells by column; a missing one is empty."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -88,16 +84,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.setLogLevel(before)
-
-
-def read_table(path: Path, columns: Sequence[str], where_to_get_it: str) -> list[Line]:
-    """Return the lines after the header; raise `DatasetError` for a column that is missing."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file, restval="")
-            missing = sorted(set(columns) - set(table.fieldnames or ()))
-            if missing:
-                raise DatasetError(f"{path}: column '{missing[0]}' is missing; {where_to_get_it}")
-            return [(table.line_num, row) for row in table]
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise DatasetError(f"{path}: not a CSV file that can be read: {exc}") from exc

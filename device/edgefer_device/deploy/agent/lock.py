@@ -87,7 +87,7 @@ def connection(proc: Path, pid: int) -> int:
 def _stat(proc: Path, pid: int) -> tuple[str, list[str]]:
     """Return the name of a process and the fields after it (proc(5)), zeros where it is gone."""
     try:
-        text = (proc / str(pid) / "stat").read_text()
+        text = (proc / str(pid) / "stat").read_text(errors="replace")
     except OSError:
         return "", ["0"] * 20
     end = text.rindex(")")

@@ -141,11 +141,12 @@ class Switch:
         place = self._layout.resolve(SETTINGS)
         if staged is not None and staged.sha256 is not None:
             place = files.source(folder, staged)
-        text = place.read_text() if place.is_file() else ""
+        # Bytes: what is no UTF-8 is the doctor's to report.
+        content = place.read_bytes() if place.is_file() else b""
         # `current` still leads to the release before.
-        text = text.replace(f"{HOME}/current/", f"{HOME}/releases/{change.release}/")
+        release = f"{HOME}/releases/{change.release}/".encode()
         checked = self._layout.home / "checked.toml"
-        checked.write_text(text)
+        checked.write_bytes(content.replace(f"{HOME}/current/".encode(), release))
         try:
             yield checked
         finally:

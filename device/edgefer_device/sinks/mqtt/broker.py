@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from edgefer.errors import SettingsError
+from edgefer.text_files import read_text
 from edgefer_device.system.address import redacted
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -128,11 +129,7 @@ def login(
     if settings.password_file is None:
         return user, environment.get(PASSWORD)
     path = Path(settings.password_file).expanduser()
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "not a text"
-        raise SettingsError(f"{path}: the password cannot be read: {why}") from None
+    lines = read_text(path).splitlines()
     if not lines or not lines[0]:
         raise SettingsError(f"{path}: expected the password in its first line, which is empty")
     return user, lines[0]
