@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgefer_device.system.service import OPEN_FILES
 from support.firmware_files import FIRMWARE, System, run, settings, tool
 
 SERVICE = FIRMWARE / "common" / "edgefer.service"
@@ -100,3 +101,7 @@ def test_every_setting_has_its_reason() -> None:
     ):
         explained = line.startswith("#") or (explained and bool(line))
         assert explained or not line, f"{line}: no comment above it or its block"
+
+
+def test_the_unit_sets_the_limit_of_files_that_the_daemon_would_raise() -> None:
+    assert f"\nLimitNOFILE={OPEN_FILES}\n" in SERVICE.read_text()

@@ -37,12 +37,12 @@ class LivePage:
         app = application(self.files)
         app.on_response_prepare.append(self._count)
         serving = listen(app, "127.0.0.1", self.port, "phone page")
-        self._runner = asyncio.run_coroutine_threadsafe(serving, self._loop).result(PATIENCE)
-        self.port = self._runner.addresses[0][1]
+        self._listener = asyncio.run_coroutine_threadsafe(serving, self._loop).result(PATIENCE)
+        self.port = self._listener.port
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(PATIENCE)
+        asyncio.run_coroutine_threadsafe(self._listener.close(), self._loop).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE)
         self._loop.close()

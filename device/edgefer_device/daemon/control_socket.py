@@ -27,6 +27,8 @@ SOCKET = "control.sock"
 MAX_REQUEST_BYTES = 4096
 TIMEOUT_SECONDS = 5.0
 """How long either side waits for the other."""
+MAX_CONNECTIONS = 32
+"""At once; beyond these a connection is closed unread."""
 EXPECTED = OSError, asyncio.TimeoutError, ValueError, asyncio.CancelledError
 """What ends one connection and nothing else; the end of the daemon is among it, because
 asyncio (3.11) prints a traceback for a connection that was cancelled."""
@@ -96,6 +98,9 @@ class ControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         own = asyncio.current_task()
         assert own is not None
+        if len(self._connections) >= MAX_CONNECTIONS:
+            writer.close()
+            return
         self._connections.add(own)
         try:
             with contextlib.suppress(*EXPECTED):

@@ -24,6 +24,7 @@ from edgefer_device.pipeline.control_state import Controls, ControlState, PauseM
 from edgefer_device.pipeline.frame_rate import watch_temperature
 from edgefer_device.pipeline.runner import Limit
 from edgefer_device.system.paths import state_folder
+from edgefer_device.system.service import run_service
 from edgefer_device.system.tasks import cancel_and_wait
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def run(
     cannot be opened, or is lost.
     """
     supervisor = Supervisor(config, prepare, reread or (lambda: config))
-    return asyncio.run(supervisor.run(limit or Limit()))
+    return run_service(supervisor.run(limit or Limit()))
 
 
 def reexec() -> NoReturn:

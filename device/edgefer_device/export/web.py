@@ -25,6 +25,7 @@ from edgefer_device.export.npm import Package, fetch, member
 from edgefer_device.faces.blazeface import find_model
 from edgefer_device.page import SHARED, page_files
 from edgefer_device.sinks.mirror.settings import languages, load_texts
+from edgefer_device.system.service import run_service
 from edgefer_device.web.access import guard
 from edgefer_device.web.server import listen
 
@@ -112,19 +113,19 @@ def application(files: Mapping[str, bytes]) -> web.Application:
 def serve(files: Mapping[str, bytes], port: int = PORT) -> None:
     """Serve the page on loopback until Ctrl-C; raise `ServerError` where the port is taken."""
     try:
-        asyncio.run(_serve(files, port))
+        run_service(_serve(files, port))
     except KeyboardInterrupt:
         log.info("phone page: stopped")
 
 
 async def _serve(files: Mapping[str, bytes], port: int) -> None:
-    runner = await listen(application(files), HOST, port, "phone page")
-    address = f"http://localhost:{runner.addresses[0][1]}/"
+    listener = await listen(application(files), HOST, port, "phone page")
+    address = f"http://localhost:{listener.port}/"
     try:
         log.info("phone page: %s (Ctrl-C ends it)", address)
         await asyncio.Event().wait()
     finally:
-        await runner.cleanup()
+        await listener.close()
 
 
 def _handler(name: str, content: bytes, headers: Mapping[str, str]) -> Handler:

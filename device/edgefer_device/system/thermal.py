@@ -45,7 +45,10 @@ HeatReader = Callable[[], Heat]
 
 def read_heat(sysfs: Path = SYSFS) -> Heat:
     """Read the thermal zones and a Raspberry Pi's throttling flags; never raises."""
-    hottest = hottest_zone(sysfs)
+    try:
+        hottest = hottest_zone(sysfs)
+    except OSError:
+        hottest = None  # no file can be opened now
     flags = throttling_flags(sysfs) or 0
     return Heat(hottest.celsius if hottest else None, flags & NOW != 0)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import socket
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
@@ -19,6 +21,13 @@ from edgefer_device.web.access import (
     add_headers,
     guard,
     is_loopback,
+)
+from edgefer_device.web.connections import (
+    UNREAD_SECONDS,
+    Connection,
+    ConnectionPool,
+    Limits,
+    keep_while_busy,
 )
 
 HIGHEST_PORT = 65535
@@ -45,7 +54,7 @@ class WebServer:
         self.routes = list(routes)
         self._state = state or state_folder(None)
         self._token: Token | None = None
-        self._runner: web.AppRunner | None = None
+        self._listener: Listener | None = None
 
     @property
     def url(self) -> str:
@@ -68,33 +77,54 @@ class WebServer:
         application = web.Application(middlewares=[guard(self.host, self._token)])
         application.on_response_prepare.append(add_headers)
         application.add_routes([*routes, *self.routes])
-        self._runner = await listen(application, self.host, self.port, self.what)
-        self.port = self._runner.addresses[0][1]
+        self._listener = await listen(application, self.host, self.port, self.what)
+        self.port = self._listener.port
 
     async def close(self) -> None:
         """Stop serving; may be repeated."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._listener is not None:
+            await self._listener.close()
+            self._listener = None
 
 
-async def listen(application: web.Application, host: str, port: int, what: str) -> web.AppRunner:
-    """Serve an application until the runner's `cleanup`; `what` names it in messages.
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An application that is served on a port until `close`."""
+
+    port: int
+    _server: asyncio.Server
+    _runner: web.AppRunner
+
+    async def close(self) -> None:
+        """Stop listening, and end all connections."""
+        self._server.close()
+        await self._runner.cleanup()
+
+
+async def listen(
+    application: web.Application, host: str, port: int, what: str, limits: Limits | None = None
+) -> Listener:
+    """Serve an application; `what` names it in messages.
 
     Raises `ServerError` if the address is taken or not this machine's.
     """
+    application.middlewares.insert(0, keep_while_busy)
     # A browser keeps a spare idle connection open: no reason to wait at the end.
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
+    loop, pool, web_server = asyncio.get_running_loop(), ConnectionPool(what, limits), runner.server
+    assert web_server is not None, "set up"
     try:
-        await web.TCPSite(runner, host, port).start()
+        server = await loop.create_server(lambda: Connection(pool, web_server, loop), host, port)
     except OSError as exc:
         await runner.cleanup()
         raise ServerError(
             f"{what}: cannot listen on {host} port {port}: {os_reason(exc)};"
             " choose another port or host, or end the program that holds it"
         ) from exc
-    return runner
+    for listening in server.sockets:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
+    return Listener(server.sockets[0].getsockname()[1], server, runner)
 
 
 def os_reason(exc: OSError) -> str:

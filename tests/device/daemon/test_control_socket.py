@@ -16,6 +16,7 @@ from rich.console import Console
 
 from edgefer.errors import ControlError
 from edgefer_device.daemon.control_socket import (
+    MAX_CONNECTIONS,
     SOCKET,
     ControlServer,
     find_folder,
@@ -136,6 +137,29 @@ def test_noise_harms_nobody(tmp_path: Path, noise: bytes) -> None:
             assert await send(tmp_path, "status") == "fine"
 
     asyncio.run(whole())
+
+
+def test_silent_clients_have_a_limit(tmp_path: Path) -> None:
+    async def whole() -> int:
+        async with ControlServer(tmp_path, {"status": lambda _: "fine"}) as server:
+            with short_path(server.path) as near:
+                opened = [await asyncio.open_unix_connection(near) for _ in range(100)]
+            refused = 0
+            for reader, writer in opened[MAX_CONNECTIONS:]:
+                refused += await reader.read() == b""
+                writer.close()
+            opened[0][1].close()
+            while True:
+                try:
+                    assert await send(tmp_path, "status") == "fine"
+                    break
+                except ControlError:
+                    await asyncio.sleep(0.05)
+            for _, writer in opened:
+                writer.close()
+            return refused
+
+    assert asyncio.run(whole()) == 100 - MAX_CONNECTIONS
 
 
 def test_a_silent_client_does_not_delay_the_end(
