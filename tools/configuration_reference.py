@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from edgefer.settings import number_range
 from edgefer_device.daemon.configuration import Config
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "configuration.md"
@@ -43,12 +44,12 @@ def tables(kind: type[msgspec.Struct], name: str = "") -> list[str]:
             inner += tables(nested, f"{name}.{field.name}" if name else field.name)
         else:
             text = texts.get(field.name, "").replace("|", "\\|")
-            rows.append(f"| `{field.encode_name}` | {default(field)} | {text} |")
+            rows.append(f"| `{field.encode_name}` | {default(field)} | {_range(field)} | {text} |")
     about = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
     title = f"## `[{name}]`" if name else "## Top level"
     if name == "content.rule":
         title = f"## `[[{name}]]`"
-    head = ["", title, "", about, "", "| key | default | |", "| --- | --- | --- |"]
+    head = ["", title, "", about, "", "| key | default | range | |", "| --- | --- | --- | --- |"]
     return [*head, *rows, *inner]
 
 
@@ -70,6 +71,10 @@ def default(field: msgspec.structs.FieldInfo) -> str:
     if value is None:
         return ""
     return f"`{msgspec.json.encode(value).decode()}`"
+
+
+def _range(field: msgspec.structs.FieldInfo) -> str:
+    return (number_range(msgspec.inspect.type_info(field.type)) or "").removeprefix("from ")
 
 
 def document(before: str) -> str:

@@ -57,7 +57,7 @@ def test_the_nearer_word_goes_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("wave = 0\n", "Expected `int` >= 1"),
+        ("wave = 0\n", "wave must be at least 1, got 0"),
         (
             "[groups.a]\nhost = ['x']\n",
             "unknown key 'groups.a.host'; did you mean 'groups.a.hosts'?",

@@ -27,7 +27,11 @@ log = logging.getLogger(__name__)
 @detector_option
 @model_option
 @click.option(
-    "--sink", "sinks", multiple=True, metavar="URI", help="console:, jsonl:-, mqtt://HOST, mirror:"
+    "--sink",
+    "sinks",
+    multiple=True,
+    metavar="URI",
+    help="console:, jsonl:-, mqtt://HOST/TOPIC, mirror:",
 )
 @click.option("--frames", type=click.IntRange(min=1), help="Stop after this many frames.")
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="Stop after this time.")
@@ -119,7 +123,7 @@ def doctor(config: Path | None, as_json: bool) -> None:
 
 @click.command()
 @config_option
-@click.option("--days", type=click.IntRange(min=1), help="Only the last days.")
+@click.option("--days", type=click.IntRange(1, 36_500), help="Only the last days.")
 @click.option("--csv", "table", type=FILE, help="Write every minute to a CSV file.")
 @click.option("--plot", type=FILE, help="Draw it as an SVG file.")
 @click.option("--export", is_flag=True, help="Print every minute as a line of JSON.")

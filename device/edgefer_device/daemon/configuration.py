@@ -35,7 +35,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     runtime: str | None = None
     """`litert`, `onnxruntime`, `tensorrt`, `cuda`, `edgetpu`, or a format of the bundle, which
     belongs to one of the first two; None takes the bundle's preferred one for the CPU."""
-    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+    threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     """Threads of the model; `edgefer bench --tune` finds the best runtime and number."""
     signed_by: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     """File of a public key (`edgefer model keys`): a bundle that it has not signed is refused."""

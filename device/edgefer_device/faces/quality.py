@@ -7,10 +7,13 @@ and every frame of the test clips; the table is in docs/daemon.md.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import cv2
 import msgspec
 import numpy as np
 from cv2.typing import MatLike
+from msgspec import Meta
 
 from edgefer.preprocess import Pixels
 
@@ -22,27 +25,23 @@ SECOND_DIFFERENCE = np.array([[1, -2, 1]], np.float32)
 class QualitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[quality]` table: faces beyond these are `unknown`; 0 turns a limit off."""
 
-    smallest: float = 28.0
+    smallest: Annotated[float, Meta(ge=0, le=2000)] = 28.0
     """Side of the smallest face that is read, pixels. Shrunk to 28 the accuracy is 60 %, to 24
     57 %, to 20 52 %."""
-    darkest: float = 30.0
+    darkest: Annotated[float, Meta(ge=0, le=255)] = 30.0
     """Mean grey level of the darkest face that is read, 0..255. At a mean of 26 the accuracy is
     48 %, with a sensor's noise at 19 it is 33 %; the darkest two hundredth of FER2013 is at 41."""
-    brightest: float = 0.5
+    brightest: Annotated[float, Meta(ge=0, le=1)] = 0.5
     """Share of overexposed pixels from which a face is not read, 0..1. From half to six tenths
     of them the accuracy is 49 %, beyond that 37 %; no FER2013 image has more than 0.49."""
-    blurriest: float = 0.012
+    blurriest: Annotated[float, Meta(ge=0, le=1)] = 0.012
     """Sharpness (`sharpness`) of the most blurred face that is read. A Gaussian of 1.5 pixels
     of the face crop leaves 0.006 and 44 %, a motion by 9 pixels 0.006 and 43 %; FER2013's two
     hundredth is at 0.044, the clips' least frame at 0.048."""
-    turned: float = 0.4
+    turned: Annotated[float, Meta(ge=0, le=10)] = 0.4
     """Farthest that the nose stands from the middle of the eyes, in distances of the eyes.
     Beyond it the accuracy is 52 % (216 faces of 3,390), up to 0.05 it is 72 %; the clips' people
     stay under 0.18. Only detectors that find eyes and nose measure it, as `blazeface` does."""
-
-    def __post_init__(self) -> None:
-        if min(msgspec.structs.astuple(self)) < 0:
-            raise ValueError("every limit must be at least 0, which turns it off")
 
 
 def rejection_reason(

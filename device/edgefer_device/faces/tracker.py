@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from edgefer.messages import Box, Detection
 
@@ -12,28 +14,22 @@ from edgefer.messages import Box, Detection
 class TrackingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[tracking]` table."""
 
-    interval: float = 0.12
+    interval: Annotated[float, Meta(ge=0, le=60)] = 0.12
     """Seconds between two detections while something moves; frames between hold the box."""
-    still: float = 0.5
+    still: Annotated[float, Meta(ge=0, le=60)] = 0.5
     """Seconds between two detections while nothing moves and every track is sure."""
-    overlap: float = 0.3
-    """Least intersection over union of a detection with the track that it continues, 0..1."""
-    hits: int = 3
+    overlap: Annotated[float, Meta(ge=0.01, le=0.99)] = 0.3
+    """Least intersection over union of a detection with the track that it continues."""
+    hits: Annotated[int, Meta(ge=1, le=100)] = 3
     """Detections, one after the other, that confirm a track."""
-    certainty: float = 0.7
-    """Mean score, the later detections counting more, that confirms a track, 0..1. BlazeFace
+    certainty: Annotated[float, Meta(ge=0, le=1)] = 0.7
+    """Mean score, the later detections counting more, that confirms a track. BlazeFace
     gives clouds and letters up to 0.66 over several frames, and faces at arm's length 0.74 or
     more; it keeps a confirmed face through the lower scores of a turned head."""
-    patience: float = 0.5
+    patience: Annotated[float, Meta(ge=0, le=60)] = 0.5
     """Seconds unseen after which a confirmed track is dropped."""
-    smallest: float = 24.0
+    smallest: Annotated[float, Meta(ge=0, le=2000)] = 24.0
     """Side of the smallest face that is followed, pixels; `[quality]` says which are read."""
-
-    def __post_init__(self) -> None:
-        if self.hits < 1 or not 0 < self.overlap < 1:
-            raise ValueError("hits must be at least 1, overlap between 0 and 1")
-        if min(self.interval, self.still, self.patience, self.smallest) < 0:
-            raise ValueError("interval, still, patience and smallest must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from edgefer.labels import THRESHOLD, UNKNOWN
@@ -36,22 +37,22 @@ T = TypeVar("T")
 class MoodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[mood]` table."""
 
-    seconds: float = 0.5
+    seconds: Annotated[float, Meta(ge=0, le=60)] = 0.5
     """Time constant of the smoothing: a step in the readings is 63 % through after this."""
-    threshold: float = THRESHOLD
-    """Smoothed probability that a label needs to be reported, 0..1."""
-    hysteresis: float = 0.1
+    threshold: Annotated[float, Meta(ge=0.01, le=0.99)] = THRESHOLD
+    """Smoothed probability that a label needs to be reported."""
+    hysteresis: Annotated[float, Meta(ge=0, le=0.99)] = 0.1
     """How far a label must pass the one that holds; how far below `threshold` that one may fall."""
-    dwell: float = 0.4
+    dwell: Annotated[float, Meta(ge=0, le=60)] = 0.4
     """Seconds for which a change must be wanted before it is made."""
     baseline: bool = False
     """Whether each face is compared with its own rest, learned while it is in view."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold < 1 or not 0 <= self.hysteresis < self.threshold:
-            raise ValueError("threshold must be between 0 and 1, hysteresis from 0 to threshold")
-        if self.seconds < 0 or self.dwell < 0:
-            raise ValueError("seconds and dwell must not be negative")
+        if self.hysteresis >= self.threshold:
+            raise ValueError(
+                f"hysteresis must be below threshold, {self.threshold:g}, got {self.hysteresis:g}"
+            )
 
     def with_threshold(self, threshold: float | None) -> MoodSettings:
         """Return the same with another threshold, if one is given: hysteresis stays below it."""

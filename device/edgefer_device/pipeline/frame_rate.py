@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from edgefer_device.system.thermal import Heat, HeatReader, read_heat
 
@@ -23,24 +25,20 @@ EARLY_SECONDS = 0.01
 class FrameRateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[frame_rate]` table."""
 
-    idle: float = 2.0
+    idle: Annotated[float, Meta(ge=1, le=1000)] = 2.0
     """Frames a second while nobody is in view."""
-    active: float = 15.0
+    active: Annotated[float, Meta(ge=0, le=1000)] = 15.0
     """Frames a second while a face is in view; 0 is every frame that the camera gives."""
-    linger: float = 10.0
+    linger: Annotated[float, Meta(ge=0, le=86400)] = 10.0
     """Seconds after the last face for which it stays active."""
-    hot: float = 75.0
+    hot: Annotated[float, Meta(ge=0, le=150)] = 75.0
     """Degrees Celsius from which it backs off; a Raspberry Pi throttles itself at 80 to 85."""
-    hot_rate: float = 5.0
+    hot_rate: Annotated[float, Meta(ge=1, le=1000)] = 5.0
     """Frames a second, at most, on a machine that is hot or throttled."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.idle <= 1000 or not 1 <= self.hot_rate <= 1000:
-            raise ValueError("idle and hot_rate must be from 1 to 1000 frames a second")
         if self.active != 0 and self.active < self.idle:
             raise ValueError("active must be at least idle, or 0 for every frame")
-        if self.linger < 0:
-            raise ValueError("linger must not be negative")
 
 
 class FrameRate:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -34,7 +34,7 @@ class ScreenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     tool: Literal["none", "wlopm", "vcgencmd", "command"] = "none"
     """Program that switches the screen; none leaves it alone."""
-    off_after: float = 5.0
+    off_after: Annotated[float, msgspec.Meta(ge=0.01, le=1440)] = 5.0
     """Minutes without anybody after which it goes off."""
     on: tuple[str, ...] = ()
     """With `command`: the program that switches it on, and its arguments; no shell between."""
@@ -42,8 +42,6 @@ class ScreenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """With `command`: the program that switches it off, and its arguments."""
 
     def __post_init__(self) -> None:
-        if self.off_after <= 0:
-            raise ValueError("off_after must be over 0 minutes")
         if (self.tool == "command") != bool(self.on and self.off):
             raise ValueError('on and off are two commands that belong to tool = "command"')
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from msgspec.inspect import FloatType, IntType, StructType, VarTupleType, type_info
 
 from edgefer.bundle import open_bundle, sign_bundle
 from edgefer.errors import BundleError, SettingsError, UnknownKey
@@ -77,6 +80,43 @@ def test_an_unknown_key_is_refused_with_the_nearest(
 def test_a_value_that_cannot_be_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError, match=r"edgefer\.toml"):
         load_config(written(tmp_path, text))
+
+
+def numbers(kind: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every number that a file can set: its key and its type."""
+    for one in getattr(kind, "types", (kind,)):
+        if isinstance(one, StructType):
+            for field in one.fields:
+                yield from numbers(field.type, f"{path}.{field.encode_name}".lstrip("."))
+        elif isinstance(one, VarTupleType):
+            yield from numbers(one.item_type, f"{path}[0]")
+        elif isinstance(one, IntType | FloatType):
+            yield path, one
+
+
+@pytest.mark.parametrize(("key", "kind"), [*numbers(type_info(Config))])
+def test_a_number_beyond_its_range_is_one_line_with_key_value_and_range(
+    tmp_path: Path, key: str, kind: Any
+) -> None:
+    assert None not in (kind.ge, kind.le), f"{key} has no range"
+    *tables, name = key.split(".")
+    rule = ["[[content.rule]]", 'text = "x"'] if "[0]" in key else [f"[{'.'.join(tables)}]"]
+    for value in (kind.ge - 1, kind.le + 1, 10**30, "nan", "-inf"):
+        text = "\n".join([*(rule if tables else []), f"{name} = {value}"])
+        with pytest.raises(SettingsError) as refused:
+            load_config(written(tmp_path, text))
+        assert key in str(refused.value)
+        assert "\n" not in str(refused.value)
+        if isinstance(value, int):
+            expected = f"{key} must be from {kind.ge:g} to {kind.le:g}, got {value!s:.20}"
+            assert str(refused.value).endswith(expected)
+
+
+def test_a_certainty_in_percent_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "[tracking]\ncertainty = 70\n")
+    with pytest.raises(SettingsError) as refused:
+        load_config(path)
+    assert str(refused.value) == f"{path}: tracking.certainty must be from 0 to 1, got 70"
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

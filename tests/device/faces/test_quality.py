@@ -73,8 +73,3 @@ def test_each_limit_can_be_turned_off() -> None:
     off = QualitySettings(0, 0, 0, 0, 0)
     assert rejection_reason(np.zeros((48, 48), np.uint8), 1.0, 5.0, off) is None
     assert rejection_reason(np.full((48, 48), 255, np.uint8), 1.0, 5.0, off) is None
-
-
-def test_a_limit_below_zero_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 0"):
-        QualitySettings(smallest=-1)

@@ -108,12 +108,9 @@ class Idle:
         return Report(frame.time, frame.number, (), None, None)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"idle": 0.5}, {"active": 1.0}, {"linger": -1.0}, {"hot_rate": 0.0}]
-)
-def test_a_frame_rate_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="must"):
-        FrameRateSettings(**wrong)
+def test_an_active_rate_below_the_idle_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="active must be at least idle"):
+        FrameRateSettings(active=1.0)
 
 
 # --- heat ----------------------------------------------------------------------

@@ -114,7 +114,7 @@ def test_without_rules_there_is_none_and_commands_are_off() -> None:
         ('mood = "sad"', "a rule must have a text, an mqtt message or a command"),
         ('text = "x"\nfrom = "25:00"', "expected a time of day such as 06:30, got '25:00'"),
         ('text = "x"\nto = "6"', "expected a time of day such as 06:30, got '6'"),
-        ('text = "x"\nminutes = -1', "minutes and rest must not be negative"),
+        ('text = "x"\nminutes = -1', "rule\\[0\\].minutes must be from 0 to 1440, got -1"),
         ('text = "two\\nlines"', "text must be one line"),
         ('text = "x"\nlink = "javascript:alert(1)"', "link must be an http or https address"),
         ('link = "https://example.org"', "needs a text beside it"),

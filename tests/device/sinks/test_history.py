@@ -343,7 +343,7 @@ def test_nothing_is_kept_unless_it_is_asked_for(tmp_path: Path) -> None:
 def test_days_that_cannot_be_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "edgefer.toml"
     path.write_text("[history]\nkeep_days = -1\n")
-    with pytest.raises(SettingsError, match="keep_days must not be negative"):
+    with pytest.raises(SettingsError, match="keep_days must be from 0 to 36500, got -1"):
         load_config(path)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, time
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 
 from edgefer.errors import SettingsError
 from edgefer.labels import UNKNOWN
@@ -48,9 +50,9 @@ class Rule(
     """`from`, local time of day."""
     end: str = "00:00"
     """`to`, local time of day; earlier than `from` means on the next day."""
-    minutes: float = 0.0
+    minutes: Annotated[float, Meta(ge=0, le=1440)] = 0.0
     """How long the mood must have held."""
-    rest: float = 10.0
+    rest: Annotated[float, Meta(ge=0, le=525600)] = 10.0
     """Minutes after which the rule may fire again, at the earliest."""
     text: str = ""
     """A line on the mirror page."""
@@ -59,14 +61,12 @@ class Rule(
     mqtt: Publication | None = None
     command: tuple[str, ...] = ()
     """A program and its arguments, run without a shell. Needs `allow_commands`."""
-    timeout: float = 10.0
+    timeout: Annotated[float, Meta(ge=0.01, le=3600)] = 10.0
     """Seconds after which the command is killed."""
 
     def __post_init__(self) -> None:
         self.covers(time_of_day(self.begin))
         time_of_day(self.end)
-        if self.minutes < 0 or self.rest < 0 or self.timeout <= 0:
-            raise ValueError("minutes and rest must not be negative, timeout must be over 0")
         if len(self.text) > LONGEST_TEXT or not self.text.isprintable():
             raise ValueError(f"text must be one line of at most {LONGEST_TEXT} characters")
         if self.link is not None and not (self.text and is_web_address(self.link)):
@@ -96,13 +96,11 @@ class ContentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     allow_commands: bool = False
     """Whether rules may start programs."""
-    patience: float = 5.0
+    patience: Annotated[float, Meta(ge=0, le=3600)] = 5.0
     """Seconds for which a mood may be interrupted and still hold."""
     rule: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.patience < 0:
-            raise ValueError("patience must not be negative")
         numbers = [number for number, rule in enumerate(self.rule, 1) if rule.command]
         if numbers and not self.allow_commands:
             raise ValueError(

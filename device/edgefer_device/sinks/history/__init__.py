@@ -5,6 +5,8 @@ The `[history]` table stands here, so that SQLite is loaded only where a history
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 FILE = "history.sqlite"
@@ -16,9 +18,5 @@ SEASON = 90
 class HistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[history]` table."""
 
-    keep_days: int = 0
+    keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
     """Days for which the history is kept; 0 keeps none and writes nothing."""
-
-    def __post_init__(self) -> None:
-        if self.keep_days < 0:
-            raise ValueError(f"keep_days must not be negative; 0 is off, {SEASON} a season")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,7 +17,6 @@ AUTO = "auto"
 FALLBACK = "en"
 """The language that has every text."""
 LONGEST_NAME = 24
-LEAST_HOURS, MOST_HOURS = 0.5, 24
 
 
 class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +32,7 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From when the page is dimmed, local time."""
     morning: str = "06:00"
     """Until when."""
-    hours: float = 3.0
+    hours: Annotated[float, msgspec.Meta(ge=0.5, le=24)] = 3.0
     """That the ribbon comes to cover; it begins with ten minutes."""
 
     def __post_init__(self) -> None:
@@ -44,8 +43,6 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"language must be one of {', '.join(known)}{hint}")
         if len(self.name) > LONGEST_NAME or not self.name.isprintable():
             raise ValueError(f"name must be one line of at most {LONGEST_NAME} characters")
-        if not LEAST_HOURS <= self.hours <= MOST_HOURS:
-            raise ValueError(f"hours must be {LEAST_HOURS} to {MOST_HOURS}, got {self.hours:g}")
         time_of_day(self.evening)
         time_of_day(self.morning)
 
