@@ -23,6 +23,7 @@ from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
+from edgefer_device.system.address import redacted
 from edgefer_device.system.process import resident_mb
 
 UNPACED_DEMO = "demo:?pace=fast"
@@ -128,10 +129,11 @@ class FrameSource:
 
     def __init__(self, uri: str | None) -> None:
         """Raise `SettingsError` for an invalid address."""
-        self.name = uri or UNPACED_DEMO
-        spec = camera_address(self.name)
+        uri = uri or UNPACED_DEMO
+        self.name = redacted(uri)
+        spec = camera_address(uri)
         ends = spec.scheme in LOOPED and not spec.options.loop
-        self._uri = f"{self.name}{'&' if '?' in self.name else '?'}loop=1" if ends else self.name
+        self._uri = f"{uri}{'&' if '?' in uri else '?'}loop=1" if ends else uri
 
     def open(self) -> Camera:
         """Open the camera; raises `CameraError`."""

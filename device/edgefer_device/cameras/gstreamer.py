@@ -18,7 +18,7 @@ from edgefer.errors import CameraError, CameraNotFound, SettingsError
 from edgefer_device.cameras import STALL_SECONDS
 from edgefer_device.cameras.camera import Size
 from edgefer_device.cameras.capture import CaptureCamera
-from edgefer_device.system.address import count
+from edgefer_device.system.address import count, redacted
 from edgefer_device.system.clock import Clock
 
 JETSON = Path("/etc/nv_tegra_release")
@@ -83,8 +83,8 @@ def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> Captur
     if text and options != GStreamerOptions():
         raise SettingsError("gstreamer: a pipeline of your own sets sensor, size and rate itself")
     if text and text.rpartition("!")[2].split()[:1] != [SINK]:
-        raise SettingsError(f"gstreamer:{text}: must end in 'videoconvert ! {SINK}'")
-    gst, name = _gst(), f"gstreamer:{text or f'sensor {options.sensor}'}"
+        raise SettingsError(f"{redacted(f'gstreamer:{text}')}: must end in 'videoconvert ! {SINK}'")
+    gst, name = _gst(), redacted(f"gstreamer:{text or f'sensor {options.sensor}'}")
     made = _made(gst, text or pipeline(options), name)
     sinks = list(_ends(gst, made))
     if len(sinks) != 1 or sinks[0].get_factory().get_name() != SINK:
@@ -97,7 +97,7 @@ def open_gstreamer(text: str, options: GStreamerOptions, clock: Clock) -> Captur
     capture = GStreamerCapture(gst, made, sink)
     if trouble := capture.start():
         capture.release()
-        raise CameraNotFound(f"{name}: does not start: {trouble}")
+        raise CameraNotFound(redacted(f"{name}: does not start: {trouble}"))
     hint = "try it with gst-launch-1.0" if text else "see: systemctl status nvargus-daemon"
     return CaptureCamera(name, capture, clock, hint)
 
@@ -162,7 +162,8 @@ def _made(gst: Any, text: str, name: str) -> Any:
                 f"{name}: GStreamer has {exc.message} here; nvargus is on a Jetson only, "
                 "others come with: sudo apt install gstreamer1.0-plugins-good"
             ) from exc
-        raise SettingsError(f"{name}: {exc.message}; try it with: gst-launch-1.0 {text}") from exc
+        advice = redacted(f"try it with: gst-launch-1.0 {text}")
+        raise SettingsError(redacted(f"{name}: {exc.message}; {advice}")) from exc
 
 
 def _ends(gst: Any, made: Any) -> Iterator[Any]:

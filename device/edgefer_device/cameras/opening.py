@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ from edgefer_device.cameras.recorded import (
 )
 from edgefer_device.cameras.stream import StreamOptions, open_stream, server
 from edgefer_device.cameras.v4l2 import DEVICES, V4l2Options, nodes, open_v4l2
-from edgefer_device.system.address import number, parse_address
+from edgefer_device.system.address import number, parse_address, redacted
 from edgefer_device.system.clock import Clock
 
 STREAMS = ("rtsp", "http", "https")
@@ -48,7 +48,7 @@ class CameraSpec:
     """A camera's address, taken apart and checked."""
 
     scheme: str
-    place: str
+    place: str = field(repr=False)
     """A path, a number, a whole URL; may be empty."""
     options: Any
     """Those of the scheme, a dataclass."""
@@ -77,7 +77,8 @@ def camera_address(uri: str) -> CameraSpec:
     inner = uri.removeprefix(f"{FAULTY}:")
     address = parse_address(inner, "camera", FORMS, STREAMS)
     if address.scheme == FAULTY:
-        raise SettingsError(f"{uri}: '{FAULTY}:' stands once, before another camera's address")
+        text = f"'{FAULTY}:' stands once, before another camera's address"
+        raise SettingsError(f"{redacted(uri)}: {text}")
     kind = KINDS[address.scheme]
     faults = [Faults] if inner != uri else []
     options = address.read(kind.options, View, *faults)

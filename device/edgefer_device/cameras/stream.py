@@ -5,14 +5,13 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import cv2
 
-from edgefer.errors import CameraError, CameraNotFound, SettingsError
+from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras import STALL_SECONDS
 from edgefer_device.cameras.capture import CaptureCamera
-from edgefer_device.system.address import redacted, seconds
+from edgefer_device.system.address import Url, redacted, seconds
 from edgefer_device.system.clock import Clock
 
 PORTS = {"rtsp": 554, "http": 80, "https": 443}
@@ -61,11 +60,6 @@ def open_stream(url: str, options: StreamOptions, clock: Clock) -> CaptureCamera
 
 def server(url: str) -> tuple[str, int]:
     """Return host and port of a stream's address; raise `SettingsError`."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or PORTS[parts.scheme]
-    except ValueError as exc:
-        raise SettingsError(f"{redacted(url)}: {exc}") from None
-    if not host:
-        raise SettingsError(f"{redacted(url)}: names no host; write {parts.scheme}://HOST/PATH")
-    return host, port
+    scheme = url.partition("://")[0]
+    parts = Url.parse(url, f"{scheme}://[USER:PASSWORD@]HOST[:PORT]/PATH")
+    return parts.host, parts.port or PORTS[scheme]

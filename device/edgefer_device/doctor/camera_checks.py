@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from edgefer.errors import CameraError, SettingsError
+from edgefer_device.system.address import redacted
 from edgefer_device.system.check import Check, current_user, fail, ok, warn
 
 SECONDS = 3.0
@@ -28,7 +29,7 @@ def check_camera(uri: str, cameras: Found | None = None) -> Check:
     except SettingsError as exc:
         return fail("camera", str(exc), "use one of these forms")
     if spec.faults is not None:
-        return warn("camera", f"{uri} simulates faults", "for tests only: remove faulty:")
+        return warn("camera", f"{redacted(uri)} simulates faults", "for tests only: remove faulty:")
     if spec.scheme in ("rtsp", "http", "https"):
         return _check_stream(spec.place)
     if spec.scheme in ("file", "images", "demo"):
@@ -90,7 +91,6 @@ def _check_simulated(scheme: str, place: str) -> Check:
 
 def _check_stream(url: str) -> Check:
     from edgefer_device.cameras.stream import server
-    from edgefer_device.system.address import redacted
 
     host, port = server(url)
     try:

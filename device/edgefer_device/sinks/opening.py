@@ -123,7 +123,7 @@ class NoOptions:
 class SinkSpec:
     """A sink's address, parsed, and what it is made from."""
 
-    uri: str
+    uri: str = field(repr=False)
     address: Address
     options: Any
     """Those of the scheme, a dataclass."""

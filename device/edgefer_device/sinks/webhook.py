@@ -7,7 +7,6 @@ import contextlib
 import logging
 from collections.abc import Callable
 from datetime import datetime, timezone
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -16,6 +15,7 @@ from typing_extensions import Self
 from edgefer import __version__
 from edgefer.errors import SettingsError
 from edgefer.messages import Report
+from edgefer_device.system.address import Url
 from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.tasks import cancel_and_wait
 from edgefer_device.web.server import os_reason
@@ -151,16 +151,12 @@ class WebhookSink:
 
 def server_name(url: str) -> str:
     """Return the host and port of an address; raise `SettingsError` if it is none to post to."""
-    form = "expected webhook:https://HOST/PATH"
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as exc:
-        raise SettingsError(f"webhook: {exc}; {form}") from None
-    if parts.scheme not in ("http", "https") or not host:
-        # The address is not repeated: its path or password may be a secret.
-        raise SettingsError(f"webhook: not an http or https address; {form}")
-    return host if port is None else f"{host}:{port}"
+    form = "webhook:https://HOST/PATH"
+    if not url.startswith(("http://", "https://")):
+        # The address is not repeated: its path may be a secret.
+        raise SettingsError(f"webhook: not an http or https address; expected {form}")
+    parts = Url.parse(f"webhook:{url}", form)
+    return parts.host if parts.port is None else f"{parts.host}:{parts.port}"
 
 
 def _reason(exc: Exception) -> str:

@@ -9,7 +9,8 @@ The options of a scheme are a dataclass whose fields are annotated with their pa
     address = parse_address("file:clip.mkv?rate=5", "camera", {"file": "file:PATH[?rate=30]"})
     options = address.read(ClipOptions)
 
-Every error is a `SettingsError` that names what is accepted, and shows no password.
+Every error is a `SettingsError` that names what is accepted. A URL is shown by `redacted` only, and
+taken apart by `Url.parse` only: no user, password or query reaches a message, a log or a repr.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from urllib.parse import unquote, urlsplit
+
+from typing_extensions import Self
 
 from edgefer.errors import SettingsError
 
@@ -28,6 +32,10 @@ Parser = Callable[[str], Any]
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 """By unit: its length in seconds."""
 LAST_PORT = 65535
+HIDDEN = "***"
+SECRET = re.compile(r"([\w-]*(?:pass|pw|token|secret)[\w-]*=)(\"[^\"]*\"|\S+)", re.IGNORECASE)
+"""A property of a pipeline's element that holds a secret, such as rtspsrc's `user-pw=`."""
+ESCAPES = "in a user or password write / as %2F, ? as %3F and # as %23; in a path or query @ as %40"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +43,9 @@ class Address:
     """One parsed address."""
 
     scheme: str
-    place: str
+    place: str = field(repr=False)
     """What stands between the scheme and the options: a path, a host, a URL; may be empty."""
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
     """As written; `read` checks and converts them."""
     label: str = ""
     """The address as errors show it: without user, password and a URL's query."""
@@ -70,7 +78,8 @@ class Address:
     def refuse_place(self) -> None:
         """Refuse a place where the scheme has none."""
         if self.place:
-            raise SettingsError(f"{self.label}: '{self.scheme}:' takes no path; got '{self.place}'")
+            found = redacted(self.place)
+            raise SettingsError(f"{self.label}: '{self.scheme}:' takes no path; got '{found}'")
 
     def host_and_port(self, usual: tuple[str, int]) -> tuple[str, int]:
         """Return where to listen: the place is `HOST:PORT`, `:PORT` or empty."""
@@ -99,6 +108,7 @@ def parse_address(
     if not colon or scheme not in forms:
         known = ", ".join(dict.fromkeys(forms.values()))
         raise SettingsError(f"unknown {kind} '{label}'; known: {known}")
+    _refuse_ambiguous(uri)
     if scheme in urls:
         place, _, query = (rest if re.match(r"\w+://", rest) else uri).partition("#")
     else:
@@ -109,13 +119,77 @@ def parse_address(
     return Address(scheme, place, {name: value for name, _, value in pairs}, label)
 
 
-def redacted(uri: str) -> str:
-    """Return an address as people may see it: a URL without user, password and query."""
-    scheme, mark, rest = uri.partition("://")
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A URL taken apart, %-escapes decoded; its text and repr show no secret."""
+
+    host: str
+    port: int | None
+    path: str
+    """With its slash, without query and fragment; may be empty."""
+    user: str | None = field(repr=False)
+    password: str | None = field(repr=False)
+    plain: bool
+    """Whether neither query nor fragment follows the path."""
+
+    @classmethod
+    def parse(cls, text: str, form: str) -> Self:
+        """Take a URL apart, `webhook:` before it or not.
+
+        Raises `SettingsError`, which shows `form`, for one without a host or that is ambiguous.
+        """
+        _refuse_ambiguous(text)
+        try:
+            parts = urlsplit(text.removeprefix("webhook:"))
+            host, port = parts.hostname, parts.port
+        except ValueError:  # its text repeats what may be a password
+            host, port = None, None
+        if not host:
+            raise SettingsError(f"{redacted(text)}: no valid host or port; expected {form}")
+        user = None if parts.username is None else unquote(parts.username)
+        password = None if parts.password is None else unquote(parts.password)
+        plain = not parts.query and not parts.fragment
+        return cls(host, port, unquote(parts.path), user, password, plain)
+
+
+def redacted(text: str) -> str:
+    """Return an address, or a text that holds some, as people may see it.
+
+    A URL is shown without user, password, query and fragment; a `name=value` in its path, where
+    some cameras want the password, without the value; a webhook's without its path.
+    """
+    head, mark, rest = text.partition("://")
+    head, more = SECRET.sub(rf"\1{HIDDEN}", head), ""
     if not mark:
-        return uri
-    server, slash, path = rest.partition("?")[0].partition("/")
-    return f"{scheme}://{server.rpartition('@')[2]}{slash}{path}"
+        return head
+    if re.search(r"\s", head):  # a pipeline or a sentence, not an address alone
+        rest, space, more = re.split(r"(\s|$)", rest, maxsplit=1)
+        more = space + redacted(more)
+    shown = _shown(rest)
+    return f"{head}://{shown.partition('/')[0] if head.startswith('webhook:') else shown}{more}"
+
+
+def _shown(rest: str) -> str:
+    """Return what stands behind a URL's `://` without its secrets."""
+    if _is_ambiguous(rest):
+        return HIDDEN
+    server, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    server = server.rpartition("@")[2]
+    # Without "@", what is no port may be the password of someone who forgot the host.
+    server = re.sub(r":(?!\d*$)[^:\]]*$", f":{HIDDEN}", server)
+    return server + slash + re.sub(r"=[^/&]*", f"={HIDDEN}", path)
+
+
+def _refuse_ambiguous(text: str) -> None:
+    if _is_ambiguous(text.partition("://")[2]):
+        file = ", or use password_file" if text.startswith("mqtt") else ""
+        raise SettingsError(f"{redacted(text)}: '@' stands behind the host; {ESCAPES}{file}")
+
+
+def _is_ambiguous(rest: str) -> bool:
+    """Return whether what stands behind `://` may hold a password with a `/`, `?` or `#` in it."""
+    server = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    return "@" in rest[len(server) :] and (":" in server or "@" in server)
 
 
 def choice(*values: str) -> Parser:

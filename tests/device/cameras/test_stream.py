@@ -19,7 +19,6 @@ from aiohttp import web
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras.camera import Camera, Frame
 from edgefer_device.cameras.opening import open_camera
-from edgefer_device.system.address import redacted
 from support.mosquitto import free_port
 from support.rtsp import serving
 
@@ -231,15 +230,3 @@ def test_one_that_accepts_and_says_nothing_is_given_up_in_time() -> None:
         for scheme in ("http", "rtsp"):
             with pytest.raises(CameraError, match=r"gave no video within 0\.5 s"):
                 open_camera(f"{scheme}://127.0.0.1:{port}/live#timeout=500ms")
-
-
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        ("rtsp://me:pass@word@cam:8554/a/b?token=x", "rtsp://cam:8554/a/b"),
-        ("http://cam", "http://cam"),
-        ("https://me@[::1]/x", "https://[::1]/x"),
-    ],
-)
-def test_an_address_is_shown_without_what_is_secret(url: str, name: str) -> None:
-    assert redacted(url) == name

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from edgefer.errors import SettingsError
 from edgefer.text_files import read_text
-from edgefer_device.system.address import redacted
+from edgefer_device.system.address import Url, redacted
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 """By scheme: a broker's usual port."""
@@ -95,27 +94,32 @@ def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
     scheme = "mqtts" if uri.startswith("mqtts:") else "mqtt"
     shown = redacted(uri)
     form = f"{scheme}://[USER:PASSWORD@]HOST[:PORT]/TOPIC"
-    try:
-        parts = urlsplit(uri)
-        host, port = parts.hostname, parts.port or PORTS[scheme]
-    except ValueError as exc:
-        raise SettingsError(f"{shown}: {exc}; expected {form}") from None
-    prefix = parts.path.strip("/")
-    if not host or not prefix or parts.query:
-        raise SettingsError(f"{shown}: expected {form}, such as {scheme}://localhost/home/mirror")
-    if "+" in prefix or "#" in uri.rpartition("@")[2]:
+    url = Url.parse(uri, form)
+    prefix = url.path.strip("/")
+    if set("+#") & set(prefix) or uri.endswith("#"):
         raise SettingsError(f"{shown}: a topic to publish on cannot hold '+' or '#'")
+    if not prefix or not url.plain:
+        raise SettingsError(f"{shown}: expected {form}, such as {scheme}://localhost/home/mirror")
     if scheme == "mqtt" and settings.encrypts:
         raise SettingsError(
             f"{shown}: is not encrypted, but [mqtt] sets certificates; write mqtts://"
         )
     user, password = login(settings)
-    if parts.username is not None:
+    if url.user is not None:
         # Another user's password would be of no use to this one.
-        user = unquote(parts.username)
-        password = unquote(parts.password) if parts.password is not None else password
+        user = url.user
+        password = url.password if url.password is not None else password
     tls = tls_context(settings) if scheme == "mqtts" else None
-    return Broker(host, port, prefix, user, password, tls, settings.version, settings.qos)
+    return Broker(
+        url.host,
+        url.port or PORTS[scheme],
+        prefix,
+        user,
+        password,
+        tls,
+        settings.version,
+        settings.qos,
+    )
 
 
 def login(
