@@ -14,6 +14,9 @@ from pathlib import Path
 
 from edgefer.errors import SettingsError
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+"""Endings of the image files that are read from folders."""
+
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write a file through to the disk under another name, then rename it over `path`.
@@ -78,6 +81,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _remove(aside)
     finally:
         _remove(beside)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return the files of a folder by name, no hidden ones: macOS puts `._a.jpg` by `a.jpg`."""
+    found = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in found if not path.is_dir())
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a file's ending is one of `IMAGE_SUFFIXES`, in any case."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def to_zip(files: Mapping[str, bytes]) -> bytes:

@@ -66,6 +66,14 @@ def test_each_fault_is_found_and_its_files_are_named(faulty: Path) -> None:
     ]
 
 
+def test_files_skipped_by_ending_are_counted(faulty: Path, tmp_path: Path) -> None:
+    (faulty / "train" / "sad" / "x.gif").write_bytes(b"GIF89a")
+    done = edgefer("data", "check", faulty, "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    assert "1 file skipped by ending (1 .gif); read are .png, .jpg" in done.stdout
+    assert json.loads((tmp_path / "out" / "check.json").read_bytes())["skipped"] == {".gif": 1}
+
+
 def test_a_check_goes_on_after_damaged_files_and_then_fails(faulty: Path, tmp_path: Path) -> None:
     for name in ("x.png", "y.png"):
         (faulty / "train" / "sad" / name).write_text("no image")

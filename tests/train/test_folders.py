@@ -77,6 +77,23 @@ def test_an_empty_class_is_named(tmp_path: Path) -> None:
         load_own(root)
 
 
+def test_files_of_other_endings_are_counted_and_hidden_ones_are_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write_own(tmp_path, count=10)
+    for name in ("a.heic", "b.HEIC", "c.gif", "README"):
+        (root / "other" / name).write_bytes(b"")
+    for name in ("._0.jpg", ".DS_Store"):
+        (root / "other" / name).write_bytes(b"no image")
+    write(root / "__MACOSX" / "other" / "0.jpg", image())
+    write(root / "other" / "more" / "0.jpg", image())
+    assert len(load_own(root)) == 20
+    assert caplog.messages == [
+        f"{root}: 4 files skipped by ending (2 .heic, 1 without one, 1 .gif); read are .png, "
+        ".jpg, .jpeg, .bmp, .webp, .tif, .tiff, .pgm, .ppm"
+    ]
+
+
 def test_one_class_is_no_dataset(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r": holds one class, 'smiling'; expected a folder for"):
         load_own(write_own(tmp_path, ["smiling"]))

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from edgefer.errors import CameraError, CameraLost, CameraNotFound, ImageError
+from edgefer.files import files_in, is_image
 from edgefer.portrait import read_portrait, view
 from edgefer.preprocess import Pixels
 from edgefer_device.cameras.camera import Due, Frame, always
@@ -26,7 +27,6 @@ MISSING_SHARE = 0.05
 """A container may promise more frames than it holds (an edit list, a rounded duration:
 no_face.mp4 promises 98 and holds 95), so a clip counts as cut short only when it lacks
 more than both of these."""
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 DEMO_RATE = 15
 """Frames a second."""
 PACE = choice("real", "fast")
@@ -211,8 +211,8 @@ def open_images(
     """Open a folder of images or one image; raise `CameraNotFound` where there is none."""
     if path.is_file():
         return Images([path], options, clock, waiting)
-    found = sorted(path.iterdir()) if path.is_dir() else []
-    paths = [one for one in found if one.suffix.lower() in SUFFIXES and one.is_file()]
+    found = files_in(path) if path.is_dir() else []
+    paths = [one for one in found if is_image(one) and one.is_file()]
     if not paths:
         what = "no image in this folder" if path.is_dir() else "no such folder or image"
         raise CameraNotFound(f"{path}: {what}; expected files such as .jpg or .png")

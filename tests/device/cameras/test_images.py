@@ -18,10 +18,11 @@ from edgefer_device.cameras.recorded import ImagesOptions, open_images
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three pictures, grey 10, 20 and 30 by their names, and a file that is none."""
+    """Three pictures, grey 10, 20 and 30 by their names, and files that are none."""
     for grey, name in ((30, "c.JPG"), (10, "a.png"), (20, "b.webp")):
         cv2.imwrite(str(tmp_path / name), np.full((12, 16, 3), grey, np.uint8))
     (tmp_path / "labels.txt").write_text("a: happy\n")
+    (tmp_path / "._a.jpg").write_bytes(b"what macOS keeps beside a file")
     return tmp_path
 
 

@@ -89,6 +89,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """Groups of identical images with more than one label."""
     unreadable: tuple[str, ...]
     """A line for each file that cannot be read."""
+    skipped: dict[str, int]
+    """Files left out for their ending, counted by it."""
 
     @property
     def images(self) -> int:
@@ -135,6 +137,7 @@ def check(reading: UnsplitDataset, where: str, labels: str, split: str) -> Check
         parts={usage.name: found.part(usage) for usage in Usage},
         conflicts=found.conflicts(),
         unreadable=reading.unreadable,
+        skipped=dict(reading.skipped),
     )
 
 

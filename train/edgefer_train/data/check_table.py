@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgefer_train.data.check import Check
+from edgefer_train.data.files import describe_skipped
 
 LISTED = 20
 """Files that cannot be read, named before the rest is only counted."""
@@ -69,7 +70,7 @@ def _findings(check: Check) -> Table:
 
 def _sentences(check: Check) -> list[str]:
     groups, private = len(check.conflicts), check.parts["PrivateTest"]
-    sentences = []
+    sentences = [f"{text}." for text in [describe_skipped(check.skipped)] if text]
     if groups:
         sentences.append(f"Groups of identical images with different labels: {groups:,}.")
     if private.leaks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,10 +12,8 @@ import numpy as np
 
 from edgefer.console import track
 from edgefer.errors import DatasetError
+from edgefer.files import IMAGE_SUFFIXES
 from edgefer.preprocess import Pixels, Preprocess, to_grey
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm")
-"""Endings of the files that are read, in any case."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -41,6 +39,18 @@ def read_grey(path: Path) -> Pixels:
             "levels to 0..255 and save it again"
         )
     return to_grey(np.asarray(image, np.uint8))
+
+
+def describe_skipped(skipped: Mapping[str, int]) -> str:
+    """Return how many files were left out for which endings; empty for none."""
+    count = sum(skipped.values())
+    if not count:
+        return ""
+    listed = ", ".join(
+        f"{number:,} {suffix or 'without one'}" for suffix, number in skipped.items()
+    )
+    files = "1 file" if count == 1 else f"{count:,} files"
+    return f"{files} skipped by ending ({listed}); read are {', '.join(IMAGE_SUFFIXES)}"
 
 
 def resize_all(side: int, images: Pixels) -> Pixels:

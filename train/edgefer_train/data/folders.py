@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,12 @@ import numpy as np
 
 from edgefer.console import track
 from edgefer.errors import DatasetError
+from edgefer.files import IMAGE_SUFFIXES, files_in, is_image
 from edgefer.labels import spelled
 from edgefer.preprocess import Preprocess
 from edgefer_train.data import ferplus
 from edgefer_train.data.dataset import Faces, Usage
-from edgefer_train.data.files import IMAGE_SUFFIXES, read_grey
+from edgefer_train.data.files import read_grey
 from edgefer_train.data.near_duplicates import digest
 from edgefer_train.data.splits import UnsplitDataset
 
@@ -36,7 +38,7 @@ MOST_CLASSES = 127
 
 @dataclass(frozen=True)
 class Found:
-    """One image file with the label and the part of its folders."""
+    """One file with the label and the part of its folders."""
 
     path: Path
     label: int
@@ -47,9 +49,7 @@ class Found:
 def is_folders(where: Path) -> bool:
     """Whether a folder holds parts, or class folders with images directly in it."""
     return bool(_parts_of(where)) or any(
-        path.suffix.lower() in IMAGE_SUFFIXES
-        for folder in _folders_of(where).values()
-        for path in folder.iterdir()
+        is_image(path) for folder in _folders_of(where).values() for path in files_in(folder)
     )
 
 
@@ -74,8 +74,10 @@ def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool)
     for a file that cannot be read unless `tolerant`: then it is left out and named.
     """
     names = classes_of(where) if labels is None else labels
-    found = [one for usage, root in _roots(where).items()
-             for one in _images_of(root, names, usage, labels is not None)]  # fmt: skip
+    listed = [one for usage, root in _roots(where).items()
+             for one in _files_of(root, names, usage, labels is not None)]  # fmt: skip
+    found = [one for one in listed if is_image(one.path)]
+    skipped = Counter(one.path.suffix.lower() for one in listed if not is_image(one.path))
     kept, unreadable, resize = [], [], Preprocess(size=side).resize
     for one in track(found, "reading images"):
         try:
@@ -102,6 +104,7 @@ def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool)
         digests=digests,
         places=[str(one.path.relative_to(where)) for one in files],
         unreadable=tuple(unreadable),
+        skipped=dict(skipped.most_common()),
     )
 
 
@@ -128,13 +131,14 @@ def _folders_of(where: Path) -> dict[str, Path]:
     if not where.is_dir():
         return {}
     folders = sorted(path for path in where.iterdir() if path.is_dir())
-    return {path.name: path for path in folders if not path.name.startswith(".")}
+    # macOS adds __MACOSX to its archives.
+    return {path.name: path for path in folders if not path.name.startswith((".", "__MACOSX"))}
 
 
-def _images_of(
+def _files_of(
     root: Path, names: tuple[str, ...], usage: Usage | None, respell: bool
 ) -> Iterator[Found]:
-    """Yield the images of one part, class by class."""
+    """Yield the files of one part, images and others, class by class."""
     folders = _by_class(root) if respell else _folders_of(root)
     for label, name in enumerate(names):
         if name not in folders:
@@ -143,14 +147,13 @@ def _images_of(
                 f"{root / name}: no such folder; expected one for each class: "
                 f"{', '.join(names)}{other}"
             )
-        files = sorted(folders[name].iterdir())
-        images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-        if not images:
+        files = files_in(folders[name])
+        if not any(map(is_image, files)):
             raise DatasetError(
                 f"{folders[name]}: holds no images ({', '.join(IMAGE_SUFFIXES)}); "
                 "a class cannot be empty"
             )
-        for path in images:
+        for path in files:
             yield Found(path, label, _usage_of(path.name, usage))
     unknown = sorted(set(folders) - set(names))
     if unknown:

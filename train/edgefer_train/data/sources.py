@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from edgefer.errors import DatasetError, SettingsError
@@ -9,7 +10,10 @@ from edgefer.labels import FER2013, FERPLUS, FOLDERS, LABEL_SETS, spelled
 from edgefer_train.data import fer2013, folders
 from edgefer_train.data.dataset import SIDE, Dataset
 from edgefer_train.data.fer2013 import WHERE_TO_GET_IT
+from edgefer_train.data.files import describe_skipped
 from edgefer_train.data.splits import UnsplitDataset, require_split
+
+log = logging.getLogger(__name__)
 
 LABELS = (*LABEL_SETS, FOLDERS)
 
@@ -29,7 +33,10 @@ def load(
     cannot be used and `SettingsError` for an option that means nothing.
     """
     require_split(split)
-    dataset = read(where, labels, side).dataset(split)
+    reading = read(where, labels, side)
+    if reading.skipped:
+        log.warning("%s: %s", where, describe_skipped(reading.skipped))
+    dataset = reading.dataset(split)
     return dataset if labels == FOLDERS else dataset.with_labels(labels)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Literal, get_args
@@ -44,6 +44,8 @@ class UnsplitDataset:
     """(N,) the file or the row that holds each face."""
     unreadable: tuple[str, ...] = ()
     """A line for each file that could not be read and was left out."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Files that were left out for their ending, counted by it."""
 
     def dataset(self, split: str) -> Dataset:
         """Return the faces with their own parts (`official`) or drawn ones (`72/8/20`).
