@@ -71,7 +71,7 @@ class Metrics(Sink):
 def exposition(metrics: Metrics, accept: str) -> tuple[bytes, str]:
     """Return the metrics in the format that an Accept header asks for, and its content type.
 
-    Formats: Prometheus text 0.0.4, or OpenMetrics.
+    Formats: Prometheus text 0.0.4, or OpenMetrics; the first for a header that cannot be read.
     """
     from prometheus_client import CollectorRegistry, ProcessCollector
     from prometheus_client.exposition import choose_encoder
@@ -79,8 +79,13 @@ def exposition(metrics: Metrics, accept: str) -> tuple[bytes, str]:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(metrics))
     ProcessCollector(registry=registry)
-    encode, content_type = choose_encoder(accept)
-    return encode(registry), content_type
+    try:
+        encode, content_type = choose_encoder(accept)
+        return encode(registry), content_type
+    except (TypeError, ValueError):
+        # What prometheus-client raises for a version that is no number.
+        encode, content_type = choose_encoder("")
+        return encode(registry), content_type
 
 
 class _Collector:

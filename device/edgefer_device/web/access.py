@@ -87,7 +87,10 @@ def is_own_name(authority: str, bound: str) -> bool:
 
 def is_same_origin(origin: str | None, authority: str) -> bool:
     """Return whether a WebSocket may open; programs send no Origin, browsers always do."""
-    return origin is None or urlsplit(origin).netloc.lower() == authority.lower()
+    try:
+        return origin is None or urlsplit(origin).netloc.lower() == authority.lower()
+    except ValueError:
+        return False
 
 
 class Token:
@@ -123,7 +126,8 @@ class Token:
 
     def matches(self, text: str) -> bool:
         """Return whether a text is the token, in a time that does not depend on the text."""
-        return hmac.compare_digest(text.encode(), self.secret.encode())
+        # Bytes of a header that are no UTF-8 come as surrogates, which have no encoding.
+        return hmac.compare_digest(text.encode(errors="replace"), self.secret.encode())
 
     def exchange(self, request: web.Request) -> web.Response | None:
         """Return the redirect that moves the token from the address into a cookie.
@@ -147,7 +151,7 @@ class Token:
 def cookie_name(request: web.Request) -> str:
     """Return the cookie's name: a browser keeps one jar for all ports of a host."""
     _, _, port = request.host.rpartition(":")
-    return f"edgefer-{port}" if port.isdecimal() else "edgefer"
+    return f"edgefer-{port}" if port.isascii() and port.isdecimal() else "edgefer"
 
 
 def guard(bound: str, token: Token | None = None) -> Middleware:

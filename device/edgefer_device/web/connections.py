@@ -22,6 +22,8 @@ BODY_SECONDS = 5.0
 """For the rest of a request's body after the response: no route reads one."""
 UNREAD_SECONDS = 30
 """For which a client may leave what is sent to it unread (TCP_USER_TIMEOUT, tcp(7))."""
+LONGEST_REASON = 200
+"""Characters of an error that a log line shows."""
 HERE = "this machine"
 
 
@@ -74,11 +76,24 @@ class Connection(web.RequestHandler):
         if isinstance(self.transport, asyncio.Transport):
             self.transport.abort()
 
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return the response to a request that failed: 400 where its bytes are no text."""
+        if isinstance(exc, UnicodeError):
+            status, message = 400, "a header is not UTF-8\n"
+        return super().handle_error(request, status, exc, message)
+
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log why a request failed in one line, and the traceback for `--verbose`."""
         given = kw.get("exc_info")
         error = given if isinstance(given, BaseException) else sys.exc_info()[1]
-        reason = str(error).partition("\n")[0]
+        # Escaped and cut: its text may repeat what a stranger sent.
+        reason = ascii(" ".join(str(error).split())[:LONGEST_REASON])
         log.warning("%s: bad request from %s: %s", self._pool.what, self.peer, reason)
         log.debug("%s", args[0] if args else "", exc_info=error)
 

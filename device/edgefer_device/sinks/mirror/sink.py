@@ -186,7 +186,10 @@ class MirrorSink:
     async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
         # Commands are short: whatever is longer is refused.
         channel = web.WebSocketResponse(heartbeat=self._heartbeat, max_msg_size=1024)
-        await channel.prepare(request)
+        try:
+            await channel.prepare(request)
+        except ValueError as exc:
+            raise web.HTTPBadRequest(text="malformed WebSocket header\n") from exc
         page = OpenPage(channel, request.transport, to_json(self._hello()), self._handle)
         self.pages.add(page)
         try:

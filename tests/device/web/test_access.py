@@ -1,0 +1,106 @@
+"""Who may read a page: malformed headers, proxies, and names beside this machine's own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from edgefer_device.sinks.mirror.sink import MirrorSink
+from edgefer_device.sinks.opening import SinkContext
+from support.live_mirror import mirror_sink
+
+PATIENCE = 30.0
+BAD = [
+    b"Origin: http://[::1",
+    b"Origin: \xff",
+    b"Authorization: Bearer \xff",
+    b"Authorization: \xff\xfe",
+    b"Cookie: edgefer=\xff; \xff=1; =; ;;",
+    b'Cookie: edgefer="\\999\\',
+    b"Cookie: {}[](),=\x7f",
+    b"Accept: application/openmetrics-text; version=one",
+    b"Accept: application/openmetrics-text; version=1.0.0\xff; escaping=\xff",
+    b"Accept: text/plain; version=",
+    b"Accept: \xff",
+    b"Accept-Language: \xff;q=\xff, de;q=nan, ;q=, en;q=inf",
+    b"Host: [::1",
+    b"Host: \xff",
+    b"Host: 127.0.0.1:\xd9\xa1\xd9\xa2",
+    b"Range: bytes=\xff-",
+    b"Range: bytes=9-1",
+    b"If-Modified-Since: Mon, 99 Nov 99999 99:99:99",
+    b"If-None-Match: \xff",
+    b"If-Range: \xff",
+    b"Accept-Encoding: \xff;q=one",
+    b"Expect: \xff",
+    b"Content-Type: \xff",
+    b"Content-Encoding: deflate",
+    b"Content-Length: \xff",
+    b"Transfer-Encoding: \xff",
+    b"X-Forwarded-For: \xff",
+    b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=\xff",
+    b"Sec-WebSocket-Protocol: \xff",
+    b"Sec-WebSocket-Version: \xff",
+    b"Sec-WebSocket-Key: \xff",
+]
+ALLOWED = {101, 200, 206, 304, 400, 401, 403, 404, 406, 416, 417, 421, 503}
+"""503 is `/healthz` without a camera."""
+PATHS = ["/", "/metrics", "/healthz", "/texts.json", "/ws", "/mirror.js", "/?token=%ff", "/%ff"]
+
+
+async def status(sink: MirrorSink, path: str, *lines: bytes) -> int:
+    """Return the status of a request with some raw header lines."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", sink.server.port)
+    given = {line.partition(b":")[0].lower() for line in lines}
+    usual = [
+        b"Host: 127.0.0.1",
+        b"Connection: Upgrade" if path == "/ws" else b"Connection: close",
+        b"Upgrade: websocket" if path == "/ws" else b"",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
+    head = [line for line in usual if line and line.partition(b":")[0].lower() not in given]
+    writer.write(b"\r\n".join([f"GET {path} HTTP/1.1".encode(), *head, *lines, b"", b""]))
+    first = await reader.readline()
+    writer.close()
+    return int(first.split()[1])
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_malformed_header_is_refused_or_ignored(
+    tmp_path: Path, line: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def whole() -> set[int]:
+        async with mirror_sink(SinkContext(state=tmp_path), "0.0.0.0:0") as sink:
+            found = set()
+            for path in PATHS:
+                for more in ([], [b"X-Forwarded-For: 192.0.2.7"]):
+                    found.add(await status(sink, path, line, *more))
+            return found
+
+    found = asyncio.run(asyncio.wait_for(whole(), PATIENCE))
+    assert not found - ALLOWED
+    assert "Traceback" not in caplog.text
+
+
+def test_no_header_of_any_bytes_ends_in_an_error_of_the_server(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(20)
+    pieces = [*{line.partition(b":")[0] for line in BAD}]
+
+    async def whole() -> set[int]:
+        async with mirror_sink(SinkContext(state=tmp_path), "0.0.0.0:0") as sink:
+            found = set()
+            for _ in range(500):
+                value = bytes(chance.choice(b'=;,:/[]"\\ aq1.%\xff\xc3\x80') for _ in range(12))
+                line = chance.choice(pieces) + b": " + value
+                found.add(await status(sink, chance.choice(PATHS), line))
+            return found
+
+    found = asyncio.run(asyncio.wait_for(whole(), PATIENCE))
+    assert not found - ALLOWED
+    assert "Traceback" not in caplog.text
