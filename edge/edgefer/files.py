@@ -18,11 +18,12 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".p
 """Endings of the image files that are read from folders."""
 
 
-def write_atomic(path: Path, content: bytes | str) -> None:
+def write_atomic(path: Path, content: bytes | str, mode: int = 0o666) -> None:
     """Write a file through to the disk under another name, then rename it over `path`.
 
-    A link is followed, and the mode and the owner of an older file are kept. What is no
-    regular file (a pipe, /dev/null) is written into, never replaced. Raises OSError.
+    A link is followed; an older file keeps its mode and owner, a new one gets `mode` less
+    the umask. What is no regular file (a pipe, /dev/null) is written into, never replaced.
+    Raises OSError.
     """
     if isinstance(content, str):
         content = content.encode()
@@ -31,7 +32,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         return
     path = path.resolve()
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             _keep_access(path, descriptor)
@@ -39,6 +40,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             file.flush()
             os.fsync(descriptor)
         beside.replace(path)
+        _sync_entry(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -147,6 +149,16 @@ def _keep_access(path: Path, descriptor: int) -> None:
         with suppress(PermissionError):
             os.fchown(descriptor, before.st_uid, before.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+
+
+def _sync_entry(path: Path) -> None:
+    """Write a new name through to the disk, where the file system can."""
+    with suppress(OSError):
+        descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _sync(folder: Path) -> None:

@@ -107,7 +107,7 @@ def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
     guard = files.pop(GUARD)
     mode = there[SETTINGS].mode if SETTINGS in there else 0o644
     files[SETTINGS] = Placed(merged.text.encode(), mode)
-    files[DEPLOYED] = Placed(deployed(wanted).encode(), 0o644)
+    files[DEPLOYED] = Placed(deployed(wanted).encode(), 0o600)
     files |= {path: Placed(content, 0o600) for path, content in secrets.items()}
     made = mark in there and _is_whole(there[mark].content)
     is_tuned = tuned in there or not (spec.request.tune or spec.target.tune)

@@ -120,7 +120,7 @@ class PauseMemory:
         try:
             if state.paused:
                 self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                write_atomic(self._path, b"The camera stays closed until: edgefer resume\n")
+                write_atomic(self._path, b"The camera stays closed until: edgefer resume\n", 0o600)
             else:
                 self._path.unlink(missing_ok=True)
         except OSError as exc:

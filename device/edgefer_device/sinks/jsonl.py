@@ -83,7 +83,7 @@ class JsonLinesSink:
     def _open(self) -> None:
         name = f"jsonl:{self._path}"
         try:
-            self._descriptor = STDOUT if self._path == "-" else os.open(self._path, FLAGS, 0o644)
+            self._descriptor = STDOUT if self._path == "-" else os.open(self._path, FLAGS, 0o600)
         except OSError as exc:
             raise SinkError(f"{name}: cannot be written: {exc.strerror}") from exc
         self._size = os.fstat(self._descriptor).st_size if self._descriptor != STDOUT else 0
@@ -123,4 +123,4 @@ def rotate(path: Path, keep: int) -> None:
         except OSError:
             # FAT, as on a card's boot partition, has no hard links.
             path.replace(numbered[0])
-    write_atomic(path, b"")
+    write_atomic(path, b"", 0o600)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import os
+import logging
 import secrets
 import socket
 from pathlib import Path
@@ -14,6 +14,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from edgefer.errors import StateError
+from edgefer.files import write_atomic
+
+log = logging.getLogger(__name__)
 
 POLICY = "; ".join(
     (
@@ -101,19 +104,19 @@ class Token:
 
     @classmethod
     def load(cls, folder: Path) -> Token:
-        """Return the token of a state folder, created if missing; raise `StateError`."""
+        """Return the token of a state folder, made if missing or too short; raise `StateError`."""
         path = folder / TOKEN_FILE
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                secret = path.read_text().strip()
-            except FileNotFoundError:
-                secret = _create(path)
+            secret = path.read_text().strip() if path.exists() else ""
+            if len(secret) < SHORTEST:
+                if path.exists():
+                    log.warning("%s: too short for a token; it is made anew", path)
+                secret = secrets.token_urlsafe(TOKEN_BYTES)
+                write_atomic(path, secret + "\n", 0o600)
         except (OSError, UnicodeDecodeError) as exc:
             why = getattr(exc, "strerror", None) or exc
             raise StateError(f"{path}: cannot store the page's token: {why}") from exc
-        if len(secret) < SHORTEST:
-            raise StateError(f"{path}: too short for a token; delete the file and start again")
         return cls(secret)
 
     def admits(self, request: web.Request) -> bool:
@@ -180,11 +183,3 @@ def guard(bound: str, token: Token | None = None) -> Middleware:
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     """Set the security headers of a response (aiohttp's `on_response_prepare`)."""
     response.headers.update(HEADERS)
-
-
-def _create(path: Path) -> str:
-    secret = secrets.token_urlsafe(TOKEN_BYTES)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret + "\n")
-    return secret

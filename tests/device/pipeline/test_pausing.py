@@ -196,6 +196,7 @@ def test_a_pause_is_remembered_and_forgotten(tmp_path: Path) -> None:
     assert not PauseMemory(folder).paused
     controls.pause()
     assert PauseMemory(folder).paused
+    assert (folder / "paused").stat().st_mode & 0o777 == 0o600
     controls.resume()
     assert not PauseMemory(folder).paused
 

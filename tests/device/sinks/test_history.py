@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from edgefer_device.sinks.opening import SinkContext, open_sinks
 from edgefer_device.system.clock import duration
 from edgefer_device.system.paths import state_folder
 from support.browser import CHROMEDRIVER, CHROMIUM, resize
+from support.full_disk import no_room
 from support.live_mirror import PATIENCE, LiveMirror, mirror_sink
 
 NOON = int(datetime(2026, 5, 17, 12, 0, tzinfo=timezone.utc).timestamp()) // 60
@@ -283,17 +283,6 @@ def test_a_full_disk_ends_nothing_and_is_made_up_for(
     assert sum(one.seconds for one in store.spans()) == pytest.approx(249.9, abs=0.5)
     assert len(caplog.records) == 1
     assert "the history cannot be used" in caplog.text
-
-
-@contextmanager
-def no_room() -> Iterator[None]:
-    """Let this process write no file longer than nothing, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_memory_is_bounded_while_the_disk_refuses(store: HistoryStore) -> None:

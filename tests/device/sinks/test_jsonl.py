@@ -66,6 +66,11 @@ def test_a_file_is_gone_on_with_and_its_size_counts(tmp_path: Path) -> None:
     assert frames_in(path) == list(range(110, 113))
 
 
+def test_nobody_else_may_read_a_new_file(tmp_path: Path) -> None:
+    publish(JsonLinesSink(str(tmp_path / "moods.jsonl"), limit(LINE, 2)), range(3))
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
 def test_a_line_longer_than_the_limit_has_a_file_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "moods.jsonl"
     publish(JsonLinesSink(str(path), limit(LINE // 2, 5)), range(100, 103))

@@ -28,6 +28,7 @@ from edgefer_device.sinks.opening import SinkContext
 from edgefer_device.web.access import Token, is_loopback, is_own_name, is_same_origin
 from edgefer_device.web.server import WebServer
 from support.browser import CHROMEDRIVER, CHROMIUM, report, resize
+from support.full_disk import no_room
 from support.live_mirror import LiveMirror, mirror_sink
 
 T = TypeVar("T")
@@ -385,10 +386,22 @@ def test_the_token_is_kept_and_only_its_owner_may_read_it(tmp_path: Path) -> Non
     assert Token.load(tmp_path / "other").secret != secret
 
 
-def test_a_token_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "page-token").write_text("1234\n")
-    with pytest.raises(StateError, match="too short for a token"):
+@pytest.mark.parametrize("rest", ["", "1234\n"])
+def test_what_a_full_disk_left_of_a_token_is_made_anew(tmp_path: Path, rest: str) -> None:
+    (tmp_path / "page-token").write_text(rest)
+    secret = Token.load(tmp_path).secret
+    assert len(secret) == 32
+    assert Token.load(tmp_path).secret == secret
+
+
+def test_a_full_disk_leaves_no_token_behind(tmp_path: Path) -> None:
+    with no_room(), pytest.raises(StateError, match="cannot store the page's token: File too"):
         Token.load(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert len(Token.load(tmp_path).secret) == 32
+
+
+def test_a_token_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match="cannot store the page's token: File exists"):
         Token.load(tmp_path / "file")

@@ -146,7 +146,8 @@ class Switch:
         # `current` still leads to the release before.
         release = f"{HOME}/releases/{change.release}/".encode()
         checked = self._layout.home / "checked.toml"
-        checked.write_bytes(content.replace(f"{HOME}/current/".encode(), release))
+        # It may hold a password: for root alone, as the doctor runs here.
+        files.write(checked, content.replace(f"{HOME}/current/".encode(), release), 0o600)
         try:
             yield checked
         finally:
