@@ -14,6 +14,7 @@ from edgefer import onnx_runtime
 from edgefer.bundle import Bundle
 from edgefer.errors import MissingExtra, RuntimeMissing, SettingsError
 from edgefer.files import write_output
+from edgefer.machine import MAX_THREADS
 from edgefer.runtime import ACCELERATORS, Classifier, open_classifier
 from edgefer.settings import read_toml
 from edgefer.text_files import read_text
@@ -51,8 +52,8 @@ def try_all(bundle: Bundle, plan: Plan, progress: Progress = lambda _: None) -> 
 
 
 def thread_counts(cores: int | None = None) -> list[int]:
-    """Return the powers of two up to the number of cores, and that itself."""
-    cores = cores or os.cpu_count() or 1
+    """Return the powers of two up to the number of cores, and that itself, to `MAX_THREADS`."""
+    cores = min(cores or os.cpu_count() or 1, MAX_THREADS)
     return sorted({cores, *(2**power for power in range(cores.bit_length()) if 2**power <= cores)})
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgefer.machine import MAX_THREADS
 from edgefer.options import (
     FILE,
     FOLDER,
@@ -32,7 +33,11 @@ runtime_option = click.option(
     help="litert, onnxruntime, tensorrt, cuda, edgetpu, or a format of the bundle.",
 )
 threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="For the model."
+    "--threads",
+    type=click.IntRange(1, MAX_THREADS),
+    default=1,
+    show_default=True,
+    help="For the model.",
 )
 short_option = click.option("--short", is_flag=True, help="A few seconds in all; not to quote.")
 camera_option = click.option(

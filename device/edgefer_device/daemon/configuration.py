@@ -11,6 +11,7 @@ import msgspec
 from edgefer.bundle import Bundle, open_bundle
 from edgefer.errors import BundleError
 from edgefer.labels import EVERY_LABEL
+from edgefer.machine import MAX_THREADS
 from edgefer.settings import parse, read_toml
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
@@ -31,11 +32,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     detector: str | None = None
     """Name of the face detector; None takes the best that is installed."""
     model: str = "small"
-    """Path of a model bundle, or the name of a shipped one."""
+    """Name of a shipped model, or else the path of a bundle; a folder `small` here is `./small`."""
     runtime: str | None = None
     """`litert`, `onnxruntime`, `tensorrt`, `cuda`, `edgetpu`, or a format of the bundle, which
     belongs to one of the first two; None takes the bundle's preferred one for the CPU."""
-    threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    threads: Annotated[int, msgspec.Meta(ge=1, le=MAX_THREADS)] = 1
     """Threads of the model; `edgefer bench --tune` finds the best runtime and number."""
     signed_by: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     """File of a public key (`edgefer model keys`): a bundle that it has not signed is refused."""

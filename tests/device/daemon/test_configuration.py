@@ -75,6 +75,8 @@ def test_an_unknown_key_is_refused_with_the_nearest(
         "camera = ",
         "sinks = 'x'",
         "signed_by = ''",
+        "threads = 0",
+        "threads = 100000",
     ],
 )
 def test_a_value_that_cannot_be_is_refused(tmp_path: Path, text: str) -> None:
