@@ -200,10 +200,10 @@ def _open_int8_model(name: str, labels: str | None) -> Int8Model:
     """Open the int8 file of a bundle, or of a run's folder."""
     from edgefer.bundle import open_bundle
     from edgefer_convert.analysis.sensitivity import int8_model_of
-    from edgefer_train.run import Run
+    from edgefer_train.run import run_at
 
-    run = Run(Path(name))
-    if not run.record_file.is_file():
+    run = run_at(name)
+    if run is None:
         return int8_model_of(open_bundle(name))
     # Whatever is wrong with the run is reported before TensorFlow loads, which takes seconds.
     for stage in (run.float, run.qat):

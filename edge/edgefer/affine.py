@@ -6,6 +6,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+SCALES = (1e-30, 1e30)
+"""Smallest and largest scale: their products with int8 values and temperatures are finite."""
+
 
 class Affine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The affine map between real values and int8: real = scale * (quantized - zero_point).
@@ -18,8 +21,8 @@ class Affine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     zero_point: int
 
     def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise ValueError(f"scale must be above 0, got {self.scale}")
+        if not SCALES[0] <= self.scale <= SCALES[1]:
+            raise ValueError(f"scale must be above 0 and finite in float32, got {self.scale}")
         if not -128 <= self.zero_point <= 127:
             raise ValueError(f"zero_point must fit int8, got {self.zero_point}")
 

@@ -1,20 +1,28 @@
 """The model bundle, a folder or the same as one .zip: loading is the only way in.
 
 Every file is read whole, compared with the manifest's sha256 and handed on as
-bytes, so that nothing unchecked reaches a runtime.
+bytes, so that nothing unchecked reaches a runtime. The manifest and its signature
+come first: they say which files are read, and how large each may be.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zipfile
+import os
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
 from edgefer.errors import BundleCorrupt, BundleError, BundleMissing, SettingsError
-from edgefer.files import atomic_folder, from_zip, read_member, to_zip, write_atomic
+from edgefer.files import atomic_folder, read_member, to_zip, write_atomic
 from edgefer.manifest import MANIFEST, File, Manifest, read_manifest, write_manifest
+
+MANIFEST_BYTES = 4_000_000
+"""That a manifest may have."""
+BUNDLE_BYTES = 1_000_000_000
+"""That the files of a bundle may have in all."""
+RATIO = 100
+"""Times its own size that the files of a .zip may have; weights do not deflate to much less."""
 
 
 class Bundle:
@@ -39,20 +47,27 @@ def shipped() -> list[str]:
     return sorted(item.name for item in folder.iterdir() if item.is_dir())
 
 
+def is_shipped(name: str | Path) -> bool:
+    """Whether a text is a shipped bundle's name; a `Path`, or `./small`, never is."""
+    return isinstance(name, str) and name in shipped()
+
+
 def open_bundle(name: str | Path, signed_by: Path | None = None) -> Bundle:
-    """Open a bundle by its path or the name of a shipped one.
+    """Open a bundle by the name of a shipped one, or else by its path.
 
     With `signed_by`, a public key's file, only one that its owner has signed.
     Raises `BundleMissing`, `BundleCorrupt` or `SchemaMismatch`.
     """
     path = Path(name)
-    if not path.exists() and str(name) in shipped():
+    if is_shipped(name):
         path = Path(str(resources.files("edgefer") / "models" / str(name)))
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110  # Path.exists raises for a long name
         raise BundleMissing(
-            f"{path}: no such model bundle; shipped models: {', '.join(shipped())}", path
+            f"{path}: no such model bundle; shipped models: {', '.join(shipped())}; "
+            "a folder of your own by one of these names is ./NAME",
+            path,
         )
-    content = _read(path, MANIFEST)
+    content = _read(path, MANIFEST, MANIFEST_BYTES)
     if signed_by is not None:
         from edgefer.signature import require
 
@@ -61,16 +76,26 @@ def open_bundle(name: str | Path, signed_by: Path | None = None) -> Bundle:
         manifest = read_manifest(content, str(path / MANIFEST))
     except SettingsError as exc:
         raise BundleCorrupt(str(exc), path) from exc
+    _refuse_bomb(path, manifest)
     files = manifest.files.items()
     return Bundle(path, manifest, {format: _checked(path, file) for format, file in files})
 
 
-def _read(path: Path, name: str) -> bytes:
-    """Return a file of a folder or zip bundle."""
-    try:
-        content = read_member(path, name)
-    except zipfile.BadZipFile:
-        raise BundleCorrupt(f"{path}: not a model bundle: neither folder nor zip", path) from None
+def _refuse_bomb(path: Path, manifest: Manifest) -> None:
+    """Raise `BundleCorrupt` for files that would fill the memory."""
+    total = sum(file.bytes for file in manifest.files.values())
+    limit = BUNDLE_BYTES
+    if path.is_file():
+        limit = min(limit, RATIO * path.stat().st_size)
+    if total > limit:
+        raise BundleCorrupt(
+            f"{path}: its files would have {total:,} bytes, expected at most {limit:,}", path
+        )
+
+
+def _read(path: Path, name: str, limit: int) -> bytes:
+    """Return a file of a folder or zip bundle, of no more bytes than `limit`."""
+    content = read_member(path, name, limit)
     if content is None:
         raise BundleMissing(f"{path}: {name} is missing from the model bundle", path / name)
     return content
@@ -80,7 +105,7 @@ def _checked(path: Path, file: File) -> bytes:
     """Return a file's bytes; raise `BundleCorrupt` unless they are what the manifest says."""
     if Path(file.path).name != file.path:
         raise BundleCorrupt(f"{path}: '{file.path}' would lie outside the bundle", path)
-    content = _read(path, file.path)
+    content = _read(path, file.path, file.bytes)
     if len(content) != file.bytes:
         raise BundleCorrupt(
             f"{path}: {file.path} has {len(content)} bytes, the manifest says {file.bytes}; "
@@ -133,14 +158,16 @@ def sign_bundle(name: str | Path, key: Path) -> str:
     """
     from edgefer.signature import SIGNATURE, signed
 
-    path = open_bundle(name).path
-    signature = signed(_read(path, MANIFEST), key)
+    bundle = open_bundle(name)
+    path, manifest = bundle.path, _read(bundle.path, MANIFEST, MANIFEST_BYTES)
+    signature = signed(manifest, key)
     try:
         if path.is_dir():
             write_atomic(path / SIGNATURE, signature.encode())
         else:
-            files = from_zip(path.read_bytes())
-            write_atomic(path, to_zip({**files, SIGNATURE: signature.encode()}))
+            files = {bundle.manifest.files[one].path: bundle.read(one) for one in bundle.contents}
+            files |= {MANIFEST: manifest, SIGNATURE: signature.encode()}
+            write_atomic(path, to_zip(files))
     except OSError as exc:
         raise BundleError(f"{path}: could not be signed: {exc.strerror or exc}") from exc
     return signature.key

@@ -7,12 +7,14 @@ import os
 import secrets
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edgefer.errors import SettingsError
+from edgefer.errors import BundleCorrupt, SettingsError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 """Endings of the image files that are read from folders."""
@@ -111,18 +113,48 @@ def from_zip(content: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def read_member(path: Path, name: str) -> bytes | None:
-    """Return a file of a folder or of a .zip, or None where it is absent.
+def read_member(path: Path, name: str, limit: int) -> bytes | None:
+    """Return a file of a model bundle, a folder or a .zip, or None where it is absent.
 
-    Raises `zipfile.BadZipFile` for a file that is no .zip.
+    No more than `limit` bytes and one are read or unpacked. Raises `BundleCorrupt` for a
+    larger file, a damaged archive, and what is neither folder nor .zip.
     """
-    if path.is_dir():
-        member = path / name
-        return member.read_bytes() if member.is_file() else None
-    if not path.exists():
+    try:
+        if path.is_dir():
+            content = _read_file(path / name, limit)
+        else:
+            with zipfile.ZipFile(path) as archive:
+                content = _unpack(archive, name, limit)
+    except zipfile.BadZipFile as exc:
+        kind = "a damaged zip" if zipfile.is_zipfile(path) else "neither folder nor zip"
+        raise BundleCorrupt(f"{path}: not a model bundle: {kind}", path) from exc
+    # A damaged archive raises most of these from within `zipfile`.
+    except (OSError, ValueError, RuntimeError, EOFError, zlib.error, struct.error) as exc:
+        raise BundleCorrupt(f"{path}: {name} cannot be read: {exc}", path) from exc
+    if content is not None and len(content) > limit:
+        raise BundleCorrupt(
+            f"{path}: {name} has more than the {limit:,} bytes expected; get the bundle again", path
+        )
+    return content
+
+
+def _read_file(path: Path, limit: int) -> bytes | None:
+    if not path.is_file():
         return None
-    with zipfile.ZipFile(path) as archive:
-        return archive.read(name) if name in archive.namelist() else None
+    with path.open("rb") as file:
+        return file.read(limit + 1)
+
+
+def _unpack(archive: zipfile.ZipFile, name: str, limit: int) -> bytes | None:
+    """Return a member; other methods than deflate unpack without a bound."""
+    try:
+        member = archive.getinfo(name)
+    except KeyError:
+        return None
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise zipfile.BadZipFile(f"{name} is compressed by another method than deflate")
+    with archive.open(member) as file:
+        return file.read(limit + 1)
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:

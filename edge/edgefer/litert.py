@@ -48,6 +48,7 @@ class LiteRT:
         """Keep an interpreter whose tensors are allocated, and views of its two ends."""
         self.manifest, self._model = bundle.manifest, interpreter
         (given,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+        _require_ends(given, result, bundle)
         self._input_dtype, self._output_dtype = given["dtype"], result["dtype"]
         # Called for a view into the model's own memory; none may be kept while it runs.
         self._input, self._output = map(interpreter.tensor, (given["index"], result["index"]))
@@ -74,6 +75,20 @@ class LiteRT:
             self._input()[:] = self.manifest.input.preprocess.to_float(crop[np.newaxis])
         else:
             self._input()[0] = crop[..., np.newaxis]  # three channels that are alike
+
+
+def _require_ends(given: Any, result: Any, bundle: Bundle) -> None:
+    """Raise ValueError unless input and output are what the manifest says."""
+    size, labels = bundle.manifest.input.preprocess.size, len(bundle.manifest.labels)
+    channels = 3 if given["dtype"] == np.uint8 else 1
+    for end, tensor, shape, dtypes in (
+        ("input", given, (1, size, size, channels), (np.int8, np.float32, np.uint8)),
+        ("output", result, (1, labels), (np.int8, np.float32, np.uint8)),
+    ):
+        found = tuple(map(int, tensor["shape"]))
+        if found != shape or tensor["dtype"] not in dtypes:
+            kind = np.dtype(tensor["dtype"]).name
+            raise ValueError(f"its {end} is {kind} {found}, by the manifest it is {shape}")
 
 
 def to_logits(quantized: NDArray[np.uint8], temperature: float) -> Logits:

@@ -14,6 +14,11 @@ from edgefer.settings import parse
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
+LARGEST, MARGIN = 1024, 10.0
+"""Of a model's side, pixels, and of what is added to a face's box, as a share of its side."""
+TEMPERATURES = (0.01, 100.0)
+FILES = 64
+"""That a bundle may have: each is looked for in its archive."""
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,6 +32,16 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preprocess: Preprocess
     affine: Affine
 
+    def __post_init__(self) -> None:
+        size, margin = self.preprocess.size, self.preprocess.margin
+        if not 1 <= size <= LARGEST or self.shape != (size, size, 1):
+            raise ValueError(
+                f"shape must be (size, size, 1) with `preprocess.size` of 1 to {LARGEST}, "
+                f"got {self.shape} with {size}"
+            )
+        if not -0.5 < margin <= MARGIN:
+            raise ValueError(f"margin must be above -0.5 and at most {MARGIN}, got {margin}")
+
 
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Output of the int8 model: one logit a label."""
@@ -34,6 +49,11 @@ class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     affine: Affine
     temperature: float
     """Logits divided by this give calibrated probabilities."""
+
+    def __post_init__(self) -> None:
+        if not TEMPERATURES[0] <= self.temperature <= TEMPERATURES[1]:
+            low, high = TEMPERATURES
+            raise ValueError(f"temperature must be {low} to {high}, got {self.temperature}")
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,17 +172,25 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gate: Gate
     licences: dict[str, str]
 
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len({*self.labels, ""}) != len(self.labels) + 1:
+            raise ValueError(f"labels must be two or more different names, got {self.labels}")
+        if len(self.files) > FILES:
+            raise ValueError(f"files must be {FILES} or fewer, got {len(self.files)}")
+        if any(file.bytes < 0 for file in self.files.values()):
+            raise ValueError("files must have 0 bytes or more")
+
 
 def read_manifest(content: bytes, source: str) -> Manifest:
     """Check and decode manifest.json; raise `SchemaMismatch` or `SettingsError`."""
     try:
         table = msgspec.json.decode(content, type=dict[str, object])
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise SettingsError(f"{source}: not a manifest: {exc}") from exc
     found = table.get("schema_version")
     if found != SCHEMA_VERSION:
         raise SchemaMismatch(
-            f"{source}: schema version {found}, this edgefer reads {SCHEMA_VERSION}; "
+            f"{source}: schema version {found!r:.40}, this edgefer reads {SCHEMA_VERSION}; "
             "convert the model again or install the edgefer that made it",
             found=found,
             expected=SCHEMA_VERSION,

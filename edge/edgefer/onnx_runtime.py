@@ -45,7 +45,13 @@ class OnnxRuntime:
         self.manifest = bundle.manifest
         content, integer = bundle.read(format), format != "onnx"
         self._session = onnx_session(content, bundle.path, threads, provider, integer)
-        self._input = self._session.get_inputs()[0]
+        self._input, outputs = self._session.get_inputs()[0], self._session.get_outputs()[0].shape
+        labels = len(bundle.manifest.labels)
+        if len(outputs) != 2 or outputs[1] != labels:
+            raise BundleCorrupt(
+                f"{bundle.path}: its output is {outputs}, by the manifest it has {labels} labels",
+                bundle.path,
+            )
 
     def logits(self, crops: Pixels) -> Logits:
         """Return logits float32 (N, labels) of face crops uint8 (N, size, size)."""

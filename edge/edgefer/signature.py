@@ -28,6 +28,8 @@ SIGNATURE = "manifest.sig"
 ALGORITHM = "ed25519"
 SIZE = 64
 """Bytes of an Ed25519 signature."""
+LINE = 1_000
+"""Bytes that `manifest.sig` may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def signature_of(path: Path) -> Signature | None:
 
     Raises `BundleCorrupt` where it is no signature.
     """
-    content = read_member(path, SIGNATURE)
+    content = read_member(path, SIGNATURE, LINE)
     if content is None:
         return None
     try:

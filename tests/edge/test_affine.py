@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,7 +28,10 @@ def test_zero_is_exact() -> None:
     assert affine.dequantize(affine.quantize(np.zeros(3))).tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize(("scale", "zero_point"), [(0.0, 0), (-1.0, 0), (1.0, 128), (1.0, -129)])
+@pytest.mark.parametrize(
+    ("scale", "zero_point"),
+    [(0.0, 0), (-1.0, 0), (math.nan, 0), (math.inf, 0), (1.0, 128), (1.0, -129)],
+)
 def test_an_impossible_map_is_refused(scale: float, zero_point: int) -> None:
     with pytest.raises(ValueError, match="must"):
         Affine(scale=scale, zero_point=zero_point)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from edgefer.bundle import is_shipped
 from edgefer.errors import DatasetError, RunError
 from edgefer.files import write_atomic
 from edgefer_train.data.dataset import Dataset
@@ -146,6 +147,12 @@ class Run:
     def minutes(self) -> float:
         """Wall time of both stages."""
         return self.float.minutes() + self.qat.minutes()
+
+
+def run_at(name: str) -> Run | None:
+    """Return the run in a folder, or None: a shipped model's name is never a folder."""
+    run = Run(Path(name))
+    return run if run.record_file.is_file() and not is_shipped(name) else None
 
 
 def versions() -> dict[str, str]:

@@ -8,11 +8,11 @@ from typing import Literal
 
 import msgspec
 
-from edgefer.bundle import Bundle, open_bundle
+from edgefer.bundle import Bundle, is_shipped, open_bundle
 from edgefer.errors import BundleMissing, RunError, SettingsError
 from edgefer.manifest import MANIFEST
 from edgefer.runtime import RUNTIMES, Classifier, open_classifier
-from edgefer_train.run import Run, Stage
+from edgefer_train.run import Run, Stage, run_at
 
 RECORD = "run.json"
 
@@ -191,10 +191,10 @@ def open_candidate(name: str, labels: str | None = None) -> Candidate:
     `labels` chooses one of the heads of a run; the recipe's own unless named. Raises
     `BundleError`, `RunError`, or `SettingsError` for labels that the model does not have.
     """
-    path = Path(name)
-    if (path / RECORD).is_file():
-        return RunCandidate(Run(path), labels)
-    if path.is_dir() and not (path / MANIFEST).is_file():
+    path, run = Path(name), run_at(name)
+    if run is not None:
+        return RunCandidate(run, labels)
+    if path.is_dir() and not (path / MANIFEST).is_file() and not is_shipped(name):
         raise BundleMissing(
             f"{path}: neither a run ({RECORD}) nor a model bundle ({MANIFEST})", path
         )

@@ -18,7 +18,7 @@ from edgefer_train.architectures import build
 from edgefer_train.architectures.graph import Graph
 from edgefer_train.architectures.transfer import NONE
 from edgefer_train.recipe import Recipe
-from edgefer_train.run import Run
+from edgefer_train.run import Run, run_at
 
 MEASURED = 512
 """Images from which the statistics of folded normalizations are taken anew."""
@@ -54,10 +54,10 @@ def build_model(
 
 def _open(name: str) -> Source | None:
     """The run or the bundle of this name; None for what `build` takes: `none`, a base's weights."""
-    run = Run(Path(name))
     if name == NONE:
         return None
-    if run.record_file.is_file():
+    run = run_at(name)
+    if run is not None:
         return run
     try:
         return open_bundle(name) if Path(name).suffix != ".h5" else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from edgefer.runtime import open_classifier
 from edgefer_train.architectures import Tensor
 from edgefer_train.fitting.batches import Targets
 from edgefer_train.recipe import Distill
-from edgefer_train.run import Run
+from edgefer_train.run import run_at
 
 
 @dataclass(frozen=True)
@@ -111,8 +110,8 @@ def load_teachers(how: Distill) -> Teachers | None:
 
 
 def _model(name: str) -> Any:
-    run = Run(Path(name))
-    if run.record_file.exists():
+    run = run_at(name)
+    if run is not None:
         model = keras.models.load_model(run.model(run.float), compile=False)
         model.trainable = False
         return model
