@@ -22,6 +22,13 @@ def test_what_is_wanted_is_set_and_every_comment_stays() -> None:
     assert [line for line in comments if line not in merged.text] == []
 
 
+def test_no_password_of_an_address_is_shown() -> None:
+    wanted = {"camera": "rtsp://me:secret@cam/x", "sinks": ["mqtt://me:secret@h/x", "console:"]}
+    merged = merge(SHIPPED, "", SHIPPED, wanted, "host")
+    assert merged.changed == ('camera = "rtsp://cam/x"', 'sinks = ["mqtt://h/x", "console:"]')
+    assert merged.text.count("me:secret@") == 2
+
+
 def test_again_there_is_nothing_to_do() -> None:
     first = merge(SHIPPED, "", SHIPPED, WANTED, "host")
     again = merge(first.text, deployed(WANTED), SHIPPED, WANTED, "host")

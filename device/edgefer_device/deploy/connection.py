@@ -12,7 +12,7 @@ import io
 import logging
 import shlex
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -32,6 +32,9 @@ KEEPALIVE_SECONDS = 10
 SMALL = 65536
 """Bytes up to which a file goes through a command's stdin: in one step, and not through /tmp,
 where others could read a secret."""
+BEGIN = "edgefer-begin"
+"""The line of stdin behind sudo's password; a sudo that asks for none leaves both to be skipped."""
+SKIP = f'while IFS= read -r line && [ "$line" != {BEGIN} ]; do :; done\n'
 PUT = (Path(__file__).parent / "scripts" / "put_file.sh").read_text()
 Report = Callable[[str], None]
 """Takes a line of progress."""
@@ -80,7 +83,9 @@ class Connection:
 
     def __init__(self, host: Host, access: Access, timeouts: Timeouts = Timeouts()) -> None:
         self.host, self._access, self._timeouts = host, access, timeouts
-        self._root: dict[str, Any] = {}
+        self._sudo, self._password = "", ""
+        """What makes root of who logged in, and its password: that goes by stdin alone, for anyone
+        on the device may read the arguments of a process."""
 
     def __enter__(self) -> Self:
         # Its annotations end halfway.
@@ -117,7 +122,7 @@ class Connection:
 
     def run(self, script: str, action: str, report: Report | None = None) -> str:
         """Run a shell script as root; see `Remote`."""
-        return self._checked(self._run(script, action, self._root, report), action)
+        return self._checked(self._run(script, action, report=report), action)
 
     def send(self, content: bytes, place: str, mode: int) -> bool:
         """Put a file there unless it is there already; whole, or not at all."""
@@ -130,17 +135,26 @@ class Connection:
         }
         script = shell_variables(variables) + PUT
         small = len(content) <= SMALL
-        stdin = {"_stdin": [base64.b64encode(content).decode()]} if small else {}
+        stdin = [base64.b64encode(content).decode()] if small else []
         read = "read=yes\n" if small else "read=\n"
-        done = self._checked(self._run(read + script, action, self._root | stdin), action)
+        done = self._checked(self._run(read + script, action, stdin), action)
         if not small and done == "missing":
-            with self._translated(action):
-                if not self._peer.put_file(io.BytesIO(content), f"{place}.part", **self._root):
-                    raise CommandFailed(f"{self.host}: {action}: no room, or not allowed there", 1)
+            self._upload(content, f"{place}.part", action)
             done = self.run(read + script, action)
         if done == "missing":
             raise CommandFailed(f"{self.host}: {action}: no room left", 1)
         return done == "sent"
+
+    def _upload(self, content: bytes, place: str, action: str) -> None:
+        """Send a file by SFTP: where sudo makes root, to /tmp, and root copies it from there."""
+        with self._translated(action):
+            upload = self._peer.get_temp_filename() if self._sudo else place
+            if not self._peer.put_file(io.BytesIO(content), upload):
+                raise CommandFailed(f"{self.host}: {action}: no room, or not allowed there", 1)
+        if upload != place:
+            remove = shlex.quote(f"rm -f {shlex.quote(upload)}")
+            copy = f"cp {shlex.quote(upload)} {shlex.quote(place)}"
+            self.run(f"trap {remove} EXIT\n{copy}", action)
 
     def _checked(self, done: Completed, action: str) -> str:
         if done.status:
@@ -148,14 +162,24 @@ class Connection:
         return done.out
 
     def _run(
-        self, script: str, action: str, rights: dict[str, Any], report: Report | None = None
+        self,
+        script: str,
+        action: str,
+        stdin: Sequence[str] = (),
+        report: Report | None = None,
     ) -> Completed:
+        """Run a script as root, once it is known how to become it, else as who logged in."""
         api: Any = importlib.import_module("pyinfra.api")
+        command = f'( {script}\n); echo "edgefer-status $?"'
+        if self._password:
+            command, stdin = SKIP + command, [self._password, BEGIN, *stdin]
+        if self._sudo:
+            command = f"{self._sudo} sh -c {shlex.quote(command)}"
         with self._translated(action), _echoed(report):
             _, out = self._peer.run_shell_command(
-                api.StringCommand(f'( {script}\n); echo "edgefer-status $?"'),
+                api.StringCommand(command),
                 print_output=report is not None,
-                **rights,
+                _stdin=list(stdin),
             )
         lines = out.stdout_lines
         # sudo, or the shell itself, may fail before the script has begun.
@@ -197,12 +221,12 @@ class Connection:
             transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit)
 
     def _become_root(self) -> None:
-        if self._run("id -u", "looking up the user", {}).out.strip() == "0":
+        if self._run("id -u", "looking up the user").out.strip() == "0":
             return
         password = self._access.sudo_password
-        without = self._run("sudo -n true", "trying sudo", {})
+        without = self._run("sudo -n true", "trying sudo")
         if without.status == 0:
-            self._root = {"_sudo": True}
+            self._sudo = "sudo -H -n"
             return
         if "not found" in without.err:
             raise HostRefused(f"{self.host}: has no sudo: log in as root, or install sudo there")
@@ -211,8 +235,8 @@ class Connection:
                 f"{self.host}: sudo asks for a password: give --ask-sudo-password, or set "
                 "EDGEFER_SUDO_PASSWORD"
             )
-        self._root = {"_sudo": True, "_sudo_password": password}
-        tried = self._run("true", "trying sudo", self._root)
+        self._sudo, self._password = "sudo -H -k -S -p ''", password
+        tried = self._run("true", "trying sudo")
         if tried.status:
             user = self.host.user or "this user"
             reason = "may not use sudo, or its password is wrong"

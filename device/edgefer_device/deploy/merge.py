@@ -15,6 +15,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from edgefer.errors import SettingsError
 from edgefer_device.daemon.configuration import Config, load_config
+from edgefer_device.system.address import redacted
 
 Keys = dict[tuple[str, ...], Any]
 """Settings by their path: `("mood", "threshold")`."""
@@ -105,5 +106,9 @@ def _set(document: tomlkit.TOMLDocument, path: tuple[str, ...], value: Any) -> N
 
 
 def _line(path: tuple[str, ...], value: Any) -> str:
+    """Return a setting as people may see it: an address without its password."""
+    if isinstance(value, list):
+        value = [redacted(one) if isinstance(one, str) else one for one in value]
+    value = redacted(value) if isinstance(value, str) else value
     shown = "as shipped" if value is None else tomlkit.item(value).as_string()
     return f"{'.'.join(path)} = {shown}"
