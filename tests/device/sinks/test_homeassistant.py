@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,9 @@ from support.listening import Listener, listening
 from support.mosquitto import Mosquitto
 
 PREFIX = "home/hall mirror"
-TOPIC = "homeassistant/device/edgefer_home_hall_mirror/config"
+ID = "edgefer_home_hall_mirror_863494d9"
+"""Other topics make the same letters: this one has a blank, which its hash remembers."""
+TOPIC = f"homeassistant/device/{ID}/config"
 ABOUT = discovery.DeviceInfo(("happy", "sad", "neutral"), "small 01234567", 0.4)
 HEALTH = Health()
 QUICK = Timing(diagnostics=0.2)
@@ -42,7 +45,7 @@ def sink(broker: Mosquitto, controls: Controls, **settings: Any) -> MqttSink:
 def test_the_message_is_a_device_discovery() -> None:
     told = message()
     assert discovery.topic("homeassistant", BROKER) == TOPIC
-    assert told["device"]["identifiers"] == ["edgefer_home_hall_mirror"]
+    assert told["device"]["identifiers"] == [ID]
     assert told["device"]["name"] == "Hall mirror"
     assert told["device"]["model"] == "small 01234567"
     assert set(told["origin"]) == {"name", "sw_version"}
@@ -53,10 +56,37 @@ def test_the_message_is_a_device_discovery() -> None:
     }
 
 
+def test_every_topic_has_an_identifier_of_its_own() -> None:
+    def identifier(topic: str) -> str:
+        return discovery.device_id(parse_broker(f"mqtt://localhost/{topic}"))
+
+    assert identifier("home/mirror") == "edgefer_home_mirror"
+    topics = (
+        "家/镜子",
+        "家/卧室",
+        "home/küche",
+        "home/k_che",
+        "home/k/che",
+        "Home/k/che",
+        "home_k/che",
+    )
+    assert len(set(map(identifier, topics))) == len(topics)
+    assert all(re.fullmatch("[a-z0-9_]+", identifier(topic)) for topic in topics)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["homeassistant/", "/homeassistant", "a//b", "a b", "a/#", "a\n"]
+)
+def test_a_discovery_prefix_that_home_assistant_cannot_have_is_refused(prefix: str) -> None:
+    with pytest.raises(ValueError, match="discovery must be") as refused:
+        MqttSettings(discovery=prefix)
+    assert "\n" not in str(refused.value)
+
+
 def test_every_entity_has_a_place_and_a_name_of_its_own() -> None:
     parts = message()["components"]
     for key, part in parts.items():
-        assert part["unique_id"] == f"edgefer_home_hall_mirror_{key}"
+        assert part["unique_id"] == f"{ID}_{key}"
         assert part["default_entity_id"] == f"{part['platform']}.hall_mirror_{key}"
         assert "object_id" not in part
         topic = part.get("state_topic", part.get("command_topic"))

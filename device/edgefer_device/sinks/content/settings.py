@@ -13,6 +13,7 @@ from msgspec import Meta
 from edgefer.errors import SettingsError
 from edgefer.labels import UNKNOWN
 from edgefer.settings import nearest
+from edgefer_device.sinks.mqtt.broker import check_topic
 
 NOBODY = "nobody"
 """A rule's word for no face."""
@@ -31,8 +32,7 @@ class Publication(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the broker keeps it for later subscribers."""
 
     def __post_init__(self) -> None:
-        if not self.topic or set("+#") & set(self.topic):
-            raise ValueError(f"topic must be one to publish on, without + and #: '{self.topic}'")
+        check_topic("topic", self.topic)
 
 
 class Rule(

@@ -17,6 +17,8 @@ from edgefer_device.system.address import Url, redacted
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 """By scheme: a broker's usual port."""
+LONGEST_TOPIC = 65_000
+"""Bytes: MQTT allows 65,535, and ours go on below their prefix."""
 USER, PASSWORD = "EDGEFER_MQTT_USER", "EDGEFER_MQTT_PASSWORD"
 """Environment variables for user and password where nothing else sets them."""
 
@@ -50,8 +52,14 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.key and not self.certificate:
             raise ValueError("key needs its certificate beside it")
-        if set("+# ") & set(self.discovery):
-            raise ValueError(f"discovery must be a topic without + and #, got '{self.discovery}'")
+        if self.discovery:
+            check_topic("discovery", self.discovery)
+            if " " in self.discovery or "" in self.discovery.split("/"):
+                # Home Assistant would listen elsewhere.
+                raise ValueError(
+                    "discovery must be without spaces and without a slash at an end, "
+                    f"got '{self.discovery}'"
+                )
 
     @property
     def encrypts(self) -> bool:
@@ -84,6 +92,14 @@ class Broker:
         return f"{self.prefix}/{name}"
 
 
+def check_topic(name: str, topic: str) -> None:
+    """Raise ValueError for a topic that nothing can be published on (MQTT 5.0, 4.7)."""
+    if not topic or not topic.isprintable() or set("+#") & set(topic):
+        raise ValueError(f"{name} must be a topic to publish on, without + and #: {topic!r}")
+    if len(topic.encode()) > LONGEST_TOPIC:
+        raise ValueError(f"{name} must be a topic of at most {LONGEST_TOPIC} bytes")
+
+
 def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
     """Read `mqtt[s]://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC`; raise `SettingsError`.
 
@@ -96,10 +112,14 @@ def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
     form = f"{scheme}://[USER:PASSWORD@]HOST[:PORT]/TOPIC"
     url = Url.parse(uri, form)
     prefix = url.path.strip("/")
-    if set("+#") & set(prefix) or uri.endswith("#"):
-        raise SettingsError(f"{shown}: a topic to publish on cannot hold '+' or '#'")
+    if uri.endswith("#"):
+        prefix += "#"
     if not prefix or not url.plain:
         raise SettingsError(f"{shown}: expected {form}, such as {scheme}://localhost/home/mirror")
+    try:
+        check_topic("its path", prefix)
+    except ValueError as exc:
+        raise SettingsError(f"{shown}: {exc}") from None
     if scheme == "mqtt" and settings.encrypts:
         raise SettingsError(
             f"{shown}: is not encrypted, but [mqtt] sets certificates; write mqtts://"

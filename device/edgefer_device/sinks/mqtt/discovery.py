@@ -8,6 +8,7 @@ as `uncertain`, and no face as `nobody`.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,8 +53,15 @@ def topic(discovery: str, broker: Broker) -> str:
 
 
 def device_id(broker: Broker) -> str:
-    """Return the device's identifier, which its topic makes unique on the broker."""
-    return f"edgefer_{_slug(broker.prefix)}"
+    """Return the device's identifier, which its topic makes unique on the broker.
+
+    Where letters of the topic are lost in it, so that another would have the same, it ends in a
+    hash of the topic.
+    """
+    slug = _slug(broker.prefix)
+    if slug.replace("_", "/") == broker.prefix:
+        return f"edgefer_{slug}"
+    return f"edgefer_{slug}_{hashlib.sha256(broker.prefix.encode()).hexdigest()[:8]}"
 
 
 def message(broker: Broker, name: str, device: DeviceInfo, commands: bool) -> dict[str, Any]:
