@@ -5,8 +5,10 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import logging
+import re
 import secrets
 import socket
+from collections.abc import Callable, Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -51,7 +53,11 @@ PARAMETER = "token"
 TOKEN_BYTES = 24
 SHORTEST = 16
 YEAR = 365 * 24 * 3600
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+FORWARDED = re.compile(
+    r"via|forwarded.*|x-forwarded.*|x-original-.*|x-envoy-.*|cf-.*|tailscale-.*|x-proxyuser-ip"
+    r"|.*(client|connecting|cluster|real)-?ip",
+    re.IGNORECASE,
+)
 """Headers of a proxy: behind one, everybody seems to come from this machine."""
 
 
@@ -65,21 +71,19 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def is_own_name(authority: str, bound: str) -> bool:
-    """Return whether a Host header names this machine.
+def is_own_name(authority: str, bound: str, hosts: Collection[str] = ()) -> bool:
+    """Return whether a Host header names this machine; `hosts` are further names.
 
     A foreign page can point its own DNS name at this address (DNS rebinding) and then
     counts as same-origin; the name in the Host header is what gives it away. So a
-    number is trusted, and of names only the one bound to and this machine's own.
+    number is trusted, and of names only the one bound to, this machine's own and those
+    configured.
     """
-    try:
-        host = urlsplit(f"//{authority}").hostname
-    except ValueError:
-        return False
+    host = _host_of(f"//{authority}")
     if host is None:
         return False
     own = socket.gethostname().lower()
-    if host in {"localhost", bound.lower(), own, f"{own}.local"}:
+    if host in {"localhost", bound.lower(), own, f"{own}.local", *hosts}:
         return True
     try:
         ipaddress.ip_address(host)
@@ -88,12 +92,27 @@ def is_own_name(authority: str, bound: str) -> bool:
     return True
 
 
-def is_same_origin(origin: str | None, authority: str) -> bool:
-    """Return whether a WebSocket may open; programs send no Origin, browsers always do."""
+def is_same_origin(origin: str | None, authority: str, hosts: Collection[str] = ()) -> bool:
+    """Return whether a WebSocket may open; programs send no Origin, browsers always do.
+
+    A proxy may send a Host of its own: then the page's is one of `hosts`.
+    """
+    if origin is None:
+        return True
     try:
-        return origin is None or urlsplit(origin).netloc.lower() == authority.lower()
+        return urlsplit(origin).netloc.lower() == authority.lower() or _host_of(origin) in hosts
     except ValueError:
         return False
+
+
+def is_from_here(request: web.Request, hosts: Collection[str] = ()) -> bool:
+    """Return whether a request comes from this machine itself, and not through a proxy on it."""
+    return (
+        request.remote is not None
+        and is_loopback(request.remote)
+        and not any(FORWARDED.fullmatch(name) for name in request.headers)
+        and _host_of(f"//{request.host}") not in hosts
+    )
 
 
 class Token:
@@ -120,10 +139,7 @@ class Token:
         return cls(secret)
 
     def admits(self, request: web.Request) -> bool:
-        """Return whether a request may pass; those from this machine itself always may."""
-        proxied = any(name in request.headers for name in FORWARDED)
-        if not proxied and request.remote is not None and is_loopback(request.remote):
-            return True
+        """Return whether a request shows the token, in a header or a cookie."""
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return self.matches(request.cookies.get(cookie_name(request), "")) or self.matches(bearer)
 
@@ -157,23 +173,34 @@ def cookie_name(request: web.Request) -> str:
     return f"edgefer-{port}" if port.isascii() and port.isdecimal() else "edgefer"
 
 
-def guard(bound: str, token: Token | None = None) -> Middleware:
+def guard(
+    bound: str, token: Callable[[], Token] | None = None, hosts: Collection[str] = ()
+) -> Middleware:
     """Return the middleware that refuses foreign hosts, origins and, with a token, strangers.
 
-    `bound` is the host listened on; without a token everybody who reaches it may read.
+    `bound` is the host listened on, `hosts` are names by which a proxy is reached; without a
+    token everybody who reaches it may read. It is loaded for the first who must show it.
     """
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not is_own_name(request.host, bound):
+        if not is_own_name(request.host, bound, hosts):
             raise web.HTTPMisdirectedRequest(
-                text="unknown host name: use the name or the address of this machine\n"
+                text="unknown host name: use the name or the address of this machine,"
+                " or add the name to [mirror] hosts\n"
             )
-        if not is_same_origin(request.headers.get("Origin"), request.host):
+        if not is_same_origin(request.headers.get("Origin"), request.host, hosts):
             raise web.HTTPForbidden(text="cross-origin request: only the page itself may connect\n")
-        if token is None or token.admits(request):
+        if token is None or is_from_here(request, hosts):
             return await handler(request)
-        if (redirect := token.exchange(request)) is not None:
+        try:
+            required = token()
+        except StateError as exc:
+            log.warning("%s", exc)
+            raise web.HTTPServiceUnavailable(text="the page's token cannot be read\n") from exc
+        if required.admits(request):
+            return await handler(request)
+        if (redirect := required.exchange(request)) is not None:
             return redirect
         raise web.HTTPUnauthorized(text=NO_TOKEN, headers={"WWW-Authenticate": "Bearer"})
 
@@ -183,3 +210,11 @@ def guard(bound: str, token: Token | None = None) -> Middleware:
 async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     """Set the security headers of a response (aiohttp's `on_response_prepare`)."""
     response.headers.update(HEADERS)
+
+
+def _host_of(url: str) -> str | None:
+    """Return the host of an address in lower case; None where it has none that can be read."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ HIGHEST_PORT = 65535
 
 
 class WebServer:
-    """Serve routes on one address: to this machine freely, to other machines by token."""
+    """Serve routes on one address: to this machine freely, to others and a proxy by token."""
 
     def __init__(
         self,
@@ -43,15 +43,18 @@ class WebServer:
         port: int,
         state: Path | None = None,
         routes: Iterable[web.RouteDef] = (),
+        hosts: Collection[str] = (),
     ) -> None:
         """`what` names it in messages; port 0 takes any free one; `state` keeps the token.
 
+        `hosts` are names by which a proxy before it is reached.
         Raises `SettingsError` for a port that does not exist.
         """
         if not 0 <= port <= HIGHEST_PORT:
             raise SettingsError(f"{what}: port must be 0..{HIGHEST_PORT}, got {port}")
         self.what, self.host, self.port = what, host, port
         self.routes = list(routes)
+        self._hosts = frozenset(map(str.lower, hosts))
         self._state = state or state_folder(None)
         self._token: Token | None = None
         self._listener: Listener | None = None
@@ -73,12 +76,19 @@ class WebServer:
 
     async def start(self, *routes: web.RouteDef) -> None:
         """Serve these routes beside its own until `close`; raises `ServerError`."""
-        self._token = None if is_loopback(self.host) else Token.load(self._state)
-        application = web.Application(middlewares=[guard(self.host, self._token)])
+        if self._hosts or not is_loopback(self.host):
+            self._load_token()
+        application = web.Application(middlewares=[guard(self.host, self._load_token, self._hosts)])
         application.on_response_prepare.append(add_headers)
         application.add_routes([*routes, *self.routes])
         self._listener = await listen(application, self.host, self.port, self.what)
         self.port = self._listener.port
+
+    def _load_token(self) -> Token:
+        """Return the token; a page on loopback needs it only behind a proxy."""
+        if self._token is None:
+            self._token = Token.load(self._state)
+        return self._token
 
     async def close(self) -> None:
         """Stop serving; may be repeated."""

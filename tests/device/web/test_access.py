@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from edgefer_device.sinks.mirror.settings import MirrorSettings
 from edgefer_device.sinks.mirror.sink import MirrorSink
 from edgefer_device.sinks.opening import SinkContext
+from edgefer_device.web.access import TOKEN_FILE
 from support.live_mirror import mirror_sink
 
 PATIENCE = 30.0
@@ -49,6 +51,19 @@ BAD = [
 ALLOWED = {101, 200, 206, 304, 400, 401, 403, 404, 406, 416, 417, 421, 503}
 """503 is `/healthz` without a camera."""
 PATHS = ["/", "/metrics", "/healthz", "/texts.json", "/ws", "/mirror.js", "/?token=%ff", "/%ff"]
+
+
+PROXIED = [
+    "Forwarded: for=192.0.2.7",
+    "X-Forwarded-For: 192.0.2.7",
+    "X-Forwarded-Proto: https",
+    "X-Real-IP: 192.0.2.7",
+    "Via: 1.1 proxy",
+    "CF-Connecting-IP: 192.0.2.7",
+    "True-Client-IP: 192.0.2.7",
+    "Tailscale-User-Login: somebody",
+]
+NAMED = MirrorSettings(hosts=("mirror.example", "Mirror.fritz.box"))
 
 
 async def status(sink: MirrorSink, path: str, *lines: bytes) -> int:
@@ -104,3 +119,69 @@ def test_no_header_of_any_bytes_ends_in_an_error_of_the_server(
     found = asyncio.run(asyncio.wait_for(whole(), PATIENCE))
     assert not found - ALLOWED
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("header", PROXIED)
+@pytest.mark.parametrize("path", ["/", "/ws", "/metrics", "/mirror.js"])
+def test_who_comes_through_a_proxy_to_a_page_on_loopback_needs_the_token(
+    tmp_path: Path, header: str, path: str
+) -> None:
+    async def whole() -> list[int]:
+        async with mirror_sink(SinkContext(state=tmp_path)) as sink:
+            assert not (tmp_path / TOKEN_FILE).exists(), "nobody needed it yet"
+            there, proxied = await status(sink, path), header.encode()
+            without = await status(sink, path, proxied)
+            token = (tmp_path / TOKEN_FILE).read_bytes().strip()
+            right = await status(sink, path, proxied, b"Authorization: Bearer " + token)
+            wrong = await status(sink, path, proxied, b"Authorization: Bearer wrong")
+            return [there, without, right, wrong]
+
+    fine = 101 if path == "/ws" else 200
+    assert asyncio.run(asyncio.wait_for(whole(), PATIENCE)) == [fine, 401, fine, 401]
+
+
+@pytest.mark.parametrize(
+    ("lines", "without", "with_token"),
+    [
+        (["Host: mirror.example"], 401, 101),
+        (["Host: MIRROR.example:8443", "Origin: https://mirror.example:8443"], 401, 101),
+        (["Host: mirror.fritz.box:8137", "X-Forwarded-For: 192.0.2.7"], 401, 101),
+        # A proxy that sets a Host of its own.
+        (["Origin: https://mirror.example", "X-Forwarded-For: 192.0.2.7"], 401, 101),
+        (["Host: mirror.example.evil.example"], 421, 421),
+        (["Host: other.example", "X-Forwarded-For: 192.0.2.7"], 421, 421),
+        (["Host: mirror.example", "Origin: https://evil.example"], 403, 403),
+        (["Host: mirror.example", "Origin: null"], 403, 403),
+        ([], 101, 101),
+    ],
+)
+def test_a_configured_name_is_let_in_with_the_token(
+    tmp_path: Path, lines: list[str], without: int, with_token: int
+) -> None:
+    sent = [line.encode() for line in lines]
+
+    async def whole() -> tuple[int, int]:
+        async with mirror_sink(SinkContext(state=tmp_path, mirror=NAMED)) as sink:
+            token = (tmp_path / TOKEN_FILE).read_bytes().strip()
+            return (
+                await status(sink, "/ws", *sent),
+                await status(sink, "/ws", *sent, b"Authorization: Bearer " + token),
+            )
+
+    assert asyncio.run(asyncio.wait_for(whole(), PATIENCE)) == (without, with_token)
+
+
+def test_a_token_that_cannot_be_kept_lets_no_one_through_a_proxy(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    async def whole() -> tuple[int, int]:
+        async with mirror_sink(SinkContext(state=tmp_path / "file")) as sink:
+            return await status(sink, "/"), await status(sink, "/", b"Via: 1.1 proxy")
+
+    assert asyncio.run(asyncio.wait_for(whole(), PATIENCE)) == (200, 503)
+
+
+@pytest.mark.parametrize("host", ["https://mirror.example", "mirror.example:80", "*", "", "a b"])
+def test_a_name_that_no_browser_sends_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="hosts must be names"):
+        MirrorSettings(hosts=(host,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,8 @@ AUTO = "auto"
 FALLBACK = "en"
 """The language that has every text."""
 LONGEST_NAME = 24
+HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
+"""Without scheme, port or wildcard; other letters as browsers send them (xn--...)."""
 
 
 class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,6 +37,8 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Until when."""
     hours: Annotated[float, msgspec.Meta(ge=0.5, le=24)] = 3.0
     """That the ribbon comes to cover; it begins with ten minutes."""
+    hosts: tuple[str, ...] = ()
+    """Names by which a proxy before the page, or before `metrics:`, is reached."""
 
     def __post_init__(self) -> None:
         known = [AUTO, *languages()]
@@ -43,6 +48,8 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"language must be one of {', '.join(known)}{hint}")
         if len(self.name) > LONGEST_NAME or not self.name.isprintable():
             raise ValueError(f"name must be one line of at most {LONGEST_NAME} characters")
+        if wrong := [host for host in self.hosts if not HOST_NAME.fullmatch(host)]:
+            raise ValueError(f"hosts must be names such as 'mirror.example', got {wrong[0]!r}")
         time_of_day(self.evening)
         time_of_day(self.morning)
 

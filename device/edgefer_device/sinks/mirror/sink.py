@@ -61,7 +61,8 @@ class MirrorSink:
         A page that leaves a ping unanswered for half of `heartbeat` seconds is dropped.
         """
         self.server = server
-        self._settings = settings or MirrorSettings()
+        # They go to the page, which has no use for the names of proxies.
+        self._settings = msgspec.structs.replace(settings or MirrorSettings(), hosts=())
         self._controls, self._board = controls or Controls(), board or MessageBoard(clock)
         self._kept_days = kept_days
         self._clock, self._heartbeat = clock, heartbeat
