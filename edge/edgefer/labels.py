@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from edgefer.errors import SettingsError
 
 FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -19,6 +21,9 @@ FOLDERS = "folders"
 
 UNKNOWN = "unknown"
 """Reported in place of a label that is not probable enough."""
+
+NOBODY, UNCERTAIN = "nobody", "uncertain"
+"""Word of content rules and Home Assistant for no face; of the latter for `UNKNOWN`."""
 
 THRESHOLD = 0.4
 """Probability from which on a label is reported, unless it is configured."""
@@ -40,6 +45,16 @@ def label_set(name: str) -> tuple[str, ...]:
     except KeyError:
         known = ", ".join(LABEL_SETS)
         raise SettingsError(f"unknown label set '{name}'; known: {known}") from None
+
+
+def check_labels(labels: Iterable[str], source: str) -> None:
+    """Raise `SettingsError`, naming `source`, for a class called as one of our own words."""
+    for label in labels:
+        if label.strip().lower() in (UNKNOWN, NOBODY, UNCERTAIN):
+            raise SettingsError(
+                f"{source}: no class can be called '{label}': {UNKNOWN}, {NOBODY} and {UNCERTAIN} "
+                "are reported where no class is; rename it"
+            )
 
 
 def spelled(name: str) -> str:

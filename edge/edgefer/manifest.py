@@ -8,6 +8,7 @@ import msgspec
 
 from edgefer.affine import Affine
 from edgefer.errors import SchemaMismatch, SettingsError
+from edgefer.labels import check_labels
 from edgefer.metrics import Scores
 from edgefer.preprocess import Preprocess
 from edgefer.settings import parse
@@ -175,6 +176,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len({*self.labels, ""}) != len(self.labels) + 1:
             raise ValueError(f"labels must be two or more different names, got {self.labels}")
+        check_labels(self.labels, "labels")
         if len(self.files) > FILES:
             raise ValueError(f"files must be {FILES} or fewer, got {len(self.files)}")
         if any(file.bytes < 0 for file in self.files.values()):

@@ -276,6 +276,7 @@ def test_what_cannot_be_converted_is_one_clear_line(
             "a,b,c,d,e,f,g",
             "has the labels a, b, c, d, e, f, g: neither those of fer2013 nor ferplus",
         ),
+        ("a,b,c,d,e,f,unknown", "no class can be called 'unknown'"),
     ],
 )
 def test_labels_that_do_not_match_the_outputs_are_refused(

@@ -108,6 +108,8 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
         ('"size": 48', '"size": 4800', r"shape must be \(size, size, 1\)"),
         ('"margin": 0.0', '"margin": -0.5', "margin must be above"),
         ('"angry"', '"happy"', "labels must be two or more different names"),
+        ('"angry"', '"unknown"', "no class can be called 'unknown'"),
+        ('"angry"', '"Nobody"', "no class can be called 'Nobody'"),
         ('"bytes": 16', '"bytes": -16', "files must have 0 bytes or more"),
         ('"schema_version": 1', '"schema_version": "a\\nb"', r"schema version 'a\\nb', this"),
         ("{", "[" * 100_000, "not a manifest"),

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgefer.errors import DatasetError
+from edgefer.errors import DatasetError, SettingsError
 from edgefer.labels import FER2013, FERPLUS
 from edgefer.preprocess import Preprocess, to_grey
 from edgefer_train.data.dataset import Usage
@@ -97,6 +97,12 @@ def test_files_of_other_endings_are_counted_and_hidden_ones_are_none(
 def test_one_class_is_no_dataset(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r": holds one class, 'smiling'; expected a folder for"):
         load_own(write_own(tmp_path, ["smiling"]))
+
+
+@pytest.mark.parametrize("name", ["unknown", "Nobody", "uncertain"])
+def test_a_class_called_as_a_word_of_ours_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"no class can be called '{name}': unknown, nobody"):
+        load_own(write_own(tmp_path, ["smiling", name]))
 
 
 def test_a_class_that_the_label_set_lacks_is_not_left_out_in_silence(tmp_path: Path) -> None:

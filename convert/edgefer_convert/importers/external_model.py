@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgefer.errors import ConversionError, DatasetError, SettingsError
-from edgefer.labels import FOLDERS, LABEL_SETS, spelled
+from edgefer.labels import FOLDERS, LABEL_SETS, check_labels, spelled
 from edgefer.machine import machine
 from edgefer.manifest import Evidence
 from edgefer.text_files import read_text
@@ -51,6 +51,7 @@ def read_labels(text: str | None, model: ExternalModel) -> tuple[str, ...]:
             f"{model.path}: has {model.outputs} outputs, --labels names {len(set(labels))}: "
             f"{', '.join(labels) or 'none'}"
         )
+    check_labels(labels, str(model.path))
     return labels
 
 

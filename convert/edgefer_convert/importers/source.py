@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edgefer.errors import ConversionError
+from edgefer.labels import check_labels
 from edgefer.manifest import Evidence
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
@@ -43,6 +44,9 @@ class Source:
     """The float model: logits (N, labels) of face crops uint8 (N, side, side)."""
     converters: Mapping[str, Converter]
     """By format; the formats that one requires are made before it."""
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels, self.name)
 
 
 class ExternalModel(Protocol):

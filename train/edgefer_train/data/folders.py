@@ -17,7 +17,7 @@ import numpy as np
 from edgefer.console import track
 from edgefer.errors import DatasetError
 from edgefer.files import IMAGE_SUFFIXES, files_in, is_image
-from edgefer.labels import spelled
+from edgefer.labels import check_labels, spelled
 from edgefer.preprocess import Preprocess
 from edgefer_train.data import ferplus
 from edgefer_train.data.dataset import Faces, Usage
@@ -74,6 +74,7 @@ def read(where: Path, labels: tuple[str, ...] | None, side: int, tolerant: bool)
     for a file that cannot be read unless `tolerant`: then it is left out and named.
     """
     names = classes_of(where) if labels is None else labels
+    check_labels(names, str(where))
     listed = [one for usage, root in _roots(where).items()
              for one in _files_of(root, names, usage, labels is not None)]  # fmt: skip
     found = [one for one in listed if is_image(one.path)]

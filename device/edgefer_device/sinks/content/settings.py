@@ -11,12 +11,10 @@ import msgspec
 from msgspec import Meta
 
 from edgefer.errors import SettingsError
-from edgefer.labels import UNKNOWN
+from edgefer.labels import NOBODY, UNKNOWN
 from edgefer.settings import nearest
 from edgefer_device.sinks.mqtt.broker import check_topic
 
-NOBODY = "nobody"
-"""A rule's word for no face."""
 LONGEST_TEXT = 120
 """Characters that fit a line on the mirror."""
 

@@ -18,10 +18,11 @@ from datetime import datetime, time
 from time import monotonic
 from typing import Any
 
+from edgefer.labels import NOBODY
 from edgefer.messages import Report
 from edgefer_device.pipeline.sink import Sink
 from edgefer_device.sinks.command import run_command
-from edgefer_device.sinks.content.settings import NOBODY, ContentSettings, Publication, Rule
+from edgefer_device.sinks.content.settings import ContentSettings, Publication, Rule
 from edgefer_device.sinks.message_board import Line, MessageBoard
 from edgefer_device.sinks.mqtt.broker import Broker
 from edgefer_device.system.clock import Clock

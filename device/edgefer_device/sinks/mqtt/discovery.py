@@ -15,14 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgefer import __version__
-from edgefer.labels import EVERY_LABEL, UNKNOWN
+from edgefer.labels import EVERY_LABEL, NOBODY, UNCERTAIN, UNKNOWN
 from edgefer.manifest import Manifest
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.control_state import THRESHOLDS
 from edgefer_device.sinks.mqtt.broker import Broker
 
-UNCERTAIN, NOBODY = "uncertain", "nobody"
-"""The mood there when it is `unknown`, and when there is no face."""
 STEP = 0.05
 """Of the threshold."""
 
@@ -91,7 +89,7 @@ def message(broker: Broker, name: str, device: DeviceInfo, commands: bool) -> di
 def _mood(broker: Broker, labels: Sequence[str]) -> dict[str, Component]:
     """Return what the state shows while the camera sees something, and its problem."""
     state = broker.topic("state")
-    options = [*(label for label in labels if label != UNKNOWN), UNCERTAIN, NOBODY]
+    options = [*labels, UNCERTAIN, NOBODY]
     value = "value_json.mood"
     mood = (
         f"'{NOBODY}' if {value} is none else '{UNCERTAIN}' if {value} == '{UNKNOWN}' else {value}"
