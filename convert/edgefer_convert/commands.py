@@ -222,7 +222,8 @@ def _faces(
 
         return portrait_crops(count or 50, preprocess), "views of the demo portrait"
     from edgefer_train.data.dataset import Usage
-    from edgefer_train.data.sources import load
+    from edgefer_train.data.sources import labels_in, read
 
-    dataset = load(data, side=preprocess.size)
+    reading = read(data, labels_in(data), preprocess.size)
+    dataset = reading.dataset(reading.own_split)
     return dataset.part(Usage[part]).images[:count], f"{dataset.name}, {part}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
-from edgefer.labels import label_set
+from edgefer.labels import LABEL_SETS
 from edgefer_train.data.dataset import Dataset
 from edgefer_train.recipe import Fit, Recipe
 from edgefer_train.run import Record, Run, save_model
@@ -18,7 +18,8 @@ def write_run(out: Path, dataset: Dataset, labels: str = "fer2013", seed: int = 
     keras.utils.set_random_seed(seed)
     image = keras.layers.Input((48, 48, 1), name="image")
     flat = keras.layers.Flatten()(keras.layers.AveragePooling2D(4)(image))
-    model = keras.Model(image, keras.layers.Dense(len(label_set(labels)), name=labels)(flat))
+    outputs = len(_labels(dataset, labels))
+    model = keras.Model(image, keras.layers.Dense(outputs, name=labels)(flat))
     run = Run(out)
     run.start(_record(dataset, labels), resume=False)
     save_model(model, run.float.model)
@@ -29,11 +30,20 @@ def write_run(out: Path, dataset: Dataset, labels: str = "fer2013", seed: int = 
     return run
 
 
+def _labels(dataset: Dataset, name: str) -> tuple[str, ...]:
+    return LABEL_SETS.get(name, dataset.labels)
+
+
 def _record(dataset: Dataset, labels: str) -> Record:
     return Record(
         recipe_name="linear",
-        recipe=Recipe("linear", labels=labels, fit=Fit(epochs=4)),
-        heads={labels: label_set(labels)},
+        recipe=Recipe(
+            "linear",
+            labels=labels,
+            split="72/8/20" if dataset.split == "72/8/20" else "official",
+            fit=Fit(epochs=4),
+        ),
+        heads={labels: _labels(dataset, labels)},
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         parameters=1015,

@@ -17,6 +17,7 @@ import msgspec
 from edgefer.bundle import is_shipped
 from edgefer.errors import DatasetError, RunError
 from edgefer.files import write_atomic
+from edgefer.labels import FOLDERS
 from edgefer_train.data.dataset import Dataset
 from edgefer_train.recipe import Recipe
 
@@ -138,10 +139,12 @@ class Run:
 
     def require_data(self, dataset: Dataset) -> None:
         """Raise `DatasetError` unless these are the faces that the run was trained on."""
-        if dataset.fingerprint != self.record().fingerprint:
+        record = self.record()
+        labels = record.heads.get(FOLDERS, dataset.labels)
+        if (dataset.fingerprint, dataset.labels) != (record.fingerprint, labels):
             raise DatasetError(
-                f"{dataset.name}: not the images that {self.folder} was trained on; "
-                "name the same dataset with --data"
+                f"{dataset.name}: not the images that {self.folder} was trained on, or not by "
+                "their labels; name the same dataset with --data"
             )
 
     def minutes(self) -> float:

@@ -34,8 +34,9 @@ def import_model(path: Path, pixels: str = "0..1") -> ExternalModel:
 
 
 def read_labels(text: str | None, model: ExternalModel) -> tuple[str, ...]:
-    """Return the labels in `a,b,c` or in a file with one a line, spelled as ours.
+    """Return the labels in `a,b,c` or in a file with one a line.
 
+    All those of one of our label sets are spelled as there, any others stay as they are.
     Raises `SettingsError` when there are not as many as the model has outputs.
     """
     if not text:
@@ -45,7 +46,9 @@ def read_labels(text: str | None, model: ExternalModel) -> tuple[str, ...]:
         )
     file = Path(text)
     lines = read_text(file).splitlines() if file.is_file() else text.split(",")
-    labels = tuple(spelled(line.strip()) for line in lines if line.strip())
+    labels = tuple(line.strip() for line in lines if line.strip())
+    ours = tuple(map(spelled, labels))
+    labels = labels if label_set_of(ours) == FOLDERS else ours
     if len(labels) != model.outputs or len(set(labels)) != model.outputs:
         raise SettingsError(
             f"{model.path}: has {model.outputs} outputs, --labels names {len(set(labels))}: "
@@ -87,10 +90,15 @@ def source_of_model(
 ) -> Source:
     """Return an external model as a source, its outputs in the order of the dataset's labels.
 
-    Raises `ConversionError` for other labels than the dataset's, and where the model returns
-    probabilities instead of logits.
+    They match without regard to case. Raises `ConversionError` for other labels than the
+    dataset's, and where the model returns probabilities instead of logits.
     """
-    if set(labels) != set(dataset.labels):
+    folded = {label.casefold(): label for label in dataset.labels}
+    labels = [
+        label if label in dataset.labels else folded.get(label.casefold(), label)
+        for label in labels
+    ]
+    if len(labels) != len(dataset.labels) or set(labels) != set(dataset.labels):
         raise ConversionError(
             f"{model.path}: has the labels {', '.join(labels)}; {dataset.name} has "
             f"{', '.join(dataset.labels)}"
@@ -116,7 +124,11 @@ def _evidence(model: ExternalModel, dataset: Dataset) -> Evidence:
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         recipe_name="none",
-        recipe={"architecture": model.architecture, "side": model.side},
+        recipe={
+            "architecture": model.architecture,
+            "side": model.side,
+            "split": dataset.split,
+        },
         seed=0,
         parameters=parameters(content),
         macs=macs(content),

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from edgefer.errors import RunError
+from edgefer.labels import FOLDERS
 from edgefer.manifest import Evidence
 from edgefer_convert.importers.keras_model import converters, logits_of
 from edgefer_convert.importers.source import POST_TRAINING, ImageSource, Source
@@ -19,6 +20,10 @@ LICENCES = {
     "model": "Apache-2.0",
     "training images": "FER2013: no licence; research use; no image is in this bundle",
     "FER+ votes": "MIT (microsoft/FERPlus)",
+}
+OWN_LICENCES = {
+    "model": "as its maker states",
+    "training images": "as their owner states; no image is in this bundle",
 }
 
 
@@ -46,7 +51,7 @@ def source_of_run(run: Run, head: str, ptq: bool, images: ImageSource) -> Source
         labels=record.heads[head],
         side=record.recipe.side,
         evidence=_evidence(run, record, ptq),
-        licences=LICENCES,
+        licences=OWN_LICENCES if head == FOLDERS else LICENCES,
         logits=logits_of(float_model),
         converters=converters(float_model, qat_model, images),
     )

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.errors import DatasetError
-from edgefer.labels import FOLDERS
 from edgefer_train.data.dataset import NO_FACE, Dataset, Relabelled, Usage, majority_column
 from edgefer_train.data.near_duplicates import digests, find_near_duplicates
 from edgefer_train.data.sources import labels_in, read
@@ -117,15 +116,13 @@ def read_and_check(
     """
     labels = labels_in(where) if labels is None else labels
     reading = read(where, labels, tolerant=True)
-    if split is None:
-        split = "72/8/20" if reading.usage is None else "official"
-    return reading, check(reading, str(where), labels, split)
+    return reading, check(reading, str(where), labels, split or reading.own_split)
 
 
 def check(reading: UnsplitDataset, where: str, labels: str, split: str) -> Check:
     """Check a reading under a label set and a split."""
     whole = reading.dataset(split)
-    dataset = whole if labels == FOLDERS else whole.with_labels(labels)
+    dataset = whole.with_labels(labels)
     found = _Checker(dataset, whole, reading.places)
     return Check(
         where=where,

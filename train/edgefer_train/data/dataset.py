@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.errors import DatasetError
-from edgefer.labels import FERPLUS, label_set
+from edgefer.labels import FERPLUS, FOLDERS, label_set
 from edgefer_train.data.near_duplicates import find_near_duplicates
 
 SIDE = 48
@@ -58,6 +58,8 @@ class Dataset:
     faces: Faces
     usage: NDArray[np.int8]
     """(N,) `Usage` of each face."""
+    split: str = field(default="official", kw_only=True)
+    """Where the parts come from, as `splits.Split` names it."""
 
     def part(self, usage: Usage) -> Faces:
         """Return one part; raise `DatasetError` when it is empty."""
@@ -84,12 +86,12 @@ class Dataset:
     def with_labels(self, name: str) -> Dataset:
         """Return the same faces under another label set, without those that it has no label for.
 
-        `ferplus` is FER+'s majority of the votes; `fer2013` leads back from there. Raises
-        `DatasetError` where the faces have no votes.
+        `ferplus` is FER+'s majority of the votes; `fer2013` leads back from there; `folders`
+        are the labels that it has. Raises `DatasetError` where the faces have no votes.
         """
-        labels = label_set(name)
-        if labels == self.labels:
+        if name == FOLDERS or label_set(name) == self.labels:
             return self
+        labels = label_set(name)
         if labels != FERPLUS:
             raise DatasetError(
                 f"{self.name}: has the labels {', '.join(self.labels)}; nothing turns them "
@@ -134,7 +136,7 @@ def _by_majority(dataset: Dataset, votes: NDArray[np.uint8]) -> Relabelled:
     rows = np.flatnonzero(labels >= 0)
     faces = Faces(dataset.faces.images[rows], labels[rows], votes[rows])
     name = f"{dataset.name}, FER+ majority"
-    return Relabelled(name, FERPLUS, faces, dataset.usage[rows], dataset, rows)
+    return Relabelled(name, FERPLUS, faces, dataset.usage[rows], dataset, rows, split=dataset.split)
 
 
 def majority(votes: NDArray[np.uint8]) -> NDArray[np.int8]:

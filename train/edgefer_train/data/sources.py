@@ -36,8 +36,7 @@ def load(
     reading = read(where, labels, side)
     if reading.skipped:
         log.warning("%s: %s", where, describe_skipped(reading.skipped))
-    dataset = reading.dataset(split)
-    return dataset if labels == FOLDERS else dataset.with_labels(labels)
+    return reading.dataset(split).with_labels(labels)
 
 
 def read(

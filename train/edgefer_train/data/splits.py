@@ -47,6 +47,11 @@ class UnsplitDataset:
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Files that were left out for their ending, counted by it."""
 
+    @property
+    def own_split(self) -> str:
+        """The parts that it has, else those that are drawn."""
+        return "72/8/20" if self.usage is None else "official"
+
     def dataset(self, split: str) -> Dataset:
         """Return the faces with their own parts (`official`) or drawn ones (`72/8/20`).
 
@@ -58,7 +63,7 @@ class UnsplitDataset:
             return self._official()
         names = [f"{self.where}: class '{label}'" for label in self.labels]
         usage = stratified_split(self.digests, self.faces.labels, names)
-        return Dataset(f"{self.name}, {split}", self.labels, self.faces, usage)
+        return Dataset(f"{self.name}, {split}", self.labels, self.faces, usage, split=split)
 
     def _official(self) -> Dataset:
         if self.usage is None:
