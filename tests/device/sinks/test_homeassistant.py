@@ -12,10 +12,11 @@ import msgspec
 import pytest
 
 from edgefer.messages import Report
-from edgefer_device.pipeline.control_state import Controls
+from edgefer_device.pipeline.control_state import Controls, ControlState
 from edgefer_device.pipeline.health import Health
 from edgefer_device.sinks.mqtt import discovery
 from edgefer_device.sinks.mqtt.broker import MqttSettings, parse_broker
+from edgefer_device.sinks.mqtt.commands import COMMANDS_A_SECOND, Commands
 from edgefer_device.sinks.mqtt.sink import MqttSink, Timing
 from support.listening import Listener, listening
 from support.mosquitto import Mosquitto
@@ -282,6 +283,17 @@ def test_a_retained_command_is_not_obeyed(
     controls = asked(broker, "privacy/set", "ON")
     assert (controls.restart, controls.paused) == (False, True)
     assert f"retained '{PREFIX}/restart/set' is not obeyed" in caplog.text
+
+
+def test_a_burst_of_commands_is_not_obeyed(caplog: pytest.LogCaptureFixture) -> None:
+    controls = Controls()
+    changes: list[ControlState] = []
+    controls.listen(changes.append)
+    commands = Commands(BROKER, controls)
+    for payload in 50 * (b"ON", b"OFF"):
+        assert commands.handle(f"{PREFIX}/privacy/set", payload, retained=False)
+    assert len(changes) == COMMANDS_A_SECOND
+    assert "more than 10 commands a second are not obeyed" in caplog.messages[-1]
 
 
 def test_a_threshold_out_of_range_springs_back(broker: Mosquitto) -> None:

@@ -8,20 +8,28 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import pytest
-from aiohttp import ClientSession, ClientWebSocketResponse, CookieJar, WSServerHandshakeError
+from aiohttp import (
+    ClientSession,
+    ClientWebSocketResponse,
+    CookieJar,
+    WSCloseCode,
+    WSServerHandshakeError,
+)
 from selenium.webdriver import Chrome
 
 from edgefer.errors import ServerError, SettingsError, StateError
 from edgefer.labels import FERPLUS
 from edgefer.messages import to_json
+from edgefer_device.pipeline.control_state import Controls, ControlState
 from edgefer_device.sinks.mirror.messages import Moment, Timeline, View
+from edgefer_device.sinks.mirror.open_page import MESSAGES_A_SECOND
 from edgefer_device.sinks.mirror.settings import MirrorSettings
 from edgefer_device.sinks.mirror.sink import MirrorSink
 from edgefer_device.sinks.opening import SinkContext
@@ -242,6 +250,37 @@ def deaf_page(port: int) -> Iterator[None]:
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(request.encode())
         yield
+
+
+def test_a_burst_of_commands_closes_its_page_and_holds_nobody_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    controls = Controls()
+    changes: list[ControlState] = []
+
+    def change(state: ControlState) -> None:
+        changes.append(state)
+        time.sleep(0.002)  # as long as a file takes
+
+    controls.listen(change)
+
+    async def story() -> tuple[float, int | None]:
+        async with mirror_sink(SinkContext(controls=controls)) as sink, page_of(sink) as page:
+            for command in 2500 * ("pause", "resume"):
+                with suppress(ConnectionError):
+                    await page.send_json({"command": command})
+            began = time.monotonic()
+            async with ClientSession() as session, session.get(sink.server.url) as answer:
+                assert answer.status == 200
+            took = time.monotonic() - began
+            while not page.closed:
+                await page.receive()
+            return took, page.close_code
+
+    took, code = run(story())
+    assert (took < 2.0, code) == (True, WSCloseCode.POLICY_VIOLATION)
+    assert len(changes) <= 2 * MESSAGES_A_SECOND
+    assert len(caplog.records) == 1
 
 
 def test_a_page_of_another_origin_is_refused() -> None:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 
 from aiohttp import WSCloseCode, WSMsgType, web
+
+from edgefer_device.system.rate_limit import RateLimit
+
+log = logging.getLogger(__name__)
 
 BACKLOG = 50
 """Messages (10 s of them) that wait for a slow page before it is disconnected.
 
 The browser then connects again and gets everything afresh in its hello."""
+MESSAGES_A_SECOND = 10
+"""That a page may send: more than any finger does."""
 
 
 class OpenPage:
@@ -28,6 +35,8 @@ class OpenPage:
         self._queue: asyncio.Queue[str] = asyncio.Queue(BACKLOG)
         self._queue.put_nowait(first)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._limit = RateLimit(MESSAGES_A_SECOND, 1.0)
+        self._code = WSCloseCode.GOING_AWAY
 
     def send(self, text: str) -> None:
         """Queue a message; disconnect a page that has not read for too long."""
@@ -66,12 +75,19 @@ class OpenPage:
         async for message in self._socket:
             if message.type is WSMsgType.ERROR:
                 return
+            if not self._limit.allows():
+                log.warning(
+                    "mirror page: one sent more than %d messages a second and is closed",
+                    MESSAGES_A_SECOND,
+                )
+                self._code = WSCloseCode.POLICY_VIOLATION
+                return
             if message.type is WSMsgType.TEXT:
                 self._on_message(message.data)
 
     async def _close(self) -> None:
         try:
-            await asyncio.wait_for(self._socket.close(code=WSCloseCode.GOING_AWAY), 1.0)
+            await asyncio.wait_for(self._socket.close(code=self._code), 1.0)
         except (ConnectionError, asyncio.TimeoutError):
             # It reads nothing, so what was sent would stay in the buffers for ever.
             if self._transport is not None:

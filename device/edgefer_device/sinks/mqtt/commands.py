@@ -6,11 +6,14 @@ import logging
 
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.sinks.mqtt.broker import Broker
+from edgefer_device.system.rate_limit import RateLimit
 
 log = logging.getLogger(__name__)
 
 PRIVACY, THRESHOLD, RESTART = "privacy", "threshold", "restart"
 ON, OFF, PRESS = "ON", "OFF", "PRESS"
+COMMANDS_A_SECOND = 10
+"""That are obeyed; each may write a file and move the camera."""
 LONGEST = 40
 """Characters of an unknown message that a warning shows."""
 
@@ -21,6 +24,7 @@ class Commands:
     def __init__(self, broker: Broker, controls: Controls) -> None:
         self._controls = controls
         names = (PRIVACY, THRESHOLD, RESTART)
+        self._limit = RateLimit(COMMANDS_A_SECOND, 1.0)
         self._names = {broker.topic(f"{name}/set"): name for name in names}
 
     @property
@@ -40,6 +44,8 @@ class Commands:
         text = payload.decode(errors="replace").strip()
         if retained:
             log.warning("mqtt: retained '%s' is not obeyed; send it without retain", topic)
+        elif not self._limit.allows():
+            log.warning("mqtt: more than %d commands a second are not obeyed", COMMANDS_A_SECOND)
         elif not self._execute(name, text):
             log.warning("mqtt: %s: cannot be '%s'", topic, text[:LONGEST])
         return True
