@@ -29,6 +29,7 @@ from edgefer_device.cameras.stream import StreamOptions, open_stream, server
 from edgefer_device.cameras.v4l2 import DEVICES, V4l2Options, nodes, open_v4l2
 from edgefer_device.system.address import number, parse_address, redacted
 from edgefer_device.system.clock import Clock
+from edgefer_device.system.paths import user_path
 
 STREAMS = ("rtsp", "http", "https")
 FAULTY = "faulty"
@@ -189,8 +190,8 @@ def _of(opener: Callable[[str, Any, Clock], Camera]) -> Callable[[CameraSpec, Cl
 
 AUTO = _of(lambda _, options, clock: first_camera(options, clock))
 DEMO = _of(lambda _, options, clock: open_portrait(options, clock))
-CLIP = _of(lambda place, options, clock: open_clip(Path(place), options, clock))
-IMAGES = _of(lambda place, options, clock: open_images(Path(place), options, clock))
+CLIP = _of(lambda place, options, clock: open_clip(user_path(place), options, clock))
+IMAGES = _of(lambda place, options, clock: open_images(user_path(place), options, clock))
 STREAM = Kind("http[s]://HOST/PATH", StreamOptions, _of(open_stream), hardware=True)
 KINDS: dict[str, Kind] = {
     "auto": Kind("auto:", AutoOptions, AUTO, hardware=True, placeless=True),

@@ -27,6 +27,9 @@ MISSING_SHARE = 0.05
 """A container may promise more frames than it holds (an edit list, a rounded duration:
 no_face.mp4 promises 98 and holds 95), so a clip counts as cut short only when it lacks
 more than both of these."""
+SLOWEST, FASTEST, USUAL_RATE = 0.1, 1000.0, 25.0
+"""Frames a second: what a container's rate is believed between, and what is taken instead, as by
+FFmpeg for raw streams."""
 DEMO_RATE = 15
 """Frames a second."""
 PACE = choice("real", "fast")
@@ -87,28 +90,29 @@ class Clip(Recording):
     ) -> None:
         super().__init__(options.pace == "real", clock)
         self._path, self._capture, self._loop = path, capture, options.loop
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        self._step = 1 / rate if SLOWEST <= rate <= FASTEST else 1 / USUAL_RATE
+        """Seconds between two frames, where their own time stands still."""
         self._reading = threading.Lock()
 
     def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield frames with the clip's own time; raise `CameraLost` where it ends early."""
         number, began, start = 0, 0.0, self._clock()
         while not self._closed.is_set():
-            seen = 0
+            seen, last, longest = 0, 0.0, self._step
             for image, at in self._once():
                 seen += 1
                 self._wait_until(start + began + at)
                 if due(began + at):
                     yield Frame(image, began + at, number)
-                last, number = began + at, number + 1
+                longest, last, number = max(longest, at - last), at, number + 1
             if self._closed.is_set():
                 return
-            self._refuse_cut_short(seen)
+            self._refuse_cut_short(seen, last + longest)
             if not self._loop:
                 return
-            rate = self._capture.get(cv2.CAP_PROP_FPS)
-            began = last + (1 / rate if rate > 0 else 0.0)
-            with self._reading:
-                self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+            began += last + self._step
+            self._rewind()
 
     def close(self) -> None:
         """Let go of the file; again is allowed."""
@@ -117,18 +121,34 @@ class Clip(Recording):
             self._capture.release()
 
     def _once(self) -> Iterator[tuple[Pixels, float]]:
-        """Yield each frame of one pass and its time in seconds."""
+        """Yield each frame of one pass and its time in seconds, which always advances."""
+        last = -self._step
         while not self._closed.is_set():
             with self._reading:
                 there, image = self._capture.read()
                 at = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             if not there:
                 return
-            yield np.asarray(image, np.uint8), at
+            # A raw stream (.h264) has no time, and a damaged one may repeat it.
+            last = at if at > last else last + self._step
+            yield np.asarray(image, np.uint8), last
 
-    def _refuse_cut_short(self, seen: int) -> None:
-        promised = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        if seen == 0 or promised - seen > max(MISSING_FRAMES, MISSING_SHARE * promised):
+    def _rewind(self) -> None:
+        """Go back to the first frame by opening the file anew: not every container can seek."""
+        with self._reading:
+            if not self._closed.is_set():
+                self._capture.release()
+                self._capture = _capture(self._path)
+
+    def _refuse_cut_short(self, seen: int, end: float) -> None:
+        """Raise `CameraLost` where both frames and time are missing at the end.
+
+        Where the frame rate varies, a container's number of frames is a guess, and the last may
+        stay as long as any other: until `end`, seconds.
+        """
+        promised = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        missing = min(promised - seen, promised - end / self._step)
+        if seen == 0 or missing > max(MISSING_FRAMES, MISSING_SHARE * promised):
             raise CameraLost(
                 f"{self._path}: ended early, after {seen} of {promised} frames; copy it again"
             )
@@ -195,14 +215,26 @@ def open_clip(path: Path, options: ClipOptions, clock: Clock) -> Clip:
     # FFmpeg plays any text file as a video of a terminal; every real container holds NULs.
     with path.open("rb") as file:
         is_text = b"\0" not in file.read(4096)
-    # One thread decodes faster than frames are analysed; each more would hold frames of its own.
-    settings = [cv2.CAP_PROP_N_THREADS, 1]
-    capture = None if is_text else cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, settings)
+    capture = None if is_text else _capture(path)
     if capture is None or not capture.isOpened():
         raise CameraError(
             f"{path}: not a video that OpenCV can read, or cut short before its index"
         )
     return Clip(path, capture, options, clock)
+
+
+def _capture(path: Path) -> cv2.VideoCapture:
+    """Open a file by FFmpeg, whatever its name: `12:30.mp4` would be a protocol to it."""
+    # One thread decodes faster than frames are analysed; each more would hold frames of its own.
+    settings = [cv2.CAP_PROP_N_THREADS, 1]
+    try:
+        name = str(path.absolute())
+        name.encode()
+    except UnicodeEncodeError:
+        # OpenCV would crash on a name that is not UTF-8: it gets the file's descriptor.
+        with path.open("rb") as file:
+            return cv2.VideoCapture(f"/proc/self/fd/{file.fileno()}", cv2.CAP_FFMPEG, settings)
+    return cv2.VideoCapture(name, cv2.CAP_FFMPEG, settings)
 
 
 def open_images(

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgefer.errors import CameraError, SettingsError
 from edgefer_device.system.address import redacted
 from edgefer_device.system.check import Check, current_user, fail, ok, warn
+from edgefer_device.system.paths import user_path
 
 SECONDS = 3.0
 """Timeout of a network camera."""
@@ -84,7 +85,7 @@ def _check_simulated(scheme: str, place: str) -> Check:
             find_portrait()
         except CameraError as exc:
             return fail("camera", str(exc), "install it, or name a camera")
-    elif not Path(place).exists():
+    elif not user_path(place).exists():
         return fail("camera", f"{place}: no such file or folder", "name one that exists")
     return warn("camera", f"{scheme}: simulates a camera", f"use a real one for a mirror; {LIST}")
 

@@ -21,7 +21,7 @@ from edgefer_device.sinks.mqtt.discovery import DeviceInfo
 from edgefer_device.sinks.prometheus import Metrics
 from edgefer_device.sinks.screen import ScreenSettings
 from edgefer_device.system.address import Address, parse_address
-from edgefer_device.system.paths import state_folder
+from edgefer_device.system.paths import state_folder, user_path
 
 if TYPE_CHECKING:
     from edgefer_device.sinks.history.store import HistoryStore
@@ -169,7 +169,8 @@ def _console(spec: SinkSpec) -> Sink:
 
 
 def _jsonl(spec: SinkSpec) -> Sink:
-    return JsonLinesSink(spec.address.place, spec.options)
+    place = spec.address.place
+    return JsonLinesSink(place and str(user_path(place)), spec.options)
 
 
 def _mqtt(spec: SinkSpec) -> Sink:

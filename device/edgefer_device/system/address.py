@@ -113,7 +113,8 @@ def parse_address(
         place, _, query = (rest if re.match(r"\w+://", rest) else uri).partition("#")
     else:
         place, mark, query = rest.rpartition("?")
-        if not mark:
+        # What does not look like options belongs to the path: `file:what?.mp4`.
+        if not mark or (query and not re.match(r"\w+(=|&|$)", query)):
             place, query = rest, ""
     pairs = (item.partition("=") for item in query.split("&") if item)
     return Address(scheme, place, {name: value for name, _, value in pairs}, label)
@@ -140,9 +141,10 @@ class Url:
         """
         _refuse_ambiguous(text)
         try:
+            text.encode()
             parts = urlsplit(text.removeprefix("webhook:"))
             host, port = parts.hostname, parts.port
-        except ValueError:  # its text repeats what may be a password
+        except ValueError:  # whose text repeats what may be a password; or it is not UTF-8
             host, port = None, None
         if not host:
             raise SettingsError(f"{redacted(text)}: no valid host or port; expected {form}")

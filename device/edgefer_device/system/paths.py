@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 SYSTEM = Path("/var/lib/edgefer")
 """What systemd makes of `StateDirectory=edgefer`."""
+
+
+def user_path(text: str) -> Path:
+    """Return a path that a user wrote, `~` and `~user` expanded where there is such a home."""
+    with contextlib.suppress(RuntimeError):
+        return Path(text).expanduser()
+    return Path(text)
 
 
 def state_folder(chosen: str | None, environment: Mapping[str, str] = os.environ) -> Path:
@@ -17,7 +25,7 @@ def state_folder(chosen: str | None, environment: Mapping[str, str] = os.environ
     `~/.local/state/edgefer` (XDG Base Directory Specification 0.8).
     """
     if chosen is not None:
-        return Path(chosen).expanduser()
+        return user_path(chosen)
     given = environment.get("STATE_DIRECTORY")
     if given:
         # systemd joins several with colons; the unit names one.

@@ -92,6 +92,7 @@ def test_no_repr_and_no_check_shows_a_password() -> None:
         ("mqtt://mirror:secret", open_sink),
         ("webhook:https://mirror:secret", open_sink),
         ("rtsp://admin:secret", camera_address),
+        ("rtsp://admin:secret@cam/\udcff", camera_address),
         ("webhook:https:///T0/secret", open_sink),
         ("webhook:https://hooks.example/T0/secret#speed=1", open_sink),
     ],
