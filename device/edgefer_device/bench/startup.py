@@ -30,9 +30,12 @@ class Startup(msgspec.Struct, frozen=True):
 
 def measure_startup(config: Mapping[str, str | int], seconds: float) -> Startup:
     """Run the daemon with keys of its configuration; raise `CameraError` without any report."""
-    # A JSON string or number is a TOML one too.
-    lines = [f"{key} = {msgspec.json.encode(value).decode()}\n" for key, value in config.items()]
     with TemporaryDirectory() as folder:
+        # A JSON string or number is a TOML one too; the state folder may be a daemon's.
+        lines = [
+            f"{key} = {msgspec.json.encode(value).decode()}\n"
+            for key, value in {**config, "state": folder}.items()
+        ]
         settings = Path(folder) / "edgefer.toml"
         settings.write_text("".join(lines))
         command = [sys.executable, "-m", "edgefer.cli", "run", "--config", str(settings)]

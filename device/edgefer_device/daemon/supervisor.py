@@ -23,7 +23,7 @@ from edgefer_device.daemon.systemd import Notifier, Watchdog
 from edgefer_device.pipeline.control_state import Controls, ControlState, PauseMemory
 from edgefer_device.pipeline.frame_rate import watch_temperature
 from edgefer_device.pipeline.runner import Limit
-from edgefer_device.system.paths import state_folder
+from edgefer_device.system.paths import lock_state, state_folder
 from edgefer_device.system.service import run_service
 from edgefer_device.system.tasks import cancel_and_wait
 
@@ -55,6 +55,8 @@ def reexec() -> NoReturn:
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    # Kept for the fresh process until it handles it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
@@ -77,7 +79,7 @@ class Supervisor:
         Raises what the first configuration raises, and what ends a running one.
         """
         self._loop = asyncio.get_running_loop()
-        with self._signals():
+        with self._signals(), self._state():
             opener = self._restore()
             async with self._services():
                 try:
@@ -154,6 +156,9 @@ class Supervisor:
         self._current = now = opener()
         health = now.health
         health.paused = self.controls.paused
+        if self._next is not None:
+            # A reload came while this was opened.
+            now.pipeline.stop()
 
         def on_pause(state: ControlState) -> None:
             if state.paused != health.paused:
@@ -242,18 +247,28 @@ class Supervisor:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        handlers = {
-            signal.SIGTERM: self.stop,
-            signal.SIGINT: self.stop,
-            signal.SIGHUP: self.reload,
-        }
-        for number, handler in handlers.items():
-            self._loop.add_signal_handler(number, handler)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.stop)
+        # Not the loop's: that resets it to the default, which ends the process.
+        signal.signal(signal.SIGHUP, self._on_hangup)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         try:
             yield
         finally:
-            for number in handlers:
+            # A restart reads the configuration anyway.
+            late = signal.SIG_IGN if self.controls.restart else signal.SIG_DFL
+            signal.signal(signal.SIGHUP, late)
+            for number in (signal.SIGTERM, signal.SIGINT):
                 self._loop.remove_signal_handler(number)
+
+    def _on_hangup(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self.reload)
+
+    def _state(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the state folder, where the camera is one that can be paused."""
+        if pause_persists(self._config.camera):
+            return lock_state(state_folder(self._config.state))
+        return contextlib.nullcontext()
 
 
 def _report_refused(exc: Exception) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from edgefer.errors import StateError
 
 SYSTEM = Path("/var/lib/edgefer")
 """What systemd makes of `StateDirectory=edgefer`."""
@@ -32,3 +35,26 @@ def state_folder(chosen: str | None, environment: Mapping[str, str] = os.environ
         return Path(given.partition(":")[0])
     home = environment.get("XDG_STATE_HOME")
     return Path(home or Path.home() / ".local" / "state") / "edgefer"
+
+
+@contextlib.contextmanager
+def lock_state(folder: Path) -> Iterator[None]:
+    """Hold a state folder for one daemon; raise `StateError` while another holds it.
+
+    The kernel lets go of it (flock(2)) however the process ends. A folder that cannot be made
+    or locked is shared with nobody: the daemon goes on without.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateError(
+                f"{folder}: another edgefer run uses this state folder (edgefer status shows it); "
+                "end it, or set another one as state"
+            ) from None
+        except OSError:
+            pass
+        yield

@@ -46,7 +46,7 @@ class Daemon:
         self._told: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._listen)
         self._reader.start()
-        self.process = self._start()
+        self.process = self.start()
 
     def configure(self, settings: str) -> None:
         sink = self.sink or f"jsonl:{self.folder / 'out.jsonl'}"
@@ -106,9 +106,9 @@ class Daemon:
         self._manager.close()
 
     def start_again(self) -> None:
-        self.process = self._start()
+        self.process = self.start()
 
-    def _start(self) -> subprocess.Popen[str]:
+    def start(self) -> subprocess.Popen[str]:
         words = [sys.executable, "-W", "error", "-m", "edgefer.cli", "run"]
         environment = {
             "PYTHONPATH": ":".join(sys.path),
@@ -260,6 +260,40 @@ def test_a_restart_is_a_fresh_process_of_the_same_pid(daemon: Daemon) -> None:
     daemon.heard("READY=1")
     assert "STOPPING=1" not in daemon.heard("READY=1")
     assert daemon.end() == (0, "")
+
+
+def test_a_sighup_during_a_restart_does_not_end_the_daemon(daemon: Daemon) -> None:
+    before = daemon.until(lambda said: said["analysed"] > 5)
+    ended = threading.Event()
+
+    def shout() -> None:
+        while not ended.wait(0.002):
+            daemon.process.send_signal(signal.SIGHUP)
+
+    shouting = threading.Thread(target=shout)
+    daemon.request("restart")
+    shouting.start()
+    try:
+        daemon.until(lambda said: said["uptime"] < before["uptime"])
+    finally:
+        ended.set()
+        shouting.join()
+    assert daemon.until(lambda said: said["analysed"] > 5)["pid"] == before["pid"]
+    status, errors = daemon.end()
+    assert status == 0
+    assert set(errors.splitlines()) <= {"edgefer: configuration reloaded"}
+
+
+def test_a_second_daemon_on_one_state_folder_is_refused_in_one_line(daemon: Daemon) -> None:
+    daemon.until(lambda said: said["analysed"] > 0)
+    other = daemon.start()
+    _, errors = other.communicate(timeout=PATIENCE)
+    assert other.returncode == 1
+    assert errors.startswith(f"edgefer: {daemon.state}: another edgefer run uses this state folder")
+    assert errors.count("\n") == 1
+    daemon.end(signal.SIGKILL)
+    daemon.start_again()
+    daemon.until(lambda said: said["analysed"] > 0)
 
 
 def test_repeated_reloads_leak_no_descriptor_and_no_thread(daemon: Daemon) -> None:
