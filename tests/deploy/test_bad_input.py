@@ -69,7 +69,7 @@ def test_no_sudo_and_sudo_with_a_password(laptop: Laptop) -> None:
 
 def test_a_host_that_is_not_there(laptop: Laptop) -> None:
     away = reason(laptop, "--host", f"pi@127.0.0.1:{free_port()}")
-    assert away.startswith("does not answer: ")
+    assert away.startswith("does not answer: Connection refused; ")
     assert reason(laptop, "--host", "pi@mirror.invalid") == "no such host: check its name"
 
 

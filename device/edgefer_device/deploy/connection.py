@@ -305,7 +305,11 @@ def shell_variables(values: Mapping[str, str]) -> str:
 
 
 def _text(exc: BaseException) -> str:
-    return (str(exc).strip() or type(exc).__name__).splitlines()[0]
+    """Return the first line of an error; of those of several addresses, the first."""
+    if errors := getattr(exc, "errors", None):  # of paramiko's NoValidConnectionsError
+        exc = next(iter(errors.values()))
+    reason = exc.strerror if isinstance(exc, OSError) else None
+    return (reason or str(exc).strip() or type(exc).__name__).splitlines()[0]
 
 
 @contextlib.contextmanager

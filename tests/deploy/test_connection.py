@@ -1,10 +1,12 @@
-"""sudo's password on its way to a device: by stdin alone, in no process's arguments or environment.
+"""The connection to a device: why there is none, and sudo's password on its way: by stdin alone,
+in no process's arguments or environment.
 
 The device is this machine: pyinfra's local connector, and a `sudo` and an `id` of our own.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from pathlib import Path
@@ -12,9 +14,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from paramiko.ssh_exception import NoValidConnectionsError
 
 from edgefer.errors import HostRefused
-from edgefer_device.deploy.connection import SMALL, Connection
+from edgefer_device.deploy.connection import SMALL, Connection, Timeouts, _refusal
 from edgefer_device.deploy.inventory import Access, Host
 
 PASSWORD = "right; 'one' $x"
@@ -100,3 +103,11 @@ def test_a_wrong_one_is_refused_and_not_shown(programs: Path) -> None:
     with pytest.raises(HostRefused, match="or its password is wrong: 1 incorrect") as refused:
         connected("wrong one")
     assert "wrong one" not in str(refused.value)
+
+
+def test_a_device_that_is_not_reached_is_told_with_the_reason_of_its_first_address() -> None:
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    exc = Exception("cannot connect")
+    exc.__context__ = NoValidConnectionsError({("::1", 22): refused, ("127.0.0.1", 22): refused})
+    shown = str(_refusal(Host("device"), exc, Access(), Timeouts()))
+    assert shown == ("device: does not answer: Connection refused; is it on, and in this network?")
