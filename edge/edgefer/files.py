@@ -183,6 +183,13 @@ def _keep_access(path: Path, descriptor: int) -> None:
     os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
 
 
+def is_public(path: Path) -> bool:
+    """Return whether every user of this machine may read a file, such as a secret."""
+    with suppress(OSError):
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    return False
+
+
 def _sync_entry(path: Path) -> None:
     """Write a new name through to the disk, where the file system can."""
     with suppress(OSError):

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgefer.errors import BundleCorrupt, BundleError, SettingsError
-from edgefer.files import read_member
+from edgefer.files import is_public, read_member
 from edgefer.manifest import MANIFEST
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
         Ed25519PrivateKey,
         Ed25519PublicKey,
     )
+
+log = logging.getLogger(__name__)
 
 SIGNATURE = "manifest.sig"
 ALGORITHM = "ed25519"
@@ -153,6 +156,8 @@ def read_private(path: Path) -> Ed25519PrivateKey:
         raise SettingsError(
             f"{path}: not a private Ed25519 key in PEM; make a pair with: edgefer model keys FILE"
         )
+    if is_public(path):
+        log.warning("%s: every user of this machine may read it; run: chmod 600 %s", path, path)
     return key
 
 

@@ -44,6 +44,16 @@ def test_the_private_key_is_for_its_owner_alone(key: Path) -> None:
     assert b"PRIVATE KEY" not in public_of(key).read_bytes()
 
 
+def test_one_that_everyone_may_read_is_warned_of(
+    bundle: Path, key: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sign_bundle(bundle, key)
+    assert caplog.text == ""
+    key.chmod(0o644)
+    sign_bundle(bundle, key)
+    assert f"{key}: every user of this machine may read it; run: chmod 600 {key}" in caplog.text
+
+
 def test_a_key_is_never_overwritten(key: Path) -> None:
     before = key.read_bytes()
     with pytest.raises(SettingsError, match="maker: exists already"):

@@ -22,6 +22,7 @@ from edgefer_device.system.check import (
     first_line,
     ok,
 )
+from edgefer_device.system.paths import user_path
 
 if TYPE_CHECKING:
     from edgefer_device.daemon.configuration import Config
@@ -97,7 +98,7 @@ def _configured(config: Config) -> Iterator[NamedCheck]:
         if scheme in ("mqtt", "mqtts"):
             yield NamedCheck("broker", partial(services.check_broker, uri, config.mqtt))
         if scheme == "jsonl" and not place.startswith("-"):
-            folder = Path(place.partition("?")[0]).parent
+            folder = user_path(place.partition("?")[0]).parent
             yield NamedCheck("jsonl", partial(services.check_writable, "jsonl", folder))
 
 

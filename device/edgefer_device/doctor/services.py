@@ -25,7 +25,7 @@ def check_broker(uri: str, settings: MqttSettings | None = None) -> Check:
     try:
         import aiomqtt
 
-        from edgefer_device.sinks.mqtt.broker import parse_broker
+        from edgefer_device.sinks.mqtt.broker import MqttSettings, parse_broker, risks
         from edgefer_device.sinks.mqtt.connection import connection, refusal
 
         broker = parse_broker(uri, settings)
@@ -43,7 +43,11 @@ def check_broker(uri: str, settings: MqttSettings | None = None) -> Check:
     except aiomqtt.MqttError as exc:
         advice = "start it, or check host, port, user and password"
         return fail("broker", f"{broker.name} {refusal(exc)}", advice)
-    return ok("broker", f"{broker.name} accepts the connection")
+    found = f"{broker.name} accepts the connection"
+    for risk in risks(broker, settings or MqttSettings()):
+        problem, _, advice = risk.partition("; ")
+        return warn("broker", f"{found}, but {problem}", advice)
+    return ok("broker", found)
 
 
 def check_state(configured: str | None) -> Check:

@@ -14,7 +14,7 @@ from edgefer.errors import BrokerError, SettingsError
 from edgefer.messages import Report
 from edgefer_device.sinks.content.settings import Publication, Rule
 from edgefer_device.sinks.content.sink import Actions
-from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings, login, parse_broker
+from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings, login, parse_broker, risks
 from edgefer_device.sinks.mqtt.sink import MqttSink
 from support.certificates import Authority, Pair
 from support.mosquitto import Mosquitto
@@ -129,6 +129,27 @@ def test_a_rules_message_goes_the_same_way(tls_broker: Mosquitto, authority: Aut
     asyncio.run(whole())
     logged = connect(tls_broker, settings)
     assert logged is None
+
+
+def test_what_a_stranger_may_get_at_is_warned_of(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("right\n")
+    secret.chmod(0o644)
+    settings = MqttSettings(user="mirror", password_file=str(secret))
+    plain = parse_broker("mqtt://broker.local/x", settings)
+    assert list(risks(plain, settings)) == [
+        "the password goes over the network unencrypted; write mqtts://",
+        f"every user of this machine may read {secret}; run: chmod o-rwx {secret}",
+    ]
+    secret.chmod(0o640)
+    assert len(list(risks(plain, settings))) == 1
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        assert list(risks(parse_broker(f"mqtt://me:secret@{host}/x"), MqttSettings())) == []
+    assert list(risks(parse_broker("mqtt://broker.local/x"), MqttSettings())) == []
+    careless = MqttSettings(insecure=True)
+    (found,) = risks(parse_broker("mqtts://me:secret@broker.local/x", careless), careless)
+    assert found.startswith("insecure = true accepts any certificate; ")
+    assert list(risks(parse_broker("mqtts://me:secret@broker.local/x"), MqttSettings())) == []
 
 
 def test_the_password_comes_from_a_file(locked_broker: Mosquitto, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from edgefer.errors import SettingsError
+from edgefer.files import is_public
 from edgefer.text_files import read_text
 from edgefer_device.system.address import Url, redacted
 
@@ -140,6 +141,19 @@ def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
         settings.version,
         settings.qos,
     )
+
+
+def risks(broker: Broker, settings: MqttSettings) -> Iterator[str]:
+    """Yield in words how a stranger may get at what goes to a broker."""
+    from edgefer_device.web.access import is_loopback
+
+    if broker.tls is None and broker.password is not None and not is_loopback(broker.host):
+        yield "the password goes over the network unencrypted; write mqtts://"
+    if broker.tls is not None and settings.insecure:
+        yield "insecure = true accepts any certificate; name the broker's authority with ca"
+    for name in (settings.password_file, settings.key or settings.certificate):
+        if name is not None and is_public(path := Path(name).expanduser()):
+            yield f"every user of this machine may read {path}; run: chmod o-rwx {path}"
 
 
 def login(

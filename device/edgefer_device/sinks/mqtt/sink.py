@@ -20,7 +20,7 @@ from edgefer.messages import Report, to_json
 from edgefer_device.pipeline.control_state import Controls, ControlState
 from edgefer_device.pipeline.health import Health
 from edgefer_device.sinks.mqtt import discovery
-from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings
+from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings, risks
 from edgefer_device.sinks.mqtt.commands import OFF, ON, PRIVACY, THRESHOLD, Commands
 from edgefer_device.sinks.mqtt.connection import TIMEOUT_SECONDS, connection, is_final, refusal
 from edgefer_device.sinks.mqtt.state import Diagnostics, RetainedQueue, State
@@ -85,6 +85,8 @@ class MqttSink:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
+        for risk in risks(self._broker, self._settings):
+            log.warning("mqtt broker %s: %s", self._broker.name, risk)
 
         def on_change(state: ControlState) -> None:
             # Changes may come when the loop has ended.
