@@ -124,10 +124,71 @@ def test_deleted_is_deleted_from_the_very_bytes(store: HistoryStore) -> None:
 
 
 def test_forgotten_is_overwritten_too(store: HistoryStore) -> None:
-    store.add({NOON: {"bewildered": 1.5}, NOON + 1: {"happy": 1.5}})
-    assert store.prune(before=NOON + 1) == 1
+    store.add({NOON: {"bewildered": 1.5}, NOON + DAY + 1: {"happy": 1.5}})
+    assert store.prune(NOON + DAY + 1, keep_days=1) == 1
     assert b"bewildered" not in store.path.read_bytes()
-    assert kept(store) == {1: {"happy": 1.5}}
+    assert kept(store) == {DAY + 1: {"happy": 1.5}}
+
+
+def test_a_clock_that_jumps_deletes_nothing(store: HistoryStore) -> None:
+    store.add({NOON - days * DAY: {"happy": 1.0} for days in range(6)})
+    later = NOON + 12 * 365 * DAY
+    assert store.prune(later, keep_days=5) == 0
+    for day in range(2):
+        store.add({later + day * DAY: {"happy": 1.0}})
+        assert store.prune(later + day * DAY, keep_days=5) == 0
+    # Back in its time it goes on as before, whatever it dated into the future.
+    assert store.prune(NOON + DAY, keep_days=5) == 1
+    assert store.prune(0, keep_days=5) == 0
+    assert len(store.spans()) == 7
+
+
+def test_after_a_long_rest_the_old_goes_when_there_are_new_days(store: HistoryStore) -> None:
+    store.add({NOON - days * DAY: {"happy": 1.0} for days in range(3)})
+    for day, deleted in ((40, 0), (41, 0), (42, 3)):
+        store.add({NOON + day * DAY: {"happy": 1.0}})
+        assert store.prune(NOON + day * DAY, keep_days=30) == deleted
+
+
+@pytest.mark.parametrize(
+    ("minute", "mood", "seconds"),
+    [
+        ("9e999", "'happy'", "1.0"),
+        (str(2**62), "'happy'", "1.0"),
+        ("-1", "'happy'", "1.0"),
+        ("'noon'", "'happy'", "1.0"),
+        ("NULL", "'happy'", "1.0"),
+        (str(NOON), "NULL", "1.0"),
+        (str(NOON), "x'00ff'", "1.0"),
+        (str(NOON), "char(27) || '[31m'", "1.0"),
+        (str(NOON), "'happy'", "9e999"),
+        (str(NOON), "'happy'", "-9e999"),
+        (str(NOON), "'happy'", "NULL"),
+        (str(NOON), "'happy'", "'long'"),
+    ],
+)
+def test_an_entry_that_cannot_be_ours_is_left_out_and_counted(
+    store: HistoryStore, minute: str, mood: str, seconds: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.add({NOON: {"sad": 20.0}})
+    with closing(sqlite3.connect(store.path)) as file, file:
+        file.execute("CREATE TABLE loose (minute, mood, seconds)")
+        file.execute("INSERT INTO loose SELECT * FROM moods")
+        file.execute("DROP TABLE moods")
+        file.execute("ALTER TABLE loose RENAME TO moods")
+        file.execute(f"INSERT INTO moods VALUES ({minute}, {mood}, {seconds})")
+    found = store.last_days(None)
+    assert found == [MoodSpan(NOON, "sad", 20.0)]
+    assert caplog.messages == [f"{store.path}: damaged entries left out: 1"]
+    store.prune(NOON + DAY, keep_days=1)
+    assert store.spans(QUARTER) == [MoodSpan(NOON, "sad", 20.0)]
+
+
+def test_a_name_that_is_no_utf8_is_shown_as_well_as_it_can_be(store: HistoryStore) -> None:
+    store.add({NOON: {"sad": 20.0}})
+    with closing(sqlite3.connect(store.path)) as file, file:
+        file.execute("UPDATE moods SET mood = CAST(x'61ff' AS TEXT)")
+    assert store.last_days(None) == [MoodSpan(NOON, "a\ufffd", 20.0)]
 
 
 def test_a_kill_in_the_midst_of_writing_loses_no_minute_that_was_written(
@@ -253,9 +314,14 @@ def test_what_is_too_old_goes_at_the_start_and_each_day(store: HistoryStore) -> 
     async def whole() -> None:
         async with sink:
             assert len(store.spans()) == 4
-            clock.now += 2 * DAY * 60
-            await sink.publish(report("happy"))
-            assert len(store.spans()) == 2
+            for _ in range(2):
+                clock.now += DAY * 60
+                await sink.publish(report("happy"))
+                clock.now += 1
+                await sink.publish(report("happy"))
+                clock.now += 60
+                await sink.publish(report("happy"))
+            assert min(span.minute for span in store.spans()) == NOON - 2 * DAY
 
     asyncio.run(whole())
 
@@ -362,6 +428,7 @@ def test_a_week_has_seven_days_of_24_hours_up_to_today() -> None:
         MoodSpan(NOON, "happy", 30), MoodSpan(NOON + QUARTER, "sad", 45),
         MoodSpan(NOON + 45, "sad", 45),
         MoodSpan(NOON - 6 * DAY, "fear", 60),
+        MoodSpan(NOON + 9 * DAY, "angry", 60),
     ]  # fmt: skip
     told = week(held, 60.0 * NOON, timezone.utc)
     assert [day.date.day for day in told.days] == [11, 12, 13, 14, 15, 16, 17]

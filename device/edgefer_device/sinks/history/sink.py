@@ -38,7 +38,7 @@ class HistorySink:
         now: Callable[[], float] = time.time,
     ) -> None:
         """`clock` measures how long a mood was seen; `now` (seconds since 1970) says when."""
-        self._store, self._keep = store, keep_days * MINUTES_A_DAY
+        self._store, self._keep_days = store, keep_days
         self._stopwatch, self._now = Stopwatch(clock), now
         self._mood: str | None = None
         self._minutes: dict[int, dict[str, float]] = {}
@@ -94,7 +94,7 @@ class HistorySink:
 
     def _clear(self) -> None:
         """Delete what is older than the days to keep."""
-        self._store.prune(int(self._now() // 60) - self._keep)
+        self._store.prune(int(self._now() // 60), self._keep_days)
         self._cleared_on = self._today()
 
     def _today(self) -> int:

@@ -6,6 +6,7 @@ No image, no face, no number of people and no identity. Off unless `[history] ke
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import time
 from collections import defaultdict
@@ -20,6 +21,8 @@ import msgspec
 from edgefer.errors import HistoryError, SettingsError
 from edgefer_device.sinks.history import FILE, SEASON
 
+log = logging.getLogger(__name__)
+
 K = TypeVar("K")
 MINUTES_A_DAY = 24 * 60
 SCHEMA = 1
@@ -27,6 +30,8 @@ APPLICATION = 0x65464552
 """SQLite's application id of our files: `eFER`."""
 BUSY_SECONDS = 5.0
 """How long one program waits for another that writes."""
+NEWER_DAYS = 3
+"""With entries, before older ones are deleted: a clock that is wrong has seldom seen as many."""
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS moods (
@@ -40,9 +45,16 @@ ADD = """
 INSERT INTO moods VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET seconds = seconds + excluded.seconds
 """
-SPANS = """
+SOUND = """(
+    typeof(minute) = 'integer' AND minute BETWEEN 0 AND 68374080  -- the year 2100
+    AND typeof(mood) = 'text' AND length(mood) BETWEEN 1 AND 100
+    AND mood NOT GLOB '*[' || char(1) || '-' || char(31) || char(127) || ']*'
+    AND typeof(seconds) IN ('real', 'integer') AND seconds BETWEEN 0 AND 1e6
+)"""
+"""An entry that can be one of ours: SQLite keeps any value in any column."""
+SPANS = f"""
 SELECT minute / :span * :span, mood, sum(seconds) FROM moods
-WHERE minute >= :since GROUP BY 1, 2 ORDER BY 1, 2
+WHERE minute >= :since AND {SOUND} GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 Minutes = Mapping[int, Mapping[str, float]]
@@ -78,9 +90,22 @@ class HistoryStore:
         with self._open() as file, file:
             file.executemany(ADD, rows)
 
-    def prune(self, before: int) -> int:
-        """Delete what is older than a minute; return the number of entries deleted."""
+    def prune(self, now: int, keep_days: int) -> int:
+        """Delete what is older than so many days; return the number of entries deleted.
+
+        Older by the clock, whose minute is `now`, and by the newest entry, and only where
+        `NEWER_DAYS` days were kept since: a clock that jumps for a day deletes nothing.
+        """
         with self._open() as file, file:
+            (newest,) = file.execute(f"SELECT max(minute) FROM moods WHERE {SOUND}").fetchone()
+            before = min(now, newest or 0) - keep_days * MINUTES_A_DAY
+            (days,) = file.execute(
+                f"SELECT count(DISTINCT minute / {MINUTES_A_DAY}) FROM moods "
+                f"WHERE minute BETWEEN ? AND ? AND {SOUND}",
+                [before, now + MINUTES_A_DAY],
+            ).fetchone()
+            if days < min(NEWER_DAYS, keep_days):
+                return 0
             return file.execute("DELETE FROM moods WHERE minute < ?", [before]).rowcount
 
     def spans(self, minutes: int = 1, since: int = 0) -> list[MoodSpan]:
@@ -91,7 +116,15 @@ class HistoryStore:
             ]
 
     def last_days(self, days: int | None) -> list[MoodSpan]:
-        """Return the minutes of the last so many days, today among them; None is all of them."""
+        """Return the minutes of the last so many days, today among them; None is all of them.
+
+        Entries that cannot be ours are left out, and their number is logged.
+        """
+        with self._open() as file:
+            query = f"SELECT count(*) FROM moods WHERE {SOUND} IS NOT TRUE"
+            (unsound,) = file.execute(query).fetchone()
+        if unsound:
+            log.warning("%s: damaged entries left out: %s", self.path, unsound)
         return self.spans(since=0 if days is None else first_minute(time.time(), days))
 
     def delete(self) -> int:
@@ -114,6 +147,7 @@ class HistoryStore:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
             connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+            connection.text_factory = lambda text: text.decode(errors="replace")
             with contextlib.closing(connection) as file:
                 self._prepare(file)
                 yield file

@@ -50,9 +50,11 @@ class Week(msgspec.Struct, frozen=True):
 
 def week(spans: Sequence[MoodSpan], now: float, zone: tzinfo | None = None) -> Week:
     """Return the seven days up to `now` (seconds since 1970) out of quarters of an hour."""
+    today = local(int(now // 60), zone).date()
+    # A clock that jumped and came back may have left entries in the future.
+    spans = [span for span in spans if local(span.minute, zone).date() <= today]
     hours = totals(spans, lambda moment: (moment.date(), moment.hour), zone)
     moods = totals(spans, lambda _: None).get(None, {})
-    today = local(int(now // 60), zone).date()
     days = []
     for ago in reversed(range(DAYS)):
         day = today - timedelta(days=ago)
