@@ -19,6 +19,7 @@ from onnx import TensorProto, helper
 
 from convert.conftest import edgefer, last_line
 from edgefer.bundle import open_bundle
+from edgefer.files import to_zip
 from edgefer.labels import FER2013
 from edgefer.litert import tflite_tensors
 from edgefer_train.data.dataset import Dataset
@@ -205,6 +206,11 @@ BAD: list[tuple[str, Callable[[Path], Path], str]] = [
     ("nothing", lambda folder: folder / "none.h5", "no such file; name a .h5, .keras or .onnx"),
     ("no h5", lambda folder: junk(folder, "a.h5"), "not a model that Keras can read"),
     ("no keras", lambda folder: junk(folder, "a.keras"), "not a model that Keras can read"),
+    (
+        "no metadata",
+        lambda folder: junk(folder, "a.keras", to_zip({"metadata.json": b"{\xff"})),
+        "not a model that Keras can read",
+    ),
     ("no onnx", lambda folder: junk(folder, "a.onnx"), "not an ONNX model that can be read"),
     ("empty onnx", lambda folder: junk(folder, "a.onnx", b""), "not an ONNX model"),
     ("an image", lambda folder: junk(folder, "a.jpg"), "not a model that Keras can read"),

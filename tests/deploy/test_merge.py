@@ -7,6 +7,8 @@ import pytest
 from edgefer.errors import SettingsError
 from edgefer_device.deploy.artifacts import firmware_config
 from edgefer_device.deploy.merge import checked, deployed, merge
+from edgefer_device.deploy.plan import _merged, measured, tuned_file
+from edgefer_device.deploy.staging import SETTINGS, Placed
 
 SHIPPED = (firmware_config() / "common" / "edgefer.toml").read_text()
 WANTED = {"camera": "demo:", "mirror": {"name": "Ada"}, "mqtt": {"user": "edgefer"}}
@@ -83,3 +85,14 @@ def test_settings_that_the_daemon_would_refuse_are_refused_here() -> None:
         checked(merged.text, "pi@mirror")
     line = "pi@mirror: edgefer.toml: unknown key 'mood.treshold'; did you mean 'mood.threshold'?"
     assert str(told.value) == line
+
+
+def test_settings_on_a_device_in_another_encoding_are_refused_in_one_line() -> None:
+    there = {SETTINGS: Placed('camera = "demo:"  # grün'.encode("latin-1"), 0o644)}
+    with pytest.raises(SettingsError, match=r"^mirror: /etc/.*edgefer\.toml, line 1: expected"):
+        _merged({}, there, "mirror")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"runtime": "\xf6"}', b"[]"])
+def test_a_damaged_measurement_counts_as_none(content: bytes) -> None:
+    assert measured({tuned_file("one"): Placed(content, 0o644)}, "one") == {}

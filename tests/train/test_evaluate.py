@@ -156,6 +156,13 @@ def test_a_run_without_a_model_says_what_to_run(run: Run, tmp_path: Path) -> Non
         require_format(open_candidate(str(tmp_path)), None)
 
 
+@pytest.mark.parametrize("content", [b"{", b'{"recipe_name": "\xf6"}'])
+def test_a_damaged_record_is_one_line(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"run\.json: "):
+        open_candidate(str(tmp_path))
+
+
 def test_a_damaged_model_is_one_line(run: Run, dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_bytes(run.record_file.read_bytes())
     (tmp_path / "float.h5").write_bytes(b"no HDF5")

@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,8 @@ from edgefer_train.data.dataset import Dataset
 from edgefer_train.recipe import Recipe
 
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
+
+T = TypeVar("T")
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,10 +72,8 @@ class Stage:
         return sum(float(row["seconds"]) for row in self.rows()) / 60
 
     def outcome(self) -> Outcome | None:
-        """Return how the finished fit ended, or None."""
-        if not self.outcome_file.exists():
-            return None
-        return msgspec.json.decode(self.outcome_file.read_bytes(), type=Outcome)
+        """Return how the finished fit ended, or None; raise `RunError` for a damaged file."""
+        return _read(self.outcome_file, Outcome) if self.outcome_file.exists() else None
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Write how the fit ended."""
@@ -121,12 +121,9 @@ class Run:
 
     def record(self) -> Record:
         """Read run.json; raise `RunError` when there is none."""
-        try:
-            return msgspec.json.decode(self.record_file.read_bytes(), type=Record)
-        except FileNotFoundError:
-            raise RunError(f"{self.folder}: no training here; run: edgefer train") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-            raise RunError(f"{self.record_file}: {exc}") from exc
+        if not self.record_file.exists():
+            raise RunError(f"{self.folder}: no training here; run: edgefer train")
+        return _read(self.record_file, Record)
 
     def model(self, stage: Stage) -> Path:
         """Return a stage's finished model; raise `RunError` naming the verb that makes it."""
@@ -156,6 +153,13 @@ def run_at(name: str) -> Run | None:
     """Return the run in a folder, or None: a shipped model's name is never a folder."""
     run = Run(Path(name))
     return run if run.record_file.is_file() and not is_shipped(name) else None
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise RunError(f"{path}: {exc}") from exc
 
 
 def versions() -> dict[str, str]:

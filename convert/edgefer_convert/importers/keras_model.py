@@ -9,6 +9,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -151,9 +152,11 @@ def _config(path: Path, name: str, key: str) -> bytes:
 
 def _library(path: Path) -> Any:
     """Return the Keras that wrote a file: Keras 3, or tf-keras for those before."""
-    version = _config(path, "metadata.json", "keras_version").decode()
+    version = _config(path, "metadata.json", "keras_version").decode(errors="replace")
     if version.startswith("{"):
-        version = str(json.loads(version).get("keras_version", ""))
+        with suppress(ValueError):
+            # What is no JSON, Keras refuses.
+            version = str(json.loads(version).get("keras_version", ""))
     return importlib.import_module("keras" if version.startswith("3.") else "tf_keras")
 
 

@@ -134,9 +134,12 @@ def tuned_file(release: str) -> str:
 
 
 def measured(there: Files, release: str) -> dict[str, Any]:
-    """Return the settings that were measured fastest for a release; empty where none were."""
+    """Return the settings that were measured fastest for a release, empty where there are none."""
     kept = there.get(tuned_file(release))
-    return {} if kept is None else msgspec.json.decode(kept.content, type=dict[str, Any])
+    try:
+        return msgspec.json.decode(kept.content, type=dict[str, Any]) if kept else {}
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
 
 
 def change(plan: Plan, spec: DeploySpec) -> Change:

@@ -74,5 +74,5 @@ def _files_of(record: Path, mark: str) -> list[str] | None:
     try:
         table = msgspec.json.decode(record.read_bytes(), type=dict[str, object])
         return msgspec.convert(table["files"], list[str]) if mark in table else None
-    except (OSError, KeyError, msgspec.MsgspecError):
+    except (OSError, KeyError, ValueError):
         return None
