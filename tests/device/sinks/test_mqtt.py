@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings, parse_broker
 from edgefer_device.sinks.mqtt.discovery import DeviceInfo
 from edgefer_device.sinks.mqtt.sink import MqttSink, Timing
 from edgefer_device.sinks.mqtt.state import State
+from edgefer_device.system.process import cpu_seconds
+from support.fake_broker import FakeBroker
 from support.listening import listening
 from support.mosquitto import Mosquitto
 
@@ -294,3 +297,39 @@ def test_faces_are_counted(broker: Mosquitto) -> None:
             assert (await listener.where("state", bool))["faces"] == 2
 
     asyncio.run(whole())
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\x30\x05\x00\x03a/\xff",  # a topic that is no UTF-8
+        b"\x30\x05\x00\x03a/+",  # or a filter
+        b"\x32\x04\x00\x09ab",  # or longer than its packet
+        b"\x90\x00",
+        b"\x30\xff\xff\xff\xff\x7f",  # a length that cannot be
+    ],
+)
+def test_a_packet_that_cannot_be_read_costs_a_connection_and_no_more(
+    packet: bytes, at_once: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def whole() -> tuple[float, int, int]:
+        async with FakeBroker(packet, at_once).running() as broker:
+            timing = Timing(start=0.3, farewell=0.2, answer=0.3, reconnect=(0.1, 1.0))
+            address = parse_broker(f"mqtt://127.0.0.1:{broker.port}/{PREFIX}")
+            async with MqttSink(address, timing=timing, jitter=None) as one:
+                await one.publish(report("happy"))
+                cpu, files = cpu_seconds(), open_files()
+                await asyncio.sleep(2.0)
+                await one.publish(report("sad"))
+                return cpu_seconds() - cpu, open_files() - files, broker.connections
+
+    cpu, more_files, connections = asyncio.run(asyncio.wait_for(whole(), 30))
+    assert cpu < 0.6
+    assert more_files <= 2
+    assert connections <= 6
+    assert "never retrieved" not in caplog.text
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -21,10 +21,11 @@ from aiohttp import ClientSession, web
 
 from edgefer_device.sinks.mirror.sink import MirrorSink
 from edgefer_device.system.service import LogThrottle, raise_file_limit, throttled_log
+from edgefer_device.system.thermal import read_heat
 from edgefer_device.web import connections
 from edgefer_device.web.connections import HERE, Connection, ConnectionPool, Limits, peer_of
 from edgefer_device.web.server import WebServer, listen
-from support.mosquitto import free_port
+from support.mosquitto import Mosquitto, free_port
 
 PROGRAM = Path(__file__).parents[2] / "support" / "scripted_run.py"
 PATIENCE = 30.0
@@ -244,9 +245,18 @@ def test_the_limit_of_files_is_raised_and_never_lowered() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_a_daemon_out_of_files_lives_on(tmp_path: Path) -> None:
-    port, nobody = free_port(), free_port()
-    sinks = (f"mirror:127.0.0.1:{port}", f"mqtt://127.0.0.1:{nobody}/home")
+def test_without_a_file_left_the_temperature_is_unknown() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        assert read_heat().celsius is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_daemon_out_of_files_lives_on(tmp_path: Path, broker: Mosquitto) -> None:
+    port = free_port()
+    sinks = (f"mirror:127.0.0.1:{port}", f"mqtt://127.0.0.1:{broker.port}/home")
     words = [sys.executable, str(PROGRAM), "demo:", "haar", *sinks]
     state = {"PYTHONPATH": ":".join(sys.path), "XDG_STATE_HOME": str(tmp_path)}
     with (
@@ -256,8 +266,10 @@ def test_a_daemon_out_of_files_lives_on(tmp_path: Path) -> None:
         until_it_answers(port)
         soft, hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (3, hard))
+        broker.kill()
         with half_open(port, 50):
             time.sleep(3.0)
+        broker.start()
         resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (soft, hard))
         until_it_answers(port)
         daemon.send_signal(signal.SIGTERM)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
+from collections.abc import AsyncIterator
 
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
@@ -21,16 +24,17 @@ NOT_YET_VALID = 9
 """OpenSSL's code for a certificate from the future: a board without a clock just started."""
 
 
-def connection(
+@contextlib.asynccontextmanager
+async def connection(
     broker: Broker, will: aiomqtt.Will | None = None, timeout: float = TIMEOUT_SECONDS
-) -> aiomqtt.Client:
-    """Return a client for a broker; `timeout` is for each of its answers, seconds.
+) -> AsyncIterator[aiomqtt.Client]:
+    """Connect to a broker; `timeout` is for each of its answers, seconds.
 
     Entering it connects, encrypts and logs in, or raises `aiomqtt.MqttError`, which `refusal`
     explains.
     """
     versions = {"3.1.1": aiomqtt.ProtocolVersion.V311, "5": aiomqtt.ProtocolVersion.V5}
-    return aiomqtt.Client(
+    client = aiomqtt.Client(
         broker.host,
         broker.port,
         username=broker.user,
@@ -41,6 +45,20 @@ def connection(
         timeout=timeout,
         keepalive=KEEPALIVE_SECONDS,
     )
+
+    def close(ended: asyncio.Future[None] | None = None) -> None:
+        if ended is not None and not ended.cancelled():
+            ended.exception()  # asyncio complains of errors that are never retrieved
+        client._client._sock_close()
+
+    # After a packet that paho cannot read, aiomqtt 2.5 leaves the socket open and watched: paho
+    # takes nothing more from it, and the loop would call paho for ever.
+    client._disconnected.add_done_callback(close)
+    try:
+        async with client:
+            yield client
+    finally:
+        close()
 
 
 def refusal(error: aiomqtt.MqttError) -> str:

@@ -149,12 +149,12 @@ class MqttSink:
     async def _keep_connected(self, connected: asyncio.Future[None]) -> None:
         """Hold the connection, and reconnect after a loss."""
         while True:
+            since: float | None = None
             try:
                 async with connection(self._broker, self._will, self._timing.answer) as client:
                     await self._on_connect(client)
-                    self._client, self.fault = client, None
+                    self._client, self.fault, since = client, None, self._clock()
                     log.info("mqtt broker %s connected", self._broker.name)
-                    self._backoff.reset()
                     if not connected.done():
                         connected.set_result(None)
                     await self._serve(client)
@@ -168,6 +168,9 @@ class MqttSink:
                     connected.set_result(None)
             finally:
                 self._client = None
+            # One that ends us each time, by what it sends, is not to be met again at once.
+            if since is not None and self._clock() - since >= self._backoff.limit:
+                self._backoff.reset()
             await asyncio.sleep(self._backoff.next())
 
     def _warn(self, error: aiomqtt.MqttError, first: bool) -> None:
