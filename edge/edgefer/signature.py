@@ -123,7 +123,11 @@ def make_keys(out: Path) -> str:
     secret = private.private_bytes(pem, forms.PrivateFormat.PKCS8, forms.NoEncryption())
     _create(out, secret, 0o600)
     shared = public.public_bytes(pem, forms.PublicFormat.SubjectPublicKeyInfo)
-    _create(public_of(out), shared, 0o644)
+    try:
+        _create(public_of(out), shared, 0o644)
+    except SettingsError:
+        out.unlink()
+        raise
     return key_id(public)
 
 
@@ -188,11 +192,17 @@ def _read(path: Path) -> bytes:
 
 
 def _create(path: Path, content: bytes, mode: int) -> None:
-    """Create a file, with its mode from the first byte on."""
+    """Create a file, with its mode from the first byte on: whole, or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+        except OSError:
+            path.unlink()
+            raise
     except OSError as exc:
         raise SettingsError(f"{path}: the key cannot be written: {exc.strerror or exc}") from exc

@@ -23,6 +23,7 @@ from edgefer.signature import (
     signature_of,
 )
 from support.bundles import CONTENTS, manifest
+from support.full_disk import no_room
 
 
 @pytest.fixture
@@ -63,6 +64,20 @@ def test_a_key_is_never_overwritten(key: Path) -> None:
         make_keys(key)
     assert not key.exists()
     assert before
+
+
+def test_a_full_disk_leaves_no_key_behind(tmp_path: Path) -> None:
+    with no_room(), pytest.raises(SettingsError, match="the key cannot be written: File too"):
+        make_keys(tmp_path / "maker")
+    assert list(tmp_path.iterdir()) == []
+    assert make_keys(tmp_path / "maker")
+
+
+def test_a_public_key_that_cannot_be_written_takes_the_private_one_along(tmp_path: Path) -> None:
+    (tmp_path / "maker.pub").symlink_to("nowhere/maker.pub")
+    with pytest.raises(SettingsError, match="the key cannot be written"):
+        make_keys(tmp_path / "maker")
+    assert not (tmp_path / "maker").exists()
 
 
 def test_a_signed_bundle_is_verified_and_still_opens(bundle: Path, key: Path) -> None:
