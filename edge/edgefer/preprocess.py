@@ -79,6 +79,14 @@ def int8_table(affine: Affine) -> NDArray[np.int8]:
     return affine.quantize(np.arange(256) * PIXEL.scale)
 
 
+def decode_image(content: bytes, flags: int) -> np.ndarray | None:
+    """Return an image file's pixels, None for what is no image or has over 64 megapixels."""
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    except cv2.error:
+        return None
+
+
 def to_grey(image: Pixels) -> Pixels:
     """Return a BGR image (H, W, 3) or a grey one (H, W) as grey uint8 (H, W)."""
     if image.dtype != np.uint8:

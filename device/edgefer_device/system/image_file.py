@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edgefer.errors import ImageError
-from edgefer.preprocess import Pixels
+from edgefer.preprocess import Pixels, decode_image
 
 
 def read_image(path: Path) -> Pixels:
@@ -17,7 +17,10 @@ def read_image(path: Path) -> Pixels:
         content = path.read_bytes()
     except OSError as exc:
         raise ImageError(f"{path}: {exc.strerror or exc}") from exc
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    image = decode_image(content, cv2.IMREAD_COLOR)
     if image is None:
-        raise ImageError(f"{path}: not an image that OpenCV can read (JPEG, PNG, WebP, ...)")
+        raise ImageError(
+            f"{path}: not an image that OpenCV can read (JPEG, PNG, WebP, ...), "
+            "or over 64 megapixels"
+        )
     return np.asarray(image, np.uint8)

@@ -13,7 +13,7 @@ import numpy as np
 from edgefer.console import track
 from edgefer.errors import DatasetError
 from edgefer.files import IMAGE_SUFFIXES
-from edgefer.preprocess import Pixels, Preprocess, to_grey
+from edgefer.preprocess import Pixels, Preprocess, decode_image, to_grey
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -32,7 +32,7 @@ def read_grey(path: Path) -> Pixels:
         raise DatasetError(f"{path}: {exc.strerror or exc}") from exc
     image = _decoded(content)
     if image is None:
-        raise DatasetError(f"{path}: not an image that can be read, or a damaged one")
+        raise DatasetError(f"{path}: not an image that can be read, damaged, or over 64 megapixels")
     if image.dtype != np.uint8:
         raise DatasetError(
             f"{path}: has {8 * image.itemsize} bits a channel, expected 8; scale its grey "
@@ -64,12 +64,10 @@ def resize_all(side: int, images: Pixels) -> Pixels:
 
 
 def _decoded(content: bytes) -> np.ndarray | None:
-    if not content or (content.startswith(PNG) and not _is_whole_png(content)):
+    if content.startswith(PNG) and not _is_whole_png(content):
         return None
     with _quiet():
-        return cv2.imdecode(
-            np.frombuffer(content, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
-        )
+        return decode_image(content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
 
 
 def _is_whole_png(content: bytes) -> bool:
