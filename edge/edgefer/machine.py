@@ -13,8 +13,6 @@ import msgspec
 CPUINFO = Path("/proc/cpuinfo")
 MODELS = ("proc/device-tree/model", "sys/class/dmi/id/product_name")
 """Files with a board's name: an Arm board's device tree, a PC's firmware."""
-MAX_THREADS = 64
-"""Of a model: LiteRT and onnxruntime make as many as they are told, until the process dies."""
 GOVERNORS = "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor"
 FEATURES = (
     *("avx2", "f16c", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8"),

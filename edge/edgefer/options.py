@@ -14,6 +14,9 @@ import click
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
 
+MAX_THREADS = 64
+"""Of a model: LiteRT and onnxruntime make as many as they are told, until the process dies."""
+
 
 class PathType(click.Path):
     """A path, by the word that help shows for it: FILE, FOLDER or PATH."""

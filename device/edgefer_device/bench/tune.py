@@ -14,7 +14,7 @@ from edgefer import onnx_runtime
 from edgefer.bundle import Bundle
 from edgefer.errors import MissingExtra, RuntimeMissing, SettingsError
 from edgefer.files import write_output
-from edgefer.machine import MAX_THREADS
+from edgefer.options import MAX_THREADS
 from edgefer.runtime import ACCELERATORS, Classifier, open_classifier
 from edgefer.settings import read_toml
 from edgefer.text_files import read_text

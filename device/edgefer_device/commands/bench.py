@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgefer.machine import MAX_THREADS
 from edgefer.options import (
     FILE,
     FOLDER,
+    MAX_THREADS,
     PATH,
     detector_option,
     grouped,

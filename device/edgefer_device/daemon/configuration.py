@@ -11,7 +11,7 @@ import msgspec
 from edgefer.bundle import Bundle, open_bundle
 from edgefer.errors import BundleError
 from edgefer.labels import EVERY_LABEL
-from edgefer.machine import MAX_THREADS
+from edgefer.options import MAX_THREADS
 from edgefer.settings import parse, read_toml
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
