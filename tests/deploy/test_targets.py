@@ -144,6 +144,7 @@ def test_wrong_usage(words: tuple[str, ...], complaint: str) -> None:
     ("words", "line"),
     [
         (("--host", "a b"), "a b: no address of a host; expected [USER@]HOST[:PORT]"),
+        (("--host", "pi:secret@mirror"), "mirror: no address of a host; expected "),
         (("--host", "x", "--model", "none"), "none: no such model bundle; shipped models: "),
         (("--host", "x", "--settings", "none.toml"), "none.toml: no such file"),
         (("--host", "x", "--secret", "password"), "--secret password: expected mqtt-password="),

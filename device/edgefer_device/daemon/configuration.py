@@ -22,6 +22,7 @@ from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.mirror.settings import MirrorSettings
 from edgefer_device.sinks.mqtt.broker import MqttSettings
 from edgefer_device.sinks.screen import ScreenSettings
+from edgefer_device.system.address import redacted
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +56,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     history: HistorySettings = HistorySettings()
     content: ContentSettings = ContentSettings()
     mqtt: MqttSettings = MqttSettings()
+
+    def __repr__(self) -> str:
+        sinks = tuple(map(redacted, self.sinks))
+        shown = msgspec.structs.replace(self, camera=redacted(self.camera), sinks=sinks)
+        return msgspec.Struct.__repr__(shown)
 
 
 def load_config(path: Path | None, given: Mapping[str, object] | None = None) -> Config:

@@ -54,7 +54,10 @@ def parse_host(address: str) -> Host:
     found = ADDRESS.fullmatch(address)
     port = int(found["port"]) if found and found["port"] else None
     if found is None or (port is not None and not 0 < port < 65536):
-        raise SettingsError(f"{address}: no address of a host; expected [USER@]HOST[:PORT]")
+        # What stands before the last "@" may hold a password.
+        _, secret, shown = address.rpartition("@")
+        hint = "; a password is asked for by --ask-password" if secret else ""
+        raise SettingsError(f"{shown}: no address of a host; expected [USER@]HOST[:PORT]{hint}")
     return Host(found["host"].strip("[]"), found["user"], port)
 
 

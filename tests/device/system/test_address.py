@@ -8,6 +8,7 @@ import pytest
 
 from edgefer.errors import SettingsError
 from edgefer_device.cameras.opening import camera_address
+from edgefer_device.daemon.configuration import Config
 from edgefer_device.doctor.camera_checks import check_camera
 from edgefer_device.sinks.mqtt.broker import parse_broker
 from edgefer_device.sinks.opening import SinkContext, SinkSpec, open_sink, sink_address
@@ -78,6 +79,7 @@ def test_no_repr_and_no_check_shows_a_password() -> None:
         repr(Url.parse("mqtt://me:secret@h/x?secret", "URL")),
         repr(parse_address(uri, "camera", {"rtsp": "rtsp://"}, ["rtsp"])),
         repr(check_camera(uri)),
+        repr(Config(camera=uri, sinks=(hook, "mqtt://me:secret@h/x"))),
         repr(check_camera(f"faulty:{uri}")),
     ]
     assert not [text for text in shown if "secret" in text]
