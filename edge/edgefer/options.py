@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import operator
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,15 @@ class PathType(click.Path):
     def __init__(self, name: str) -> None:
         super().__init__(path_type=Path)
         self.name = name
+
+
+class Number(click.FloatRange):
+    """A number within bounds; never NaN or infinity, which Python reads too."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number, or end with a usage error."""
+        number = float(super().convert(value, param, ctx))
+        return number if math.isfinite(number) else self.fail(f"{value} is no number.", param, ctx)
 
 
 FILE, FOLDER, PATH = PathType("file"), PathType("folder"), PathType("path")

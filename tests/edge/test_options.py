@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import click
+import pytest
 from click.testing import CliRunner
 
-from edgefer.options import FILE, FOLDER, grouped
+from edgefer.options import FILE, FOLDER, Number, grouped
 
 PLACE = grouped(
     "place",
@@ -41,3 +42,14 @@ def test_help_keeps_the_order_and_says_what_kind_of_path_is_meant() -> None:
         "--before", "--host", "--port", "--after", "--out", "--help",
     ]  # fmt: skip
     assert shown[3:5] == [["--after", "FILE"], ["--out", "FOLDER"]]
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "0"])
+def test_a_number_is_finite_and_in_its_range(text: str) -> None:
+    @click.command()
+    @click.option("--seconds", type=Number(min=0.1))
+    def wait(seconds: float) -> None:
+        click.echo(f"{seconds:g}")
+
+    assert CliRunner().invoke(wait, ["--seconds", "2.5"]).output == "2.5\n"
+    assert CliRunner().invoke(wait, ["--seconds", text]).exit_code == 2

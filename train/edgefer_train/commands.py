@@ -11,6 +11,7 @@ import click
 
 from edgefer.options import (
     FOLDER,
+    Number,
     data_option,
     grouped,
     json_option,
@@ -41,7 +42,7 @@ PARTS = click.Choice(["PublicTest", "PrivateTest"])
 @click.option("--resume", is_flag=True, help="Continue the training in --out.")
 @click.option(
     "--epochs",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     help="Epochs instead of the recipe's; 0.1 tries a tenth of one.",
 )
 @click.option(
@@ -240,7 +241,7 @@ def check(
 
 @click.command()
 @recipe_option
-@click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True)
+@click.option("--seconds", type=Number(min=1), default=60.0, show_default=True)
 @json_option
 def throughput(name: str, seconds: float, as_json: bool) -> None:
     """Time the input pipeline against training from memory."""

@@ -15,6 +15,7 @@ from edgefer.options import (
     FOLDER,
     MAX_THREADS,
     PATH,
+    Number,
     detector_option,
     grouped,
     json_option,
@@ -68,9 +69,7 @@ def bench() -> None:
     runtime_option,
     threads_option,
     detector_option,
-    click.option(
-        "--duration", type=click.FloatRange(min=0.01), help="Seconds of a loop; default: 10."
-    ),
+    click.option("--duration", type=Number(min=0.01), help="Seconds of a loop; default: 10."),
     short_option,
     camera_option,
     click.option("--data", type=FOLDER, help="Also the accuracy, on fer2013.npz or .csv."),
@@ -172,7 +171,7 @@ def compare(first: Path, second: Path, as_json: bool, plot: Path | None) -> None
 
 @click.command()
 @click.argument("bundle")
-@click.option("--seconds", type=click.FloatRange(min=0.05), default=2.0, show_default=True)
+@click.option("--seconds", type=Number(min=0.05), default=2.0, show_default=True)
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")
 @json_option
 def formats(bundle: str, seconds: float, markdown: bool, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgefer.errors import EdgeferError
-from edgefer.options import FILE, FOLDER, grouped, json_option
+from edgefer.options import FILE, FOLDER, Number, grouped, json_option
 
 if TYPE_CHECKING:
     from edgefer_device.deploy.inventory import Access, Entry, Inventory
@@ -135,7 +135,7 @@ def read_secrets(_: click.Context, __: click.Parameter, named: tuple[str, ...]) 
         help="mqtt-password=FILE or mqtt.key=FILE.",
     ),
     click.option("--wave", type=click.IntRange(min=1), help="Hosts at a time; default: all."),
-    click.option("--pause", type=click.FloatRange(min=0), help="Seconds between two waves."),
+    click.option("--pause", type=Number(min=0), help="Seconds between two waves."),
     click.option("--offline", is_flag=True, help="Send all wheels; the device fetches nothing."),
     click.option(
         "--wheel", "wheels", type=FILE, multiple=True, help="Wheel of edgefer or onnxruntime."

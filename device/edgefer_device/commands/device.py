@@ -12,6 +12,7 @@ from edgefer.options import (
     FILE,
     FOLDER,
     PATH,
+    Number,
     config_option,
     detector_option,
     json_option,
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
     help="console:, jsonl:-, mqtt://HOST/TOPIC, mirror:",
 )
 @click.option("--frames", type=click.IntRange(min=1), help="Stop after this many frames.")
-@click.option("--seconds", type=click.FloatRange(min=0.1), help="Stop after this time.")
+@click.option("--seconds", type=Number(min=0.1), help="Stop after this time.")
 def run(
     config: Path | None,
     camera: str | None,
