@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import stat
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from edgefer.files import write_atomic
 from edgefer.messages import Report, to_json
 from edgefer_device.sinks.lines import LineWriter
 from edgefer_device.system.address import count, number
+from edgefer_device.system.service import is_shortage
+
+log = logging.getLogger(__name__)
 
 STDOUT = 1
 FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -51,6 +55,8 @@ class JsonLinesSink:
         self._descriptor: int | None = None
         self._lines: LineWriter | None = None
         self._size = 0
+        self.fault: str | None = None
+        """Why reports are left out; None while they are written."""
         if not path:
             raise SettingsError("jsonl: no path; write jsonl:PATH, or jsonl:- for standard output")
         if self._options.max_mb is None and self._options.keep is not None:
@@ -67,16 +73,37 @@ class JsonLinesSink:
             raise SinkError(f"jsonl:{self._path}: no regular file: it cannot be limited by max_mb")
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object, *_: object) -> None:
+        """Close the file; raise `SinkError` where the last reports are missing from it."""
         self._close()
+        if self.fault is not None and kind is None:
+            raise SinkError(self.fault)
 
     async def publish(self, report: Report) -> None:
-        """Write the report; raise `SinkError` when the disk is full or the reader has gone."""
-        line = to_json(report)
+        """Write the report, or leave it out while the disk is full; raise `SinkError`.
+
+        That is for what waiting does not mend, such as a reader that has gone.
+        """
+        try:
+            await self._write(to_json(report))
+        except SinkError as exc:
+            if not is_shortage(exc.__cause__):
+                raise
+            if self.fault is None:
+                log.warning("%s; reports are left out until it can", exc)
+            self.fault = str(exc)
+            return
+        if self.fault is not None:
+            log.info("jsonl:%s: is written again", self._path)
+        self.fault = None
+
+    async def _write(self, line: str) -> None:
         length = len(line.encode()) + 1
         if self._options.is_full(self._size, length):
             await self._rotate()
-        assert self._lines is not None, "a sink is used inside 'async with'"
+        if self._lines is None:
+            self._open()
+        assert self._lines is not None, "it is open"
         await self._lines.write(line)
         self._size += length
 
@@ -95,16 +122,16 @@ class JsonLinesSink:
         if self._descriptor is not None and self._descriptor != STDOUT:
             os.close(self._descriptor)
         self._lines = self._descriptor = None
+        self._size = 0
 
     async def _rotate(self) -> None:
-        """Start a new file. Everything was written: reports come one at a time."""
+        """End the file; the next line opens a new one. Reports come one at a time."""
         self._close()
         keep = KEEP if self._options.keep is None else self._options.keep
         try:
             await asyncio.to_thread(rotate, Path(self._path), keep)
         except OSError as exc:
             raise SinkError(f"jsonl:{self._path}: cannot be rotated: {exc.strerror}") from exc
-        self._open()
 
 
 def rotate(path: Path, keep: int) -> None:
@@ -113,10 +140,11 @@ def rotate(path: Path, keep: int) -> None:
     The empty file is renamed over the full one, so that the path always leads to a file.
     """
     numbered = [path.with_name(f"{path.name}.{place}") for place in range(1, keep + 1)]
-    for older, newer in zip(numbered[:0:-1], numbered[-2::-1], strict=True):
-        with contextlib.suppress(FileNotFoundError):
-            newer.replace(older)
-    if numbered:
+    # Where a full disk stopped the last attempt at its end, the first part is done.
+    if numbered and not (numbered[0].exists() and numbered[0].samefile(path)):
+        for older, newer in zip(numbered[:0:-1], numbered[-2::-1], strict=True):
+            with contextlib.suppress(FileNotFoundError):
+                newer.replace(older)
         numbered[0].unlink(missing_ok=True)
         try:
             os.link(path, numbered[0])

@@ -38,13 +38,19 @@ class LineWriter:
         self._thread.join(self._close_seconds)
 
     def _run(self) -> None:
+        torn = False
         while (item := self._work.get()) is not None:
-            rest, written = item
+            line, written = item
             if not written.set_running_or_notify_cancel():
                 continue
+            # What a full disk took of a line must not be continued by the next one.
+            rest = b"\n" + line if torn else line
             try:
                 while rest:
                     rest = rest[os.write(self._descriptor, rest) :]
+                    torn = bool(rest)
                 written.set_result(None)
             except OSError as exc:
-                written.set_exception(SinkError(f"{self._name}: cannot be written: {exc.strerror}"))
+                error = SinkError(f"{self._name}: cannot be written: {exc.strerror}")
+                error.__cause__ = exc
+                written.set_exception(error)

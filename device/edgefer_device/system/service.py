@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 OPEN_FILES = 4096
 """Soft limit to start with; as in edgefer.service."""
-SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC})
+SHORTAGES = frozenset(
+    getattr(errno, name)
+    for name in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "EDQUOT", "EFBIG")
+)
 """What the machine lacks for a while: no fault of ours, and no reason for a traceback."""
 
 
@@ -45,11 +48,16 @@ def raise_file_limit(wanted: int = OPEN_FILES) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+def is_shortage(error: BaseException | None) -> bool:
+    """Return whether an error may pass when files, memory or room on the disk are freed."""
+    return isinstance(error, OSError) and error.errno in SHORTAGES
+
+
 def _log_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what no task takes, such as a failed accept; a shortage in one line."""
-    error = context.get("exception")
-    if isinstance(error, OSError) and error.errno in SHORTAGES:
-        log.warning("%s: %s", context.get("message"), error.strerror)
+    error: BaseException | None = context.get("exception")
+    if is_shortage(error):
+        log.warning("%s: %s", context.get("message"), error)
     else:
         loop.default_exception_handler(context)
 

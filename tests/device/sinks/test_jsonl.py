@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -159,3 +163,63 @@ def test_the_address_says_how_large_and_how_many(tmp_path: Path) -> None:
 def test_limits_that_cannot_be_are_refused(uri: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         open_sink(uri)
+
+
+def test_a_full_disk_is_waited_for_and_tears_no_later_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, sink = tmp_path / "log", JsonLinesSink(str(tmp_path / "log"))
+    caplog.set_level("INFO", "edgefer_device")
+
+    async def whole() -> None:
+        async with sink:
+            for frame in (100, 101, 102, 103, 104):
+                with room(LINE + 9) if frame in (101, 102) else nullcontext():
+                    await sink.publish(Report(0.0, frame, (), None, None))
+                    assert (sink.fault is not None) == (frame in (101, 102))
+
+    asyncio.run(whole())
+    lines = path.read_text().splitlines()
+    assert [json.loads(lines[place])["frame"] for place in (0, 2, 3)] == [100, 103, 104]
+    assert len(lines[1]) == 9
+    lost, back = caplog.messages
+    assert lost.endswith("cannot be written: File too large; reports are left out until it can")
+    assert back == f"jsonl:{path}: is written again"
+
+
+def test_reports_that_are_missing_at_the_end_are_an_error(tmp_path: Path) -> None:
+    sink = JsonLinesSink(str(tmp_path / "log"))
+    with room(LINE), pytest.raises(SinkError, match="cannot be written: File too large"):
+        publish(sink, range(100, 110))
+    assert frames_in(tmp_path / "log") == [100]
+
+
+def test_a_disk_that_is_full_for_long_costs_none_of_the_kept_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    publish(JsonLinesSink(str(path), limit(2 * LINE, 2)), range(100, 106))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("edgefer_device.sinks.jsonl.write_atomic", full)
+        with pytest.raises(SinkError, match="cannot be rotated: No space left on device"):
+            publish(JsonLinesSink(str(path), limit(2 * LINE, 2)), range(106, 109))
+    publish(JsonLinesSink(str(path), limit(2 * LINE, 2)), range(109, 110))
+    kept = [frames_in(tmp_path / name) for name in ("log.2", "log.1", "log")]
+    assert kept[0] == [102, 103]
+    assert kept[1][:2] == [104, 105]
+    assert kept[2] == [109]
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """Let this process write no file longer than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

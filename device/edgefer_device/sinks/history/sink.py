@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import sqlite3
 import time
@@ -15,6 +14,7 @@ from edgefer.errors import HistoryError
 from edgefer.messages import Report
 from edgefer_device.sinks.history.store import MINUTES_A_DAY, HistoryStore
 from edgefer_device.system.clock import Clock, Stopwatch
+from edgefer_device.system.service import is_shortage
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,4 @@ class HistorySink:
 
 def _is_disk_full(cause: BaseException | None) -> bool:
     """Return whether the disk, and not the file, is at fault: SQLite calls that operational."""
-    if isinstance(cause, OSError):
-        return cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return isinstance(cause, sqlite3.OperationalError)
+    return is_shortage(cause) or isinstance(cause, sqlite3.OperationalError)
