@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from edgefer.errors import CameraError, CameraLost
+from edgefer.errors import CameraLost
 from edgefer_device.cameras.camera import Camera, Due, Frame, View, always
 from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.clock import Clock
@@ -158,7 +158,7 @@ class ManagedCamera:
             self.tries += self._failed
             try:
                 opened = self._open()
-            except CameraError as exc:
+            except OSError as exc:  # a `CameraError` is one, and so is no file left to open
                 self._on_lost(exc)
                 continue
             self._failed = False
@@ -189,7 +189,7 @@ class ManagedCamera:
         with self._changed:
             self._changed.notify_all()
 
-    def _on_lost(self, error: CameraError) -> None:
+    def _on_lost(self, error: OSError) -> None:
         self._failed = True
         if self._lost_at is None and not self._closed.is_set():
             self._lost_at = self._clock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from collections.abc import Iterator
@@ -166,6 +167,19 @@ def test_a_lost_camera_is_opened_until_it_is_back_and_frames_go_on() -> None:
     times = [frame.time for frame in frames]
     assert times == sorted(times)
     assert plug.cameras[0].closed
+
+
+def test_a_camera_that_no_file_is_left_for_is_opened_later() -> None:
+    plug, leap = Plug(3, None, 2), Leap()
+
+    def open_short_of_files() -> Opened:
+        try:
+            return plug.open()
+        except CameraNotFound:
+            raise OSError(errno.EMFILE, "Too many open files") from None
+
+    frames = list(ManagedCamera(open_short_of_files, clock=leap.clock, closed=leap).frames())
+    assert [frame.number for frame in frames] == [0, 1, 2, 3, 4]
 
 
 def test_what_is_due_is_asked_on_one_clock_over_a_loss() -> None:
