@@ -18,6 +18,7 @@ from edgefer.bundle import Bundle
 from edgefer.errors import BundleCorrupt, MissingExtra, RuntimeMissing
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, int8_table
+from edgefer.tflite_check import require_runnable
 
 EDGETPU = "edgetpu"
 """The runtime with an Edge TPU, and the bundle's format that it runs."""
@@ -135,9 +136,10 @@ def open_interpreter(model: bytes, threads: int = 1, on_edgetpu: bool = False) -
     """Return an interpreter of a TFLite file, its tensors allocated.
 
     Raises `MissingExtra` where no runtime is installed, `RuntimeMissing` without the Edge TPU,
-    and the runtime's own `ValueError` or `RuntimeError` for bytes that are no model.
+    and `ValueError` or the runtime's own `RuntimeError` for bytes that are no model.
     """
     library = _library()
+    require_runnable(model)
     with stderr_silenced():
         delegates = [edgetpu_delegate(library)] if on_edgetpu else None
         interpreter = library.Interpreter(

@@ -18,9 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.errors import ConversionError, MissingExtra
-
-IDENTIFIER = b"TFL3"
-"""Bytes 4 to 8 of every TFLite file."""
+from edgefer.tflite_check import IDENTIFIER
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import tf_keras as keras
 from ai_edge_litert import schema_py_generated as tfl
 
 from edgefer.litert import open_interpreter
-from edgefer.tflite_file import IDENTIFIER, open_flatbuffer
+from edgefer.tflite_check import IDENTIFIER
+from edgefer.tflite_file import open_flatbuffer
 from edgefer_convert.formats.tflite import to_int8_after_training
 from edgefer_convert.formats.tflite_graph import ALIGNMENT, GraphEditor, short_name
 

@@ -11,7 +11,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 from numpy.typing import NDArray
 
-from edgefer.tflite_file import IDENTIFIER, open_flatbuffer
+from edgefer.tflite_check import IDENTIFIER
+from edgefer.tflite_file import open_flatbuffer
 
 CONVERTER = "CONVERSION_METADATA"
 """Metadata that the converter adds about itself; a bundle's manifest has the versions."""

@@ -18,7 +18,8 @@ from edgefer.bundle import Bundle
 from edgefer.console import track
 from edgefer.litert import open_interpreter
 from edgefer.machine import machine
-from edgefer.tflite_file import IDENTIFIER, schema
+from edgefer.tflite_check import IDENTIFIER
+from edgefer.tflite_file import schema
 
 SIDE, CHANNELS, KERNEL = 48, 256, 3
 """Of the convolution, 1,359 MMAC; larger ones gained nothing where it was measured."""
