@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from edgefer.errors import DatasetError, RunError
 from edgefer_train.architectures import build
 from edgefer_train.data import sources
 from edgefer_train.fitting.compiling import computing_in
-from edgefer_train.fitting.fit import fit
+from edgefer_train.fitting.fit import fit, writing
 from edgefer_train.fitting.initial_weights import load_weights_from
 from edgefer_train.recipe import Fit, Recipe
 from edgefer_train.run import Run
@@ -233,3 +234,24 @@ def test_another_recipe_cannot_resume_it(trained: Run, faces: Path) -> None:
 def test_a_folder_without_training_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no training here; run: edgefer train"):
         Run(tmp_path).record()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), "file/x"),
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        tf.errors.ResourceExhaustedError(None, None, "x.index; No space left on device"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_named_in_one_line(error: Exception) -> None:
+    refused = pytest.raises(RunError, match=r"^runs/x: cannot be written: ")
+    with refused as caught, writing(Path("runs/x")):
+        raise error
+    assert "\n" not in str(caught.value)
+
+
+def test_memory_that_is_exhausted_is_no_full_disk() -> None:
+    error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    with pytest.raises(tf.errors.ResourceExhaustedError), writing(Path("runs/x")):
+        raise error

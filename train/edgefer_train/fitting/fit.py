@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
-from edgefer.errors import DatasetError
+from edgefer.errors import DatasetError, EdgeferError, RunError
 from edgefer.labels import FERPLUS, LABEL_SETS
 from edgefer.machine import machine
 from edgefer.metrics import best_temperature, calibration_error, softmax
@@ -33,6 +38,11 @@ from edgefer_train.run import Outcome, Record, Run, Stage, save_model, versions
 
 log = logging.getLogger(__name__)
 
+UNWRITABLE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO),
+)
+"""Of a folder that cannot be trained into; TensorFlow gives them as text alone."""
 MAJORITY = 0.5
 """A soft target has a label when one holds more than this share (FER+'s majority)."""
 
@@ -63,7 +73,7 @@ def fit(
     keras.utils.set_random_seed(recipe.seed)
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
     compute = choose_compute(recipe, group.replicas)
-    with group.run_dir(out) as folder:
+    with writing(out), group.run_dir(out) as folder:
         run, heads = Run(folder), heads_of(recipe, dataset)
         model = build_model(recipe, heads, recipe.side, training.images)
         group.start(run, record_of(recipe, recipe_name, dataset, model), resume)
@@ -74,6 +84,23 @@ def fit(
         calibrate(model, run.float, validation, targets_of(recipe, dataset, validation))
         save_model(model, run.float.model)
     return run
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what a full, read-only or impossible place raises into one line that names it."""
+    try:
+        yield
+    except EdgeferError:
+        raise
+    except (OSError, tf.errors.OpError) as exc:
+        reasons = [os.strerror(one) for one in UNWRITABLE if os.strerror(one) in str(exc)]
+        if not reasons:
+            raise
+        raise RunError(
+            f"{folder}: cannot be written: {reasons[0]}; free the disk and repeat it, "
+            "a training with --resume, or choose another folder"
+        ) from exc
 
 
 def _trainable(

@@ -17,7 +17,7 @@ import tf_keras as keras
 from edgefer.preprocess import Preprocess
 from edgefer_train.architectures import as_outputs
 from edgefer_train.data.dataset import Dataset, Usage
-from edgefer_train.fitting.fit import calibrate, fit_stage, predict, targets_of
+from edgefer_train.fitting.fit import calibrate, fit_stage, predict, targets_of, writing
 from edgefer_train.fitting.teachers import Teachers, blend
 from edgefer_train.quantization.fake_quant import prepare_for_quantization, set_ranges
 from edgefer_train.recipe import Distill, Recipe
@@ -48,11 +48,12 @@ def quantize(run: Run, dataset: Dataset) -> None:
     targets = targets_of(recipe, dataset, validation)
     # Validated by what it is to learn: the float model's labels, as far as those are its targets.
     expected = blend(targets, predict(float_model, validation), recipe.distill.weight)
-    stage = _stage_for(run, source)
-    fit_stage(model, stage, recipe, dataset, teacher, validation_targets=expected)
-    model.load_weights(stage.weights)
-    calibrate(model, stage, validation, targets)
-    save_model(model, run.qat.model)
+    with writing(run.folder):
+        stage = _stage_for(run, source)
+        fit_stage(model, stage, recipe, dataset, teacher, validation_targets=expected)
+        model.load_weights(stage.weights)
+        calibrate(model, stage, validation, targets)
+        save_model(model, run.qat.model)
 
 
 def with_fake_quantization(float_model: Any, heads: Sequence[str]) -> Any:
