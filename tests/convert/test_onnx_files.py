@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import tf_keras as keras
 from onnx import numpy_helper
@@ -99,3 +102,18 @@ def test_a_model_that_ends_in_float_is_refused() -> None:
     content = to_onnx(keras.Model(image, keras.activations.selu(flat)))
     with pytest.raises(ConversionError, match="left the output of the model in float"):
         onnx_int8.to_int8(content, IMAGES)
+
+
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+@pytest.mark.parametrize("invert", [False, True])
+def test_what_a_normalization_holds_is_kept(library: str, invert: bool) -> None:
+    chosen = importlib.import_module(library)
+    layers = chosen.layers
+    image = layers.Input((8, 8, 1))
+    normal = layers.Normalization(axis=None, mean=0.5, variance=0.25, invert=invert)(image)
+    model = chosen.Model(image, layers.Dense(3)(layers.Flatten()(normal)))
+    session = onnxruntime.InferenceSession(to_onnx(model))
+    faces = np.random.default_rng(1).random((1, 8, 8, 1), np.float32)
+    (given,) = session.get_inputs()
+    (found,) = session.run(None, {given.name: faces})
+    np.testing.assert_allclose(found, np.asarray(model(faces)), atol=1e-5)

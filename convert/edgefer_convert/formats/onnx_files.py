@@ -14,7 +14,7 @@ from typing import Any
 import onnx
 import tensorflow as tf
 import tf2onnx
-from onnx import shape_inference
+from onnx import numpy_helper, shape_inference
 
 from edgefer.litert import stderr_silenced
 
@@ -40,7 +40,17 @@ def to_onnx(model: Any) -> bytes:
     spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name=INPUT)
     function = tf.function(lambda image: model(image, training=False))
     proto, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=OPSET)
+    _keep_captured(proto.graph, function.get_concrete_function(spec))
     return canonical_bytes(proto)
+
+
+def _keep_captured(graph: onnx.GraphProto, function: Any) -> None:
+    """Store what layers hold as tensors, as Normalization its mean: tf2onnx makes inputs of it."""
+    held = {inner.name: tensor for tensor, inner in function.graph.captures}
+    captured = [item for item in graph.input if item.name in held]
+    for item in captured:
+        graph.input.remove(item)
+        graph.initializer.append(numpy_helper.from_array(held[item.name].numpy(), item.name))
 
 
 def to_int8_onnx(tflite: bytes) -> bytes:
