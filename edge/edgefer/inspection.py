@@ -32,6 +32,8 @@ def show(bundle: Bundle) -> None:
 
 def show_scores(scores: Mapping[str, Scores]) -> None:
     """Print the scores of formats on PrivateTest, and of int8 (else the first) by class."""
+    if not scores:
+        return
     first = "int8" if "int8" in scores else next(iter(scores))
     n, clean = scores[first].n, scores[first].n_leak_free
     table = Table("format", "accuracy", "leak-free", "macro-F1", "ECE", "= float")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edgefer.bundle import Bundle, describe, open_bundle, shipped, write_bundle
 from edgefer.errors import BundleCorrupt, BundleError, BundleMissing, SchemaMismatch
 from edgefer.files import to_zip
+from edgefer.inspection import show
 from edgefer.manifest import MANIFEST, write_manifest
 from edgefer.runtime import open_classifier
 from edgefer.signature import make_keys, public_of
@@ -145,6 +146,11 @@ def test_a_manifest_of_other_labels_than_the_model_has_is_refused() -> None:
     for format in ("int8", "onnx", "onnx-int8", "mobile"):
         with pytest.raises(BundleCorrupt, match="by the manifest it"):
             open_classifier(Bundle(tiny.path, other, tiny.contents), format)
+
+
+def test_a_bundle_without_scores_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show(open_bundle(folder))
+    assert "labels.txt" in capsys.readouterr().out
 
 
 def test_a_folder_named_as_a_shipped_model_does_not_replace_it(
