@@ -129,7 +129,7 @@ def test_it_waits_for_the_page_shows_it_and_ends_with_the_browser(place: Path) -
         ({"PATH": "/nowhere"}, "chromium is not installed: sudo apt-get install chromium"),
         (
             {"XDG_RUNTIME_DIR": ""},
-            "XDG_RUNTIME_DIR is not set, as by a login: sudo apt-get install libpam-systemd",
+            "XDG_RUNTIME_DIR is not set (no PAM session): sudo apt-get install libpam-systemd",
         ),
     ],
 )

@@ -369,5 +369,7 @@ def test_weights_for_a_net_without_a_base_are_refused() -> None:
 
 
 def test_an_unknown_architecture_names_the_registry() -> None:
-    with pytest.raises(SettingsError, match="unknown architecture 'vgg'; known: small, tiny"):
+    with pytest.raises(
+        SettingsError, match="unknown architecture 'vgg'; known: large, small, tiny"
+    ):
         build("vgg", HEADS)

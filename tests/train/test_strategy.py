@@ -185,7 +185,7 @@ ONE = '{"cluster": {"worker": ["localhost:1"]}, "task": {"type": "worker", "inde
         (
             "multiworker",
             (ONE % 0).replace("localhost:1", "here"),
-            "TF_CONFIG: 'here' is no address, expected HOST:PORT",
+            "TF_CONFIG: 'here' is not an address, expected HOST:PORT",
         ),
     ],
 )
