@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -180,3 +181,29 @@ def test_the_device_verbs_never_import_tensorflow(verb: str, data: Path) -> None
         "assert not {'tensorflow', 'tf_keras', 'edgefer_train'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_an_error_that_nobody_raised_on_purpose_is_one_line_and_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken() -> None:
+        raise LookupError("two\nlines")
+
+    monkeypatch.setattr("edgefer_device.cameras.discovery.find_cameras", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    done = CliRunner().invoke(main, ["cameras"])
+    assert done.exit_code == os.EX_SOFTWARE
+    (line,) = done.stderr.splitlines()
+    (file,) = tmp_path.iterdir()
+    reported = f"LookupError: two lines; this is a bug, please report it with {file}"
+    assert line == f"edgefer: {reported}"
+    assert "Traceback" in file.read_text() and file.stat().st_mode & 0o077 == 0
+
+
+def test_debug_lets_such_an_error_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise LookupError("a bug")
+
+    monkeypatch.setattr("edgefer_device.cameras.discovery.find_cameras", broken)
+    done = CliRunner().invoke(main, ["--debug", "cameras"])
+    assert isinstance(done.exception, LookupError)

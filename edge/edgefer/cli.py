@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -98,8 +101,15 @@ SECTIONS: dict[str, dict[str, str | click.Command]] = {
 """The sections of `edgefer --help`, and the module or the group of each verb."""
 
 
+BUG = 70
+"""Exit status of an error that nobody raised on purpose; `EX_SOFTWARE` of sysexits.h."""
+
+
 class Program(LazyGroup):
-    """The program: verbs in sections; an `EdgeferError` is one line and exit status 1."""
+    """The program: verbs in sections; an error is one line, never a traceback.
+
+    The exit status is 1 for an `EdgeferError` and `BUG` for any other.
+    """
 
     def __init__(self, **settings: Any) -> None:
         verbs = {verb: where for section in SECTIONS.values() for verb, where in section.items()}
@@ -129,6 +139,26 @@ class Program(LazyGroup):
                     raise
                 log.error("%s", error)
                 raise click.exceptions.Exit(1) from exc
+            except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+                raise
+            except Exception as exc:
+                if debug:
+                    raise
+                log.error("%s", _report_of_bug(exc))
+                raise click.exceptions.Exit(BUG) from exc
+
+
+def _report_of_bug(exc: Exception) -> str:
+    """Write the traceback to a new file, and return one line that names it."""
+    text = "".join(traceback.format_exception(exc))
+    what = f"{type(exc).__name__}: {' '.join(str(exc).split())[:200]}"
+    try:
+        handle, name = tempfile.mkstemp(".txt", "edgefer-traceback-")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError:
+        name = "what `edgefer --debug` prints"
+    return f"{what}; this is a bug, please report it with {name}"
 
 
 def _missing_extra(exc: ModuleNotFoundError) -> MissingExtra | None:
