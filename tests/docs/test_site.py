@@ -22,6 +22,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def read(document: str) -> str:
+    return (ROOT / "docs" / document).read_text("utf-8")
+
+
 def test_it_has_a_page_for_each_document(site: Path) -> None:
     documents = {path.stem for path in (ROOT / "docs").glob("*.md")}
     assert {path.stem for path in site.glob("*.html")} >= documents
@@ -36,8 +40,16 @@ def test_it_requests_nothing_from_another_origin(site: Path) -> None:
         assert not REQUEST.search(page.read_text("utf-8")), page
 
 
+@pytest.mark.parametrize("document", ["security.md", "privacy.md", "daemon.md"])
+def test_the_tests_that_a_document_names_exist(document: str) -> None:
+    named = re.findall(r"`(?:tests/[a-z_/]+/)?(test_[a-z0-9_]+\.py)`", read(document))
+    there = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert named
+    assert set(named) - there == set()
+
+
 def test_the_files_that_the_architecture_names_exist() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    text = read("architecture.md")
     table = text[text.index("## Where do I find") : text.index("## Adding something")]
     named = re.findall(
         r"`((?:edge|train|convert|device|firmware-config|tests|tools)/[^`]+)`", table
