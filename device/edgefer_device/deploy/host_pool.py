@@ -17,6 +17,7 @@ from typing import Any, TextIO, TypeVar
 import click
 from typing_extensions import Self
 
+from edgefer.errors import SettingsError
 from edgefer_device.deploy.connection import Report
 from edgefer_device.system.paths import state_folder
 
@@ -53,11 +54,20 @@ class DeployLog:
         """Keep and show one line."""
         with self._lock:
             if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("a")
+                self._file = self._open()
             self._file.write(f"{time.strftime('%H:%M:%S')} {host}: {line}\n")
             self._file.flush()
             click.echo(f"{host}: {line}", err=True)
+
+    def _open(self) -> TextIO:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return self.path.open("a")
+        except OSError as exc:
+            why = exc.strerror or exc
+            raise SettingsError(
+                f"{self.path}: the log cannot be written: {why}; choose another --log"
+            ) from exc
 
 
 def run_on_hosts(
