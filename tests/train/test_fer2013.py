@@ -130,6 +130,16 @@ def test_an_npz_of_other_shapes_is_refused(
         load(tmp_path)
 
 
+@pytest.mark.parametrize("values", [["0", "1", "2", "3"], [0.0, 1.0, 2.5, 3.0]])
+def test_an_npz_whose_labels_are_no_whole_numbers_is_refused(
+    tmp_path: Path, values: list[object]
+) -> None:
+    images, usage = np.zeros((4, 48, 48), np.uint8), np.zeros(4, np.uint8)
+    np.savez(tmp_path / "fer2013.npz", images=images, labels=np.array(values), usage=usage)
+    with pytest.raises(DatasetError, match="label must be whole numbers from 0 to 6, got"):
+        load(tmp_path)
+
+
 def test_the_real_fer2013_has_its_official_sizes_and_known_copies(data: Path) -> None:
     dataset = load(data)
     assert [len(dataset.part(usage)) for usage in Usage] == [28709, 3589, 3589]

@@ -122,6 +122,10 @@ def _csv_row(path: Path, line: int, row: dict[str, str]) -> Row:
 
 
 def _in_range(path: Path, what: str, values: NDArray[np.integer], count: int) -> NDArray[np.int8]:
+    if values.dtype.kind not in "iu":
+        raise DatasetError(
+            f"{path}: {what} must be whole numbers from 0 to {count - 1}, got {values.dtype}"
+        )
     wrong = (values < 0) | (values >= count)
     if wrong.any():
         row = int(wrong.argmax())
