@@ -207,3 +207,17 @@ def test_debug_lets_such_an_error_through(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("edgefer_device.cameras.discovery.find_cameras", broken)
     done = CliRunner().invoke(main, ["--debug", "cameras"])
     assert isinstance(done.exception, LookupError)
+
+
+def test_a_full_disk_is_no_bug() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "edgefer.cli", "cameras", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "edgefer: standard output: No space left on device\n" in done.stderr
+    assert "bug" not in done.stderr

@@ -5,6 +5,7 @@ Verbs live with their stage, so that a device never loads what only training nee
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
@@ -104,6 +105,9 @@ SECTIONS: dict[str, dict[str, str | click.Command]] = {
 BUG = 70
 """Exit status of an error that nobody raised on purpose; `EX_SOFTWARE` of sysexits.h."""
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What is no bug of ours wherever it comes from: a disk that takes no more."""
+
 
 class Program(LazyGroup):
     """The program: verbs in sections; an error is one line, never a traceback.
@@ -144,6 +148,9 @@ class Program(LazyGroup):
             except Exception as exc:
                 if debug:
                     raise
+                if isinstance(exc, OSError) and exc.errno in FULL:
+                    log.error("%s: %s", exc.filename or "standard output", exc.strerror)
+                    raise click.exceptions.Exit(1) from exc
                 log.error("%s", _report_of_bug(exc))
                 raise click.exceptions.Exit(BUG) from exc
 

@@ -99,15 +99,20 @@ class Prediction(msgspec.Struct, frozen=True):
 
 
 def to_json(message: msgspec.Struct) -> str:
-    """Return the message as one line of JSON, floats rounded to six places."""
-    return msgspec.json.encode(_rounded(msgspec.to_builtins(message))).decode()
+    """Return the message as one line of JSON, floats rounded to six places.
+
+    Bytes of a file's name that are no UTF-8 are written as escapes, such as `\\udcff`.
+    """
+    return msgspec.json.encode(_encodable(msgspec.to_builtins(message))).decode()
 
 
-def _rounded(value: object) -> object:
+def _encodable(value: object) -> object:
     if isinstance(value, float):
         return round(value, 6)
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
+        return [_encodable(item) for item in value]
     return value
