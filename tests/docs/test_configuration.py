@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from edgefer_device.sinks.opening import FORMS
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tools" / "configuration_reference.py"
 
@@ -20,3 +22,8 @@ def test_every_key_is_described() -> None:
     rows = [line for line in lines if line.startswith("| `")]
     assert len(rows) > 60
     assert [row for row in rows if row.endswith("|  |")] == []
+
+
+def test_every_kind_of_sink_is_documented_as_it_is_written() -> None:
+    text = (ROOT / "docs" / "daemon.md").read_text("utf-8")
+    assert [form for form in FORMS.values() if f"| `{form}` |" not in text] == []

@@ -29,7 +29,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The configuration of `edgefer run`; a file holds only its differences from the defaults."""
 
     camera: str = "v4l2:/dev/video0"
-    """Address of the camera; see `camera.FORMS`."""
+    """Address of the camera; [cameras](cameras.md) lists the kinds."""
     detector: str | None = None
     """Name of the face detector; None takes the best that is installed."""
     model: str = "small"
@@ -42,7 +42,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signed_by: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     """File of a public key (`edgefer model keys`): a bundle that it has not signed is refused."""
     sinks: tuple[str, ...] = ("console:",)
-    """Addresses of the sinks; see `sinks.FORMS`."""
+    """Addresses of the sinks; [the daemon](daemon.md#sinks) lists the kinds."""
     state: str | None = None
     """Folder for state that outlives the daemon; None takes systemd's, or the user's own."""
     whose: Literal["nearest", "household"] = "nearest"
