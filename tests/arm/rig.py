@@ -45,7 +45,7 @@ PACKAGES = [
         f"libpython{PYTHON}-stdlib",
     ),
 ]
-WHEELS = ("ai-edge-litert", "numpy", "opencv-python-headless", "msgspec")
+WHEELS = ("ai-edge-litert", "numpy", "opencv-python-headless", "msgspec", "typing-extensions")
 PLATFORMS = ("manylinux2014", "manylinux_2_17", "manylinux_2_27", "manylinux_2_28")
 QEMU = "7.2"
 """Whose plugins `count.c` is written for; later ones have another interface."""

@@ -14,13 +14,16 @@ import tf_keras as keras
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from edgefer.affine import Affine
 from edgefer.litert import tflite_tensors
 from edgefer_convert.formats.tflite import input_output_affine, to_int8
 from edgefer_train.architectures import classic, mobile, residual
 from edgefer_train.architectures.blocks import Tensor, convolution, dense_head, layers, pooled
 from edgefer_train.quantization.fake_quant import prepare_for_quantization, set_ranges
-from support.int8_outputs import int8_logits
+from support.int8_outputs import int8_logits as said_in_int8
 from support.slices import write_slice
+
+pytestmark = pytest.mark.slow
 
 SIDE, LABELS, FACES = 24, 7, 200
 
@@ -114,7 +117,7 @@ DESIGNS = st.builds(
 
 
 @pytest.fixture(scope="module")
-def images(data: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+def pictures(data: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     """Real faces (N, SIDE, SIDE, 1) in 0..1."""
     path = write_slice(data, tmp_path_factory.mktemp("slice") / "fer2013.npz", FACES, 1, 1)
     with np.load(path) as arrays:
@@ -150,7 +153,11 @@ def quantized(model: Any, images: np.ndarray) -> Any:
     return qat
 
 
-@pytest.mark.slow
+def output_affine(content: bytes) -> Affine:
+    return input_output_affine(content)[1]
+
+
+# Hypothesis draws by this text: with other words it would draw other nets.
 @settings(
     max_examples=6,
     deadline=None,
@@ -159,17 +166,17 @@ def quantized(model: Any, images: np.ndarray) -> Any:
     suppress_health_check=list(HealthCheck),
 )
 @given(design=DESIGNS)
-def test_any_net_of_our_blocks_is_int8_throughout_and_predicts_as_fake_quantization_does(
-    design: Design, images: np.ndarray
+def test_any_net_of_our_blocks_is_int8_throughout_and_says_what_fake_quantization_says(
+    design: Design, pictures: np.ndarray
 ) -> None:
-    qat = quantized(built(design, images), images)
+    qat = quantized(built(design, pictures), pictures)
     content = to_int8(qat)
     assert {one.dtype for one in tflite_tensors(content)} <= {"int8", "int32", "int64"}
-    expected, logits = qat(images).numpy(), int8_logits(content, images)
-    same = logits.argmax(-1) == expected.argmax(-1)
-    step = input_output_affine(content)[1].scale
-    assert np.abs(logits - expected).mean() < step
-    # Two labels within a step of each other are one to int8.
+    expected, said = qat(pictures).numpy(), said_in_int8(content, pictures)
+    same = said.argmax(-1) == expected.argmax(-1)
+    count = output_affine(content).scale
+    assert np.abs(said - expected).mean() < count
+    # Two labels within a count of each other are one to int8.
     best = np.sort(expected)
-    tied = best[:, -1] - best[:, -2] < 1.5 * step
+    tied = best[:, -1] - best[:, -2] < 1.5 * count
     assert (same | tied).mean() >= 0.99
