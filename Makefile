@@ -19,9 +19,9 @@ FORMATS ?=
 PYTEST ?=
 CUTS   ?= 20
 UV     := uv==0.13.9
-# As many workers as cores, up to four: each takes up to 3 GB where it trains. What shares a
-# browser, a device or a trained run shares a worker; the longest go first, see tests/conftest.py.
-# By file: pytest 9.2 keeps no group's name in a test's id, so loadgroup of pytest-xdist 3.8 groups nothing.
+# As many workers as cores, up to four: each takes up to 3 GB where it trains. A file's tests share
+# a worker, the longest files go first, see tests/conftest.py. Not by loadgroup: pytest 9.2 keeps no
+# group's name in a test's id, so that of pytest-xdist 3.8 groups nothing.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 PINS    := pyproject.toml constraints.txt device/assets.txt
