@@ -213,7 +213,8 @@ def _server(what: str, usual_port: int, spec: SinkSpec) -> WebServer:
     context = spec.context
     host, port = spec.address.host_and_port(("127.0.0.1", usual_port))
     routes = status_routes(context.health, context.metrics)
-    return WebServer(what, host, port, context.state, routes, context.mirror.hosts)
+    mirror = context.mirror
+    return WebServer(what, host, port, context.state, routes, mirror.hosts, mirror.frame_ancestors)
 
 
 KINDS = {

@@ -8,7 +8,7 @@ import logging
 import re
 import secrets
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ from edgefer.files import write_atomic
 
 log = logging.getLogger(__name__)
 
-POLICY = "; ".join(
+DIRECTIVES = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
@@ -30,13 +30,11 @@ POLICY = "; ".join(
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
-        "frame-ancestors 'none'",
     )
 )
 """The page loads its own files and talks to its own server; the browser refuses all else."""
 
 HEADERS = {
-    "Content-Security-Policy": POLICY,
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
@@ -45,7 +43,9 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-NO_TOKEN = "this page needs a token; run `edgefer status` on its own machine for the address\n"
+ASK = "run `edgefer status` on its own machine for the address with it\n"
+NO_TOKEN = f"this page needs a token; {ASK}"
+WRONG_TOKEN = f"this token is not the page's; {ASK}"
 TOKEN_FILE = "page-token"
 """Its name in the state folder."""
 PARAMETER = "token"
@@ -148,23 +148,30 @@ class Token:
         # Bytes of a header that are no UTF-8 come as surrogates, which have no encoding.
         return hmac.compare_digest(text.encode(errors="replace"), self.secret.encode())
 
-    def exchange(self, request: web.Request) -> web.Response | None:
+    def exchange(self, request: web.Request, framed: bool) -> web.Response | None:
         """Return the redirect that moves the token from the address into a cookie.
 
-        None where the address has none, or a wrong one.
+        None where the address has none, or a wrong one. In a frame of another site (`framed`)
+        browsers keep a cookie only if it came by TLS and says that it is meant so.
         """
         if request.method != "GET" or not self.matches(request.query.get(PARAMETER, "")):
             return None
+        secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
         response = web.Response(status=303, headers={"Location": request.path})
         response.set_cookie(
             cookie_name(request),
             self.secret,
             max_age=YEAR,
             httponly=True,
-            samesite="Strict",
-            secure=request.secure,
+            samesite="None" if framed and secure else "Strict",
+            secure=secure,
         )
         return response
+
+    def refusal(self, request: web.Request) -> str:
+        """Return what to tell who is not admitted: whether a token was shown at all."""
+        shown = "Authorization" in request.headers or PARAMETER in request.query
+        return WRONG_TOKEN if shown or cookie_name(request) in request.cookies else NO_TOKEN
 
 
 def cookie_name(request: web.Request) -> str:
@@ -174,12 +181,16 @@ def cookie_name(request: web.Request) -> str:
 
 
 def guard(
-    bound: str, token: Callable[[], Token] | None = None, hosts: Collection[str] = ()
+    bound: str,
+    token: Callable[[], Token] | None = None,
+    hosts: Collection[str] = (),
+    framed: bool = False,
 ) -> Middleware:
     """Return the middleware that refuses foreign hosts, origins and, with a token, strangers.
 
     `bound` is the host listened on, `hosts` are names by which a proxy is reached; without a
     token everybody who reaches it may read. It is loaded for the first who must show it.
+    With `framed` the page may stand in a frame of another site.
     """
 
     @web.middleware
@@ -200,16 +211,29 @@ def guard(
             raise web.HTTPServiceUnavailable(text="the page's token cannot be read\n") from exc
         if required.admits(request):
             return await handler(request)
-        if (redirect := required.exchange(request)) is not None:
+        if (redirect := required.exchange(request, framed)) is not None:
             return redirect
-        raise web.HTTPUnauthorized(text=NO_TOKEN, headers={"WWW-Authenticate": "Bearer"})
+        text = required.refusal(request)
+        raise web.HTTPUnauthorized(text=text, headers={"WWW-Authenticate": "Bearer"})
 
     return check
 
 
-async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    """Set the security headers of a response (aiohttp's `on_response_prepare`)."""
-    response.headers.update(HEADERS)
+def security_headers(
+    frame_ancestors: Collection[str] = (),
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Return what sets the headers of each response (aiohttp's `on_response_prepare`).
+
+    Pages of the origins in `frame_ancestors` may show this one in a frame.
+    """
+    ancestors = " ".join(frame_ancestors) or "'none'"
+    policy = f"{DIRECTIVES}; frame-ancestors {ancestors}"
+    headers = {"Content-Security-Policy": policy, **HEADERS}
+
+    async def set_headers(_: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(headers)
+
+    return set_headers
 
 
 def _host_of(url: str) -> str | None:

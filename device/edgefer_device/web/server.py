@@ -18,9 +18,9 @@ from edgefer_device.web.access import (
     PARAMETER,
     TOKEN_FILE,
     Token,
-    add_headers,
     guard,
     is_loopback,
+    security_headers,
 )
 from edgefer_device.web.connections import (
     UNREAD_SECONDS,
@@ -44,17 +44,19 @@ class WebServer:
         state: Path | None = None,
         routes: Iterable[web.RouteDef] = (),
         hosts: Collection[str] = (),
+        frame_ancestors: Collection[str] = (),
     ) -> None:
         """`what` names it in messages; port 0 takes any free one; `state` keeps the token.
 
-        `hosts` are names by which a proxy before it is reached.
+        `hosts` are names by which a proxy before it is reached, `frame_ancestors` the origins
+        whose pages may show it in a frame.
         Raises `SettingsError` for a port that does not exist.
         """
         if not 0 <= port <= HIGHEST_PORT:
             raise SettingsError(f"{what}: port must be 0..{HIGHEST_PORT}, got {port}")
         self.what, self.host, self.port = what, host, port
         self.routes = list(routes)
-        self._hosts = frozenset(map(str.lower, hosts))
+        self._hosts, self._ancestors = frozenset(map(str.lower, hosts)), frame_ancestors
         self._state = state or state_folder(None)
         self._token: Token | None = None
         self._listener: Listener | None = None
@@ -78,8 +80,9 @@ class WebServer:
         """Serve these routes beside its own until `close`; raises `ServerError`."""
         if self._hosts or not is_loopback(self.host):
             self._load_token()
-        application = web.Application(middlewares=[guard(self.host, self._load_token, self._hosts)])
-        application.on_response_prepare.append(add_headers)
+        check = guard(self.host, self._load_token, self._hosts, bool(self._ancestors))
+        application = web.Application(middlewares=[check])
+        application.on_response_prepare.append(security_headers(self._ancestors))
         application.add_routes([*routes, *self.routes])
         self._listener = await listen(application, self.host, self.port, self.what)
         self.port = self._listener.port

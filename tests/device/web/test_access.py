@@ -7,11 +7,12 @@ import random
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 
 from edgefer_device.sinks.mirror.settings import MirrorSettings
 from edgefer_device.sinks.mirror.sink import MirrorSink
 from edgefer_device.sinks.opening import SinkContext
-from edgefer_device.web.access import TOKEN_FILE
+from edgefer_device.web.access import TOKEN_FILE, Token
 from support.live_mirror import mirror_sink
 
 PATIENCE = 30.0
@@ -50,7 +51,17 @@ BAD = [
 ]
 ALLOWED = {101, 200, 206, 304, 400, 401, 403, 404, 406, 416, 417, 421, 503}
 """503 is `/healthz` without a camera."""
-PATHS = ["/", "/metrics", "/healthz", "/texts.json", "/ws", "/mirror.js", "/?token=%ff", "/%ff"]
+PATHS = [
+    "/",
+    "/metrics",
+    "/healthz",
+    "/texts.json",
+    "/ws",
+    "/api/state",
+    "/mirror.js",
+    "/?token=%ff",
+    "/%ff",
+]
 
 
 PROXIED = [
@@ -185,3 +196,66 @@ def test_a_token_that_cannot_be_kept_lets_no_one_through_a_proxy(tmp_path: Path)
 def test_a_name_that_no_browser_sends_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="hosts must be names"):
         MirrorSettings(hosts=(host,))
+
+
+# --- frames ------------------------------------------------------------------
+
+
+def test_only_the_configured_origins_may_frame_the_page(tmp_path: Path) -> None:
+    async def policy(settings: MirrorSettings) -> str:
+        context = SinkContext(state=tmp_path, mirror=settings)
+        async with (
+            mirror_sink(context) as sink,
+            ClientSession() as session,
+            session.get(sink.server.url) as answer,
+        ):
+            return answer.headers["Content-Security-Policy"].rpartition("; ")[2]
+
+    origins = ("http://localhost:8080", "https://ha.example")
+    framed = MirrorSettings(frame_ancestors=origins)
+    assert asyncio.run(policy(MirrorSettings())) == "frame-ancestors 'none'"
+    assert asyncio.run(policy(framed)) == f"frame-ancestors {' '.join(origins)}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "proxy", "site"),
+    [
+        (MirrorSettings(), {"X-Forwarded-Proto": "https"}, "SameSite=Strict; Secure"),
+        (MirrorSettings(), {"Via": "1.1 proxy"}, "SameSite=Strict"),
+        (
+            MirrorSettings(frame_ancestors=("https://ha.example",)),
+            {"X-Forwarded-Proto": "https"},
+            "SameSite=None; Secure",
+        ),
+        # A browser refuses SameSite=None without TLS.
+        (
+            MirrorSettings(frame_ancestors=("http://ha.example",)),
+            {"Via": "1.1 proxy"},
+            "SameSite=Strict",
+        ),
+    ],
+)
+def test_a_frame_of_another_site_gets_a_cookie_that_browsers_keep(
+    tmp_path: Path, settings: MirrorSettings, proxy: dict[str, str], site: str
+) -> None:
+    async def story() -> str:
+        async with mirror_sink(SinkContext(state=tmp_path, mirror=settings)) as sink:
+            secret = Token.load(tmp_path).secret
+            async with (
+                ClientSession(headers=proxy) as session,
+                session.get(f"{sink.server.url}?token={secret}", allow_redirects=False) as answer,
+            ):
+                return answer.headers["Set-Cookie"]
+
+    parts = {part.strip() for part in asyncio.run(story()).split(";")}
+    assert {part for part in parts if part.startswith(("SameSite", "Secure"))} == set(
+        site.split("; ")
+    )
+
+
+@pytest.mark.parametrize(
+    "origin", ["ha.example", "*", "http://ha.example/", "http://a b", "http://x; script-src *"]
+)
+def test_an_ancestor_that_is_no_origin_is_refused(origin: str) -> None:
+    with pytest.raises(ValueError, match="frame_ancestors must be origins such as"):
+        MirrorSettings(frame_ancestors=(origin,))

@@ -20,6 +20,7 @@ FALLBACK = "en"
 LONGEST_NAME = 24
 HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
 """Without scheme, port or wildcard; other letters as browsers send them (xn--...)."""
+ORIGIN = re.compile(rf"https?://{HOST_NAME.pattern}(:\d{{1,5}})?", re.IGNORECASE)
 
 
 class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +40,8 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """That the ribbon comes to cover; it begins with ten minutes."""
     hosts: tuple[str, ...] = ()
     """Names by which a proxy before the page, or before `metrics:`, is reached."""
+    frame_ancestors: tuple[str, ...] = ()
+    """Origins whose pages may show this one in a frame, such as `http://localhost:8080`."""
 
     def __post_init__(self) -> None:
         known = [AUTO, *languages()]
@@ -50,6 +53,11 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"name must be one line of at most {LONGEST_NAME} characters")
         if wrong := [host for host in self.hosts if not HOST_NAME.fullmatch(host)]:
             raise ValueError(f"hosts must be names such as 'mirror.example', got {wrong[0]!r}")
+        if wrong := [each for each in self.frame_ancestors if not ORIGIN.fullmatch(each)]:
+            raise ValueError(
+                "frame_ancestors must be origins such as 'http://localhost:8080',"
+                f" without a path, got {wrong[0]!r}"
+            )
         time_of_day(self.evening)
         time_of_day(self.morning)
 

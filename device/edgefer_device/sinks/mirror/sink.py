@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from edgefer.messages import Report, to_json
 from edgefer_device.page import SHARED, page_routes
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.sinks.message_board import MessageBoard
+from edgefer_device.sinks.mirror import api
 from edgefer_device.sinks.mirror.messages import (
     Command,
     Content,
@@ -40,6 +42,8 @@ UPDATES = 4
 """Updates a second: at most 4 views and 1 tick are sent to a page in a second."""
 STALE_SECONDS = 3.0
 """After which a report is no longer current."""
+API_SECONDS = 10
+"""After which `/api/state` repeats itself to those who listen: silence means a lost connection."""
 
 
 class MirrorSink:
@@ -62,7 +66,9 @@ class MirrorSink:
         """
         self.server = server
         # They go to the page, which has no use for the names of proxies.
-        self._settings = msgspec.structs.replace(settings or MirrorSettings(), hosts=())
+        self._settings = msgspec.structs.replace(
+            settings or MirrorSettings(), hosts=(), frame_ancestors=()
+        )
         self._controls, self._board = controls or Controls(), board or MessageBoard(clock)
         self._kept_days = kept_days
         self._clock, self._heartbeat = clock, heartbeat
@@ -71,6 +77,8 @@ class MirrorSink:
         self._seen_at = -STALE_SECONDS
         self.pages: set[OpenPage] = set()
         """Those connected now."""
+        self._listeners: set[OpenPage] = set()
+        """Programs connected to `/api/state`."""
         self._updates: asyncio.Task[None] | None = None
 
     @property
@@ -80,7 +88,8 @@ class MirrorSink:
 
     async def __aenter__(self) -> Self:
         await self.server.start(
-            web.get("/ws", self._serve_socket),
+            web.get("/ws", self._serve_page),
+            web.get(api.PATH, self._serve_state),
             web.get("/", _serve_index),
             web.get("/texts.json", self._serve_texts),
             *page_routes(PAGE, SHARED),
@@ -98,7 +107,7 @@ class MirrorSink:
         if self._updates is not None:
             await cancel_and_wait(self._updates)
             self._updates = None
-        for page in list(self.pages):
+        for page in [*self.pages, *self._listeners]:
             page.disconnect()
         await self.server.close()
 
@@ -110,13 +119,15 @@ class MirrorSink:
 
     async def _update_loop(self) -> None:
         """Push each change to the pages, and add a moment to the timeline once a second."""
-        before = self._state()
+        before, told = self._state(), self._api_state()
         for count in itertools.count():
-            state = self._state()
+            state, news = self._state(), self._api_state()
             for message in state:
                 if message not in before:
-                    self._broadcast(message)
-            before = state
+                    _send(self.pages, message)
+            if news != told or count % (UPDATES * API_SECONDS) == 0:
+                _send(self._listeners, news)
+            before, told = state, news
             if count % UPDATES == 0:
                 self._broadcast_tick()
             await asyncio.sleep(1 / UPDATES)
@@ -134,11 +145,14 @@ class MirrorSink:
         fresh = self._clock() - self._seen_at < STALE_SECONDS and not self._controls.paused
         return self._view if fresh else None
 
+    def _api_state(self) -> api.State:
+        return api.State.of(self._current(), self._controls.paused)
+
     def _broadcast_tick(self) -> None:
         span = self.timeline.span
-        self._broadcast(self._tick())
+        _send(self.pages, self._tick())
         if self.timeline.span != span:
-            self._broadcast(self._hello())
+            _send(self.pages, self._hello())
 
     def _tick(self) -> Tick:
         now, moment = self._clock(), None
@@ -179,25 +193,42 @@ class MirrorSink:
         body = msgspec.json.encode(load_texts(code))
         return web.Response(body=body, content_type="application/json")
 
-    def _broadcast(self, message: Message) -> None:
-        text = to_json(message)
-        for page in list(self.pages):
-            page.send(text)
+    async def _serve_page(self, request: web.Request) -> web.StreamResponse:
+        return await self._serve_socket(request, self.pages, self._hello(), self._handle)
 
-    async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
+    async def _serve_state(self, request: web.Request) -> web.StreamResponse:
+        api.check_version(request)
+        state = self._api_state()
+        if not api.wants_socket(request):
+            return web.Response(text=to_json(state) + "\n", content_type="application/json")
+        return await self._serve_socket(request, self._listeners, state, lambda _: None)
+
+    async def _serve_socket(
+        self,
+        request: web.Request,
+        group: set[OpenPage],
+        first: msgspec.Struct,
+        on_message: Callable[[str], None],
+    ) -> web.StreamResponse:
         # Commands are short: whatever is longer is refused.
         channel = web.WebSocketResponse(heartbeat=self._heartbeat, max_msg_size=1024)
         try:
             await channel.prepare(request)
         except ValueError as exc:
             raise web.HTTPBadRequest(text="malformed WebSocket header\n") from exc
-        page = OpenPage(channel, request.transport, to_json(self._hello()), self._handle)
-        self.pages.add(page)
+        page = OpenPage(channel, request.transport, to_json(first), on_message)
+        group.add(page)
         try:
             await page.serve()
         finally:
-            self.pages.discard(page)
+            group.discard(page)
         return channel
+
+
+def _send(pages: Iterable[OpenPage], message: msgspec.Struct) -> None:
+    text = to_json(message)
+    for page in tuple(pages):
+        page.send(text)
 
 
 async def _serve_index(_: web.Request) -> web.FileResponse:
