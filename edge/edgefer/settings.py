@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
-from msgspec.inspect import FloatType, IntType, StructType, type_info
+from msgspec.inspect import (
+    BoolType,
+    EnumType,
+    FloatType,
+    IntType,
+    LiteralType,
+    StructType,
+    type_info,
+)
 
 from edgefer.errors import SettingsError, UnknownKey
 from edgefer.text_files import read_text
@@ -40,22 +48,44 @@ def parse(table: Mapping[str, Any], kind: type[T], source: str) -> T:
 def number_range(kind: msgspec.inspect.Type) -> str | None:
     """Return the range of a number in words; None for another type, and without any bound."""
     for one in getattr(kind, "types", (kind,)):
-        if isinstance(one, IntType | FloatType) and one.ge is not None:
-            return f"at least {one.ge:g}" if one.le is None else f"from {one.ge:g} to {one.le:g}"
+        if isinstance(one, IntType | FloatType) and (one.ge is not None or one.gt is not None):
+            return _range(one)
     return None
 
 
+def _range(kind: IntType | FloatType) -> str:
+    if kind.gt is None and kind.lt is None and kind.le is not None:
+        return f"from {kind.ge:g} to {kind.le:g}"
+    low = f"at least {kind.ge:g}" if kind.gt is None else f"above {kind.gt:g}"
+    if kind.lt is not None:
+        return f"{low} and below {kind.lt:g}"
+    return low if kind.le is None else f"{low} and at most {kind.le:g}"
+
+
 def _reason(error: str, table: Any, kind: type[msgspec.Struct]) -> str:
-    """Return msgspec's error; for a number out of range in words, with its key and value."""
+    """Return msgspec's error; with key, value and what was expected where that is known."""
     problem, _, path = error.rstrip("`").partition(" - at `$.")
-    if not re.search("[<>]=|out of range", problem) or "..." in path:
+    if "..." in path:
         return error
     value, found = table, type_info(kind)
     for step in re.findall(r"\w+", path):
         value = value[int(step) if isinstance(value, list | tuple) else step]
         found = _member(found, step)
-    bounds = number_range(found)
+    if problem.startswith("Invalid enum value"):
+        return f"{path} must be one of {', '.join(_words(found))}, got {value!s:.20}"
+    bounds = number_range(found) if re.search("[<>]|out of range", problem) else None
     return error if bounds is None else f"{path} must be {bounds}, got {value!s:.20}"
+
+
+def _words(kind: msgspec.inspect.Type) -> Iterator[str]:
+    """Yield what a Literal's or an Enum's value may be, and a bool's where it may be one too."""
+    for one in getattr(kind, "types", (kind,)):
+        if isinstance(one, BoolType):
+            yield from ("true", "false")
+        elif isinstance(one, LiteralType):
+            yield from map(str, one.values)
+        elif isinstance(one, EnumType):
+            yield from (str(member.value) for member in one.cls)
 
 
 def _member(kind: msgspec.inspect.Type, step: str) -> msgspec.inspect.Type:

@@ -13,6 +13,7 @@ from convert.conftest import edgefer, last_line
 from edgefer.bundle import open_bundle
 from edgefer_train.data.dataset import Dataset
 from edgefer_train.data.sources import load
+from edgefer_train.quantization.fake_quant import load_quantized
 from edgefer_train.run import save_model
 from support.external_model import fit_weights, keras_model
 from support.runs import write_run
@@ -94,3 +95,19 @@ def test_a_model_with_capital_class_names_becomes_a_bundle_that_is_evaluated(
     assert (manifest.labels, manifest.label_set) == (CLASSES, "folders")
     assert manifest.evidence.scores["int8"].accuracy > 0.9
     edgefer("evaluate", out, "--data", images, "--format", "int8")
+
+
+def test_a_model_whose_weights_are_no_numbers_is_refused(
+    images: Path, own: Dataset, tmp_path: Path
+) -> None:
+    run, lost = write_run(tmp_path / "run", own, "folders"), tmp_path / "lost.h5"
+    for stage in (run.float, run.qat):
+        model = load_quantized(stage.model)
+        kernel = max(model.weights, key=lambda one: one.shape.num_elements())
+        kernel.assign(kernel * np.nan)
+        save_model(model, stage.model)
+    lost.write_bytes(run.float.model.read_bytes())
+    ways = (["--run", run.folder], [lost, "--labels", ",".join(CLASSES), "--split", "72/8/20"])
+    for way in ways:
+        done = edgefer("convert", *way, "--data", images, "--out", tmp_path / "b", status=1)
+        assert "not finite: its training diverged; train it again" in last_line(done)

@@ -15,7 +15,7 @@ from edgefer.cli import main
 from edgefer_train.data import sources
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.evaluation.comparison_charts import spread
-from edgefer_train.run import Run
+from edgefer_train.run import Outcome, Run
 from support.runs import write_run
 from support.slices import write_slice
 
@@ -49,7 +49,14 @@ def compared(*words: object, data: Path | str = "") -> Any:
 def test_a_run_is_told_by_public_test_and_a_bundle_by_its_manifest(run: Run, faces: Path) -> None:
     ours, shipped = compared(run.folder, "small", data=faces)
     assert ours["fits"] == [
-        {"stage": "float", "epochs": 3, "planned": 4, "best_epoch": 2, "public_accuracy": 0.5}
+        {
+            "stage": "float",
+            "epochs": 3,
+            "planned": 4,
+            "best_epoch": 2,
+            "public_accuracy": 0.5,
+            "public_agreement": None,
+        }
     ]
     assert (ours["scores"], ours["float_accuracy"], ours["source"]) == (None, None, None)
     assert ours["model"]["minutes"] == 1.0
@@ -59,6 +66,21 @@ def test_a_run_is_told_by_public_test_and_a_bundle_by_its_manifest(run: Run, fac
     assert shipped["scores"]["accuracy"] == pytest.approx(told, abs=1e-6)
     assert shipped["bytes"] == len(open_bundle("small").read("int8"))
     assert shipped["model"]["macs"] == evidence.macs
+
+
+def test_the_agreement_of_a_quantized_run_is_not_shown_as_its_accuracy(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "mine", dataset)
+    figures = {"loss": 2.0, "agreement": 0.7, "val_loss": 1.9, "val_agreement": 0.88}
+    run.qat.add_row({"epoch": 1, "seconds": 20.0, **figures})
+    found = {"fer2013": 0.3067}
+    run.qat.write_outcome(Outcome(accuracy=found, temperature=found, calibration_error=found))
+    cell = edgefer("model", "compare", run.folder).stdout.partition("PublicTest, qat")[2]
+    assert [line.split()[-2] for line in cell.splitlines()[:2]] == ["30.67%", "88.00%"]
+    assert "as float 88.00%" in cell
+    qat = compared(run.folder)[0]["fits"][1]
+    assert (qat["public_accuracy"], qat["public_agreement"]) == (0.3067, 0.88)
 
 
 def test_with_data_each_is_measured_and_tested_against_the_first(

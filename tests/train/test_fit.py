@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import errno
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -127,7 +129,7 @@ def test_early_stopping_ends_a_fit_and_a_resume_leaves_it_ended(
         batch_size=32,
         xla=False,
         precision="float32",
-        learning_rate=0.0,
+        learning_rate=1e-12,
         schedule="plateau",
         early_stopping=2,
     )
@@ -181,7 +183,7 @@ def test_without_votes_there_is_one_head(
 def test_a_training_goes_on_from_the_weights_of_another(
     trained: Run, faces: Path, tmp_path: Path
 ) -> None:
-    still = Fit(epochs=1, batch_size=32, xla=False, precision="float32", learning_rate=0.0)
+    still = Fit(epochs=1, batch_size=32, xla=False, precision="float32", learning_rate=1e-12)
     recipe = Recipe("small", weights=str(trained.folder), fit=still)
     run = fit(recipe, "mine", sources.load(faces), tmp_path / "run", resume=False)
     for name in ("stem", "block3_a", "fer2013", "ferplus"):
@@ -255,3 +257,16 @@ def test_memory_that_is_exhausted_is_no_full_disk() -> None:
     error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
     with pytest.raises(tf.errors.ResourceExhaustedError), writing(Path("runs/x")):
         raise error
+
+
+def test_a_training_that_diverges_ends_at_once_with_advice(faces: Path, tmp_path: Path) -> None:
+    short = Fit(epochs=3, batch_size=32, xla=False, precision="float32", learning_rate=10.0)
+    # Such a decay turns each weight into 99 times its negative, step by step.
+    wild = msgspec.structs.replace(short, warmup_epochs=0, average=0.0, weight_decay=1.0)
+    recipe = Recipe("tiny", fit=wild)
+    with pytest.raises(RunError, match=r"diverged; set a lower fit\.learning_rate than 10 "):
+        fit(recipe, "wild", sources.load(faces), tmp_path / "run", resume=False)
+    run = Run(tmp_path / "run")
+    assert all(math.isfinite(float(row["loss"])) for row in run.float.rows())
+    with pytest.raises(RunError, match="has no finished float model"):
+        run.model(run.float)

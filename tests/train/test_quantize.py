@@ -56,6 +56,8 @@ def test_a_killed_quantization_goes_on_and_keeps_both_heads(trained: Run, faces:
     assert quantize(trained, faces).wait() == 0
     rows = trained.qat.rows()
     assert len(rows) == 3
+    assert "val_fer2013_agreement" in rows[0]
+    assert not [name for name in rows[0] if "accuracy" in name], "its targets are float's labels"
     assert [row["seconds"] for row in rows][: len(done)] == done, "no epoch was done again"
 
     outcome = trained.qat.outcome()

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgefer.errors import SettingsError, UnknownKey
 from edgefer_train.architectures import build
-from edgefer_train.recipe import Fit, load_recipe
+from edgefer_train.recipe import Fit, Recipe, load_recipe
 
 
 def test_a_recipe_holds_only_its_differences(tmp_path: Path) -> None:
@@ -41,3 +44,48 @@ def test_a_recipe_can_be_made_shorter() -> None:
     assert (recipe.with_epochs(0.1).fit.epochs, recipe.with_epochs(0.1).fit.epoch_share) == (1, 0.1)
     with pytest.raises(SettingsError, match=r"--epochs must be whole, or less than 1, got 2\.5"):
         recipe.with_epochs(2.5)
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value", "expected"),
+    [
+        ("fit", "learning_rate", "-0.1", "above 0 and at most 10, got -0.1"),
+        ("fit", "learning_rate", "nan", "above 0 and at most 10, got nan"),
+        ("fit", "label_smoothing", "2", "at least 0 and below 1, got 2"),
+        ("fit", "epochs", "0", "from 1 to 1e+06, got 0"),
+        ("fit", "optimizer", '"sdg"', "one of adam, sgd, got sdg"),
+        ("fit", "xla", '"yes"', "one of true, false, auto, got yes"),
+        ("augment", "jpeg", "1.5", "from 0 to 1, got 1.5"),
+        ("distill", "temperature", "0", "above 0 and at most 100, got 0"),
+        ("quantize", "epochs", "-3", "from 1 to 1e+06, got -3"),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused_with_the_range(
+    tmp_path: Path, table: str, key: str, value: str, expected: str
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'architecture = "small"\n[{table}]\n{key} = {value}\n')
+    with pytest.raises(SettingsError, match=re.escape(f"{table}.{key} must be {expected}")):
+        load_recipe(str(path))
+
+
+def every_number(kind: type[msgspec.Struct], table: str = "") -> Iterator[tuple[str, str, object]]:
+    """Yield table, key and default of every number in a struct and in those below it."""
+    for field in msgspec.structs.fields(kind):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from every_number(field.type, field.name)
+        elif type(field.default) in (int, float):
+            yield table, field.name, field.default
+
+
+@pytest.mark.parametrize(("table", "key", "default"), [*every_number(Recipe)])
+def test_every_number_of_a_recipe_has_a_range(
+    tmp_path: Path, table: str, key: str, default: object
+) -> None:
+    for value in (-1, 10**12 if isinstance(default, int) else "nan"):
+        path = tmp_path / "mine.toml"
+        top, heading = ("", f"[{table}]\n") if table else (f"{key} = {value}\n", "")
+        below = f"{heading}{key} = {value}\n" if table else ""
+        path.write_text(f'architecture = "small"\n{top}{below}')
+        with pytest.raises(SettingsError, match=rf"{key} must be .*, got {value}"):
+            load_recipe(str(path))

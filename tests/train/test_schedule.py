@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
+import tensorflow as tf
 
 from edgefer_train.fitting.callbacks import has_ended, rate_after
 from edgefer_train.fitting.compiling import optimizer_of
@@ -59,3 +60,21 @@ def test_scales_shifts_and_biases_do_not_decay(name: Literal["sgd", "adam"]) -> 
     optimizer.build(net.trainable_variables)
     decayed = [v.name for v in net.trainable_variables if optimizer._use_weight_decay(v)]
     assert [name.rpartition("/")[2] for name in decayed] == ["kernel:0"]
+
+
+def test_the_moving_average_knows_how_few_steps_were_made() -> None:
+    variable = tf.Variable(0.0)
+    optimizer = optimizer_of(Fit(optimizer="sgd", schedule="constant", weight_decay=0), 1)
+    optimizer.build([variable])
+    (average,) = optimizer._model_variables_moving_average
+    weights = []
+    for _ in range(60):
+        optimizer.apply_gradients([(tf.constant(-1.0), variable)])
+        weights.append(float(variable))
+    # With a momentum of 0.99 throughout it would hold 0.99 ** 60 = 55 % of the start.
+    assert float(average) > 0.75 * weights[-1]
+    expected = 0.0
+    for step, weight in enumerate(weights):
+        momentum = min(0.99, (1 + step) / (10 + step))
+        expected = momentum * expected + (1 - momentum) * weight
+    assert float(average) == pytest.approx(expected, rel=1e-4)

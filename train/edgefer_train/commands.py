@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgefer_train.data.dataset import Dataset
     from edgefer_train.evaluation.candidate import Candidate, Facts
     from edgefer_train.evaluation.robustness import Suite
+    from edgefer_train.run import Stage
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,14 @@ def train(
     from edgefer_train.fitting.strategy import from_name
 
     done = fit(recipe, Path(name).stem, dataset, out, resume, from_name(strategy))
-    log.info("%s: trained; next: edgefer quantize --run %s", done.folder, done.folder)
+    accuracy = _accuracy(done.float, recipe.labels)
+    log.info("%s: trained, %s; next: edgefer quantize --run %s", done.folder, accuracy, done.folder)
+
+
+def _accuracy(stage: Stage, head: str) -> str:
+    """Say how a finished stage does on PublicTest."""
+    outcome = stage.outcome()
+    return f"{outcome.accuracy[head]:.2%} on PublicTest" if outcome else "not measured"
 
 
 @click.command()
@@ -97,7 +105,9 @@ def quantize(run_folder: Path, data: Path | None) -> None:
     from edgefer_train.quantization.quantize import quantize as fine_tune
 
     fine_tune(work, dataset)
-    log.info("%s: quantized; next: edgefer convert --run %s", run_folder, run_folder)
+    scores = [_accuracy(stage, recipe.labels) for stage in (work.qat, work.float)]
+    log.info("%s: quantized, %s, float %s; next: edgefer convert --run %s",
+             run_folder, *scores, run_folder)  # fmt: skip
 
 
 @click.command()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from edgefer.errors import SettingsError
 from edgefer.settings import parse, read_toml
@@ -14,44 +15,54 @@ from edgefer.settings import parse, read_toml
 VOTES = "ferplus"
 """Name of the second head, which learns FER+ votes."""
 
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000)]
+Side = Annotated[int, Meta(ge=16, le=512)]
+Rate = Annotated[float, Meta(gt=0, le=10)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+PartShare = Annotated[float, Meta(ge=0, lt=1)]
+Amount = Annotated[float, Meta(ge=0, le=1000)]
+
 
 class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The float training."""
 
-    epochs: int = 60
-    epoch_share: float = 1.0
+    epochs: Count = 60
+    epoch_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     """Of Training's images that an epoch shows; the next epoch continues with the others."""
-    batch_size: int = 128
-    learning_rate: float = 0.05
+    batch_size: Count = 128
+    learning_rate: Rate = 0.05
     """After warm-up."""
     optimizer: Literal["sgd", "adam"] = "sgd"
     """SGD is with Nesterov momentum 0.9."""
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
     """The rate falls to 0 along a cosine, or by `plateau_factor` after `plateau_patience`
     epochs that did no better on PublicTest, or not at all."""
-    plateau_patience: int = 5
-    plateau_factor: float = 0.5
-    early_stopping: int = 0
+    plateau_patience: Count = 5
+    plateau_factor: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+    early_stopping: CountOrNone = 0
     """End after this many epochs that did no better on PublicTest; 0 is never."""
-    warmup_epochs: float = 0.5
-    weight_decay: float = 5e-4
+    warmup_epochs: Amount = 0.5
+    weight_decay: Share = 5e-4
     balance: Literal["none", "oversample", "undersample", "class_weights", "batches"] = "none"
     """Against imbalance: repeat faces of the rarer labels, leave out some of the others,
     weigh the loss, or draw each label equally often into each batch."""
-    label_smoothing: float = 0.05
-    votes_weight: float = 1.0
+    label_smoothing: PartShare = 0.05
+    votes_weight: Amount = 1.0
     """Weight of a second head that learns FER+ votes; ignored where there are none."""
     soft_labels: bool = True
     """Learn FER+ votes as a distribution; otherwise the label with the most votes."""
-    average: float = 0.99
-    """Momentum of the moving average of weights, which is what is kept; 0 is none."""
+    average: PartShare = 0.99
+    """Momentum of the moving average of weights, which is what is kept; 0 is none. Until
+    1 / (1 - average) steps are done it is less, (1 + steps) / (10 + steps): a short training
+    would else keep its random start."""
     xla: bool | Literal["auto"] = "auto"
     """Compile the step with XLA; `auto` where that is faster for the architecture."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the activations in training; weights, logits and averages are float32 in either.
     `auto` is bfloat16 on a processor with AMX, which takes nearly half the time for a step.
     Source: Micikevicius et al. 2018."""
-    sizes: tuple[int, ...] = ()
+    sizes: tuple[Side, ...] = ()
     """Progressive learning (Tan & Le 2021): the side in pixels of the training images in
     each equal part of the epochs. Empty is the model's own side throughout. Only for nets
     that end in a global pooling, since those take any side."""
@@ -61,33 +72,33 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How each training image is changed, drawn anew each time; 0 is never."""
 
     flip: bool = True
-    rotation: float = 10.0
+    rotation: Annotated[float, Meta(ge=0, le=180)] = 10.0
     """Degrees, either way."""
-    zoom: float = 0.1
+    zoom: PartShare = 0.1
     """Share of the size, either way."""
-    shift: float = 4.0
+    shift: Amount = 4.0
     """Pixels, either way, each axis."""
-    shear: float = 0.0
+    shear: Share = 0.0
     """Share of the height, either way."""
-    brightness: float = 0.1
+    brightness: Share = 0.1
     """Share of the full range, either way."""
-    contrast: float = 0.2
+    contrast: Share = 0.2
     """Share of the contrast, either way."""
-    erasing: float = 0.0
+    erasing: Share = 0.0
     """Probability that a square of the image is lost."""
-    gamma: float = 0.0
+    gamma: Annotated[float, Meta(ge=0, le=10)] = 0.0
     """The exposure's gamma lies between 1 / (1 + gamma) and 1 + gamma."""
-    occlusion: float = 0.0
+    occlusion: Share = 0.0
     """Probability that one half of the face is covered."""
-    blur: float = 0.0
+    blur: Share = 0.0
     """Probability of a blur by defocus or motion."""
-    low_resolution: float = 0.0
+    low_resolution: Share = 0.0
     """Probability that the face is taken at a third to nine tenths of the resolution."""
-    noise: float = 0.0
+    noise: Share = 0.0
     """Probability of sensor noise."""
-    jpeg: float = 0.0
+    jpeg: Share = 0.0
     """Probability of JPEG compression at a quality between 20 and 90."""
-    mixup: float = 0.0
+    mixup: Amount = 0.0
     """Two images and their targets are blended by shares from Beta(mixup, mixup)
     (Zhang et al. 2018)."""
 
@@ -95,12 +106,17 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class FineTune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Quantization-aware fine-tuning of the float model."""
 
-    epochs: int = 3
-    learning_rate: float = 0.003
-    distill: float = 1.0
+    epochs: Count = 3
+    learning_rate: Rate = 0.003
+    distill: Share = 1.0
     """Share of the float model's own probabilities in the targets (self-distillation): int8
     is to predict what float predicts, right or wrong. With 0.7 of them `small` kept 97.3 % of its
     labels and lost three of 55 disgusted faces, with 1.0 it kept 98.0 % and lost none."""
+
+    @property
+    def followed(self) -> Literal["accuracy", "agreement"]:
+        """What chooses the epoch on PublicTest: to be right, or to predict what float does."""
+        return "agreement" if self.distill else "accuracy"
 
 
 class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,9 +125,9 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     teachers: tuple[str, ...] = ()
     """Run folders, whose float models classify each augmented image (Beyer et al. 2022), or
     model bundles, which do so as int8. Several are averaged."""
-    weight: float = 0.5
+    weight: Share = 0.5
     """Share of the teachers' probabilities in the targets."""
-    temperature: float = 1.0
+    temperature: Annotated[float, Meta(gt=0, le=100)] = 1.0
     """By which the teachers' logits are divided."""
 
 
@@ -123,8 +139,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`fer2013`, `ferplus`, or `folders`: the names of the dataset's own folders."""
     split: Literal["official", "72/8/20"] = "official"
     """The dataset's own parts, or a stratified draw of Training / PublicTest / PrivateTest."""
-    seed: int = 1
-    side: int = 48
+    seed: Annotated[int, Meta(ge=0, lt=2**31)] = 1
+    side: Side = 48
     """Of the model's input, pixels."""
     weights: str | tuple[str, ...] = "none"
     """Initial ones: a run's folder or a model bundle of the same architecture, or several, of

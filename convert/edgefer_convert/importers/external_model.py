@@ -16,7 +16,13 @@ from edgefer.text_files import read_text
 from edgefer_convert.formats.onnx_files import macs, parameters
 from edgefer_convert.importers.keras_model import open_keras
 from edgefer_convert.importers.onnx_model import open_onnx
-from edgefer_convert.importers.source import POST_TRAINING, ExternalModel, ImageSource, Source
+from edgefer_convert.importers.source import (
+    POST_TRAINING,
+    ExternalModel,
+    ImageSource,
+    Source,
+    require_finite,
+)
 from edgefer_train.data.dataset import Dataset
 from edgefer_train.data.sources import load
 from edgefer_train.run import versions
@@ -144,6 +150,7 @@ def _evidence(model: ExternalModel, dataset: Dataset) -> Evidence:
 def _require_logits(model: ExternalModel, dataset: Dataset) -> None:
     """Refuse probabilities: a softmax is removed where it is the last layer, and only there."""
     logits = model.logits(dataset.faces.images[:16])
+    require_finite(model.path, [logits])
     if (logits >= 0).all() and np.allclose(logits.sum(-1), 1, atol=1e-3):
         raise ConversionError(
             f"{model.path}: expected logits, got probabilities, and not from a last softmax layer "

@@ -10,7 +10,12 @@ from edgefer.errors import RunError
 from edgefer.labels import FOLDERS
 from edgefer.manifest import Evidence
 from edgefer_convert.importers.keras_model import converters, logits_of
-from edgefer_convert.importers.source import POST_TRAINING, ImageSource, Source
+from edgefer_convert.importers.source import (
+    POST_TRAINING,
+    ImageSource,
+    Source,
+    require_finite,
+)
 from edgefer_train.architectures import one_head
 from edgefer_train.quantization.fake_quant import load_quantized
 from edgefer_train.run import Record, Run, Stage
@@ -65,6 +70,7 @@ def load_head(run: Run, stage: Stage, head: str) -> Any:
     except (OSError, ValueError, KeyError) as exc:
         first = (str(exc).splitlines() or ["?"])[0]
         raise RunError(f"{path}: not a model that Keras can read: {first}") from exc
+    require_finite(path, model.get_weights())
     names = {layer.name for layer in model.layers}
     # In runs of before heads kept their names, quantization put `quant_` before them.
     return one_head(model, head if head in names else f"quant_{head}")

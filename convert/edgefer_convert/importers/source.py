@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from edgefer.errors import ConversionError
 from edgefer.labels import check_labels
@@ -73,6 +75,15 @@ class ExternalModel(Protocol):
     def converters(self, images: ImageSource) -> dict[str, Converter]:
         """Return the converter to each format, by representative images where it needs them."""
         ...
+
+
+def require_finite(path: Path, values: Iterable[np.ndarray]) -> None:
+    """Raise `ConversionError` when a model's weights or logits are no numbers."""
+    if not all(np.isfinite(one).all() for one in values):
+        raise ConversionError(
+            f"{path}: its weights or outputs are not finite: its training diverged; train it again "
+            "with a lower learning rate"
+        )
 
 
 def input_side(path: Path, shape: Sequence[int | str | None]) -> int:

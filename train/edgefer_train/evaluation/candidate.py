@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from edgefer.bundle import Bundle, is_shipped, open_bundle
 from edgefer.errors import BundleMissing, RunError, SettingsError
@@ -31,20 +32,33 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From 1."""
     public_accuracy: float | None
     """Of the best epoch."""
+    public_agreement: float | None = None
+    """Share of PublicTest that has float's label, where that chose the epoch."""
 
 
 class Fitted:
-    """The curve of one fit of a run, finished or not."""
+    """The curve of one fit of a run, finished or not.
 
-    def __init__(self, stage: Stage, head: str, planned: int) -> None:
-        rows = stage.rows()
-        name = f"val_{head}_accuracy" if f"val_{head}_accuracy" in rows[0] else "val_accuracy"
-        self.stage = stage
-        self.public = tuple(float(row[name]) for row in rows if name in row)
+    A fit that learns what the float model predicts is followed by its agreement with that: its
+    accuracy is known when it has ended.
+    """
+
+    def __init__(self, stage: Stage, head: str, planned: int, followed: str) -> None:
+        rows, self.stage = stage.rows(), stage
+        # In runs of before agreement was written as accuracy.
+        names = [f"val_{head}_{followed}", f"val_{followed}", f"val_{head}_accuracy"]
+        name = next((name for name in names if name in rows[0]), "val_accuracy")
+        curve = tuple(float(row[name]) for row in rows if name in row)
+        best = max(curve, default=None)
+        epoch = None if best is None else curve.index(best) + 1
+        self.public = curve if followed == "accuracy" else ()
         """Accuracy on PublicTest after each epoch; empty where it was not followed."""
-        best = max(self.public, default=None)
-        epoch = None if best is None else self.public.index(best) + 1
-        self.result = Fit(stage.name, len(rows), planned, epoch, best)
+        result = Fit(stage.name, len(rows), planned, epoch, best)
+        if followed == "agreement":
+            outcome = stage.outcome()
+            accuracy = outcome.accuracy.get(head) if outcome else None
+            result = replace(result, public_accuracy=accuracy, public_agreement=best)
+        self.result = result
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,8 +166,15 @@ class RunCandidate(Candidate):
             raise SettingsError(f"{run.folder}: has no labels '{head}'; it has: {known}")
         self.stages = {"qat": run.qat, "float": run.float}
         self.formats = tuple(name for name, one in self.stages.items() if one.model.is_file())
-        planned = ((run.float, recipe.fit.epochs), (run.qat, recipe.quantize.epochs))
-        self.fits = tuple(Fitted(stage, head, epochs) for stage, epochs in planned if stage.rows())
+        planned = (
+            (run.float, recipe.fit.epochs, "accuracy"),
+            (run.qat, recipe.quantize.epochs, recipe.quantize.followed),
+        )
+        self.fits = tuple(
+            Fitted(stage, head, epochs, followed)
+            for stage, epochs, followed in planned
+            if stage.rows()
+        )
         self.facts = Facts(
             name=run.folder.resolve().name,
             kind="run",

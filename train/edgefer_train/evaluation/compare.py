@@ -163,6 +163,8 @@ def _fit_cell(fit: Fit | None = None) -> str:
     if fit is None:
         return "-"
     best = "-" if fit.public_accuracy is None else f"{fit.public_accuracy:.2%}"
+    if fit.public_agreement is not None:
+        best += f"\nas float {fit.public_agreement:.2%}"
     epochs = "" if fit.best_epoch is None else f"epoch {fit.best_epoch} of "
     return f"{best}\n[dim]{epochs}{fit.epochs}/{fit.planned}[/dim]"
 

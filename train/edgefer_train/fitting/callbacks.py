@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from edgefer.console import progress_bar
+from edgefer.errors import RunError
 from edgefer.files import write_atomic
 from edgefer_train.fitting.curves import draw_curves
 from edgefer_train.recipe import Fit
@@ -29,8 +31,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.done = first_epoch * steps
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Show the bar."""
-        self.progress.start()
+        """Show the bar, in the context of `progress`."""
         self.task = self.progress.add_task("training", total=self.total, completed=self.done)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -42,21 +43,19 @@ class ProgressBar(keras.callbacks.Callback):
         values = "  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
         self.progress.console.print(f"epoch {epoch + 1}/{self.epochs}  {values}", highlight=False)
 
-    def on_train_end(self, logs: Any = None) -> None:
-        """Take the bar away."""
-        self.progress.stop()
-
 
 class BestCheckpoint(keras.callbacks.Callback):
     """After each epoch: validates the averaged weights, keeps the best, saves all to resume.
 
     Everything that a resumed fit needs is in one checkpoint: weights, optimizer
-    (momentum, step, moving average), epoch and the best accuracy so far.
+    (momentum, step, moving average), epoch and the best accuracy so far. A loss that is no
+    number ends the fit before it is kept.
     """
 
-    def __init__(self, stage: Stage, validation: Any, metric: str) -> None:
+    def __init__(self, stage: Stage, validation: Any, metric: str, how: Fit) -> None:
         super().__init__()
         self.stage = stage
+        self.how = how
         self.validation = validation
         self.metric = metric
         self.epoch = tf.Variable(0, dtype=tf.int64)
@@ -77,12 +76,28 @@ class BestCheckpoint(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the epoch's clock."""
         self.began = time.monotonic()
+        self.at = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """End a fit that diverges."""
+        self._require_finite(logs, f"step {batch + 1}")
+
+    def _require_finite(self, logs: Any, place: str) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            table = "fit" if self.stage.name == "float" else "quantize"
+            raise RunError(
+                f"the loss is {loss} in epoch {self.at}, {place}: the training diverged; set a "
+                f"lower {table}.learning_rate than {self.how.learning_rate:g} and train into "
+                "another folder"
+            )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Validate the averaged weights, keep them if they are the best, log and save all."""
         logs = {} if logs is None else logs
         with averaged_weights(self.model):
             scores = self.model.evaluate(self.validation, verbose=0, return_dict=True)
+            self._require_finite(scores, "on PublicTest")
             if scores[self.metric] > float(self.best.numpy()):
                 self.best.assign(scores[self.metric])
                 save_weights(self.model, self.stage.weights)

@@ -67,24 +67,54 @@ def computing_in(precision: str) -> Iterator[None]:
         keras.mixed_precision.set_global_policy(before)
 
 
-def compile_model(model: Any, recipe: Recipe, steps_per_epoch: int, xla: bool) -> None:
-    """Give the model its losses and its optimizer, and make its dropout deterministic."""
+def compile_model(
+    model: Any, recipe: Recipe, steps_per_epoch: int, xla: bool, followed: str = "accuracy"
+) -> None:
+    """Give the model its losses and its optimizer, and make its dropout deterministic.
+
+    `followed` is what the share of images is called whose label is the target's.
+    """
     optimizer = optimizer_of(recipe.fit, steps_per_epoch)
     cross_entropy = keras.losses.CategoricalCrossentropy
+    share = keras.metrics.CategoricalAccuracy
     losses = {recipe.labels: cross_entropy(True, recipe.fit.label_smoothing)}
     if len(model.outputs) == 1:
         (loss,) = losses.values()
-        model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=xla)
+        model.compile(optimizer, loss, metrics=[share(followed)], jit_compile=xla)
     else:
         losses[VOTES] = cross_entropy(True)
         model.compile(
             optimizer,
             losses,
-            metrics=dict.fromkeys(losses, "accuracy"),
+            metrics={head: share(followed) for head in losses},
             loss_weights={recipe.labels: 1.0, VOTES: recipe.fit.votes_weight},
             jit_compile=xla,
         )
     make_deterministic(model, recipe.seed)
+
+
+class _Averaging:
+    """A moving average of weights, in an optimizer, that soon forgets the random start.
+
+    Source: tf.train.ExponentialMovingAverage, whose `num_updates` does the same.
+    """
+
+    def _update_model_variables_moving_average(self: Any, var_list: Any) -> None:
+        whole, step = self.ema_momentum, tf.cast(self.iterations, tf.float32)
+        self.ema_momentum = tf.minimum(whole, (1 + step) / (10 + step))
+        super()._update_model_variables_moving_average(var_list)  # type: ignore[misc]  # Keras's
+        self.ema_momentum = whole
+
+    def finalize_variable_values(self, var_list: Any) -> None:
+        """Leave the weights as they are at the end of `fit`: a resumed fit would not see that."""
+
+
+class _Sgd(_Averaging, keras.optimizers.SGD):
+    """SGD."""
+
+
+class _Adam(_Averaging, keras.optimizers.Adam):
+    """Adam."""
 
 
 def optimizer_of(how: Fit, steps_per_epoch: int) -> Any:
@@ -92,11 +122,11 @@ def optimizer_of(how: Fit, steps_per_epoch: int) -> Any:
     average = {"use_ema": how.average > 0, "ema_momentum": how.average or 0.99}
     rate = _cosine(how, steps_per_epoch) if how.schedule == "cosine" else how.learning_rate
     if how.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(rate, weight_decay=how.weight_decay or None, **average)
+        optimizer = _Adam(rate, weight_decay=how.weight_decay or None, **average)
     else:
         # Decoupled from the momentum: ten times the figure that coupled decay would need.
         decay = 10 * how.weight_decay or None
-        optimizer = keras.optimizers.SGD(rate, 0.9, nesterov=True, weight_decay=decay, **average)
+        optimizer = _Sgd(rate, 0.9, nesterov=True, weight_decay=decay, **average)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     return optimizer
 

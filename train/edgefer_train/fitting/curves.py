@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from edgefer.theme import as_png
 from edgefer_train.run import Stage
@@ -15,13 +16,16 @@ COLOURS = ("#3b6fb6", "#d1843c", "#4f9a6b")
 def draw_curves(stage: Stage, title: str) -> bytes:
     """Draw loss and accuracy of every head, on Training and PublicTest, by epoch; return a PNG.
 
+    A stage that learns what the float model predicts has its agreement with that, not accuracy.
+
     The curves on PublicTest are of the averaged weights and of images as they are, so they can
     lie above those on augmented Training.
     """
     rows = [{name: float(value) for name, value in row.items()} for row in stage.rows()]
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(title)
-    for panel, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    share = "agreement" if any(name.endswith("agreement") for name in rows[0]) else "accuracy"
+    for panel, what in zip(figure.subplots(1, 2), ("loss", share), strict=True):
         _draw(panel, rows, what)
     return as_png(figure)
 
@@ -37,7 +41,9 @@ def _draw(panel: Axes, rows: list[dict[str, float]], what: str) -> None:
         panel.plot(epochs, [row[name] for row in rows], "--", color=colour, linewidth=1.2)
         values = [row[f"val_{name}"] for row in rows]
         panel.plot(epochs, values, color=colour, linewidth=2, label=head)
-    panel.set(title=f"{what}: PublicTest, Training dashed", xlabel="epoch")
+    name = "agreement with float" if what == "agreement" else what
+    panel.set(title=f"{name}: PublicTest, Training dashed", xlabel="epoch")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(alpha=0.25)
     panel.legend(frameon=False)

@@ -123,14 +123,16 @@ def fit_stage(
     dataset: Dataset,
     teachers: Teachers | None = None,
     group: ReplicaGroup | None = None,
-    validation_targets: Targets | None = None,
+    float_targets: Targets | None = None,
 ) -> None:
     """Fit a model from the stage's last checkpoint on; the best average is in `stage.weights`.
 
-    Best is by accuracy on `validation_targets`, on PublicTest: unless given, the labels.
+    Best is by accuracy on PublicTest, or by agreement with `float_targets`, what the float model
+    predicts there. Raises `RunError` when it diverges.
     A group of several replicas needs the model to have been built in its scope.
     """
     group, how = group or single(), recipe.fit
+    followed = "agreement" if float_targets else "accuracy"
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
     steps = steps_per_epoch(training, how.batch_size, how.balance, how.epoch_share)
     compute = choose_compute(recipe, group.replicas)
@@ -138,10 +140,10 @@ def fit_stage(
     log.info("%s, %s: %s, %s", model.name, stage.name, length, compute)
     group.synchronize(model)
     with group.strategy.scope():
-        compile_model(model, recipe, steps, compute.xla)
-        metric = "accuracy" if len(model.outputs) == 1 else f"{recipe.labels}_accuracy"
-        expected = validation_targets or targets_of(recipe, dataset, validation)
-        checkpoint = BestCheckpoint(stage, unaugmented(validation, expected), metric)
+        compile_model(model, recipe, steps, compute.xla, followed)
+        metric = followed if len(model.outputs) == 1 else f"{recipe.labels}_{followed}"
+        expected = float_targets or targets_of(recipe, dataset, validation)
+        checkpoint = BestCheckpoint(stage, unaugmented(validation, expected), metric, how)
         first = checkpoint.restore(model)
     schedule = LearningRateSchedule(stage, how, f"val_{metric}")
     targets = targets_of(recipe, dataset, training)
@@ -164,14 +166,15 @@ def fit_stage(
             teach=teachers,
         )
         bar = ProgressBar(how.epochs, steps, first)
-        model.fit(
-            group.distribute(make),
-            epochs=last,
-            initial_epoch=first,
-            steps_per_epoch=steps,
-            callbacks=[checkpoint, schedule, TensorBoard(stage), bar],
-            verbose=0,
-        )
+        with bar.progress:
+            model.fit(
+                group.distribute(make),
+                epochs=last,
+                initial_epoch=first,
+                steps_per_epoch=steps,
+                callbacks=[checkpoint, schedule, TensorBoard(stage), bar],
+                verbose=0,
+            )
         first = last
 
 

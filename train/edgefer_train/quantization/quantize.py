@@ -47,10 +47,12 @@ def quantize(run: Run, dataset: Dataset) -> None:
     validation = dataset.part(Usage.PublicTest)
     targets = targets_of(recipe, dataset, validation)
     # Validated by what it is to learn: the float model's labels, as far as those are its targets.
-    expected = blend(targets, predict(float_model, validation), recipe.distill.weight)
+    share, expected = recipe.distill.weight, None
+    if record.recipe.quantize.followed == "agreement":
+        expected = blend(targets, predict(float_model, validation), share)
     with writing(run.folder):
         stage = _stage_for(run, source)
-        fit_stage(model, stage, recipe, dataset, teacher, validation_targets=expected)
+        fit_stage(model, stage, recipe, dataset, teacher, float_targets=expected)
         model.load_weights(stage.weights)
         calibrate(model, stage, validation, targets)
         save_model(model, run.qat.model)
