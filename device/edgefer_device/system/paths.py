@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -58,3 +59,15 @@ def lock_state(folder: Path) -> Iterator[None]:
         except OSError:
             pass
         yield
+
+
+def machine_id() -> str:
+    """Return what tells this machine from others: systemd's machine-id(5) and the host's name.
+
+    A secret by its manual: hash it before it leaves the machine.
+    """
+    try:
+        known = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        known = ""
+    return f"{known} {socket.gethostname()}"

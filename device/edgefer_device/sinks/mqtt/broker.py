@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -15,6 +16,7 @@ from edgefer.errors import SettingsError
 from edgefer.files import is_public
 from edgefer.text_files import read_text
 from edgefer_device.system.address import Url, redacted
+from edgefer_device.system.paths import machine_id
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 """By scheme: a broker's usual port."""
@@ -49,6 +51,8 @@ class MqttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name of the device there; "": the last level of its topic."""
     commands: bool = True
     """Whether the broker may pause, set the threshold and restart."""
+    max_rate: Annotated[float, msgspec.Meta(gt=0, le=30)] = 1.0
+    """States a second at most; what comes between is left out, a pause never waits."""
 
     def __post_init__(self) -> None:
         if self.key and not self.certificate:
@@ -87,6 +91,12 @@ class Broker:
     def name(self) -> str:
         """Host and port, for messages; never the password."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def client(self) -> str:
+        """Client identifier: this machine's for this topic, at most 23 letters (MQTT 3.1.1)."""
+        whose = f"{machine_id()} {self.prefix}".encode()
+        return f"edgefer-{hashlib.sha256(whose).hexdigest()[:12]}"
 
     def topic(self, name: str) -> str:
         """Return one of our topics: `state`, `availability`, `privacy/set`..."""

@@ -26,9 +26,14 @@ NOT_YET_VALID = 9
 
 @contextlib.asynccontextmanager
 async def connection(
-    broker: Broker, will: aiomqtt.Will | None = None, timeout: float = TIMEOUT_SECONDS
+    broker: Broker,
+    will: aiomqtt.Will | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+    identifier: str | None = None,
 ) -> AsyncIterator[aiomqtt.Client]:
     """Connect to a broker; `timeout` is for each of its answers, seconds.
+
+    With an `identifier` the broker ends an older connection of the same; None takes a random one.
 
     Entering it connects, encrypts and logs in, or raises `aiomqtt.MqttError`, which `refusal`
     explains.
@@ -39,6 +44,7 @@ async def connection(
         broker.port,
         username=broker.user,
         password=broker.password,
+        identifier=identifier,
         protocol=versions[broker.version],
         tls_context=broker.tls,
         will=will,

@@ -23,7 +23,8 @@ from edgefer_device.sinks.mqtt import discovery
 from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings, risks
 from edgefer_device.sinks.mqtt.commands import OFF, ON, PRIVACY, THRESHOLD, Commands
 from edgefer_device.sinks.mqtt.connection import TIMEOUT_SECONDS, connection, is_final, refusal
-from edgefer_device.sinks.mqtt.state import Diagnostics, RetainedQueue, State
+from edgefer_device.sinks.mqtt.rival import Rival
+from edgefer_device.sinks.mqtt.state import Diagnostics, RateGate, RetainedQueue, State
 from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.tasks import cancel_and_wait
@@ -76,8 +77,11 @@ class MqttSink:
         self._commands = Commands(broker, self._controls)
         self._queue = RetainedQueue()
         self._state: State | None = None
+        self._due = RateGate(self._settings.max_rate, self._queue_state)
+        self._rival = Rival(broker.prefix)
         self._reports, self._counted_at = 0, clock()
         self._client: aiomqtt.Client | None = None
+        self._online = False
         self._unsubscribe: Callable[[], None] = lambda: None
         self._connection: asyncio.Task[None] | None = None
         self.fault: str | None = "no connection to the broker"
@@ -94,7 +98,8 @@ class MqttSink:
                 loop.call_soon_threadsafe(self._on_change, state)
 
         self._unsubscribe = self._controls.listen(on_change)
-        self._publish_controls(self._controls.state)
+        self._publish_discovery()
+        self._on_change(self._controls.state)
         self._counted_at = self._clock()
         connected: asyncio.Future[None] = loop.create_future()
         self._connection = asyncio.create_task(self._keep_connected(connected), name="mqtt")
@@ -131,7 +136,17 @@ class MqttSink:
     def _publish_state(self, state: State) -> None:
         if state.is_news(self._state):
             self._state = state
-            self._queue.put(self._broker.topic("state"), msgspec.json.encode(state))
+            self._due.ask(at_once=state.paused)
+
+    def _queue_state(self) -> None:
+        """Queue the newest state, and behind the first one that we are online.
+
+        The other way round the state that is retained from another day would count again.
+        """
+        self._queue.put(self._broker.topic("state"), msgspec.json.encode(self._state))
+        if not self._online:
+            self._online = True
+            self._queue.put(self._availability, b"online")
 
     def _on_change(self, state: ControlState) -> None:
         self._publish_controls(state)
@@ -151,7 +166,9 @@ class MqttSink:
         while True:
             since: float | None = None
             try:
-                async with connection(self._broker, self._will, self._timing.answer) as client:
+                async with connection(
+                    self._broker, self._will, self._timing.answer, self._broker.client
+                ) as client:
                     await self._on_connect(client)
                     self._client, self.fault, since = client, None, self._clock()
                     log.info("mqtt broker %s connected", self._broker.name)
@@ -186,17 +203,21 @@ class MqttSink:
 
     @property
     def _will(self) -> aiomqtt.Will:
-        topic = self._broker.topic("availability")
-        return aiomqtt.Will(topic, "offline", self._broker.qos, retain=True)
+        return aiomqtt.Will(self._availability, "offline", self._broker.qos, retain=True)
+
+    @property
+    def _availability(self) -> str:
+        return self._broker.topic("availability")
 
     async def _on_connect(self, client: aiomqtt.Client) -> None:
-        """Subscribe to commands, announce that we are online, and publish everything again."""
-        topics = [self._status_topic] if self._settings.discovery else []
-        for topic in (*topics, *(self._commands.topics if self._settings.commands else ())):
+        """Subscribe, and publish everything again."""
+        topics = [self._availability, self._broker.topic("diagnostics")]
+        topics += [self._status_topic] if self._settings.discovery else []
+        topics += self._commands.topics if self._settings.commands else ()
+        for topic in topics:
             await client.subscribe(topic, qos=1)
-        await self._send(client, self._broker.topic("availability"), b"online")
+        self._due.flush()
         self._queue.republish()
-        self._publish_discovery()
 
     @property
     def _status_topic(self) -> str:
@@ -239,11 +260,20 @@ class MqttSink:
             if topic == self._status_topic:
                 # A retained one is from a time when we were not connected.
                 if payload == b"online" and not retained:
-                    self._publish_discovery()
                     self._queue.republish()
+            elif topic == self._availability:
+                self._answer_will(payload, retained)
+            elif topic == self._broker.topic("diagnostics"):
+                self._rival.hear(payload)
             elif self._commands.handle(topic, payload, retained):
                 # Also after a refused command: a slider must spring back.
                 self._publish_controls(self._controls.state)
+
+    def _answer_will(self, payload: bytes, retained: bool) -> None:
+        """Say again that we are online, when an old connection's end says otherwise."""
+        if payload == b"offline" and not retained and self._online:
+            log.info("mqtt broker %s: an older connection's end arrived late", self._broker.name)
+            self._queue.put(self._availability, b"online")
 
     async def _diagnostics_loop(self) -> None:
         while True:
@@ -254,7 +284,9 @@ class MqttSink:
             rate = round(self._reports / passed, 1) if passed > 0 else 0.0
             self._reports, self._counted_at = 0, now
             inference_ms, model = self._health.inference_ms, self._device.model
-            diagnostics = Diagnostics(rate, inference_ms, heat.celsius, model, __version__)
+            diagnostics = Diagnostics(
+                rate, inference_ms, heat.celsius, model, __version__, self._rival.instance
+            )
             self._queue.put(self._broker.topic("diagnostics"), to_json(diagnostics).encode())
             await asyncio.sleep(self._timing.diagnostics)
 
@@ -262,10 +294,13 @@ class MqttSink:
         await client.publish(topic, payload, self._broker.qos, retain=True)
 
     async def _announce_offline(self, client: aiomqtt.Client) -> None:
+        self._due.flush()
         await self._queue.drained()
-        await self._send(client, self._broker.topic("availability"), b"offline")
+        self._online = False
+        await self._send(client, self._availability, b"offline")
 
     async def _disconnect(self) -> None:
+        self._due.close()
         if self._connection is not None:
             await cancel_and_wait(self._connection)
             self._connection = None

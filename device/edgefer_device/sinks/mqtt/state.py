@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -10,8 +11,6 @@ from edgefer.messages import Report
 
 STEP = 0.05
 """A confidence this far from the one published is news."""
-INTERVAL_SECONDS = 0.5
-"""Least time between two states that differ in confidence alone, on the camera's clock."""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -47,11 +46,10 @@ class State(msgspec.Struct, frozen=True):
         """Return whether to publish this after `before`."""
         if before is None or self._key() != before._key():
             return True
-        moved = abs((self.confidence or 0) - (before.confidence or 0)) >= STEP
-        return moved and self.time - before.time >= INTERVAL_SECONDS
+        return abs((self.confidence or 0) - (before.confidence or 0)) >= STEP
 
     def _key(self) -> tuple[object, ...]:
-        """Return what is published at once when it changes; a problem's text counts seconds."""
+        """Return what is news whenever it changes; a problem's text counts seconds."""
         return self.mood, self.faces, self.reason, self.problem is None, self.paused
 
 
@@ -68,6 +66,8 @@ class Diagnostics(msgspec.Struct, frozen=True):
     """Name of the model bundle, and the beginning of its hash."""
     version: str
     """Of edgefer."""
+    instance: str
+    """Random, of one start of the daemon: two on one topic know each other by it."""
 
 
 class RetainedQueue:
@@ -87,7 +87,8 @@ class RetainedQueue:
         self._queue(topic)
 
     def republish(self) -> None:
-        """Queue every topic again: the broker may have lost what it retained."""
+        """Queue every topic again, in order: the broker may have lost what it retained."""
+        self._pending.clear()
         self._queue(*self._payloads)
 
     def _queue(self, *topics: str) -> None:
@@ -108,3 +109,40 @@ class RetainedQueue:
     async def drained(self) -> None:
         """Wait until everything is published."""
         await self._drained.wait()
+
+
+class RateGate:
+    """Let an action run so many times a second at most; what is asked for between runs once, later.
+
+    Lives in one loop.
+    """
+
+    def __init__(self, rate: float, action: Callable[[], None]) -> None:
+        self._wait, self._action = 1 / rate, action
+        self._last = -self._wait
+        self._timer: asyncio.TimerHandle | None = None
+
+    def ask(self, at_once: bool = False) -> None:
+        """Run the action when it is due, or `at_once`."""
+        loop = asyncio.get_running_loop()
+        due = self._last + self._wait
+        if at_once or loop.time() >= due:
+            self._run()
+        elif self._timer is None:
+            self._timer = loop.call_at(due, self._run)
+
+    def flush(self) -> None:
+        """Run now what waits."""
+        if self._timer is not None:
+            self._run()
+
+    def close(self) -> None:
+        """Run nothing that waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _run(self) -> None:
+        self.close()
+        self._last = asyncio.get_running_loop().time()
+        self._action()
