@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from edgefer.messages import Report
@@ -50,6 +51,23 @@ class LiveMirror:
     def publish_report(self, report: Report) -> None:
         """Hand the mirror one report."""
         self._wait(self.sink.publish(report))
+
+    @contextmanager
+    def repeating(self, report: Report | None) -> Iterator[None]:
+        """Hand the mirror a report again and again, as a pipeline does; none for None."""
+        ended = threading.Event()
+
+        def repeat() -> None:
+            while report is not None and not ended.wait(0.1):
+                self.publish_report(report)
+
+        thread = threading.Thread(target=repeat, name="repeating")
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join(PATIENCE)
 
     def _wait(self, story: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(story, self._loop).result(PATIENCE)

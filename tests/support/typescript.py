@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
 
-from edgefer.errors import FetchError
-from edgefer_device.export.npm import Package, fetch
-from support.cache import ROOT, locked
+from edgefer_device.export.npm import Package
+from support.npm import unpacked
 
-CACHE = ROOT / ".cache" / "npm"
 TYPESCRIPT = Package(
     "typescript",
     "5.9.3",
@@ -30,22 +27,6 @@ def checked(config: Path) -> str:
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed")
-    words = [node, str(_tsc()), "--project", str(config)]
+    words = [node, str(unpacked(TYPESCRIPT) / "lib" / "_tsc.js"), "--project", str(config)]
     done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=300)
     return done.stdout + done.stderr
-
-
-def _tsc() -> Path:
-    with locked("npm") as cache:
-        folder = cache / f"typescript-{TYPESCRIPT.version}"
-        compiler = folder / "package" / "lib" / "_tsc.js"
-        if not compiler.is_file():
-            try:
-                fetch(TYPESCRIPT, cache)
-            except FetchError as exc:
-                if "sha512" in str(exc):
-                    raise
-                pytest.skip(str(exc))
-            with tarfile.open(cache / TYPESCRIPT.file) as archive:
-                archive.extractall(folder, filter="data")
-        return compiler

@@ -28,17 +28,38 @@ export class Halo {
     this.drawn = 0; // ms
     this.timer = 0;
     this.frame = 0;
+    /** Colours of the people who share the ring; one alone has it whole. @type {Look[]} */
+    this.people = [];
+    this.resting = false; // not to be seen, so nothing is drawn
+    this.moves = true; // unless the configuration, or the browser, wants it still
     this.stillness = matchMedia("(prefers-reduced-motion: reduce)");
     this.stillness.addEventListener("change", () => this.#restart());
     new ResizeObserver(() => this.#resize()).observe(canvas);
   }
 
-  /** @param {Look} look */
-  show(look) {
-    if (look === this.look) return;
+  /**
+   * @param {Look} look
+   * @param {Look[]} people  of two or more, each one's
+   */
+  show(look, people = []) {
+    const same = people.length === this.people.length && people.every((one, i) => one === this.people[i]);
+    if (look === this.look && same) return;
     this.look = look;
+    this.people = people;
     if (!this.shares.has(look)) this.shares.set(look, 0);
     this.#restart(); // at once, not after a long pause
+  }
+
+  /** @param {boolean} resting */
+  rest(resting) {
+    this.resting = resting;
+    this.#restart();
+  }
+
+  /** @param {boolean} moves */
+  setMotion(moves) {
+    this.moves = moves;
+    this.#restart();
   }
 
   #resize() {
@@ -50,8 +71,10 @@ export class Halo {
   #restart() {
     clearTimeout(this.timer);
     cancelAnimationFrame(this.frame);
-    this.canvas.dataset.motion = this.stillness.matches ? "still" : "breathing";
-    if (this.stillness.matches) this.#drawStill();
+    const still = this.stillness.matches || !this.moves;
+    this.canvas.dataset.motion = this.resting ? "resting" : still ? "still" : "breathing";
+    if (this.resting) return;
+    if (still) this.#drawStill();
     else this.frame = requestAnimationFrame((now) => this.#animate(now));
   }
 
@@ -118,12 +141,33 @@ export class Halo {
     const near = css(blend(paints.map((paint) => ({ colour: paint.near, weight: paint.weight }))));
     const far = css(blend(paints.map((paint) => ({ colour: paint.far, weight: paint.weight }))));
     const middle = this.canvas.width / 2;
+    if (this.people.length > 1) return this.#sharedGradient(middle);
     const paint = this.pen.createConicGradient(time * 0.11 - 2, middle, middle);
     paint.addColorStop(0, near);
     paint.addColorStop(0.3, far);
     paint.addColorStop(0.55, near);
     paint.addColorStop(0.8, far);
     paint.addColorStop(1, near);
+    return paint;
+  }
+
+  /**
+   * A part of the ring for each: from the top on, in the order in which they came.
+   *
+   * @param {number} middle  pixels
+   */
+  #sharedGradient(middle) {
+    const paint = this.pen.createConicGradient(-TURN / 4, middle, middle);
+    const part = 1 / this.people.length;
+    const ends = [this.people[0], this.people[this.people.length - 1]];
+    const seam = css(blend(ends.map((look) => ({ colour: colorsOf(look).near, weight: 0.5 }))));
+    paint.addColorStop(0, seam);
+    paint.addColorStop(1, seam);
+    this.people.forEach((look, place) => {
+      const { near } = colorsOf(look);
+      paint.addColorStop(part * (place + 0.08), css(near));
+      paint.addColorStop(part * (place + 0.92), css(near));
+    });
     return paint;
   }
 

@@ -16,17 +16,17 @@ import { lookUp } from "./texts.js";
  * @property {number} light  brightness of the strands, 0..1
  */
 
-/** @type {Record<string, Look>} */
+/** The colour-blind can tell them apart too (test_colours.py). @type {Record<string, Look>} */
 const LOOKS = {
-  neutral: look([196, 222, 235], [92, 140, 170], { sway: 0.07, lobes: 3, pace: 0.7, weave: 2.2 }),
-  happy: look([255, 205, 110], [255, 128, 84], { sway: 0.14, lobes: 5, pace: 1.15, weave: 2.8 }),
-  surprise: look([255, 160, 236], [110, 214, 255], { sway: 0.16, lobes: 4, pace: 1.5, weave: 3.6 }),
-  sad: look([112, 158, 255], [58, 84, 214], { sway: 0.13, lobes: 2, pace: 0.5, weave: 2.4 }),
-  angry: look([255, 102, 82], [190, 40, 84], { sway: 0.1, lobes: 7, pace: 1.2, weave: 3.2 }),
-  fear: look([188, 150, 255], [98, 84, 214], { sway: 0.09, lobes: 8, pace: 1.4, weave: 4 }),
-  disgust: look([152, 218, 140], [60, 148, 116], { sway: 0.13, lobes: 4, pace: 0.7, weave: 3 }),
-  contempt: look([226, 188, 146], [150, 106, 92], { sway: 0.1, lobes: 3, pace: 0.6, weave: 2.6 }),
-  unknown: look([170, 178, 188], [104, 112, 132], {
+  neutral: look([218, 223, 233], [92, 140, 170], { sway: 0.07, lobes: 3, pace: 0.7, weave: 2.2 }),
+  happy: look([237, 204, 107], [255, 128, 84], { sway: 0.14, lobes: 5, pace: 1.15, weave: 2.8 }),
+  surprise: look([230, 123, 196], [110, 214, 255], { sway: 0.16, lobes: 4, pace: 1.5, weave: 3.6 }),
+  sad: look([94, 147, 255], [58, 84, 214], { sway: 0.13, lobes: 2, pace: 0.5, weave: 2.4 }),
+  angry: look([255, 99, 91], [190, 40, 84], { sway: 0.1, lobes: 7, pace: 1.2, weave: 3.2 }),
+  fear: look([208, 155, 253], [98, 84, 214], { sway: 0.09, lobes: 8, pace: 1.4, weave: 4 }),
+  disgust: look([147, 233, 166], [60, 148, 116], { sway: 0.13, lobes: 4, pace: 0.7, weave: 3 }),
+  contempt: look([208, 169, 125], [150, 106, 92], { sway: 0.1, lobes: 3, pace: 0.6, weave: 2.6 }),
+  unknown: look([181, 199, 222], [104, 112, 132], {
     sway: 0.13, lobes: 3, pace: 0.8, weave: 4.5, light: 0.6,
   }),
 };

@@ -37,6 +37,8 @@ export class Ribbon {
     this.span = 600; // seconds
     this.step = this.span / room; // seconds
     this.now = 0; // seconds
+    this.drawn = 0; // seconds: the last time that it was drawn for
+    this.resting = false; // not to be seen, so nothing is drawn
     /** @type {Moment[]} */
     this.moments = [];
     new ResizeObserver(() => this.#resize()).observe(this.canvas);
@@ -53,6 +55,7 @@ export class Ribbon {
     this.span = span;
     this.step = span / this.room;
     this.moments = [...moments];
+    this.drawn = 0;
     this.#drawTicks();
     this.advance(now, null);
   }
@@ -66,8 +69,19 @@ export class Ribbon {
     const last = this.moments.at(-1);
     if (moment && !(last && moment[0] - last[0] < 0.75 * this.step)) this.moments.push(moment);
     while (this.moments.length && this.moments[0][0] < now - this.span) this.moments.shift();
+    // No need to draw what would move by less than a pixel.
+    const pixel = this.span / this.canvas.width;
+    if (this.resting || Math.abs(now - this.drawn) < pixel) return;
     this.#draw();
     this.#drawNames();
+  }
+
+  /** @param {boolean} resting */
+  rest(resting) {
+    if (this.resting === resting) return;
+    this.resting = resting;
+    this.drawn = 0;
+    this.advance(this.now, null);
   }
 
   #resize() {
@@ -79,6 +93,7 @@ export class Ribbon {
   }
 
   #draw() {
+    this.drawn = this.now;
     const { width, height } = this.canvas;
     this.pen.clearRect(0, 0, width, height);
     const soft = SOFT * this.step;

@@ -29,6 +29,8 @@ class ControlState:
     """Smoothed probability that a label needs to be reported, 0..1; None: as configured."""
     restart: bool = False
     """The daemon is to end and be started again."""
+    weeks: int = 0
+    """How often the mirror was asked to show its week."""
 
 
 Listener = Callable[[ControlState], None]
@@ -78,6 +80,11 @@ class Controls:
         if not least <= threshold <= greatest:
             raise ValueError(f"threshold must be {least:g} to {greatest:g}, got {threshold:g}")
         self._change(threshold=threshold)
+
+    def show_week(self) -> None:
+        """Open the mirror's weekly view."""
+        with self._lock:
+            self._change(weeks=self._state.weeks + 1)
 
     def request_restart(self) -> None:
         """End the daemon, to be started again."""

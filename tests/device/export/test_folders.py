@@ -30,7 +30,7 @@ from edgefer_device.sinks.mirror.settings import languages, load_texts
 from support.cache import ROOT
 from support.live_page import LivePage
 from support.mediapipe import classified
-from support.typescript import CACHE
+from support.npm import CACHE
 
 Files = dict[str, bytes]
 

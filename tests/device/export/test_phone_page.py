@@ -23,7 +23,7 @@ from edgefer_device.export.web import policy_of, web_files
 from edgefer_device.faces.blazeface import BlazeFace
 from support.browser import CHROMEDRIVER, CHROMIUM, chromium, resize
 from support.live_page import LivePage, fake_camera, mjpeg, remember_moods
-from support.typescript import CACHE
+from support.npm import CACHE
 
 PATIENCE = 120.0
 """Seconds for what takes a few: the runtime is compiled, and CI machines are busy."""

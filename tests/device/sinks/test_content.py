@@ -22,7 +22,7 @@ from edgefer.cli import main
 from edgefer.errors import SettingsError, UnknownKey
 from edgefer.messages import Report
 from edgefer_device.daemon.configuration import Config, load_config
-from edgefer_device.sinks.content.settings import ContentSettings, Publication, Rule
+from edgefer_device.sinks.content.settings import LONGEST_TEXT, ContentSettings, Publication, Rule
 from edgefer_device.sinks.content.sink import SHOWN_SECONDS, Actions, ContentSink, RuleTrigger
 from edgefer_device.sinks.message_board import Line, MessageBoard
 from edgefer_device.sinks.mqtt.broker import parse_broker
@@ -529,21 +529,33 @@ def test_the_page_shows_the_line_and_its_link_and_everything_still_fits(
         board.put(0, Line("A song for <you>?"), time.monotonic() + 3600)
         wait(browser, text, "A song for <you>?")
         assert not shown(browser, "document.querySelector('#content a')")
-        long = (
-            "Good morning: the kitchen radio plays the list that you chose for mornings like this"
-        )
-        board.put(1, Line(long, "https://radio.example/list"), time.monotonic() + 3600)
-        wait(browser, text, long)
-        assert shown(browser, "document.querySelector('#content a').href").endswith("/list")
-        for size in [(320, 568), (844, 390), (1080, 1920), (3840, 2160)]:
-            resize(browser, *size)
-            for mood in ("contempt", None):
-                mirror.publish(mood, 0.8)
-                word = mood or "no one in view"
-                wait(browser, "document.querySelector('#mood').textContent", word)
-                assert shown(browser, COVERING) == []
+        for long in (LONG, "镜" * LONGEST_TEXT):
+            board.put(1, Line(long, "https://radio.example/list"), time.monotonic() + 3600)
+            wait(browser, text, long)
+            assert shown(browser, "document.querySelector('#content a').href").endswith("/list")
+            for size in [(320, 568), (800, 480), (844, 390), (1080, 1920), (3840, 2160)]:
+                resize(browser, *size)
+                for mood in ("contempt", None):
+                    mirror.publish(mood, 0.8)
+                    word = mood or "no one in view"
+                    wait(browser, "document.querySelector('#mood').textContent", word)
+                    assert shown(browser, COVERING) == []
+                    assert shown(browser, CUT) is False
 
 
+LONG = (
+    "Good morning: the kitchen radio plays the list that you chose for mornings like this one,"
+    " and coffee is on the table now"
+)
+CUT = (
+    "(() => { const content = document.querySelector('#content');"
+    " const words = document.createRange(); words.selectNodeContents(content);"
+    " const [box, ink] = [content, words].map((one) => one.getBoundingClientRect());"
+    " return getComputedStyle(content).overflow !== 'visible'"
+    "  || ink.bottom > box.bottom + parseFloat(getComputedStyle(content).fontSize) / 4"
+    "  || ink.right > box.right + 1; })()"
+)
+"""Whether a part of the line is not shown; a letter's box is a little higher than its line."""
 COVERING = (
     f"{PIECES}.map((name) => [name, document.querySelector(name).getBoundingClientRect()])"
     ".flatMap(([name, a], at, all) => ["

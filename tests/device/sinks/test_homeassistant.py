@@ -53,7 +53,7 @@ def test_the_message_is_a_device_discovery() -> None:
     assert set(told["components"]) == {
         *("mood", "confidence", "presence", "faces", "problem"),
         *("frame_rate", "inference", "temperature", "model_version"),
-        *("privacy", "threshold", "restart"),
+        *("privacy", "threshold", "week", "restart"),
     }
 
 
@@ -257,6 +257,10 @@ def test_a_pause_from_elsewhere_moves_the_switch(broker: Mosquitto) -> None:
             await listener.until("privacy", "ON")
 
     asyncio.run(whole())
+
+
+def test_the_week_is_asked_for(broker: Mosquitto) -> None:
+    assert asked(broker, "week/set", "PRESS").state.weeks == 1
 
 
 def test_a_restart_is_asked_for(broker: Mosquitto) -> None:

@@ -601,8 +601,8 @@ def test_the_page_speaks_the_language_that_is_configured(
 @needs_chromium
 def test_whoever_comes_is_greeted_unless_that_is_off(browser: Chrome) -> None:
     def shown() -> bool:
-        script = "return document.querySelector('#greeting').hasAttribute('data-shown')"
-        return bool(browser.execute_script(script))
+        script = "return document.body.hasAttribute('data-arrival')"
+        return bool(browser.execute_script(script)) and "Anna" in read(browser, "#greeting")
 
     for wanted in (True, False):
         context = SinkContext(mirror=MirrorSettings(greeting=wanted, name="Anna"))

@@ -15,6 +15,7 @@ from edgefer.labels import NOBODY, UNKNOWN
 from edgefer.settings import nearest
 from edgefer_device.sinks.mqtt.broker import check_topic
 
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_TEXT = 120
 """Characters that fit a line on the mirror."""
 
@@ -135,6 +136,13 @@ def time_of_day(text: str) -> time:
         return datetime.strptime(text, "%H:%M").time()
     except ValueError:
         raise ValueError(f"expected a time of day such as 06:30, got '{text}'") from None
+
+
+def weekday(text: str) -> int:
+    """Read one of `WEEKDAYS` as Python counts them, Monday 0; raise ValueError otherwise."""
+    if text not in WEEKDAYS:
+        raise ValueError(f"expected a day such as mon or sun, got '{text}'")
+    return WEEKDAYS.index(text)
 
 
 def is_web_address(text: str) -> bool:

@@ -36,12 +36,16 @@ class View(msgspec.Struct, frozen=True, tag="view", omit_defaults=True):
     faces: int
     reason: str | None = None
     """Why `mood` is `unknown`, one of `messages.REASONS`."""
+    moods: tuple[str, ...] = ()
+    """Of two people or more, each one's label, in the order in which they came."""
 
     @classmethod
     def of(cls, report: Report) -> View:
         """Return the view of a report."""
         confidence = None if report.confidence is None else round(report.confidence, 2)
-        return cls(report.mood, confidence, len(report.faces), report.reason)
+        faces = sorted(report.faces, key=lambda face: face.track)
+        moods = tuple(face.label for face in faces) if len(faces) > 1 else ()
+        return cls(report.mood, confidence, len(faces), report.reason, moods)
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
@@ -64,6 +68,13 @@ class Paused(msgspec.Struct, frozen=True, tag="paused"):
     """Whether the camera is closed on request; sent when it changes."""
 
     paused: bool
+
+
+class ShowWeek(msgspec.Struct, frozen=True, tag="week"):
+    """Open the weekly view; sent when somebody asks for it elsewhere than on the page."""
+
+    count: int
+    """How often that was, so that each one is news."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -89,7 +100,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     settings: MirrorSettings = MirrorSettings()
 
 
-Message = View | Tick | Content | Paused | Hello
+Message = View | Tick | Content | Paused | ShowWeek | Hello
 
 
 class Timeline:

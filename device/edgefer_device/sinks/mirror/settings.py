@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from edgefer.settings import nearest
-from edgefer_device.sinks.content.settings import time_of_day
+from edgefer_device.sinks.content.settings import time_of_day, weekday
 
 LANGUAGES = Path(__file__).parent / "page" / "languages"
 """One JSON file of texts for each language, by its code (BCP 47)."""
@@ -36,6 +36,16 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From when the page is dimmed, local time."""
     morning: str = "06:00"
     """Until when."""
+    theme: Literal["dark", "light", "contrast"] = "dark"
+    """Dark for two-way glass, light for a plain screen, contrast for weak eyes."""
+    text_size: Annotated[float, msgspec.Meta(ge=0.8, le=1.6)] = 1.0
+    """Size of all small text; the mood is as large as fits."""
+    clock: Literal[12, 24] = 24
+    """Hours of the clock."""
+    motion: bool = True
+    """Whether the halo moves; a browser that asks for reduced motion gets none anyway."""
+    week_at: str = "sun 19:00"
+    """When the week opens by itself, for the first who comes; "" for never."""
     hours: Annotated[float, msgspec.Meta(ge=0.5, le=24)] = 3.0
     """That the ribbon comes to cover; it begins with ten minutes."""
     hosts: tuple[str, ...] = ()
@@ -60,6 +70,10 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         time_of_day(self.evening)
         time_of_day(self.morning)
+        if self.week_at:
+            day, _, time = self.week_at.partition(" ")
+            weekday(day)
+            time_of_day(time)
 
 
 def languages() -> list[str]:

@@ -25,6 +25,7 @@ from edgefer_device.sinks.mirror.messages import (
     Message,
     Moment,
     Paused,
+    ShowWeek,
     Tick,
     Timeline,
     View,
@@ -139,6 +140,7 @@ class MirrorSink:
             Paused(self._controls.paused),
             *([] if view is None else [view]),
             Content(self._board.line),
+            ShowWeek(self._controls.state.weeks),
         ]
 
     def _current(self) -> View | None:

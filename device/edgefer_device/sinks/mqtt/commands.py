@@ -1,4 +1,4 @@
-"""Commands from the broker: privacy, another threshold, a restart."""
+"""Commands from the broker: privacy, another threshold, the week on the mirror, a restart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgefer_device.system.rate_limit import RateLimit
 
 log = logging.getLogger(__name__)
 
-PRIVACY, THRESHOLD, RESTART = "privacy", "threshold", "restart"
+PRIVACY, THRESHOLD, WEEK, RESTART = "privacy", "threshold", "week", "restart"
 ON, OFF, PRESS = "ON", "OFF", "PRESS"
 COMMANDS_A_SECOND = 10
 """That are obeyed; each may write a file and move the camera."""
@@ -23,7 +23,7 @@ class Commands:
 
     def __init__(self, broker: Broker, controls: Controls) -> None:
         self._controls = controls
-        names = (PRIVACY, THRESHOLD, RESTART)
+        names = (PRIVACY, THRESHOLD, WEEK, RESTART)
         self._limit = RateLimit(COMMANDS_A_SECOND, 1.0)
         self._names = {broker.topic(f"{name}/set"): name for name in names}
 
@@ -61,6 +61,7 @@ class Commands:
         action = {
             (PRIVACY, ON): self._controls.pause,
             (PRIVACY, OFF): self._controls.resume,
+            (WEEK, PRESS): self._controls.show_week,
             (RESTART, PRESS): self._controls.request_restart,
         }.get((name, text))
         if action is not None:

@@ -154,6 +154,13 @@ def _controls(broker: Broker) -> dict[str, Component]:
             "mode": "slider",
             "entity_category": "config",
         },
+        "week": {
+            "platform": "button",
+            "name": "Show the week",
+            "icon": "mdi:calendar-week",
+            "command_topic": broker.topic("week/set"),
+            "payload_press": "PRESS",
+        },
         "restart": {
             "platform": "button",
             "name": "Restart",

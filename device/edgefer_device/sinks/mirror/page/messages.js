@@ -10,6 +10,7 @@
  * @property {number | null} confidence  0..1
  * @property {number} faces
  * @property {string} [reason]  why the mood is unknown
+ * @property {string[]} [moods]  of two people or more, each one's
  *
  * @typedef {object} Tick
  * @property {"tick"} type
@@ -28,12 +29,20 @@
  * @property {"paused"} type
  * @property {boolean} paused  the camera is closed
  *
+ * @typedef {object} ShowWeek
+ * @property {"week"} type
+ *
  * @typedef {object} Settings
  * @property {string} language  a code, or auto
  * @property {boolean} greeting  whether to greet
  * @property {string} name  whom to greet
  * @property {string} evening  HH:MM, from when it is night
  * @property {string} morning  HH:MM, until when
+ * @property {"dark" | "light" | "contrast"} theme
+ * @property {number} text_size  of small text, 1 is usual
+ * @property {12 | 24} clock
+ * @property {boolean} motion  of the halo
+ * @property {string} week_at  a day and HH:MM, or nothing
  *
  * @typedef {object} Hello
  * @property {"hello"} type
@@ -46,7 +55,7 @@
  * @property {boolean} paused
  * @property {Settings} settings
  *
- * @typedef {(View & {type: "view"}) | Tick | Content | Paused | Hello} Message
+ * @typedef {(View & {type: "view"}) | Tick | Content | Paused | ShowWeek | Hello} Message
  */
 
 /**

@@ -1,34 +1,49 @@
 // @ts-check
 /** The mirror page: shows what the server sends. */
 
-import { runClock, setNight } from "./clock.js";
+import { runClock, setClock, setNight } from "./clock.js";
 import { Connection } from "./connection.js";
-import { Greeting } from "./greeting.js";
+import { greeting } from "./greeting.js";
+import { background } from "./moods.js";
+import { Presence } from "./presence.js";
 import { Ribbon } from "./ribbon.js";
 import { find, plainScene, sceneOf, Stage } from "./scene.js";
-import { loadTexts, text } from "./texts.js";
+import { loadTexts, text, widthOf } from "./texts.js";
 import { Week } from "./week.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Hello} Hello */
 /** @typedef {import("./messages.js").Line} Line */
+/** @typedef {import("./messages.js").Settings} Settings */
 /** @typedef {import("./messages.js").View} View */
 /** @typedef {import("./scene.js").Scene} Scene */
 
 /** Ticks (seconds) without a report until the page shows that. */
 const STALE_TICKS = 5;
 
+const LONG = 70; // letters of a content line, from which it is set smaller
+
 const stage = new Stage();
 const ribbon = new Ribbon(find("#ribbon"));
 const week = new Week(find("#week"), find("#open-week"));
 const content = /** @type {HTMLElement} */ (find("#content"));
 const notice = /** @type {HTMLElement} */ (find("#notice"));
-const greeting = new Greeting(find("#greeting"));
+const presence = new Presence({
+  onArrive: () => { greetingWords.textContent = greets ? greeting(greeted) : ""; },
+  onRest: (resting) => {
+    stage.halo.rest(resting);
+    ribbon.rest(resting);
+  },
+});
+const greetingWords = /** @type {HTMLElement} */ (find("#greeting"));
+const largeNotice = /** @type {HTMLElement} */ (find("#large-notice"));
 const pauseButton = /** @type {HTMLButtonElement} */ (find("#pause"));
 let ticksWithoutReport = 0;
 /** @type {View | null} */
 let lastView = null;
 let paused = false;
+let greets = false;
+let greeted = ""; // by name
 let keptDays = 0;
 /** The language that the page was loaded in. @type {string | null} */
 let language = null;
@@ -49,7 +64,9 @@ function sceneOfView(view) {
 /** @param {Scene} scene */
 function show(scene) {
   stage.show(scene);
-  greeting.update(scene.state === "mood" || scene.state === "unsure");
+  const somebody = scene.state === "mood" || scene.state === "unsure";
+  presence.update(somebody, scene.state === "nobody");
+  if (somebody) week.glanceWhenDue();
 }
 
 /**
@@ -60,6 +77,9 @@ function show(scene) {
 function showLine(line) {
   content.hidden = !line;
   document.body.toggleAttribute("data-content", Boolean(line));
+  const letters = widthOf(line?.text ?? "");
+  content.toggleAttribute("data-long", letters > LONG);
+  content.style.setProperty("--line", String(letters));
   content.textContent = line?.link ? "" : line?.text ?? "";
   if (!line?.link) return;
   const link = document.createElement("a");
@@ -74,7 +94,7 @@ function showLine(line) {
 function updateNotice() {
   const kept = keptDays === 1 ? text("kept_day") : text("kept_days", { days: keptDays });
   const promise = text(paused ? "notice_paused" : "notice");
-  notice.textContent = keptDays ? `${promise} ${kept}` : promise;
+  notice.textContent = largeNotice.textContent = keptDays ? `${promise} ${kept}` : promise;
 }
 
 /** @param {boolean} now */
@@ -89,6 +109,22 @@ function togglePause() {
   connection.send({ command: paused ? "resume" : "pause" });
 }
 
+/** @param {Settings} settings */
+function configure(settings) {
+  const { dataset, style } = document.documentElement;
+  dataset.theme = settings.theme;
+  style.setProperty("--text", String(settings.text_size));
+  background.light = settings.theme === "light";
+  stage.halo.setMotion(settings.motion);
+  dataset.motion = settings.motion ? "" : "still";
+  setNight(settings.evening, settings.morning);
+  setClock(settings.clock);
+  runClock(find("#clock"), find("#date"));
+  week.at = settings.week_at;
+  greets = settings.greeting;
+  greeted = settings.name;
+}
+
 /** @param {Hello} hello */
 function onHello(hello) {
   const { settings } = hello;
@@ -97,14 +133,12 @@ function onHello(hello) {
   ticksWithoutReport = 0;
   lastView = hello.view;
   keptDays = hello.kept_days;
-  setNight(settings.evening, settings.morning);
-  runClock(find("#clock"), find("#date"));
-  greeting.configure(settings.greeting, settings.name);
+  week.setAvailable(keptDays > 0);
+  configure(settings);
   ribbon.start(hello.now, hello.span, hello.history);
   setPaused(hello.paused);
   show(paused ? PAUSED : hello.view ? sceneOfView(hello.view) : WAITING);
   showLine(hello.content.line);
-  week.setAvailable(keptDays > 0);
 }
 
 /** @param {Message} message */
@@ -122,6 +156,9 @@ function onMessage(message) {
     case "view":
       lastView = message;
       if (!paused) show(sceneOfView(message));
+      break;
+    case "week":
+      week.glance();
       break;
     case "content":
       showLine(message.line);

@@ -1,7 +1,9 @@
 // @ts-check
-/** The weekly view: the last seven days by the hour, opened by the key W or by touch. */
+/** The weekly view: the last seven days by the hour, opened by key, touch, another program, or by itself. */
 
-import { css, lookFor, moodName } from "./moods.js";
+import { minutesOf, timeWords } from "./clock.js";
+import { glyphOf } from "./glyphs.js";
+import { css, colorsOf, lookFor, moodName } from "./moods.js";
 import { text } from "./texts.js";
 
 /**
@@ -16,6 +18,8 @@ import { text } from "./texts.js";
 
 const KEY = "w";
 const IDLE = 180_000; // ms without input until the week closes
+const GLANCE = 60_000; // ms, where nobody at the page has opened it
+const DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]; // as Date counts them
 const FULL = 20; // minutes with a face in an hour that give a cell its full light
 const LABELLED = 6; // hours between two labels
 
@@ -34,6 +38,8 @@ export class Week {
     this.legend = /** @type {HTMLElement} */ (dialog.querySelector(".legend"));
     this.words = /** @type {HTMLElement} */ (dialog.querySelector(".words"));
     this.timer = 0;
+    this.at = ""; // when it opens by itself: a day and HH:MM
+    this.shown = ""; // the day on which it last did
     opener.onclick = () => this.open();
     /** @type {HTMLButtonElement} */ (dialog.querySelector("button")).onclick = () => dialog.close();
     dialog.onclose = () => clearTimeout(this.timer);
@@ -53,12 +59,29 @@ export class Week {
     if (!kept) this.dialog.close();
   }
 
-  async open() {
+  /** Open for a glance, where there is a week. */
+  glance() {
+    if (!this.opener.hidden) this.open(GLANCE);
+  }
+
+  /** Open by itself when its time has come: once, for whoever is there. */
+  glanceWhenDue() {
+    const [day, time] = this.at.split(" ");
+    const now = new Date();
+    const today = now.toDateString();
+    if (this.opener.hidden || this.shown === today || DAYS[now.getDay()] !== day) return;
+    if (60 * now.getHours() + now.getMinutes() < minutesOf(time)) return;
+    this.shown = today;
+    this.glance();
+  }
+
+  /** @param {number} [stay]  ms */
+  async open(stay = IDLE) {
     if (this.dialog.open) return;
     this.words.textContent = "";
     this.#fill(NOTHING);
     this.dialog.showModal();
-    this.#restartTimer();
+    this.#restartTimer(stay);
     try {
       const response = await fetch("week.json");
       if (!response.ok) throw new Error(response.statusText);
@@ -75,9 +98,9 @@ export class Week {
     else if (!this.opener.hidden) this.open();
   }
 
-  #restartTimer() {
+  #restartTimer(stay = IDLE) {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.dialog.close(), IDLE);
+    this.timer = setTimeout(() => this.dialog.close(), stay);
   }
 
   /** @param {Shares} shares */
@@ -100,7 +123,7 @@ function head() {
   const row = document.createElement("tr");
   row.append(cell("td", ""));
   for (let hour = 0; hour < 24; hour += LABELLED) {
-    const name = cell("th", `${hour}:00`);
+    const name = cell("th", timeWords(hour));
     name.scope = "colgroup";
     name.colSpan = LABELLED;
     row.append(name);
@@ -128,10 +151,11 @@ function hourOf(seen, hour) {
   const box = cell("td", "");
   if (!seen) return box;
   const light = Math.min(1, seen.minutes / FULL);
-  box.style.setProperty("--mood", css(lookFor(seen.mood).near));
+  box.style.setProperty("--mood", css(colorsOf(lookFor(seen.mood)).near));
   box.style.setProperty("--light", String(0.25 + 0.75 * light));
+  box.toggleAttribute("data-bright", light > 0.5);
   const words = text("week_hour", {
-    hour: `${hour}:00`,
+    hour: timeWords(hour),
     mood: moodName(seen.mood),
     share: percent(seen.share),
     time: time(seen.minutes),
@@ -139,7 +163,7 @@ function hourOf(seen, hour) {
   box.title = words;
   const spoken = document.createElement("span");
   spoken.textContent = words;
-  box.append(spoken);
+  box.append(glyphOf(seen.mood), spoken);
   return box;
 }
 
@@ -151,8 +175,8 @@ function hourOf(seen, hour) {
 function legendOf(minutes) {
   return Object.entries(minutes).sort(([, a], [, b]) => b - a).map(([mood, seen]) => {
     const item = document.createElement("li");
-    item.style.setProperty("--mood", css(lookFor(mood).near));
-    item.textContent = `${moodName(mood)} ${time(seen)}`;
+    item.style.setProperty("--mood", css(colorsOf(lookFor(mood)).near));
+    item.append(glyphOf(mood), `${moodName(mood)} ${time(seen)}`);
     return item;
   });
 }
