@@ -59,7 +59,7 @@ def test_what_is_asked_for_no_longer_goes_back_to_what_is_shipped() -> None:
     first = merge(SHIPPED, "", SHIPPED, WANTED, "host").text
     merged = merge(first, deployed(WANTED), SHIPPED, {}, "host")
     assert merged.changed == (
-        'camera = "v4l2:/dev/video0"',
+        'camera = "auto:"',
         'mirror.name = ""',
         "mqtt.user = as shipped",
     )

@@ -16,10 +16,10 @@ from edgefer_device.deploy.wheels import Pins, Python
 from support.edgetpu_library import build_library, write_edgetpu_bundle
 
 
-def planned(laptop: Laptop, target: str, *words: str) -> list[str]:
+def planned(laptop: Laptop, target: str, *words: str, given: str = GOOD) -> list[str]:
     """The changes that a dry run names."""
     settings = laptop.home / "settings.toml"
-    settings.write_text(GOOD)
+    settings.write_text(given)
     done = laptop.edgefer(
         *("deploy", "--target", target, "--host", laptop.address, "--settings", settings),
         *("--wheel", laptop.wheel, "--dry-run", *words),
@@ -102,6 +102,14 @@ def test_a_broker_gets_its_settings_and_the_daemon_its_login(laptop: Laptop) -> 
     changes = planned(laptop, "debian", "--broker")
     assert "write /etc/mosquitto/conf.d/edgefer.conf" in changes
     assert 'set mqtt.user = "edgefer" in /etc/edgefer/edgefer.toml' in changes
+
+    def sinks(*words: str) -> list[str]:
+        changes = planned(laptop, "debian", *words, given='camera = "demo:"\n')
+        return [line for line in changes if "sinks" in line or "mqtt" in line]
+
+    assert sinks() == []
+    local = 'set sinks = ["mirror:", "mqtt://127.0.0.1/edgefer"] in /etc/edgefer/edgefer.toml'
+    assert local in sinks("--broker")
 
 
 def test_a_card_of_something_else_is_reported(laptop: Laptop) -> None:

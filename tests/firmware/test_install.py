@@ -82,7 +82,9 @@ def test_a_broker_of_ones_own_has_a_password_that_only_root_reads(root: Path) ->
     assert (len(secret), mode) == (48, 0o600)
     assert hashed.startswith(b"edgefer:$7$")
     assert secret not in hashed
-    mqtt = load_config(root / "etc" / "edgefer" / "edgefer.toml").mqtt
+    config = load_config(root / "etc" / "edgefer" / "edgefer.toml")
+    assert config.sinks == ("mirror:", "mqtt://127.0.0.1/edgefer")
+    mqtt = config.mqtt
     assert mqtt.user == "edgefer"
     assert mqtt.password_file == "/run/credentials/edgefer.service/mqtt-password"
 

@@ -83,6 +83,7 @@ def write_settings(place: Path) -> None:
     place.parent.mkdir(parents=True)
     text = (FIRMWARE / "common" / "edgefer.toml").read_text()
     text = re.sub("^camera = .*", 'camera = "demo:"', text, flags=re.MULTILINE)
+    text = re.sub(r"^sinks = .*: (\[.*\])$", r"sinks = \1", text, flags=re.MULTILINE)
     for key in ("user", 'password_file = "/run'):
         text = text.replace(f"# {key}", key, 1)
     place.write_text(text)

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from edgefer_device.deploy.wheels import PIP
-from rig.card import root
 from rig.container import Device, booted
+from rig.root import Root
 
 OVER_HTTP = ("index-url", "extra-index-url", "trusted-host", "proxy")
 """Of pip's settings, those that tell how an index is reached; folders of this machine do not."""
 
 
 @contextmanager
-def online(layers: Sequence[Path], probe: Path) -> Iterator[Device]:
+def online(layers: Sequence[Path], probe: Path, system: Root | None = None) -> Iterator[Device]:
     """Boot one over layers whose pip knows the index that this machine's does.
 
     Skips where pip reaches none from here; `probe` is a folder for what it fetches to try that.
@@ -28,7 +28,7 @@ def online(layers: Sequence[Path], probe: Path) -> Iterator[Device]:
     settings = index_settings()
     require_index(settings, probe)
     text = "".join(f"{key} = {value}\n" for key, value in settings.items())
-    with booted(root("amd64"), [*layers], online=True) as device:
+    with booted((system or Root()).built(), [*layers], online=True) as device:
         (device.files / "etc/pip.conf").write_text(f"[global]\n{text}")
         yield device
 

@@ -122,7 +122,7 @@ def open_camera(
 
 
 class AutoCamera:
-    """The camera that this machine has; where it never had one, the demo."""
+    """The camera that this machine has; where it never had one, the demo if it is installed."""
 
     def __init__(self, spec: CameraSpec, clock: Clock) -> None:
         self._spec, self._clock = spec, clock
@@ -135,8 +135,12 @@ class AutoCamera:
         except CameraNotFound as exc:
             if self._found:
                 raise
+            try:
+                portrait = open_portrait(DemoOptions(), self._clock)
+            except CameraNotFound:  # a device has none, and what it lacks is a camera
+                raise exc from None
             warnings.warn(f"{exc}; showing demo: instead", FallbackWarning, stacklevel=2)
-            return open_portrait(DemoOptions(), self._clock), self._spec.view
+            return portrait, self._spec.view
         self._found = True
         return camera, self._spec.view
 

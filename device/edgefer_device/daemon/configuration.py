@@ -28,7 +28,7 @@ from edgefer_device.system.address import redacted
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The configuration of `edgefer run`; a file holds only its differences from the defaults."""
 
-    camera: str = "v4l2:/dev/video0"
+    camera: str = "auto:"
     """Address of the camera; [cameras](cameras.md) lists the kinds."""
     detector: str | None = None
     """Name of the face detector; None takes the best that is installed."""

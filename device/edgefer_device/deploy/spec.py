@@ -70,6 +70,7 @@ class DeploySpec:
         and over these what was given."""
         own: dict[str, Any] = {"model": f"{HOME}/current/{MODEL}", **measured}
         if self.entry.broker:
+            own["sinks"] = ["mirror:", "mqtt://127.0.0.1/edgefer"]
             own["mqtt"] = {"user": "edgefer", "password_file": CREDENTIAL}
         return laid_over(own, self.entry.settings)
 

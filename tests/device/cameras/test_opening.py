@@ -362,6 +362,16 @@ def test_without_a_camera_auto_shows_the_demo_and_says_so() -> None:
     camera.close()
 
 
+def test_a_device_has_no_portrait_and_auto_reports_the_missing_camera(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if list(Path("/dev").glob("video*")):
+        pytest.skip("this machine has a camera")
+    monkeypatch.setattr("edgefer.portrait.importlib.util.find_spec", lambda _: None)
+    with pytest.raises(CameraNotFound, match=r"^no camera \(no /dev/video\*\)$"):
+        open_camera("auto:")
+
+
 def test_auto_passes_over_what_is_no_camera(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"video{number}").touch()
