@@ -94,6 +94,10 @@ bench-peers: .venv/installed ## other packages beside ours, in one run (FACES=50
 docs: .venv/installed ## the documentation as a site, in build/site
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --site-dir build/site
 
+# What is installed on devices, with the hashes of its files; pip is sent along.
+PIP    := 26.3
+hashed := .venv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+    --no-header --no-annotate --no-emit-index-url --no-emit-find-links -c constraints.txt
 .PHONY: constraints
 constraints: .venv/installed ## pin again what still fits (UPGRADE=--upgrade: the newest)
 	.venv/bin/python -m pip install --quiet $(UV)
@@ -101,6 +105,10 @@ constraints: .venv/installed ## pin again what still fits (UPGRADE=--upgrade: th
 	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --output-file constraints.txt pyproject.toml
 	sed -i '1i # Written by `make constraints` from pyproject.toml: do not edit.' constraints.txt
+	echo pip==$(PIP) | $(hashed) --extra device --output-file device/pins/base.txt pyproject.toml -
+	echo onnxruntime | $(hashed) --output-file device/pins/onnx.txt -
+	$(hashed) --no-deps --output-file device/pins/assets.txt device/assets.txt
+	sed -i '1i # Written by `make constraints`: do not edit.' device/pins/*.txt
 
 .PHONY: clean
 clean: ## remove environments, caches and builds; runs/ stays
@@ -143,7 +151,7 @@ debian  = command -v apt-get >/dev/null \
 # there already is not asked for.
 tests-programs := mosquitto=mosquitto chromium=chromium chromedriver=chromium-driver strace=strace \
     cc=build-essential systemd-analyze=systemd udevadm=udev cloud-init=cloud-init netplan=netplan.io cage=cage \
-    Xwayland=xwayland curl=curl openssl=openssl node=nodejs npm=npm mmdebstrap=mmdebstrap \
+    Xwayland=xwayland wlr-randr=wlr-randr curl=curl openssl=openssl node=nodejs npm=npm mmdebstrap=mmdebstrap \
     systemd-nspawn=systemd-container slirp4netns=slirp4netns ssh=openssh-client \
     qemu-aarch64=qemu-user
 # $(call missing,PROGRAM=PACKAGE...) is a shell's list of the packages whose program is not there.

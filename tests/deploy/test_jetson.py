@@ -15,7 +15,7 @@ import pytest
 
 from deploy.conftest import Laptop
 from edgefer_device.deploy import artifacts
-from edgefer_device.deploy.wheels import Pins, Wheelhouse
+from edgefer_device.deploy.wheels import Wheelhouse
 from rig.card import PYTHONS, face
 from rig.container import Device
 from support.firmware_files import Done
@@ -53,9 +53,9 @@ MOOD = "/opt/edgefer/current/bin/edgefer status | grep -q 'mood  *happy'"
 def onnxruntime(laptop: Laptop) -> Path:
     """Return its wheel, fetched where it is not kept."""
     python = PYTHONS["amd64"]
-    house = Wheelhouse(laptop.wheelhouse, Pins(artifacts.pins(), python))
-    wheels = house.closure(laptop.wheel, ["onnxruntime"])
-    return next(wheel for wheel in wheels if wheel.name.startswith("onnxruntime-"))
+    pins = artifacts.pins(python, runtime=True, named=False, assets=())
+    (runtime,) = (pin for pin in pins.needed if pin.name == "onnxruntime")
+    return Wheelhouse(laptop.wheelhouse, python).fetch([runtime])[0]
 
 
 def unit(device: Device, name: str, script: str) -> None:

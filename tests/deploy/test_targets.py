@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from deploy.conftest import GOOD, Laptop
 from edgefer.bundle import open_bundle
 from edgefer.cli import main
+from edgefer.errors import DeployError
 from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.targets import TARGETS, model_for
-from edgefer_device.deploy.wheels import Pins, Python
+from edgefer_device.deploy.wheels import Python, Wheelhouse
 from support.edgetpu_library import build_library, write_edgetpu_bundle
 
 
@@ -27,6 +28,14 @@ def planned(laptop: Laptop, target: str, *words: str, given: str = GOOD) -> list
     assert done.status == 0, done.out + done.err
     lines = [line.partition("  would ")[2] for line in done.out.splitlines()]
     return [line for line in lines if line and not line.startswith("change  ")]
+
+
+def test_a_kiosks_screen_sleeps_where_its_compositor_can(fresh: Laptop) -> None:
+    wanted = 'set screen.tool = "kiosk" in /etc/edgefer/edgefer.toml'
+    assert wanted in planned(fresh, "debian", "--kiosk")
+    assert wanted not in planned(fresh, "debian")
+    fresh.device.check("sed -i 's/13 (trixie)/12 (bookworm)/' /etc/os-release")
+    assert wanted not in planned(fresh, "debian", "--kiosk")
 
 
 @pytest.mark.parametrize("target", ["rpi", "rpi-coral"])
@@ -75,9 +84,23 @@ def test_a_jetsons_python_takes_nvidias_wheel_and_has_pins_for_all_that_it_needs
     assert jetson.takes(Path(GPU))
     assert not jetson.takes(Path(GPU.replace("cp310", "cp312")))
     assert not jetson.takes(Path(GPU.replace("aarch64", "x86_64")))
-    pins = Pins(artifacts.pins(), jetson)
-    for name in ("onnxruntime", "numpy", "flatbuffers", "protobuf", "sympy", "coloredlogs"):
-        assert pins.of(name).startswith(f"{name}==")
+    pins = artifacts.pins(jetson, runtime=True, named=True, assets=())
+    names = {pin.name for pin in pins.needed}
+    assert names > {"numpy", "flatbuffers", "protobuf", "sympy", "coloredlogs"}
+    assert "onnxruntime" not in names
+
+
+def test_only_the_pinned_wheel_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the right name with other content is thrown away; pip's index is away."""
+    here = Python((3, 13), "x86_64", (2, 41))
+    pins = {pin.name: pin for pin in artifacts.pins(here, False, False, ()).needed}
+    wheel = tmp_path / here.name / f"click-{pins['click'].version}-py3-none-any.whl"
+    wheel.parent.mkdir()
+    wheel.write_text("another's")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(DeployError, match="cannot be fetched"):
+        Wheelhouse(tmp_path, here).fetch([pins["click"]])
+    assert not wheel.exists()
 
 
 def test_a_coral_runs_its_model_where_its_library_and_a_file_for_it_are_there(

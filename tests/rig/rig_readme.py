@@ -105,7 +105,8 @@ def test_readme_leads_to_a_mood_on_the_screen(device: Device) -> None:
     assert done.status == 0, done.out
     seen(device)
     print(f"from a bare device to a mood on its screen: {time.monotonic() - begun:.0f} s")
-    assert "camera address auto:" in device.check("/opt/edgefer/current/bin/edgefer status")
+    status = device.check("/opt/edgefer/current/bin/edgefer status")
+    assert re.search(r"^camera address +auto:", status, re.MULTILINE)
     device.wait(WELL)
     # No broker was asked for: nothing of one is there.
     settings = device.check("grep -v '^#' /etc/edgefer/edgefer.toml")
@@ -132,6 +133,61 @@ def seen(device: Device, seconds: float = 120) -> float:
         assert took < seconds, device.check("journalctl -t edgefer-kiosk -n 20")
         time.sleep(0.2)
     return time.monotonic() - begun
+
+
+def set_to(device: Device, **settings: str) -> None:
+    """Change the settings as their owner does, and have the daemon read them."""
+    for key, value in settings.items():
+        device.check(f"sed -i 's|^{key} = .*|{key} = {value}|' /etc/edgefer/edgefer.toml")
+    device.check("systemctl restart edgefer")
+    device.wait(WELL)
+
+
+def outputs(device: Device) -> str:
+    """Whether the screen is enabled, and its transform while it is, by the compositor's word."""
+    return " ".join(
+        re.findall(r"(?:Enabled|Transform): (\w+)", device.check(f"{IN_SESSION} wlr-randr"))
+    )
+
+
+def wait_for(device: Device, wanted: str, seconds: float = 60) -> float:
+    begun = time.monotonic()
+    while outputs(device) != wanted:
+        assert time.monotonic() - begun < seconds, device.check("journalctl -u edgefer -n 20")
+        time.sleep(0.2)
+    return time.monotonic() - begun
+
+
+def size(picture: bytes) -> tuple[int, int]:
+    """Width and height of a PNG (its header)."""
+    return int.from_bytes(picture[16:20], "big"), int.from_bytes(picture[20:24], "big")
+
+
+def test_the_screen_is_rotated_sleeps_and_wakes_by_presence(device: Device) -> None:
+    set_to(device, rotate="90", off_after="0.05")
+    wait_for(device, "yes 90")
+    seen(device)
+    upright = screen(device)
+    assert size(upright) == (720, 1280)
+    # Nobody is on the picture of another camera.
+    set_to(device, camera='"picamera2:1"')
+    wait_for(device, "no")
+    set_to(device, camera='"auto:"')
+    print(f"\nlit {wait_for(device, 'yes 90'):.1f} s after the daemon was well")
+    seen(device)
+    assert size(screen(device)) == (720, 1280)
+    # The rotation is there before the browser, and before anybody asked.
+    device.check("systemctl stop edgefer; pkill -KILL cage")
+    device.wait("pidof cage && test -S /run/edgefer-kiosk/screen.sock")
+    wait_for(device, "yes 90")
+    device.check("systemctl start edgefer")
+    device.wait(WELL)
+
+
+def test_the_browser_is_in_no_group_of_cameras_and_keyboards(device: Device) -> None:
+    assert set(device.check("id -Gn edgefer-kiosk").split()) == {"edgefer-kiosk", "render"}
+    refused = device.ssh("setpriv --reuid=pi --clear-groups ls /run/edgefer-kiosk")
+    assert "Permission denied" in refused.err
 
 
 def test_a_session_that_ends_begins_again_within_its_memory(device: Device) -> None:

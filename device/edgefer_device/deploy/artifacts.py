@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edgefer.errors import DeployError, MissingExtra, SettingsError
+from edgefer_device.deploy.wheels import Pins, Python, read_pins
 
 PACKAGE = Path(__file__).parents[1]
 CHECKOUT = PACKAGE.parents[1]
@@ -30,16 +31,22 @@ def firmware_config() -> Path:
     return (CHECKOUT if is_checkout() else PACKAGE) / "firmware-config"
 
 
-def pins() -> str:
-    """Return constraints.txt."""
-    place = CHECKOUT if is_checkout() else PACKAGE / "deploy"
-    return (place / "constraints.txt").read_text()
+def pins(python: Python, runtime: bool, named: bool, assets: Iterable[str]) -> Pins:
+    """Return what a release stands on for a Python; pip is sent along, Debian's python3 has none.
 
-
-def assets() -> str:
-    """Return assets.txt: wheels that are used as folders of data."""
-    place = CHECKOUT / "device" if is_checkout() else PACKAGE / "deploy"
-    return (place / "assets.txt").read_text()
+    With `runtime` onnxruntime too, or where a wheel of it is `named` only what that needs.
+    """
+    place = (CHECKOUT / "device" if is_checkout() else PACKAGE / "deploy") / "pins"
+    base, onnx, data = (
+        read_pins((place / f"{name}.txt").read_text(), python)
+        for name in ("base", "onnx", "assets")
+    )
+    pip = base.pop("pip")
+    if runtime or named:
+        base |= onnx
+    if named:
+        del base["onnxruntime"]
+    return Pins(python, pip, tuple(base.values()), tuple(data[name] for name in assets))
 
 
 def named_wheels(named: Sequence[Path]) -> tuple[Path | None, Path | None]:

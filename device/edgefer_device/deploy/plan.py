@@ -25,6 +25,9 @@ from edgefer_device.deploy.staging import DEPLOYED, GUARD, SETTINGS, Files, Plac
 from edgefer_device.deploy.wheels import Pins
 from edgefer_device.system.paths import SYSTEM
 
+OLD_CAGE = "12 (bookworm)"
+CAGE_LIMIT = "the cage of Debian 12 cannot switch or rotate the screen; that of Debian 13 can"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -50,8 +53,8 @@ class Plan:
     config: Config
     missing: tuple[str, ...]
     """Debian packages."""
-    note: str | None
-    """What keeps the model from the chip that the target has, in words."""
+    limits: tuple[str, ...]
+    """What keeps the device from what its target could do, in words."""
 
     @property
     def differing(self) -> list[str]:
@@ -86,7 +89,7 @@ class Plan:
         kept = [
             f"{SETTINGS} keeps {line}, which was set on the device" for line in self.merged.kept
         ]
-        return kept if self.note is None else [self.note, *kept]
+        return [*self.limits, *kept]
 
 
 def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
@@ -101,7 +104,9 @@ def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
     best = measured(there, release)
     if not best and litert.EDGETPU in spec.target.formats and note is None:
         best = {"runtime": litert.EDGETPU}
-    wanted = spec.wanted(best)
+    old_cage = spec.entry.kiosk and OLD_CAGE in machine.fields["system"]
+    wanted = spec.wanted(best, screen=not old_cage)
+    limits = tuple(filter(None, (note, CAGE_LIMIT if old_cage else None)))
     merged = _merged(wanted, there, host)
     files = staging.wanted(*options, there)
     guard = files.pop(GUARD)
@@ -114,7 +119,7 @@ def plan(remote: Remote, spec: DeploySpec, machine: Machine, host: str) -> Plan:
     config = checked(merged.text, host)
     return Plan(
         release, spec.bases(pins), pins, made, is_tuned, machine.running, there, files, guard,
-        merged, config, machine.missing, note,
+        merged, config, machine.missing, limits,
     )  # fmt: skip
 
 
@@ -125,7 +130,7 @@ def _pins(spec: DeploySpec, machine: Machine, host: str) -> Pins:
         raise HostRefused(
             f"{host}: {spec.onnx.name} is not for its Python {python.dotted} on {python.machine}"
         )
-    return Pins(artifacts.pins(), python)
+    return artifacts.pins(python, spec.target.onnx, spec.onnx is not None, spec.assets)
 
 
 def tuned_file(release: str) -> str:

@@ -18,14 +18,13 @@ from packaging.utils import parse_wheel_filename
 from edgefer import __version__
 from edgefer.errors import CommandFailed
 from edgefer.files import cache_folder
-from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.agent.layout import CACHE, HOME, MODEL
 from edgefer_device.deploy.agent.messages import Manifest, to_json
 from edgefer_device.deploy.agent_client import last_line, without_json
 from edgefer_device.deploy.connection import Remote, Report, shell_variables
 from edgefer_device.deploy.plan import Plan, tuned_file
 from edgefer_device.deploy.spec import DeploySpec
-from edgefer_device.deploy.wheels import Wheelhouse, requirements
+from edgefer_device.deploy.wheels import Wheelhouse, file_hash
 
 WHEELS = f"{HOME}/wheels"
 LAST_TRY = "WARNING: Retrying (Retry(total=0,"
@@ -40,18 +39,23 @@ MAKE = (Path(__file__).parent / "scripts" / "make_release.sh").read_text()
 
 def make_release(remote: Remote, spec: DeploySpec, plan: Plan, report: Report) -> None:
     """Make the release of a plan on a device; it is there whole, or not at all."""
-    house = Wheelhouse(spec.request.wheelhouse or cache_folder() / "wheels", plan.pins)
-    python = plan.pins.python
+    pins, python = plan.pins, plan.pins.python
+    house = Wheelhouse(spec.request.wheelhouse or cache_folder() / "wheels", python)
     report(f"fetching wheels for Python {python.dotted} on {python.machine}")
-    assets = house.data(artifacts.assets(), spec.assets)
     named = [] if spec.onnx is None else [spec.onnx]
-    needed = house.closure(spec.wheel, spec.extra, named) if spec.request.offline else [house.pip()]
-    wheels = [spec.wheel, *named, *needed, *assets]
+    needed = pins.needed if spec.request.offline else ()
+    wheels = [spec.wheel, *named, *house.fetch([pins.pip, *needed, *pins.data])]
     _send(remote, wheels, report)
-    remote.send(str(plan.pins).encode(), f"{HOME}/pins.txt", 0o644)
+    texts = {
+        "base": [*map(str, pins.needed), *map(sent, named)],
+        "data": map(str, pins.data),
+        "own": [sent(spec.wheel)],
+    }
+    for name, lines in texts.items():
+        remote.send("".join(lines).encode(), f"{HOME}/{name}.txt", 0o644)
     remote.send(spec.model.content, f"{HOME}/incoming.zip", 0o644)
     report(f"making release {plan.release}")
-    script = _script(spec, plan, wheels, [_pinned(wheel) for wheel in assets])
+    script = _script(spec, plan, wheels)
     _run(remote, script, f"making release {plan.release}", report)
 
 
@@ -88,10 +92,8 @@ def _send(remote: Remote, wheels: Iterable[Path], report: Report) -> None:
         remote.send(content, f"{WHEELS}/{wheel.name}", 0o644)
 
 
-def _script(spec: DeploySpec, plan: Plan, wheels: list[Path], assets: list[str]) -> str:
+def _script(spec: DeploySpec, plan: Plan, wheels: list[Path]) -> str:
     """Return the shell script that makes it, what it is about in variables before."""
-    own = sent(spec.wheel)
-    onnx = () if spec.onnx is None else (sent(spec.onnx),)
     variables = {
         "home": HOME,
         "id": plan.release,
@@ -101,9 +103,6 @@ def _script(spec: DeploySpec, plan: Plan, wheels: list[Path], assets: list[str])
         "packages": f"lib/python{plan.pins.python.dotted}/site-packages",
         "pip": next(wheel.name for wheel in wheels if wheel.name.startswith("pip-")),
         "index": "--no-index" if spec.request.offline else "",
-        "requirements": shlex.join([*requirements(spec.wheel), *spec.extra, *onnx]),
-        "own": shlex.quote(own),
-        "assets": shlex.join(assets),
         "model": MODEL,
         "manifest": to_json(_manifest(spec, plan, wheels)),
     }
@@ -126,13 +125,9 @@ def _manifest(spec: DeploySpec, plan: Plan, wheels: list[Path]) -> Manifest:
 
 
 def sent(wheel: Path) -> str:
-    """Return the requirement of a wheel that was sent to a device (PEP 508)."""
-    return f"{parse_wheel_filename(wheel.name)[0]} @ file://{WHEELS}/{wheel.name}"
-
-
-def _pinned(wheel: Path) -> str:
-    name, version = wheel.name.split("-")[:2]
-    return f"{name.replace('_', '-')}=={version}"
+    """Return the requirement of a wheel that was sent to a device (PEP 508), with its hash."""
+    name = parse_wheel_filename(wheel.name)[0]
+    return f"{name} @ file://{WHEELS}/{wheel.name} --hash={file_hash(wheel)}\n"
 
 
 MEASURE = """

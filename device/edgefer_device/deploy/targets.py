@@ -15,7 +15,11 @@ from edgefer.files import to_zip
 from edgefer.manifest import MANIFEST
 from edgefer.signature import SIGNATURE, signature_of
 
-KIOSK = ("cage", "xwayland", "chromium", "curl", "libpam-systemd")
+KIOSK = (
+    *("cage", "xwayland", "chromium", "curl", "libpam-systemd", "wlr-randr"),
+    "fonts-droid-fallback",  # Chinese: the page's own font has Latin letters alone
+    "v4l-utils",  # cec-ctl, for televisions
+)
 """The session on a screen (firmware-config/common/edgefer-kiosk), and what makes it a login."""
 BROKER = ("mosquitto",)
 PICAMERA2 = ("python3-picamera2",)
@@ -39,8 +43,8 @@ class Target:
     """Whether its venv sees the system's packages: picamera2 and PyGObject are only there."""
     system_numpy: bool = False
     """Whether NumPy is the system's too: picamera2 was built for it."""
-    extra: tuple[str, ...] = ()
-    """Wheels beside those of `edgefer[device]`."""
+    onnx: bool = False
+    """Whether it gets onnxruntime too."""
     tune: bool = False
     """Whether the fastest runtime is always measured there."""
 
@@ -63,7 +67,7 @@ TARGETS = {
             formats=("int8", "onnx", "onnx-int8", "onnx-symmetric"),
             packages=GSTREAMER,
             system_site=True,  # but not its NumPy: 1.21 on Ubuntu 22.04 is older than edgefer's
-            extra=("onnxruntime",),
+            onnx=True,
             tune=True,
         ),
     )

@@ -1,17 +1,15 @@
 """The wheels that a release is made of, for another machine's Python and architecture.
 
-Each pinned one is fetched, its own requirements are read with the target's markers, and so on:
-pip itself judges markers by the Python that runs it.
+`device/pins` names each with the hashes of its files: nothing else is installed on a device.
 """
 
 from __future__ import annotations
 
-import email
+import hashlib
 import os
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +19,6 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from edgefer.errors import DeployError
 
-PIP = "pip==26.3"
-"""Sent along: Debian's python3 has none, and a wheel of pip runs as it is."""
 LEAST_GLIBC = 17
 """The oldest that wheels of today name (manylinux2014)."""
 
@@ -83,90 +79,90 @@ class Python:
         return [*options, *(f"--platform={platform}" for platform in platforms)]
 
 
-class Pins:
-    """constraints.txt, as it counts for one Python."""
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One package as it is pinned: a version, and the hashes of its files."""
 
-    def __init__(self, text: str, python: Python) -> None:
-        self.python = python
-        found = _read_requirements(text, python.markers())
-        self._versions = {canonicalize_name(one.name): str(one.specifier) for one in found}
-        for name, version in python.system.items():
-            self._versions[canonicalize_name(name)] = f"=={version}"
-
-    def of(self, name: str) -> str:
-        """Return `name==version`; raise `DeployError` for one without a pin."""
-        canonical = canonicalize_name(name)
-        if canonical not in self._versions:
-            raise DeployError(f"{name} has no pin in constraints.txt: run: make constraints")
-        return f"{canonical}{self._versions[canonical]}"
+    name: str
+    version: str
+    hashes: frozenset[str]
+    """`sha256:...`; of every file that its index has of that version."""
 
     def __str__(self) -> str:
-        return "".join(f"{name}{version}\n" for name, version in sorted(self._versions.items()))
+        hashes = "".join(f" --hash={one}" for one in sorted(self.hashes))
+        return f"{self.name}=={self.version}{hashes}\n"
+
+
+def read_pins(text: str, python: Python) -> dict[str, Pin]:
+    """Return the pins of a file that count for a Python, by name, without what its system has."""
+    found = {}
+    for line in text.replace("\\\n", " ").splitlines():
+        requirement, *hashes = line.split(" --hash=")
+        if not hashes:
+            continue
+        one = Requirement(requirement)
+        name = canonicalize_name(one.name)
+        counts = one.marker is None or one.marker.evaluate(python.markers())
+        if counts and name not in python.system:
+            version = str(one.specifier).removeprefix("==")
+            found[name] = Pin(name, version, frozenset(map(str.strip, hashes)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """What a release stands on, for one Python."""
+
+    python: Python
+    pip: Pin
+    needed: tuple[Pin, ...]
+    data: tuple[Pin, ...]
+    """Wheels that are used as folders of data."""
 
 
 class Wheelhouse:
     """A folder of wheels on this machine, filled from the package index when one is missing."""
 
-    def __init__(self, root: Path, pins: Pins) -> None:
-        self._pins, self._python = pins, pins.python
-        self._folder = root / pins.python.name
+    def __init__(self, root: Path, python: Python) -> None:
+        self._python = python
+        self._folder = root / python.name
 
-    def closure(self, own: Path, extras: Iterable[str], named: Iterable[Path] = ()) -> list[Path]:
-        """Return all wheels, pip's first, that edgefer's own wheel needs with some extras.
-
-        `extras` are names of packages beside those of `edgefer[device]`, `named` wheels beside
-        edgefer's that are there already, and need others.
-        """
-        markers = self._python.markers()
-        found = {"pip": self.pip()}
-        given = {"pip", *map(canonicalize_name, self._python.system)}
-        wanted = set(extras)
-        for wheel in (own, *named):
-            wanted.update(_required_names(wheel, ("device",), markers))
-        while missing := sorted(wanted - found.keys() - given):
-            fetched = self._fetch([self._pins.of(name) for name in missing])
-            found |= dict(zip(missing, fetched, strict=True))
-            for wheel in fetched:
-                wanted.update(_required_names(wheel, (), markers))
-        return list(found.values())
-
-    def pip(self) -> Path:
-        """Return pip's own wheel."""
-        return self._fetch([PIP])[0]
-
-    def data(self, assets: str, names: Iterable[str]) -> list[Path]:
-        """Return wheels of assets.txt by name, without what they depend on."""
-        wanted = set(names)
-        found = _read_requirements(assets, self._python.markers())
-        return self._fetch([_pinned(one) for one in found if one.name in wanted])
-
-    def _fetch(self, pinned: list[str]) -> list[Path]:
-        """Return the wheels of pinned requirements, in their order."""
-        missing = [one for one in pinned if self._find(one) is None]
+    def fetch(self, pins: Iterable[Pin]) -> list[Path]:
+        """Return the wheels of pins, in their order, each with one of its hashes."""
+        wanted = list(pins)
+        missing = [one for one in wanted if self._find(one) is None]
         if missing:
             self._download(missing)
-        found = {one: self._find(one) for one in pinned}
-        for one, wheel in found.items():
+        found = []
+        for one in wanted:
+            wheel = self._find(one)
             if wheel is None:
-                raise DeployError(f"{one}: there is no wheel for {self._python.name}")
-        return [wheel for wheel in found.values() if wheel is not None]
+                raise DeployError(
+                    f"{one.name}=={one.version}: there is no wheel for {self._python.name}"
+                )
+            found.append(wheel)
+        return found
 
-    def _find(self, pinned: str) -> Path | None:
-        name, _, version = pinned.partition("==")
+    def _find(self, pin: Pin) -> Path | None:
         for wheel in self._folder.glob("*.whl"):
-            found, its, _, _ = parse_wheel_filename(wheel.name)
-            if found == canonicalize_name(name) and str(its) == version:
-                return wheel
+            name, version, _, _ = parse_wheel_filename(wheel.name)
+            if (name, str(version)) == (pin.name, pin.version):
+                if file_hash(wheel) in pin.hashes:
+                    return wheel
+                wheel.unlink()  # damaged, or another's: it is fetched anew
         return None
 
-    def _download(self, pinned: list[str]) -> None:
+    def _download(self, pins: list[Pin]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--disable-pip-version-check", "--only-binary=:all:", "--dest"]
-        command += [str(self._folder), *self._python.pip_options(), *pinned]
+        command += ["--disable-pip-version-check", "--only-binary=:all:", "--require-hashes"]
+        command += ["--dest", str(self._folder), *self._python.pip_options(), "-r", "/dev/stdin"]
         # A constraint of the environment is for what is installed here, not there.
         environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+        given = "".join(map(str, pins))
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=environment, input=given
+        )
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
             why = (errors or done.stderr.strip().splitlines() or ["pip reports nothing"])[-1]
@@ -176,41 +172,6 @@ class Wheelhouse:
             )
 
 
-def requirements(own: Path) -> list[str]:
-    """Return what `edgefer[device]` requires, for pip on a device to judge the markers of."""
-    found = []
-    for one in _metadata(own):
-        marker = str(one.marker or "")
-        if "extra" not in marker:
-            found.append(str(one))
-        elif 'extra == "device"' in marker:
-            found.append(_pinned(one))  # its marker names the extra and nothing else
-    return found
-
-
-def _pinned(one: Requirement) -> str:
-    return f"{one.name}{one.specifier}"
-
-
-def _read_requirements(text: str, markers: Mapping[str, str]) -> list[Requirement]:
-    """Return the requirements of a file that count under markers."""
-    lines = [Requirement(line) for line in text.splitlines() if line and line[0] != "#"]
-    return [one for one in lines if one.marker is None or one.marker.evaluate(dict(markers))]
-
-
-def _required_names(
-    wheel: Path, extras: Iterable[str], markers: Mapping[str, str]
-) -> Iterator[str]:
-    """Yield the names of what a wheel requires under markers, with some of its extras."""
-    cases = [{**markers, "extra": extra} for extra in ("", *extras)]
-    for one in _metadata(wheel):
-        if one.marker is None or any(one.marker.evaluate(case) for case in cases):
-            yield canonicalize_name(one.name)
-
-
-def _metadata(wheel: Path) -> list[Requirement]:
-    """Return a wheel's requirements."""
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
-        metadata = email.message_from_bytes(archive.read(name))
-    return [Requirement(str(line)) for line in metadata.get_all("Requires-Dist") or ()]
+def file_hash(file: Path) -> str:
+    """Return a file's hash as pins have it."""
+    return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +142,14 @@ def test_a_program_that_is_not_there_ends_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"tool": "command"}, {"on": ("a",), "off": ("b",)}, {"off_after": 0.0}]
+    "wrong",
+    [
+        {"tool": "command"},
+        {"on": ("a",), "off": ("b",)},
+        {"off_after": 0.0},
+        {"rotate": 90},
+        {"tool": "kiosk", "rotate": 45},
+    ],
 )
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
@@ -151,3 +161,142 @@ def test_it_is_there_only_where_it_is_configured() -> None:
         return len(open_sinks((), SinkContext(screen=settings)).sinks)
 
     assert kinds(ScreenSettings(tool="wlopm")) == kinds(ScreenSettings()) + 1
+
+
+WLR_RANDR = """#!/bin/sh
+# Two outputs whose state lies in files, as the real one prints it.
+cd {folder}
+[ "$#" -gt 0 ] || {{ cat HDMI-A-1 DSI-1; exit; }}
+echo "$@" >>log
+name=$2; shift 2
+while [ "$#" -gt 0 ]; do
+    case $1 in
+        --on) sed -i "s/Enabled: no/Enabled: yes/" $name ;;
+        --off) sed -i "s/Enabled: yes/Enabled: no/" $name ;;
+        --transform) sed -i "s/Transform: .*/Transform: $2/" $name; shift ;;
+    esac
+    shift
+done
+"""
+SESSION = Path(__file__).parents[3] / "firmware-config" / "common" / "edgefer-screen"
+
+
+class Kiosk:
+    """The kiosk's session itself, with a wlr-randr and a television of the test's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.now = folder, 0.0
+        for name in ("HDMI-A-1", "DSI-1"):
+            text = f'{name} "a monitor"\n  Enabled: yes\n  Transform: normal\n'
+            (folder / name).write_text(text)
+        self.program("wlr-randr", WLR_RANDR.format(folder=folder))
+        self.program("cec-ctl", f'#!/bin/sh\necho "$@" >>{folder}/cec\n')
+        settings = ScreenSettings(tool="kiosk", off_after=1, rotate=90)
+        socket = folder / "screen.sock"
+        self.sink = ScreenSink(settings, clock=lambda: self.now, kiosk=socket)
+
+    def program(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+        (self.folder / name).chmod(0o755)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[None]:
+        """It runs, with a browser that only waits."""
+        where = {"RUNTIME_DIRECTORY": str(self.folder), "STATE_DIRECTORY": str(self.folder)}
+        environment = {
+            **os.environ,
+            **where,
+            "PATH": f"{self.folder}:{os.environ['PATH']}",
+            "EDGEFER_CEC": str(self.folder / "log"),
+        }
+        command = [sys.executable, str(SESSION), "sleep", "1000"]
+        process = await asyncio.create_subprocess_exec(*command, env=environment)
+        try:
+            while not (self.folder / "screen.sock").exists():
+                await asyncio.sleep(0.02)
+            yield
+        finally:
+            process.kill()
+            await process.wait()
+            (self.folder / "screen.sock").unlink()
+
+    async def see(self, report: Report, seconds: float) -> None:
+        """Let a report stand; each switch ends before the next report."""
+        for _ in range(int(seconds / 10)):
+            await self.sink.publish(report)
+            if self.sink._switching is not None:
+                await self.sink._switching
+            self.now += 10
+
+    @property
+    def outputs(self) -> list[str]:
+        """Of both: whether it is enabled, and its transform."""
+        texts = [(self.folder / name).read_text() for name in ("HDMI-A-1", "DSI-1")]
+        return [" ".join(line.split()[-1] for line in text.splitlines()[1:]) for text in texts]
+
+
+def test_the_kiosks_session_is_asked_and_obeys(tmp_path: Path) -> None:
+    kiosk = Kiosk(tmp_path)
+
+    async def story() -> None:
+        async with kiosk.sink, kiosk.session():
+            await kiosk.see(SOMEBODY, 10)
+            assert kiosk.outputs == ["yes 90", "yes 90"]
+            await kiosk.see(NOBODY, 90)
+            assert kiosk.outputs == ["no 90", "no 90"]
+            await kiosk.see(SOMEBODY, 10)
+            assert kiosk.outputs == ["yes 90", "yes 90"]
+            assert kiosk.sink.fault is None
+        orders = [
+            line.partition("--to 0 ")[2] for line in (tmp_path / "cec").read_text().splitlines()
+        ]
+        assert [one for one in orders if one] == ["--standby", "--image-view-on"]
+
+    run(story)
+
+
+def test_a_session_that_begins_again_is_asked_again(tmp_path: Path) -> None:
+    """Its rotation is set before the browser starts, though nobody asked yet."""
+    kiosk = Kiosk(tmp_path)
+
+    async def story() -> None:
+        async with kiosk.sink:
+            async with kiosk.session():
+                await kiosk.see(NOBODY, 90)
+                assert kiosk.outputs == ["no 90", "no 90"]
+            for name in ("HDMI-A-1", "DSI-1"):
+                text = f'{name} "a monitor"\n  Enabled: yes\n  Transform: normal\n'
+                (tmp_path / name).write_text(text)
+            async with kiosk.session():
+                while kiosk.outputs != ["yes 90", "yes 90"]:
+                    await asyncio.sleep(0.02)
+                await kiosk.see(NOBODY, 20)
+                assert kiosk.outputs == ["no 90", "no 90"]
+
+    run(story)
+
+
+def test_a_kiosk_that_does_not_run_is_a_fault_only_where_it_is_to_go_off(tmp_path: Path) -> None:
+    kiosk = Kiosk(tmp_path)
+
+    async def story() -> None:
+        async with kiosk.sink:
+            await kiosk.see(SOMEBODY, 30)
+            assert kiosk.sink.fault is None
+            await kiosk.see(NOBODY, 90)
+            assert "does not answer" in str(kiosk.sink.fault)
+            assert "systemctl status edgefer-kiosk" in str(kiosk.sink.fault)
+
+    run(story)
+
+
+def test_what_the_compositor_refuses_is_a_fault(tmp_path: Path) -> None:
+    kiosk = Kiosk(tmp_path)
+
+    async def story() -> None:
+        async with kiosk.sink, kiosk.session():
+            kiosk.program("wlr-randr", "#!/bin/sh\necho no compositor >&2; exit 1\n")
+            await kiosk.see(NOBODY, 90)
+            assert kiosk.sink.fault == "wlr-randr: no compositor"
+
+    run(story)

@@ -14,6 +14,8 @@ CONSEQUENCES = (
     ("/etc/udev/rules.d/", ("udevadm", "control", "--reload")),
     ("/etc/udev/rules.d/", ("udevadm", "trigger", "--subsystem-match=video4linux")),
     ("/etc/sysusers.d/", ("systemd-sysusers", "edgefer-kiosk.conf")),
+    ("/etc/sysusers.d/", ("gpasswd", "-d", "edgefer-kiosk", "video")),  # earlier versions' groups
+    ("/etc/sysusers.d/", ("gpasswd", "-d", "edgefer-kiosk", "input")),
     ("/etc/mosquitto/", ("systemctl", "restart", "--no-block", "mosquitto")),
 )
 """By the folder of a file: what has to be run after it changed."""

