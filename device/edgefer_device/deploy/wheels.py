@@ -95,7 +95,7 @@ class Pin:
 
 def read_pins(text: str, python: Python) -> dict[str, Pin]:
     """Return the pins of a file that count for a Python, by name, without what its system has."""
-    found = {}
+    found: dict[str, Pin] = {}
     for line in text.replace("\\\n", " ").splitlines():
         requirement, *hashes = line.split(" --hash=")
         if not hashes:
