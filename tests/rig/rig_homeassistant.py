@@ -60,7 +60,7 @@ def documented() -> set[str]:
 
 
 def test_it_finds_every_entity_that_the_document_names(home: HomeAssistant) -> None:
-    assert len(documented()) == 12
+    assert len(documented()) == 15
     assert set(home.states("mirror")) == documented()
 
 
@@ -131,7 +131,8 @@ def test_its_log_has_no_word_against_the_device(home: HomeAssistant, device: Dev
 def test_it_forgets_a_device_as_the_document_says(home: HomeAssistant, device: Device) -> None:
     device.check("systemctl stop edgefer")
     topics = ["homeassistant/device/edgefer_edgefer_mirror/config"]
-    topics += [f"edgefer/mirror/{name}" for name in ("state", "diagnostics", "availability")]
+    names = ("state", "summary", "diagnostics", "availability")
+    topics += [f"edgefer/mirror/{name}" for name in names]
     for topic in [*topics, "edgefer/mirror/privacy", "edgefer/mirror/threshold"]:
         device.check(f"mosquitto_pub -u homeassistant -P {SECRET} -r -n -t {topic}")
     device.wait("sleep 2")

@@ -22,7 +22,7 @@ from edgefer_device.pipeline.frame_rate import FrameRate
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
 from edgefer_device.sinks.mqtt.discovery import DeviceInfo
-from edgefer_device.sinks.opening import OpenSinks, SinkContext, open_sinks, sink_address
+from edgefer_device.sinks.opening import OpenSinks, SinkContext, open_sinks, page_url, sink_address
 from edgefer_device.system.paths import state_folder
 
 
@@ -98,7 +98,9 @@ def sink_context(
         state=state_folder(config.state),
         health=health,
         controls=controls,
-        device=DeviceInfo.of(manifest, config.mood.threshold),
+        device=DeviceInfo.of(
+            manifest, config.mood.threshold, page_url(config.sinks), config.mirror.language
+        ),
         mqtt=config.mqtt,
         mirror=config.mirror,
         history=config.history,

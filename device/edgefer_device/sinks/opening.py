@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from edgefer_device.sinks.history.store import HistoryStore
     from edgefer_device.web.server import WebServer
 
+MIRROR, METRICS = ("127.0.0.1", 8137), ("127.0.0.1", 9137)
+"""Host and port where the address of a sink names none."""
+
 
 @dataclass(frozen=True)
 class SinkContext:
@@ -102,6 +105,18 @@ def open_sinks(uris: Iterable[str], context: SinkContext | None = None) -> OpenS
 def sink_address(uri: str) -> Address:
     """Parse a sink's address without opening it; raise `SettingsError`."""
     return parse_address(uri, "sink", FORMS, urls=("webhook",))
+
+
+def page_url(uris: Iterable[str]) -> str | None:
+    """Return the mirror page's URL for other machines, without its token; None without one."""
+    from edgefer_device.web.access import is_loopback
+    from edgefer_device.web.server import url_of
+
+    for uri in uris:
+        if uri.partition(":")[0] == "mirror":
+            host, port = sink_address(uri).host_and_port(MIRROR)
+            return None if is_loopback(host) else url_of(host, port)
+    return None
 
 
 def open_sink(uri: str, context: SinkContext | None = None) -> Sink:
@@ -184,7 +199,7 @@ def _mqtt(spec: SinkSpec) -> Sink:
 def _mirror(spec: SinkSpec) -> Sink:
     from edgefer_device.sinks.mirror.sink import MirrorSink
 
-    context, server = spec.context, _server("mirror page", 8137, spec)
+    context, server = spec.context, _server("mirror page", MIRROR, spec)
     if context.store is not None:
         from edgefer_device.sinks.mirror.week import week_routes
 
@@ -196,7 +211,7 @@ def _mirror(spec: SinkSpec) -> Sink:
 def _metrics(spec: SinkSpec) -> Sink:
     from edgefer_device.sinks.status_pages import MetricsSink
 
-    return MetricsSink(_server("metrics", 9137, spec))
+    return MetricsSink(_server("metrics", METRICS, spec))
 
 
 def _webhook(spec: SinkSpec) -> Sink:
@@ -205,13 +220,13 @@ def _webhook(spec: SinkSpec) -> Sink:
     return WebhookSink(spec.address.place)
 
 
-def _server(what: str, usual_port: int, spec: SinkSpec) -> WebServer:
+def _server(what: str, usual: tuple[str, int], spec: SinkSpec) -> WebServer:
     """Return a server of the status pages at `HOST:PORT`, `:PORT` or the usual port."""
     from edgefer_device.sinks.status_pages import status_routes
     from edgefer_device.web.server import WebServer
 
     context = spec.context
-    host, port = spec.address.host_and_port(("127.0.0.1", usual_port))
+    host, port = spec.address.host_and_port(usual)
     routes = status_routes(context.health, context.metrics)
     mirror = context.mirror
     return WebServer(what, host, port, context.state, routes, mirror.hosts, mirror.frame_ancestors)

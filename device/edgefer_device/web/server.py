@@ -64,7 +64,7 @@ class WebServer:
     @property
     def url(self) -> str:
         """The root's address, with the real port once started."""
-        return f"http://{_browser_name(self.host)}:{self.port}/"
+        return url_of(self.host, self.port)
 
     @property
     def address(self) -> str:
@@ -145,6 +145,11 @@ def os_reason(exc: OSError) -> str:
     # Resolver errors carry negative numbers that the system does not know.
     number = exc.errno or 0
     return os.strerror(number) if number > 0 else exc.strerror or str(exc)
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the address of a page that is listened for on `host`."""
+    return f"http://{_browser_name(host)}:{port}/"
 
 
 def _browser_name(host: str) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
+from dataclasses import replace
+from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +21,8 @@ from edgefer_device.sinks.mqtt import discovery
 from edgefer_device.sinks.mqtt.broker import MqttSettings, parse_broker
 from edgefer_device.sinks.mqtt.commands import COMMANDS_A_SECOND, Commands
 from edgefer_device.sinks.mqtt.sink import MqttSink, Timing
+from edgefer_device.sinks.mqtt.summary import MoodSums, Summary
+from edgefer_device.sinks.opening import page_url
 from support.listening import Listener, listening
 from support.mosquitto import Mosquitto
 
@@ -50,11 +55,103 @@ def test_the_message_is_a_device_discovery() -> None:
     assert told["device"]["name"] == "Hall mirror"
     assert told["device"]["model"] == "small 01234567"
     assert set(told["origin"]) == {"name", "sw_version"}
-    assert set(told["components"]) == {
+    assert "configuration_url" not in told["device"]
+    assert set(entities(told)) == {
         *("mood", "confidence", "presence", "faces", "problem"),
+        *("mood_10_minutes", "smiles_today", "mood_change"),
         *("frame_rate", "inference", "temperature", "model_version"),
         *("privacy", "threshold", "week", "restart"),
     }
+
+
+def entities(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Those of its components that are no triggers."""
+    parts = told["components"].items()
+    return {key: part for key, part in parts if part["platform"] != "device_automation"}
+
+
+def test_it_links_to_a_page_that_others_reach() -> None:
+    about = replace(ABOUT, page=page_url(["console:", "mirror:0.0.0.0:80"]))
+    told = discovery.message(BROKER, "", about, commands=True)
+    assert told["device"]["configuration_url"] == f"http://{socket.gethostname()}:80/"
+    assert page_url(["mirror:"]) is None
+    assert page_url(["console:"]) is None
+
+
+@pytest.mark.parametrize("language", sorted(discovery.NAMES))
+def test_its_names_are_translated_and_its_identifiers_are_not(language: str) -> None:
+    ours = entities(message())
+    theirs = entities(discovery.message(BROKER, "", replace(ABOUT, language=language), True))
+    for key, part in ours.items():
+        assert part["name"] != theirs[key]["name"], "not translated"
+        assert part["default_entity_id"] == theirs[key]["default_entity_id"]
+
+
+def test_there_is_a_trigger_for_each_word() -> None:
+    parts = message()["components"].values()
+    triggers = [part for part in parts if part["platform"] == "device_automation"]
+    words = [trigger["payload"] for trigger in triggers]
+    assert words == ["happy", "sad", "neutral", "uncertain", "nobody"]
+    assert words == message()["components"]["mood_change"]["event_types"]
+    assert {trigger["topic"] for trigger in triggers} == {f"{PREFIX}/event"}
+
+
+def test_a_change_is_an_event_and_what_is_retained_is_none(broker: Mosquitto) -> None:
+    async def whole() -> None:
+        async with sink(broker, Controls(), max_rate=30) as one:
+            await one.publish(HAPPY)
+        async with listening(broker, PREFIX) as listener:
+            controls = Controls()
+            async with sink(broker, controls, max_rate=30) as one:
+                for moment, mood in enumerate(("happy", "sad", "unknown", None, "happy"), 2):
+                    sure = None if mood is None else 0.7
+                    await one.publish(Report(moment, moment, (), mood, sure))
+                    await asyncio.sleep(0.1)
+                controls.pause()
+                await listener.until("privacy", "ON")
+                controls.resume()
+                await one.publish(Report(9.0, 9, (), "sad", 0.7))
+                await listener.where("state", lambda state: state["mood"] == "sad")
+
+    async def events() -> list[Any]:
+        heard: list[Any] = []
+        async with listening(broker, PREFIX) as listener:
+            await whole()
+            while len(heard) < 4:
+                topic, value, retained = await listener.next()
+                if topic == "event":
+                    assert not retained
+                    heard.append((value["before"], value["event_type"]))
+        return heard
+
+    assert asyncio.run(asyncio.wait_for(events(), 30)) == [
+        ("happy", "sad"),
+        ("sad", "uncertain"),
+        ("uncertain", "nobody"),
+        ("nobody", "happy"),
+    ]
+
+
+def test_a_flicker_does_not_change_the_mood_of_ten_minutes() -> None:
+    now, day = 0.0, date(2026, 11, 30)
+    sums = MoodSums(lambda: now, lambda: day)
+
+    def see(mood: str | None, seconds: int) -> Summary:
+        nonlocal now
+        for _ in range(seconds):
+            sums.add(Report(now, 0, (), mood, None))
+            now += 1
+        return sums.summary()
+
+    assert see("sad", 30).mood is None, "a glance"
+    for _ in range(20):
+        see("sad", 10)
+        told = see("happy", 1)
+    assert (told.mood, told.smiles) == ("sad", 7.6)
+    assert see("unknown", 400).mood == "unknown"
+    assert see(None, 600).mood is None
+    day = date(2026, 12, 1)
+    assert sums.summary() == Summary(None, None)
 
 
 def test_every_topic_has_an_identifier_of_its_own() -> None:
@@ -85,12 +182,12 @@ def test_a_discovery_prefix_that_home_assistant_cannot_have_is_refused(prefix: s
 
 
 def test_every_entity_has_a_place_and_a_name_of_its_own() -> None:
-    parts = message()["components"]
+    parts = entities(message())
     for key, part in parts.items():
         assert part["unique_id"] == f"{ID}_{key}"
         assert part["default_entity_id"] == f"{part['platform']}.hall_mirror_{key}"
         assert "object_id" not in part
-        topic = part.get("state_topic", part.get("command_topic"))
+        topic = part["state_topic" if "state_topic" in part else "command_topic"]
         assert topic.startswith(f"{PREFIX}/")
         assert part["platform"] == "button" or topic == part["state_topic"]
     assert len({part["name"] for part in parts.values()}) == len(parts)
@@ -119,6 +216,8 @@ SIGHT = {"problem": None, "paused": False}
         ("mood", {}, "happy"),
         ("mood", {"mood": "unknown"}, "uncertain"),
         ("mood", {"mood": None}, "nobody"),
+        ("mood_10_minutes", {"mood": "unknown"}, "uncertain"),
+        ("smiles_today", {"smiles": 12.5}, "12.5"),
         ("confidence", {}, "81"),
         ("confidence", {"confidence": None}, "None"),
         ("presence", {}, "ON"),
@@ -200,7 +299,7 @@ def test_discovery_can_be_turned_off(broker: Mosquitto) -> None:
             async with sink(broker, Controls(), discovery="", commands=False) as one:
                 await one.publish(HAPPY)
             while (heard := await listener.next())[1] != "offline":
-                assert heard[0] in ("availability", "state", "diagnostics")
+                assert heard[0] in ("availability", "state", "summary", "diagnostics")
 
     asyncio.run(whole())
 

@@ -85,11 +85,11 @@ def test_who_comes_later_finds_the_last_state(broker: Mosquitto) -> None:
             await one.publish(report("sad", time=0.1))
             async with listening(broker, PREFIX) as first:
                 heard: dict[str, Any] = {}
-                while len(heard) < 5 or heard["state"]["mood"] != "sad":
+                while len(heard) < 6 or heard["state"]["mood"] != "sad":
                     topic, value, _ = await first.next()
                     heard[topic] = value
             async with listening(broker, PREFIX) as listener:
-                found = [await listener.next() for _ in range(5)]
+                found = [await listener.next() for _ in range(6)]
                 assert all(retained for _, _, retained in found)
                 return {topic: value for topic, value, _ in found}
 

@@ -12,7 +12,10 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from edgefer import __version__
 from edgefer.labels import EVERY_LABEL, NOBODY, UNCERTAIN, UNKNOWN
@@ -23,6 +26,17 @@ from edgefer_device.sinks.mqtt.broker import Broker
 
 STEP = 0.05
 """Of the threshold."""
+
+PRECISION = {"fps": 1, "ms": 1}
+"""Decimals that are shown, by unit; of others none."""
+MOOD = (
+    f"'{NOBODY}' if value_json.mood is none else "
+    f"'{UNCERTAIN}' if value_json.mood == '{UNKNOWN}' else value_json.mood"
+)
+NAMES: dict[str, dict[str, str]] = msgspec.json.decode(
+    (Path(__file__).parent / "names.json").read_bytes()
+)
+"""By language, of each English name."""
 
 Component = dict[str, Any]
 DIAGNOSTIC = {"entity_category": "diagnostic"}
@@ -37,12 +51,19 @@ class DeviceInfo:
     """Name of the bundle and the beginning of its model's hash."""
     threshold: float = MoodSettings().threshold
     """As configured, 0..1."""
+    page: str | None = None
+    """The mirror page's URL without its token; None where only this machine reaches it."""
+    language: str = "en"
+    """Code of the language of the entities' names; English where there are none in it."""
 
     @classmethod
-    def of(cls, manifest: Manifest, threshold: float) -> DeviceInfo:
-        """Return the info of a model and the configured threshold."""
+    def of(
+        cls, manifest: Manifest, threshold: float, page: str | None, language: str
+    ) -> DeviceInfo:
+        """Return the info of a model and what is configured."""
         digest = manifest.files["int8"].sha256[:8] if "int8" in manifest.files else ""
-        return cls(manifest.labels, f"{manifest.name} {digest}".strip(), threshold)
+        model = f"{manifest.name} {digest}".strip()
+        return cls(manifest.labels, model, threshold, page, language)
 
 
 def topic(discovery: str, broker: Broker) -> str:
@@ -68,39 +89,58 @@ def message(broker: Broker, name: str, device: DeviceInfo, commands: bool) -> di
     components = {**_mood(broker, device.labels), **_diagnostics(broker)}
     if commands:
         components.update(_controls(broker))
+    names = NAMES.get(device.language, {})
     for key, component in components.items():
+        component["name"] = names.get(component["name"], component["name"])
         component["unique_id"] = f"{device_id(broker)}_{key}"
         component["default_entity_id"] = f"{component['platform']}.{_slug(name)}_{key}"
+    about = {
+        "identifiers": [device_id(broker)],
+        "name": name,
+        "manufacturer": "edgefer",
+        "model": device.model,
+        "sw_version": __version__,
+    }
     return {
-        "device": {
-            "identifiers": [device_id(broker)],
-            "name": name,
-            "manufacturer": "edgefer",
-            "model": device.model,
-            "sw_version": __version__,
-        },
+        "device": about | ({"configuration_url": device.page} if device.page else {}),
         "origin": {"name": "edgefer", "sw_version": __version__},
         "availability": [{"topic": broker.topic("availability")}],
         "qos": broker.qos,
-        "components": components,
+        "components": components | _triggers(broker, device.labels),
+    }
+
+
+def shown(mood: str | None) -> str:
+    """Return the word for a mood there, as `MOOD` makes it of a payload."""
+    return NOBODY if mood is None else UNCERTAIN if mood == UNKNOWN else mood
+
+
+def _triggers(broker: Broker, labels: Sequence[str]) -> dict[str, Component]:
+    """Return a device trigger for each mood: `"happy" seen` in the automation editor."""
+    return {
+        f"seen_{number}": {
+            "platform": "device_automation",
+            "automation_type": "trigger",
+            "type": "seen",
+            "subtype": mood,
+            "topic": broker.topic("event"),
+            "value_template": "{{ value_json.event_type }}",
+            "payload": mood,
+        }
+        for number, mood in enumerate((*labels, UNCERTAIN, NOBODY))
     }
 
 
 def _mood(broker: Broker, labels: Sequence[str]) -> dict[str, Component]:
     """Return what the state shows while the camera sees something, and its problem."""
-    state = broker.topic("state")
-    options = [*labels, UNCERTAIN, NOBODY]
-    value = "value_json.mood"
-    mood = (
-        f"'{NOBODY}' if {value} is none else '{UNCERTAIN}' if {value} == '{UNKNOWN}' else {value}"
-    )
+    state, summary = broker.topic("state"), broker.topic("summary")
+    options = {"device_class": "enum", "options": [*labels, UNCERTAIN, NOBODY]}
     sure = "none if value_json.confidence is none else (100 * value_json.confidence) | round"
     seen = {
-        "mood": _sensor("Mood", state, mood, icon="mdi:emoticon-outline")
-        | {"device_class": "enum", "options": options}
+        "mood": _sensor("Mood", state, MOOD, icon="mdi:emoticon-outline")
+        | options
         | _attribute(state, "reason"),
-        "confidence": _sensor("Confidence", state, sure, "%", icon="mdi:gauge")
-        | {"suggested_display_precision": 0},
+        "confidence": _sensor("Confidence", state, sure, "%", icon="mdi:gauge"),
         "presence": _binary_sensor("Presence", state, "value_json.faces > 0", "occupancy"),
         "faces": _sensor("Faces", state, "value_json.faces", icon="mdi:account")
         | {"state_class": "measurement"},
@@ -112,7 +152,24 @@ def _mood(broker: Broker, labels: Sequence[str]) -> dict[str, Component]:
     for component in seen.values():
         component |= {"availability": [online, sight], "availability_mode": "all"}
     problem = _binary_sensor("Problem", state, "value_json.problem is not none", "problem")
-    return {**seen, "problem": problem | DIAGNOSTIC | _attribute(state, "problem")}
+    return {
+        **seen,
+        "mood_10_minutes": _sensor(
+            "Mood of the last ten minutes", summary, MOOD, icon="mdi:emoticon-outline"
+        )
+        | options,
+        "smiles_today": _sensor(
+            "Smiles today", summary, "value_json.smiles", "%", icon="mdi:emoticon-happy-outline"
+        ),
+        "mood_change": {
+            "platform": "event",
+            "name": "Mood change",
+            "icon": "mdi:swap-horizontal",
+            "state_topic": broker.topic("event"),
+            "event_types": options["options"],
+        },
+        "problem": problem | DIAGNOSTIC | _attribute(state, "problem"),
+    }
 
 
 def _diagnostics(broker: Broker) -> dict[str, Component]:
@@ -189,6 +246,7 @@ def _sensor(
         "value_template": f"{{{{ {value} }}}}",
         "unit_of_measurement": unit,
         "state_class": unit and "measurement",
+        "suggested_display_precision": unit and PRECISION.get(unit, 0),
     }
     return {key: field for key, field in sensor.items() if field is not None}
 

@@ -24,7 +24,15 @@ from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings, risks
 from edgefer_device.sinks.mqtt.commands import OFF, ON, PRIVACY, THRESHOLD, Commands
 from edgefer_device.sinks.mqtt.connection import TIMEOUT_SECONDS, connection, is_final, refusal
 from edgefer_device.sinks.mqtt.rival import Rival
-from edgefer_device.sinks.mqtt.state import Diagnostics, RateGate, RetainedQueue, State
+from edgefer_device.sinks.mqtt.state import (
+    Change,
+    Diagnostics,
+    Outgoing,
+    OutgoingQueue,
+    RateGate,
+    State,
+)
+from edgefer_device.sinks.mqtt.summary import MoodSums
 from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.tasks import cancel_and_wait
@@ -75,10 +83,14 @@ class MqttSink:
         self._timing, self._clock = timing or Timing(), clock
         self._backoff = Backoff(*self._timing.reconnect, jitter)
         self._commands = Commands(broker, self._controls)
-        self._queue = RetainedQueue()
+        self._queue = OutgoingQueue()
         self._state: State | None = None
+        """The newest."""
+        self._told: State | None = None
+        """The last that was queued."""
         self._due = RateGate(self._settings.max_rate, self._queue_state)
         self._rival = Rival(broker.prefix)
+        self._sums = MoodSums(clock)
         self._reports, self._counted_at = 0, clock()
         self._client: aiomqtt.Client | None = None
         self._online = False
@@ -129,6 +141,7 @@ class MqttSink:
             # It ends only by an error of ours: better a restart than silence for ever.
             self._connection.result()
         self._reports += 1
+        self._sums.add(report)
         # While paused, a frame from before may still be on its way.
         paused = self._controls.paused
         self._publish_state(State.when_paused(report.time) if paused else State.of(report))
@@ -143,7 +156,12 @@ class MqttSink:
 
         The other way round the state that is retained from another day would count again.
         """
-        self._queue.put(self._broker.topic("state"), msgspec.json.encode(self._state))
+        state, before = self._state, self._told
+        assert state is not None, "asked for with one"
+        self._told = state
+        self._queue.put(self._broker.topic("state"), msgspec.json.encode(state))
+        if before is not None and (change := Change.between(before, state)):
+            self._queue.put(self._broker.topic("event"), msgspec.json.encode(change), retain=False)
         if not self._online:
             self._online = True
             self._queue.put(self._availability, b"online")
@@ -246,7 +264,7 @@ class MqttSink:
     async def _publish_loop(self, client: aiomqtt.Client) -> None:
         while True:
             try:
-                await self._send(client, *await self._queue.take())
+                await self._send(client, await self._queue.take())
                 self.fault = None
             except aiomqtt.MqttError:
                 # Slow, or lost; a loss is noticed by the command loop.
@@ -288,16 +306,20 @@ class MqttSink:
                 rate, inference_ms, heat.celsius, model, __version__, self._rival.instance
             )
             self._queue.put(self._broker.topic("diagnostics"), to_json(diagnostics).encode())
+            summary = msgspec.json.encode(self._sums.summary())
+            self._queue.put(self._broker.topic("summary"), summary)
             await asyncio.sleep(self._timing.diagnostics)
 
-    async def _send(self, client: aiomqtt.Client, topic: str, payload: bytes) -> None:
-        await client.publish(topic, payload, self._broker.qos, retain=True)
+    async def _send(self, client: aiomqtt.Client, message: Outgoing) -> None:
+        await client.publish(
+            message.topic, message.payload, self._broker.qos, retain=message.retain
+        )
 
     async def _announce_offline(self, client: aiomqtt.Client) -> None:
         self._due.flush()
         await self._queue.drained()
         self._online = False
-        await self._send(client, self._availability, b"offline")
+        await self._send(client, Outgoing(self._availability, b"offline"))
 
     async def _disconnect(self) -> None:
         self._due.close()

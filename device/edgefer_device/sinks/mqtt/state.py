@@ -1,13 +1,15 @@
-"""Payloads on the broker: state, diagnostics, and the queue of the newest for each topic."""
+"""Payloads on the broker: state, event, diagnostics; the queue of the newest for each topic."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
 from edgefer.messages import Report
+from edgefer_device.sinks.mqtt.discovery import shown
 
 STEP = 0.05
 """A confidence this far from the one published is news."""
@@ -42,6 +44,11 @@ class State(msgspec.Struct, frozen=True):
         """Return the state while paused."""
         return cls(None, None, 0, time, paused=True)
 
+    @property
+    def sees(self) -> bool:
+        """Whether the camera gives pictures."""
+        return self.problem is None and not self.paused
+
     def is_news(self, before: State | None) -> bool:
         """Return whether to publish this after `before`."""
         if before is None or self._key() != before._key():
@@ -51,6 +58,22 @@ class State(msgspec.Struct, frozen=True):
     def _key(self) -> tuple[object, ...]:
         """Return what is news whenever it changes; a problem's text counts seconds."""
         return self.mood, self.faces, self.reason, self.problem is None, self.paused
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Payload of `TOPIC/event`, never retained: what is retained would happen again."""
+
+    event_type: str
+    """The new mood, in Home Assistant's words."""
+    before: str
+    confidence: float | None
+
+    @classmethod
+    def between(cls, before: State, now: State) -> Change | None:
+        """Return the change from one state to the next; None where both show the same or none."""
+        if not (before.sees and now.sees) or before.mood == now.mood:
+            return None
+        return cls(shown(now.mood), shown(before.mood), now.confidence)
 
 
 class Diagnostics(msgspec.Struct, frozen=True):
@@ -70,41 +93,50 @@ class Diagnostics(msgspec.Struct, frozen=True):
     """Random, of one start of the daemon: two on one topic know each other by it."""
 
 
-class RetainedQueue:
-    """Keep the newest payload of each topic: a slow broker misses older ones, never the last.
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to the broker."""
+
+    topic: str
+    payload: bytes
+    retain: bool = True
+
+
+class OutgoingQueue:
+    """Keep the newest message of each topic: a slow broker misses older ones, never the last.
 
     One task puts, another takes, both in the same loop.
     """
 
     def __init__(self) -> None:
-        self._payloads: dict[str, bytes] = {}
-        self._pending: dict[str, None] = {}
+        self._retained: dict[str, Outgoing] = {}
+        self._pending: dict[str, Outgoing] = {}
         self._changed, self._drained = asyncio.Event(), asyncio.Event()
 
-    def put(self, topic: str, payload: bytes) -> None:
-        """Replace a topic's payload and queue it, even if it is the same."""
-        self._payloads[topic] = payload
-        self._queue(topic)
+    def put(self, topic: str, payload: bytes, retain: bool = True) -> None:
+        """Replace a topic's message and queue it, even if it is the same."""
+        message = Outgoing(topic, payload, retain)
+        if retain:
+            self._retained[topic] = message
+        self._queue({topic: message})
 
     def republish(self) -> None:
-        """Queue every topic again, in order: the broker may have lost what it retained."""
+        """Queue all that is retained again, in order: the broker may have lost it."""
         self._pending.clear()
-        self._queue(*self._payloads)
+        self._queue(self._retained)
 
-    def _queue(self, *topics: str) -> None:
-        self._pending |= dict.fromkeys(topics)
+    def _queue(self, messages: Mapping[str, Outgoing]) -> None:
+        self._pending |= messages
         self._drained.clear()
         self._changed.set()
 
-    async def take(self) -> tuple[str, bytes]:
-        """Wait for a queued topic and return it with its payload; the one before is published."""
+    async def take(self) -> Outgoing:
+        """Wait for a queued message and return it; the one before is published."""
         while not self._pending:
             self._drained.set()
             self._changed.clear()
             await self._changed.wait()
-        topic = next(iter(self._pending))
-        del self._pending[topic]
-        return topic, self._payloads[topic]
+        return self._pending.pop(next(iter(self._pending)))
 
     async def drained(self) -> None:
         """Wait until everything is published."""
