@@ -60,7 +60,7 @@ def documented() -> set[str]:
 
 
 def test_it_finds_every_entity_that_the_document_names(home: HomeAssistant) -> None:
-    assert len(documented()) == 15
+    assert len(documented()) == 16
     assert set(home.states("mirror")) == documented()
 
 
