@@ -1,7 +1,7 @@
-"""ONNX files in onnxruntime: on the processor, or on NVIDIA's GPU by CUDA or TensorRT.
+"""ONNX files in onnxruntime: on the processor, or on an accelerator by one of its providers.
 
-The providers are written from onnxruntime's documents and sources; nobody has run `cuda` or
-`tensorrt` yet.
+OpenVINO's was run on a processor; the others are written from onnxruntime's documents and sources,
+and nobody has run them yet (docs/hardware.md).
 """
 
 from __future__ import annotations
@@ -23,11 +23,28 @@ PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
 }
 """onnxruntime's names, by ours."""
-ORDER = {"cpu": ("cpu",), "cuda": ("cuda", "cpu"), "tensorrt": ("tensorrt", "cuda", "cpu")}
-"""By provider: itself, then those for operations that it does not support."""
-INSTALL = "install onnxruntime-gpu in its place (for a Jetson, NVIDIA's build: docs/deploy.md)"
+NVIDIA = "install onnxruntime-gpu in its place (for a Jetson, NVIDIA's build: docs/deploy.md)"
+INSTALL = {
+    "cuda": NVIDIA,
+    "tensorrt": NVIDIA,
+    "openvino": "install onnxruntime-openvino in its place",
+    "qnn": "install a build of onnxruntime for Qualcomm's chips in its place",
+    "coreml": "run it on macOS, whose onnxruntime has it",
+}
+"""Where to get a provider that the installed onnxruntime lacks."""
+NEEDS = {
+    "cuda": "an NVIDIA GPU, and the CUDA and cuDNN that it was built for",
+    "tensorrt": "an NVIDIA GPU, and the CUDA, cuDNN and TensorRT that it was built for",
+    "openvino": "OpenVINO's libraries, which come with onnxruntime-openvino",
+    "qnn": "a Qualcomm chip with a Hexagon processor and its driver",
+    "coreml": "macOS 12 or newer",
+}
+"""What a provider needs to start."""
 
 Providers = list[tuple[str, dict[str, Any]]]
 """Of a session, each with its options, in order of preference."""
@@ -124,15 +141,16 @@ def session_providers(
     Raises `RuntimeMissing` where the installed onnxruntime was built without the provider.
     """
     if PROVIDERS[provider] not in available:
-        have = ", ".join(available)
+        have, advice = ", ".join(available), INSTALL[provider]
         raise RuntimeMissing(
-            f"{provider}: this onnxruntime has no {PROVIDERS[provider]}, only {have}; {INSTALL}",
+            f"{provider}: this onnxruntime has no {PROVIDERS[provider]}, only {have}; {advice}",
             provider,
         )
     options = tensorrt_options(model, integer) if provider == "tensorrt" else {}
-    within = [PROVIDERS[one] for one in ORDER[provider]]
-    own = PROVIDERS[provider]
-    return [(one, options if one == own else {}) for one in within if one in available]
+    # Behind it stand those for operations that it does not support.
+    within = dict.fromkeys((provider, *(["cuda"] if provider == "tensorrt" else []), "cpu"))
+    names = [PROVIDERS[one] for one in within if PROVIDERS[one] in available]
+    return [(one, options if one == PROVIDERS[provider] else {}) for one in names]
 
 
 def tensorrt_options(model: bytes, integer: bool) -> dict[str, Any]:
@@ -163,7 +181,7 @@ def _require_used(provider: str, used: Sequence[str]) -> None:
     if PROVIDERS[provider] not in used:
         raise RuntimeMissing(
             f"{provider}: onnxruntime has {PROVIDERS[provider]}, but it does not start: expected "
-            "an NVIDIA GPU and the CUDA, cuDNN and TensorRT that this onnxruntime was built for",
+            f"{NEEDS[provider]}",
             provider,
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable, Container
 from functools import partial
@@ -19,7 +20,14 @@ import msgspec
 import numpy as np
 
 from edgefer.bundle import Bundle
-from edgefer.errors import BundleCorrupt, BundleError, MissingExtra, SettingsError
+from edgefer.console import FallbackWarning
+from edgefer.errors import (
+    BundleCorrupt,
+    BundleError,
+    MissingExtra,
+    RuntimeMissing,
+    SettingsError,
+)
 from edgefer.litert import EDGETPU, LiteRT
 from edgefer.metrics import Logits
 from edgefer.onnx_runtime import OnnxRuntime
@@ -89,9 +97,20 @@ class Accelerator(NamedTuple):
 ACCELERATORS = {
     EDGETPU: Accelerator((EDGETPU,), LiteRT),
     "tensorrt": Accelerator(("onnx-symmetric", "onnx"), partial(OnnxRuntime, provider="tensorrt")),
-    "cuda": Accelerator(("onnx",), partial(OnnxRuntime, provider="cuda")),
+    **{
+        name: Accelerator(formats, partial(OnnxRuntime, provider=name))
+        for name, formats in {
+            "cuda": ("onnx",),
+            "openvino": ("onnx-int8", "onnx"),
+            "qnn": ("onnx-int8", "onnx"),
+            "coreml": ("onnx",),
+        }.items()
+    },
 }
 """By name. None is used unless it is named, as `edgefer bench --tune` does with the fastest."""
+
+FALLBACKS = {"tensorrt": "cuda"}
+"""What is tried where an accelerator cannot be opened; of the others it is the processor."""
 
 
 FORMATS = {
@@ -121,6 +140,21 @@ def open_classifier(bundle: Bundle, name: str | None = None, threads: int = 1) -
     formats, opened = ACCELERATORS[name]
     format = next(format for format in formats if format in bundle.manifest.files)
     return opened(bundle, format, threads)
+
+
+def open_or_fall_back(bundle: Bundle, name: str | None = None, threads: int = 1) -> Classifier:
+    """Open as `open_classifier` does, with the next of `FALLBACKS` for an accelerator that fails.
+
+    A `FallbackWarning` says so. Raises as `open_classifier`, but for the accelerator.
+    """
+    while name in ACCELERATORS:
+        try:
+            return open_classifier(bundle, name, threads)
+        except (RuntimeMissing, MissingExtra) as exc:
+            name = FALLBACKS.get(name)
+            instead = f"the runtime {name}" if name else "the processor"
+            warnings.warn(f"{exc}; using {instead} instead", FallbackWarning, stacklevel=2)
+    return open_classifier(bundle, name, threads)
 
 
 def runtime_of(name: str) -> str:

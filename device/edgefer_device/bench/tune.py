@@ -58,7 +58,11 @@ def thread_counts(cores: int | None = None) -> list[int]:
 
 
 def _classifiers(bundle: Bundle, progress: Progress) -> Iterator[tuple[str, int, Classifier]]:
-    for name in PREFERRED:
+    providers = [name for name in PREFERRED if name in onnx_runtime.PROVIDERS]
+    absent = [name for name in providers if not onnx_runtime.has_provider(name)]
+    if absent:
+        progress(f"left out, as this onnxruntime lacks them: {', '.join(absent)}")
+    for name in (name for name in PREFERRED if name not in absent):
         formats = ACCELERATORS[name].formats if name in ACCELERATORS else (name,)
         if bundle.manifest.files.keys().isdisjoint(formats):
             continue

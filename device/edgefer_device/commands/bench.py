@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 runtime_option = click.option(
     "--runtime",
     metavar="NAME",
-    help="litert, onnxruntime, tensorrt, cuda, edgetpu, or a format of the bundle.",
+    help="litert, onnxruntime, an accelerator, or a format of the bundle.",
 )
 threads_option = click.option(
     "--threads",

@@ -9,7 +9,7 @@ import cv2
 
 from edgefer.bundle import Bundle
 from edgefer.manifest import Manifest
-from edgefer.runtime import Classifier, choose, open_classifier
+from edgefer.runtime import Classifier, choose, open_or_fall_back
 from edgefer_device.cameras.managed import ManagedCamera
 from edgefer_device.cameras.opening import camera_address, open_camera
 from edgefer_device.daemon.configuration import Config, model_of
@@ -49,7 +49,9 @@ Opener = Callable[[], Assembly]
 """Opens the camera, and with it the rest is complete; raises `CameraError`."""
 
 
-def prepare(config: Config, controls: Controls, load: ClassifierLoader = open_classifier) -> Opener:
+def prepare(
+    config: Config, controls: Controls, load: ClassifierLoader = open_or_fall_back
+) -> Opener:
     """Open everything but the camera, what fails fastest first; raises an `EdgeferError`.
 
     The function returned opens the camera: on a reload the old one is closed before.

@@ -58,6 +58,7 @@ MACHINE = (
     NamedCheck("numpy", installation.check_numpy, REINSTALL),
     NamedCheck("opencv", installation.check_opencv, REINSTALL),
     NamedCheck("litert", installation.check_litert, REINSTALL),
+    NamedCheck("onnxruntime", installation.check_onnxruntime, REINSTALL),
     NamedCheck("camera stack", camera_checks.check_stack),
     NamedCheck("permission", camera_checks.check_permission),
 )

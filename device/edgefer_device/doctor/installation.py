@@ -78,6 +78,17 @@ def check_litert() -> Check:
     return fail("litert", "is not installed", "run: pip install 'edgefer[device]'")
 
 
+def check_onnxruntime() -> Check:
+    """List the providers of onnxruntime that a model can be run by."""
+    from edgefer.onnx_runtime import PROVIDERS, has_provider
+
+    try:
+        version = importlib.import_module("onnxruntime").__version__
+    except ModuleNotFoundError:
+        return ok("onnxruntime", "not installed; only int8 TFLite files run here")
+    return ok("onnxruntime", f"{version}: {', '.join(filter(has_provider, PROVIDERS))}")
+
+
 def check_model(config: Config) -> Check:
     """Check that the model opens in the configured runtime and returns valid output."""
     import numpy as np

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from edgefer import onnx_runtime
 from edgefer.bundle import Bundle, open_bundle
 from edgefer.cli import main
+from edgefer.console import FallbackWarning
 from edgefer.errors import RuntimeMissing, SettingsError
 from edgefer.metrics import Logits
 from edgefer.onnx_runtime import onnx_session
@@ -28,6 +29,7 @@ from edgefer.runtime import (
     Accelerator,
     choose,
     open_classifier,
+    open_or_fall_back,
     runtime_of,
 )
 from edgefer_device.bench.loops import Plan
@@ -51,16 +53,22 @@ def edgefer(*words: object, **variables: str) -> subprocess.CompletedProcess[str
 # --- NVIDIA's GPU ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("runtime", ["cuda", "tensorrt"])
-def test_a_provider_that_onnxruntime_lacks_is_one_line(runtime: str) -> None:
+@pytest.mark.parametrize(
+    ("runtime", "advice"),
+    [
+        *((name, onnx_runtime.NVIDIA) for name in ("cuda", "tensorrt")),
+        ("openvino", "install onnxruntime-openvino in its place"),
+        ("qnn", "install a build of onnxruntime for Qualcomm's chips in its place"),
+        ("coreml", "run it on macOS, whose onnxruntime has it"),
+    ],
+)
+def test_a_provider_that_onnxruntime_lacks_is_one_line(runtime: str, advice: str) -> None:
     done = CliRunner().invoke(main, ["bench", "small", "--short", "--runtime", runtime])
     assert done.exit_code == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"edgefer: {runtime}: this onnxruntime has no ")
     assert "only AzureExecutionProvider, CPUExecutionProvider" in line
-    assert line.endswith(
-        "install onnxruntime-gpu in its place (for a Jetson, NVIDIA's build: docs/deploy.md)"
-    )
+    assert line.endswith(advice)
 
 
 def test_a_provider_that_is_listed_and_does_not_start_is_no_fallback(
@@ -136,12 +144,12 @@ def test_the_fastest_installed_is_preferred_and_missing_ones_are_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(ACCELERATORS, "cuda", Accelerator(("onnx",), Quick))
+    monkeypatch.setattr(onnx_runtime, "has_provider", lambda provider: provider == "cuda")
     said: list[str] = []
     tried = try_all(SMALL, Plan(0.1, short=True), said.append)
     assert (tried[0].runtime, tried[0].threads) == ("cuda", 1)
     assert {one.runtime for one in tried} == {"int8", "onnx-int8", "onnx", "cuda"}
-    (missing,) = said
-    assert missing.startswith("left out: tensorrt: this onnxruntime has no Tensorrt")
+    assert said == ["left out, as this onnxruntime lacks them: tensorrt, openvino, qnn, coreml"]
 
 
 def test_an_engine_is_built_while_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +158,7 @@ def test_an_engine_is_built_while_it_is_measured(monkeypatch: pytest.MonkeyPatch
     said: list[str] = []
     tried = try_all(SMALL, Plan(0.1, short=True), said.append)
     assert tried[0].runtime == "tensorrt"
-    assert said[:2] == [
+    assert said[1:3] == [
         "opening TensorRT: it builds its engine, which takes minutes, unless it is cached",
         "TensorRT's engine is ready after 0 s",
     ]
@@ -204,30 +212,51 @@ def test_the_bench_opens_the_edgetpu_for_one_at_a_time(coral: Path, tmp_path: Pa
     assert chip.read_text() == "ready\n" * 3  # the parts', the daemon's, the tuning's
     told = json.loads(out.read_text())
     assert "edgetpu" in {one["runtime"] for one in told["candidates"]}
-    left_out = [line for line in done.stderr.splitlines() if "left out" in line]
-    assert [line.split(": ")[2] for line in left_out] == ["tensorrt", "cuda"]
+    assert "left out, as this onnxruntime lacks them: tensorrt, cuda, " in done.stderr
 
 
-def test_an_edgetpu_in_use_is_one_line(coral: Path, tmp_path: Path) -> None:
+def fell_back(done: subprocess.CompletedProcess[str], cause: str) -> None:
+    """The daemon warns in one line, and goes on upon the processor."""
+    assert moods(done)
+    (line,) = [line for line in done.stderr.splitlines() if "instead" in line]
+    assert line.startswith(f"edgefer: warning: edgetpu: libedgetpu.so.1 {cause}")
+    assert line.endswith("; using the processor instead")
+
+
+def test_an_edgetpu_in_use_falls_back_to_the_processor(coral: Path, tmp_path: Path) -> None:
     chip = tmp_path / "chip"
     chip.touch()
     with chip.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         done = run_on(coral, "edgetpu", LD_LIBRARY_PATH=str(coral), EDGETPU_CHIP=str(chip))
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "opens no Edge TPU: plug one in, end what else uses it, or " in done.stderr
+    fell_back(done, "opens no Edge TPU: plug one in, end what else uses it, or ")
 
 
-def test_a_missing_library_is_one_line_with_where_to_get_it(coral: Path) -> None:
-    done = run_on(coral, "edgetpu")
+def test_a_missing_library_says_where_to_get_it_and_falls_back(coral: Path) -> None:
+    fell_back(run_on(coral, "edgetpu"), "does not load; install ")
+
+
+def test_a_missing_edgetpu_falls_back_to_the_processor(coral: Path) -> None:
+    done = run_on(coral, "edgetpu", LD_LIBRARY_PATH=str(coral))
+    fell_back(done, "opens no Edge TPU: ")
+
+
+def test_the_bench_never_measures_another_runtime_than_was_asked_for(coral: Path) -> None:
+    done = edgefer("bench", coral / "bundle", "--short", "--runtime", "edgetpu")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith("edgefer: edgetpu: libedgetpu.so.1 does not load; install ")
 
 
-def test_a_missing_edgetpu_is_one_line_too(coral: Path) -> None:
-    done = run_on(coral, "edgetpu", LD_LIBRARY_PATH=str(coral))
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert done.stderr.startswith("edgefer: edgetpu: libedgetpu.so.1 opens no Edge TPU: ")
+def test_tensorrt_falls_back_to_cuda_and_that_to_the_processor() -> None:
+    with pytest.warns(FallbackWarning) as warned:
+        opened = open_or_fall_back(SMALL, "tensorrt")
+    first, second = (str(one.message) for one in warned)
+    assert first.startswith("tensorrt: this onnxruntime has no TensorrtExecutionProvider, only ")
+    assert first.endswith("; using the runtime cuda instead")
+    assert second.startswith("cuda: this onnxruntime has no CUDAExecutionProvider, only ")
+    assert second.endswith("; using the processor instead")
+    crop = np.full((1, 48, 48), 128, np.uint8)
+    assert np.array_equal(opened.logits(crop), open_classifier(SMALL).logits(crop))
 
 
 def test_a_bundle_without_a_file_for_the_edgetpu_lists_its_formats(tmp_path: Path) -> None:
@@ -267,3 +296,8 @@ def test_the_doctor_opens_the_runtime_that_is_configured() -> None:
     assert gpu.level is Level.fail
     assert gpu.found.startswith("tensorrt: this onnxruntime has no ")
     assert gpu.advice == "or set another `runtime`"
+
+
+def test_the_doctor_lists_the_providers_of_onnxruntime() -> None:
+    found = installation.check_onnxruntime()
+    assert (found.level, found.found) == (Level.ok, f"{onnxruntime.__version__}: cpu")

@@ -47,7 +47,16 @@ def test_without_a_failure_the_exit_status_is_0(data: Path, tmp_path: Path) -> N
     assert (done.exit_code, diagnosis["ok"]) == (0, True)
     checked = {check["what"] for check in diagnosis["checks"]}
     expected = {"system", "architecture", "python", "memory", "clock", "throttling", "heat"}
-    expected |= {"numpy", "opencv", "litert", "edgetpu", "camera stack", "permission", "model"}
+    expected |= {
+        "numpy",
+        "opencv",
+        "litert",
+        "onnxruntime",
+        "edgetpu",
+        "camera stack",
+        "permission",
+        "model",
+    }
     assert checked == expected | {"configuration", "limits", "detector", "camera", "state"}
 
 
