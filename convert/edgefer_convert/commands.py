@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from edgefer.options import FILE, FOLDER, PATH, data_option, grouped, json_option, plot_option
+from edgefer_convert.formats.table import ETHOS_U, ROCKCHIP
 
 if TYPE_CHECKING:
     from edgefer.bundle import Bundle
     from edgefer.preprocess import Pixels, Preprocess
     from edgefer_convert.analysis.sensitivity import Int8Model
+    from edgefer_convert.compilation import CompileOptions
     from edgefer_convert.request import ModelOptions, Request
     from edgefer_train.data.dataset import Dataset
 
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 FACES = 200
 """Faces of PublicTest for a sensitivity analysis, by default."""
 PIXELS = click.Choice(["0..1", "-1..1", "0..255"])
+ACCELERATORS = click.Choice([*ETHOS_U, *ROCKCHIP], case_sensitive=False)
 
 
 @click.command()
@@ -50,6 +53,7 @@ PIXELS = click.Choice(["0..1", "-1..1", "0..255"])
     click.option("--formats", metavar="NAMES", help="a,b or all; default: int8,onnx,onnx-int8."),
     click.option("--ptq", is_flag=True, help="Use post-training quantization for a run."),
     click.option("--representative", type=FILE, help=".npz of Training images to quantize by."),
+    click.option("--calibration", type=FOLDER, help="Also write those images as arrays."),
     click.option("--gate", type=FILE, help="TOML file whose [gate] sets limits."),
     click.option("--allow", metavar="CHECK", help="Allow one failed check; needs --because."),
     click.option("--because", metavar="TEXT", help="Reason, kept in the bundle with your name."),
@@ -142,6 +146,42 @@ def edgetpu(model: str, out: Path | None, strict: bool, as_json: bool) -> None:
     click.echo(to_json(result)) if as_json else show_result(result)
     if strict:
         result.require_all()
+
+
+@click.command("compile")
+@click.argument("bundle")
+@click.option("--out", type=PATH, required=True, help="Folder or .zip for the new bundle.")
+@grouped(
+    "options",
+    "edgefer_convert.compilation:CompileOptions",
+    click.option(
+        "--target", type=ACCELERATORS, metavar="NAME", required=True, help="The accelerator."
+    ),
+    data_option,
+    click.option(
+        "--faces",
+        type=click.IntRange(min=1),
+        default=200,
+        show_default=True,
+        help="Of PublicTest, to simulate.",
+    ),
+    click.option(
+        "--python", type=FILE, envvar="EDGEFER_RKNN_PYTHON", help="Python with rknn-toolkit2."
+    ),
+)
+def compile(  # the verb's own name
+    bundle: str, out: Path, options: CompileOptions
+) -> None:
+    """Compile a bundle for Arm Ethos-U or Rockchip's NPU.
+
+    Writes a new bundle with one more file, made by the accelerator's own compiler. NAME is one of
+    ethos-u55-32 to -256, ethos-u65-256 and -512, ethos-u85-128 to -2048; rk3562, rk3566, rk3568,
+    rk3576, rk3588.
+    """
+    from edgefer.inspection import show
+    from edgefer_convert.compilation import compile_bundle
+
+    show(compile_bundle(bundle, out, options))
 
 
 @click.command()

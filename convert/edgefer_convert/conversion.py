@@ -19,7 +19,7 @@ from edgefer_convert.formats import onnx_int8, tflite
 from edgefer_convert.formats.edgetpu.compiler import INSTALL_HINT, PROGRAM
 from edgefer_convert.formats.edgetpu.support import edgetpu_entry
 from edgefer_convert.formats.mobile import to_mobile
-from edgefer_convert.formats.representative import representative
+from edgefer_convert.formats.representative import representative, write_calibration
 from edgefer_convert.formats.space_to_depth import with_space_to_depth
 from edgefer_convert.formats.table import FORMATS, select_formats
 from edgefer_convert.gate.checks import require_known, require_passed, run_checks
@@ -28,7 +28,7 @@ from edgefer_convert.importers.external_model import source_of_model
 from edgefer_convert.importers.keras_model import logits_of
 from edgefer_convert.importers.run import load_head, select_head, source_of_run
 from edgefer_convert.importers.source import ExternalModel, ImageSource, Source
-from edgefer_convert.model_card import card
+from edgefer_convert.model_card import with_texts
 from edgefer_convert.request import Request
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.run import Run
@@ -53,7 +53,8 @@ def convert_run(
     head = select_head(run, labels)
     dataset = dataset.with_labels(head)
     images = _representative(dataset, run.record().recipe.side, request)
-    return _to_bundle(source_of_run(run, head, request.ptq, images), dataset, out, request)
+    source = source_of_run(run, head, request.ptq, images)
+    return _to_bundle(source, dataset, out, request, images)
 
 
 def convert_model(
@@ -69,7 +70,8 @@ def convert_model(
     """
     request = request or Request()
     images = _representative(dataset, model.side, request)
-    return _to_bundle(source_of_model(model, labels, dataset, images), dataset, out, request)
+    source = source_of_model(model, labels, dataset, images)
+    return _to_bundle(source, dataset, out, request, images)
 
 
 def int8_model_of_run(run: Run, labels: str | None) -> Int8Model:
@@ -90,7 +92,9 @@ def _representative(dataset: Dataset, side: int, request: Request) -> ImageSourc
     return cache(lambda: representative(dataset, Preprocess(size=side), request.representative))
 
 
-def _to_bundle(source: Source, dataset: Dataset, out: Path, request: Request) -> Bundle:
+def _to_bundle(
+    source: Source, dataset: Dataset, out: Path, request: Request, images: ImageSource
+) -> Bundle:
     supported = _supported(source, request)
     formats = select_formats(request.formats, supported, source.evidence.origin or "a run")
     if request.on_measured and "int8" not in formats:
@@ -102,7 +106,9 @@ def _to_bundle(source: Source, dataset: Dataset, out: Path, request: Request) ->
         if request.on_measured:
             request.on_measured(bundle, dataset)
         require_passed(bundle.manifest.gate)
-        return write_bundle(out, *_with_texts(bundle))
+        if request.calibration:
+            write_calibration(request.calibration, images())
+        return write_bundle(out, *with_texts(bundle))
     except EdgeferError:
         raise
     except OSError as exc:
@@ -188,15 +194,3 @@ def _quantization(files: Mapping[str, bytes]) -> tuple[str, Affine, Affine]:
 def _entries(files: Mapping[str, bytes]) -> dict[str, File]:
     present = ((name, format) for name, format in FORMATS.items() if name in files)
     return {name: describe(format.path, files[name], format.target) for name, format in present}
-
-
-def _with_texts(bundle: Bundle) -> tuple[Manifest, dict[str, bytes]]:
-    """Return the bundle's manifest and contents with the texts for people."""
-    manifest = bundle.manifest
-    texts = {"labels": "\n".join(manifest.labels).encode() + b"\n", "card": card(manifest)}
-    entries = {
-        "labels": describe("labels.txt", texts["labels"], "people and phones"),
-        "card": describe("MODEL_CARD.md", texts["card"], "people"),
-    }
-    complete = changed(manifest, files={**manifest.files, **entries})
-    return complete, {**bundle.contents, **texts}

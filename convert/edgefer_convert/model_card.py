@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace as changed
+
+from edgefer.bundle import Bundle, describe
 from edgefer.manifest import Gate, Manifest
 from edgefer.metrics import Scores
 from edgefer.runtime import first_format
@@ -60,6 +63,18 @@ must be informed wherever it is done (article 50(3)).
 """
 
 
+def with_texts(bundle: Bundle) -> tuple[Manifest, dict[str, bytes]]:
+    """Return the bundle's manifest and contents with the texts for people, written anew."""
+    manifest = bundle.manifest
+    texts = {"labels": "\n".join(manifest.labels).encode() + b"\n", "card": card(manifest)}
+    entries = {
+        "labels": describe("labels.txt", texts["labels"], "people and phones"),
+        "card": describe("MODEL_CARD.md", texts["card"], "people"),
+    }
+    complete = changed(manifest, files={**manifest.files, **entries})
+    return complete, {**bundle.contents, **texts}
+
+
 def card(manifest: Manifest) -> bytes:
     """Return the card of a bundle as Markdown."""
     evidence = manifest.evidence
@@ -105,7 +120,7 @@ def _origin(manifest: Manifest) -> str:
 
 def _files(manifest: Manifest) -> str:
     return "\n".join(
-        f"| {name} | `{file.path}` | {file.bytes:,} | {file.target} |"
+        f"| {name} | `{file.path}` | {file.bytes:,} | {file.runs_on} |"
         for name, file in manifest.files.items()
     )
 

@@ -33,6 +33,8 @@ class Request:
     """Quantize a run's float model after training instead of converting its quantized one."""
     representative: Path | None = None
     """An .npz of images for quantization after training; some of Training where None."""
+    calibration: Path | None = None
+    """A folder for the representative images as arrays, which other compilers quantize by."""
     limits: GateLimits = field(default_factory=GateLimits)
     exemption: Exemption | None = None
     on_measured: Callable[[Bundle, Dataset], None] | None = None
@@ -48,9 +50,12 @@ def request_of(
     formats: str | None,
     ptq: bool,
     representative: Path | None,
+    calibration: Path | None,
     gate: Path | None,
     allow: str | None,
     because: str | None,
 ) -> Request:
     """Return the request that the options make; raise `SettingsError` for invalid ones."""
-    return Request(formats, ptq, representative, load_limits(gate), exemption(allow, because))
+    return Request(
+        formats, ptq, representative, calibration, load_limits(gate), exemption(allow, because)
+    )

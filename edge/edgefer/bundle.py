@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edgefer.errors import BundleCorrupt, BundleError, BundleMissing, SettingsError
 from edgefer.files import atomic_folder, read_member, to_zip, write_atomic
-from edgefer.manifest import MANIFEST, File, Manifest, read_manifest, write_manifest
+from edgefer.manifest import MANIFEST, Compiled, File, Manifest, read_manifest, write_manifest
 
 MANIFEST_BYTES = 4_000_000
 """That a manifest may have."""
@@ -120,9 +120,9 @@ def _checked(path: Path, file: File) -> bytes:
     return content
 
 
-def describe(path: str, content: bytes, target: str) -> File:
+def describe(path: str, content: bytes, target: str, compiled: Compiled | None = None) -> File:
     """Return the manifest's entry for a file."""
-    return File(path, hashlib.sha256(content).hexdigest(), len(content), target)
+    return File(path, hashlib.sha256(content).hexdigest(), len(content), target, compiled)
 
 
 def write_bundle(out: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:

@@ -67,7 +67,7 @@ MODEL = LazyGroup(
     {
         **_in("edgefer.commands", "inspect", "sign", "verify", "keys"),
         **_in("edgefer_train.commands", "compare", "architectures"),
-        **_in("edgefer_convert.commands", "parity", "sensitivity", "edgetpu"),
+        **_in("edgefer_convert.commands", "parity", "sensitivity", "edgetpu", "compile"),
         **_in("edgefer_device.commands.bench", "formats"),
     },
     name="model",

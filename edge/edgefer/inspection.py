@@ -25,6 +25,9 @@ def show(bundle: Bundle) -> None:
     console.print(f"[bold]{manifest.name}[/bold]  {bundle.path}", highlight=False)
     console.print(_facts(manifest))
     console.print(_files(manifest))
+    for name, file in manifest.files.items():
+        if file.compiled:
+            console.print(escape(f"{name}: {file.compiled.summary}"), highlight=False)
     console.print(describe_signature(bundle.path), highlight=False, soft_wrap=True)
     show_scores(manifest.evidence.scores)
     console.print(gate_table(manifest.gate))

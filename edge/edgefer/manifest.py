@@ -57,6 +57,39 @@ class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"temperature must be {low} to {high}, got {self.temperature}")
 
 
+class Compiled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an accelerator's compiler reported of a file that it made."""
+
+    compiler: str
+    """Its name and version."""
+    accelerator: str
+    operations: int | None = None
+    """None where the compiler does not report them; `mapped` likewise."""
+    mapped: int | None = None
+    """How many of them run on the accelerator; the others run on the CPU."""
+    sram_bytes: int | None = None
+    estimated_ms: float | None = None
+    """The compiler's own estimate for a face, which is no measurement."""
+    faces: int | None = None
+    """That its simulator classified, of PublicTest."""
+    agreement: float | None = None
+    """Share of them with float's label."""
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        words = [f"{self.accelerator}, by {self.compiler}"]
+        if self.operations is not None:
+            words.append(f"{self.mapped} of {self.operations} operations on the accelerator")
+        if self.sram_bytes is not None:
+            words.append(f"{self.sram_bytes:,} bytes of SRAM")
+        if self.estimated_ms is not None:
+            words.append(f"estimated by the compiler, not measured: {self.estimated_ms:.2f} ms")
+        if self.agreement is not None:
+            words.append(f"{self.agreement:.1%} of {self.faces:,} faces as float, simulated")
+        return "; ".join(words)
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of the bundle."""
 
@@ -65,6 +98,13 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes: int
     target: str
     """What runs it, in words."""
+    compiled: Compiled | None = None
+    """Of a file for one accelerator."""
+
+    @property
+    def runs_on(self) -> str:
+        """`target`, with the compiler's report where there is one."""
+        return f"{self.target}; {self.compiled.summary}" if self.compiled else self.target
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -113,7 +113,13 @@ def test_an_external_onnx_model_is_quantized_by_onnxruntime(
 ) -> None:
     (tmp_path / "labels.txt").write_text(LABELS.replace(",", "\n"))
     words = (as_onnx(weights, tmp_path), "--labels", tmp_path / "labels.txt", "--data", faces)
-    edgefer("convert", *words, "--gate", gate, "--out", tmp_path / "bundle.zip")
+    arrays = tmp_path / "calibration"
+    out = ("--out", tmp_path / "bundle.zip")
+    edgefer("convert", *words, "--gate", gate, "--calibration", arrays, *out)
+    reals, levels = np.load(arrays / "float32.npy"), np.load(arrays / "uint8.npy")
+    assert (reals.dtype, levels.dtype, reals.shape) == (np.float32, np.uint8, levels.shape)
+    assert reals.shape[1:] == (48, 48, 1)
+    np.testing.assert_allclose(reals, levels / 255, atol=1e-6)
     manifest = open_bundle(tmp_path / "bundle.zip").manifest
     assert set(manifest.files) == {"onnx", "onnx-int8", "labels", "card"}
     assert manifest.labels == FER2013

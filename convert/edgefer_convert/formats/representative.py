@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.errors import DatasetError
+from edgefer.files import write_output
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer_train.data.dataset import Dataset, Usage
 
@@ -46,6 +48,18 @@ def representative(
             f"{source}: all representative images are of one class, {only}; give some of each"
         )
     return preprocess.to_float(training.images[rows])
+
+
+def write_calibration(folder: Path, images: FloatImages) -> None:
+    """Write representative images as arrays: `float32.npy`, 0..1, and `uint8.npy`, grey levels.
+
+    Both are (N, side, side, 1). Raises `SettingsError` where they cannot be written.
+    """
+    levels = np.round(255 * images).astype(np.uint8)
+    for name, array in (("float32.npy", images), ("uint8.npy", levels)):
+        content = io.BytesIO()
+        np.save(content, array)
+        write_output(folder / name, content.getvalue())
 
 
 def _read(file: Path, preprocess: Preprocess) -> Pixels:

@@ -3,7 +3,8 @@
 Int8 kernels multiply 4 to 64 channels at a time, and a grey image has one: a 5x5 kernel with
 stride 2 calls them 25 times a pixel, each nearly empty. With each 2x2 square of pixels folded
 into 4 channels the same is a 3x3 kernel, whose weights are 0 where the old one had none. The
-outputs are the same to the bit; docs/development.md has the gain.
+outputs are the same to the bit; docs/development.md has the gain. Accelerators have no such kernels
+and some no SPACE_TO_DEPTH: their compilers get the file without it.
 """
 
 from __future__ import annotations
@@ -62,6 +63,52 @@ def _fold(editor: GraphEditor, op: Any, image: int) -> None:
     conv.strideH = conv.strideW = 1
     at = main.operators.index(op)
     editor.insert_op(at, "SPACE_TO_DEPTH", VERSION, [image], [squares], options)
+
+
+def without_space_to_depth(content: bytes) -> bytes:
+    """Return a file of `with_space_to_depth` with its first convolution as it was, or as it is.
+
+    The outputs are the same to the bit.
+    """
+    editor = GraphEditor.open(content)
+    first = editor.main.operators[0]
+    kind = editor.model.operatorCodes[first.opcodeIndex].builtinCode
+    if kind != tfl.BuiltinOperator.SPACE_TO_DEPTH:
+        return content
+    readers = [op for op in editor.main.operators if first.outputs[0] in list(op.inputs)]
+    if len(readers) == 1 and _unfold(editor, first, readers[0]):
+        editor.main.operators.remove(first)
+        return editor.pack()
+    return content
+
+
+def _unfold(editor: GraphEditor, squares: Any, conv: Any) -> bool:
+    """Give the convolution its kernel and stride back; return whether there is such a kernel."""
+    kernel, stride = editor.main.tensors[conv.inputs[1]], squares.builtinOptions.blockSize
+    same = conv.builtinOptions.padding == tfl.Padding.SAME
+    weights = np.frombuffer(editor.model.buffers[kernel.buffer].data, np.int8)
+    found = unfold(weights.reshape(kernel.shape), stride, same)
+    if found is None:
+        return False
+    kernel.buffer, kernel.shape = editor.add_buffer(found), np.array(found.shape, np.int32)
+    conv.inputs = [squares.inputs[0], *conv.inputs[1:]]
+    conv.builtinOptions.strideH = conv.builtinOptions.strideW = stride
+    return True
+
+
+def unfold(weights: NDArray[np.int8], stride: int, same: bool) -> NDArray[np.int8] | None:
+    """Return the smallest kernel (out, k, k, in) of which `fold` makes `weights`; None without."""
+    out, squares, _, channels = weights.shape
+    shape = (out, squares, squares, stride, stride, channels // stride**2)
+    wide = weights.reshape(shape).transpose(0, 1, 3, 2, 4, 5)
+    side = squares * stride
+    wide = wide.reshape(out, side, side, -1)
+    for size in range(1, side + 1):
+        for begin in range(side - size + 1):
+            kernel: NDArray[np.int8] = wide[:, begin : begin + size, begin : begin + size]
+            if np.array_equal(fold(kernel, stride, same), weights):
+                return kernel
+    return None
 
 
 def fold(weights: NDArray[np.int8], stride: int, same: bool) -> NDArray[np.int8]:

@@ -40,8 +40,21 @@ FORMATS = {
     "edgetpu": Format(
         "model.edgetpu.tflite", "Edge TPU, by libedgetpu; int8 in and out", requires=("int8",)
     ),
+    "ethos-u": Format("model.ethos-u.tflite", "Arm Ethos-U; int8 in and out", requires=("int8",)),
+    "rknn": Format("model.rknn", "Rockchip's NPU, by librknnrt; int8", requires=("onnx",)),
 }
 """In the order in which they are made."""
+
+ETHOS_U = (
+    "ethos-u55-32", "ethos-u55-64", "ethos-u55-128", "ethos-u55-256",
+    "ethos-u65-256", "ethos-u65-512",
+    "ethos-u85-128", "ethos-u85-256", "ethos-u85-512", "ethos-u85-1024", "ethos-u85-2048",
+)  # fmt: skip
+"""Vela's names: the family, and how many int8 multiplications it does a cycle."""
+ROCKCHIP = ("rk3562", "rk3566", "rk3568", "rk3576", "rk3588")
+"""rknn-toolkit2's names of systems-on-chip."""
+COMPILED = {"ethos-u": ETHOS_U, "rknn": ROCKCHIP}
+"""Formats that are made from a finished bundle, for one of these accelerators."""
 
 INT8_TFLITE = ("int8", "mobile")
 """TFLite files in which every tensor must be an integer."""
@@ -73,6 +86,8 @@ def select_formats(names: str | None, supported: Collection[str], source: str) -
 
 def _unsupported(name: str, supported: Collection[str], source: str) -> str:
     known = ", ".join(one for one in FORMATS if one in supported)
+    if name in COMPILED:
+        return f"--formats: '{name}' is made from a bundle by: edgefer model compile"
     if name in FORMATS:
         return (
             f"--formats: {source} cannot be converted to '{name}', only to {known}; "
