@@ -64,6 +64,10 @@ def test_the_nearer_word_goes_before(tmp_path: Path) -> None:
         ),
         ("[defaults]\ntarget = 'rpi'\n", "names no host; write [groups.NAME]"),
         ("[groups.a]\nhosts = ['x']\n", "x: target must be one of debian, rpi, rpi-coral, jetson"),
+        (
+            "[groups.a]\nhosts = ['x']\ntarget = 'rpi'\nsettings.mirror.langage = 'de'\n",
+            "x: settings: unknown key 'mirror.langage'",
+        ),
         ("[groups.a]\nhosts = ['x:y']\ntarget = 'rpi'\n", "x:y: no address of a host"),
     ],
 )

@@ -160,9 +160,40 @@ def test_a_model_is_cut_to_what_a_target_runs(name: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
+        (("rollback", "--host", "x", "--watch", "-3"), "-3.0 is not in the range x>=0"),
+        (("rollback", "--host", ""), "nothing: no address of a host; expected [USER@]HOST"),
+        (("fleet", "status", "--broker", "mqtt://x", "--seconds", "nan"), "nan is no number"),
+        (
+            ("fleet", "status", "--broker", "http://a:b@x"),
+            "no address of a broker; expected mqtt://",
+        ),
+    ],
+)
+def test_wrong_numbers_and_addresses(words: tuple[str, ...], complaint: str) -> None:
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code in (1, 2)
+    assert complaint in done.stderr
+
+
+def test_wrong_settings_are_reported_before_anything_is_connected(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[mirror]\nlangage = "de"\n')
+    words = ["--host", "nowhere.invalid", "--settings", str(settings)]
+    done = CliRunner().invoke(main, ["deploy", "--target", "rpi", *words])
+    assert done.exit_code == 1
+    key = "unknown key 'mirror.langage'; did you mean 'mirror.language'?"
+    assert done.stderr.strip() == f"edgefer: {settings}: {key}"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
         (("--target", "debian"), "name devices by --host, or an inventory"),
         (("--host", "x"), "say what they are: --target"),
         (("--target", "pie", "--host", "x"), "'pie' is not one of"),
+        (("--deadline", "-5"), "-5.0 is not in the range x>=1"),
+        (("--deadline", "nan"), "nan is no number"),
+        (("--watch", "-3"), "-3.0 is not in the range x>=0"),
     ],
 )
 def test_wrong_usage(words: tuple[str, ...], complaint: str) -> None:

@@ -6,9 +6,10 @@ import functools
 import json
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from edgefer_device.deploy.spec import DeployRequest
 
 log = logging.getLogger(__name__)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 TARGETS = click.Choice(["rpi", "rpi-coral", "jetson", "debian"])
 
@@ -44,6 +47,14 @@ selection_options = grouped(
         "--group", "groups", multiple=True, metavar="NAME", help="Only this group of the inventory."
     ),
 )
+
+
+def watch_option(seconds: float) -> Callable[[Command], Command]:
+    """Return the option for how long a new release is watched."""
+    help = "Seconds to stay healthy."
+    return click.option(
+        "--watch", type=Number(min=0), default=seconds, show_default=True, help=help
+    )
 
 
 def read_access(
@@ -90,15 +101,18 @@ def read_entry(
     target: str | None, settings: Path | None, kiosk: bool, broker: bool, no_camera: bool
 ) -> Entry:
     """Return the options that go before those of an inventory."""
-    from edgefer.settings import read_toml
+    from edgefer.settings import parse, read_toml
+    from edgefer_device.daemon.configuration import Config
     from edgefer_device.deploy.inventory import Entry
 
+    table = read_toml(settings) if settings else {}
+    parse(table, Config, str(settings))  # before anything is connected
     return Entry(
         target=target,
         kiosk=kiosk or None,
         broker=broker or None,
         camera=False if no_camera else None,
-        settings=read_toml(settings) if settings else {},
+        settings=table,
     )
 
 
@@ -142,8 +156,14 @@ def read_secrets(_: click.Context, __: click.Parameter, named: tuple[str, ...]) 
     ),
     click.option("--wheels", "wheelhouse", type=FOLDER, help="Where wheels are kept here."),
     click.option("--tune", is_flag=True, help="Measure the fastest runtime there, and set it."),
-    click.option("--deadline", default=60.0, show_default=True, help="Seconds to become healthy."),
-    click.option("--watch", default=90.0, show_default=True, help="Seconds to stay healthy."),
+    click.option(
+        "--deadline",
+        type=Number(min=1),
+        default=60.0,
+        show_default=True,
+        help="Seconds to become healthy.",
+    ),
+    watch_option(90.0),
     click.option("--dry-run", is_flag=True, help="Only show what would change."),
 )
 @click.option("--log", "log_file", type=FILE, help="Log file.")
@@ -182,7 +202,7 @@ def deploy(
 @click.command()
 @selection_options
 @click.option("--to", "release", metavar="ID", help="Release; default: the previous one.")
-@click.option("--watch", default=15.0, show_default=True, help="Seconds to stay healthy.")
+@watch_option(15.0)
 @access_options
 def rollback(selection: Selection, release: str | None, watch: float, access: Access) -> None:
     """Roll devices back to an earlier release with its settings."""
@@ -227,7 +247,13 @@ def releases(selection: Selection, as_json: bool, access: Access) -> None:
 @click.option("--inventory", type=FILE, help="TOML file of hosts and groups; docs/deploy.md.")
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="Only this group of it.")
 @click.option("--broker", metavar="mqtt://HOST[/TOPIC]", help="Read what a broker retains.")
-@click.option("--seconds", default=2.0, show_default=True, help="To listen to the broker.")
+@click.option(
+    "--seconds",
+    type=Number(min=0.1),
+    default=2.0,
+    show_default=True,
+    help="To listen to the broker.",
+)
 @json_option
 @access_options
 def status(

@@ -28,6 +28,7 @@ import msgspec
 
 from edgefer.errors import SettingsError
 from edgefer.settings import parse, read_toml, refuse_unknown_keys
+from edgefer_device.daemon.configuration import Config
 from edgefer_device.deploy.targets import TARGETS
 
 ADDRESS = re.compile(
@@ -57,7 +58,9 @@ def parse_host(address: str) -> Host:
         # What stands before the last "@" may hold a password.
         _, secret, shown = address.rpartition("@")
         hint = "; a password is asked for by --ask-password" if secret else ""
-        raise SettingsError(f"{shown}: no address of a host; expected [USER@]HOST[:PORT]{hint}")
+        raise SettingsError(
+            f"{shown or 'nothing'}: no address of a host; expected [USER@]HOST[:PORT]{hint}"
+        )
     return Host(found["host"].strip("[]"), found["user"], port)
 
 
@@ -159,4 +162,5 @@ def read_inventory(path: Path) -> Inventory:
         if entry.target not in TARGETS:
             expected = f"target must be one of {', '.join(TARGETS)}"
             raise SettingsError(f"{path}: {host}: {expected}; got {entry.target or 'none'}")
+        parse(entry.settings, Config, f"{path}: {host}: settings")
     return inventory

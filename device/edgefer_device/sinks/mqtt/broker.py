@@ -119,6 +119,10 @@ def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
     """
     settings = settings or MqttSettings()
     scheme = "mqtts" if uri.startswith("mqtts:") else "mqtt"
+    if uri.partition(":")[0] not in PORTS:
+        raise SettingsError(
+            f"{redacted(uri)}: no address of a broker; expected mqtt:// or mqtts://"
+        )
     shown = redacted(uri)
     form = f"{scheme}://[USER:PASSWORD@]HOST[:PORT]/TOPIC"
     url = Url.parse(uri, form)

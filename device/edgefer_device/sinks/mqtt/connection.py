@@ -78,7 +78,7 @@ def refusal(error: aiomqtt.MqttError) -> str:
     if isinstance(cause, ssl.SSLError):
         reason = (cause.reason or str(cause)).lower().replace("_", " ")
         return f"cannot be reached by TLS: {reason}"
-    return f"cannot be reached: {error}"
+    return f"cannot be reached: {getattr(cause, 'strerror', None) or error}"
 
 
 def is_final(error: aiomqtt.MqttError) -> bool:
