@@ -117,7 +117,7 @@ def test_the_manifest_has_what_evaluate_measures(bundle: Path, faces: Path) -> N
 
 def test_the_card_has_the_figures_and_uses_to_avoid(bundle: Path) -> None:
     card = (bundle / "MODEL_CARD.md").read_text()
-    accuracy = open_bundle(bundle).manifest.evidence.scores["int8"].accuracy
+    accuracy = open_bundle(bundle).manifest.heads[0].calibration.scores["int8"].accuracy
     assert f"| int8 | {accuracy:.2%} |" in card
     assert "not feelings" in card
     assert "Not for hiring" in card
@@ -130,7 +130,9 @@ def test_the_bundle_drives_the_daemon_on_a_clip(bundle: Path, data: Path) -> Non
     assert len(lines) == 72
     tracks = {face["track"] for line in lines for face in line["faces"]}
     assert len(tracks) == 1
-    assert set(lines[-1]["faces"][0]["probabilities"]) == set(open_bundle(bundle).manifest.labels)
+    assert set(lines[-1]["faces"][0]["probabilities"]) == set(
+        open_bundle(bundle).manifest.decoder().labels
+    )
 
 
 def test_the_daemon_publishes_to_a_broker_and_a_page(
@@ -152,7 +154,7 @@ def test_the_daemon_publishes_to_a_broker_and_a_page(
             daemon.send_signal(signal.SIGTERM)
             assert daemon.wait(10) == 0
     assert state["faces"] == 1
-    assert state["mood"] in {*open_bundle(bundle).manifest.labels, "unknown"}
+    assert state["mood"] in {*open_bundle(bundle).manifest.decoder().labels, "unknown"}
 
 
 @contextmanager

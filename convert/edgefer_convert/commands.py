@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgefer.options import FILE, FOLDER, PATH, data_option, grouped, json_option, plot_option
+from edgefer.options import (
+    FILE,
+    FOLDER,
+    PATH,
+    data_option,
+    grouped,
+    json_option,
+    labels_option,
+    plot_option,
+)
 from edgefer_convert.formats.table import ETHOS_U, ROCKCHIP
 
 if TYPE_CHECKING:
@@ -38,7 +47,7 @@ ACCELERATORS = click.Choice([*ETHOS_U, *ROCKCHIP], case_sensitive=False)
     click.option(
         "--labels",
         metavar="LABELS",
-        help="MODEL's outputs in order, a,b,c or a file; or a run's label set.",
+        help="MODEL's outputs, a,b,c or a file; a run's first head.",
     ),
     click.option(
         "--pixels", type=PIXELS, default="0..1", show_default=True, help="MODEL's input range."
@@ -190,8 +199,11 @@ def compile(  # the verb's own name
 @click.option(
     "--faces", type=click.IntRange(min=1), help="Only so many; default: all of PrivateTest."
 )
+@labels_option
 @json_option
-def parity(bundle: str, data: Path | None, faces: int | None, as_json: bool) -> None:
+def parity(
+    bundle: str, data: Path | None, faces: int | None, labels: str | None, as_json: bool
+) -> None:
     """Compare the outputs of a bundle's formats and runtimes.
 
     Without --data, the faces are views of the demo portrait.
@@ -203,7 +215,7 @@ def parity(bundle: str, data: Path | None, faces: int | None, as_json: bool) -> 
 
     opened = open_bundle(bundle)
     crops = _faces(opened.manifest.input.preprocess, data, "PrivateTest", faces)
-    result = measure_parity(opened, *crops)
+    result = measure_parity(opened, *crops, labels)
     click.echo(to_json(result)) if as_json else show_parity(result)
     result.require_passed()
 
@@ -212,7 +224,7 @@ def parity(bundle: str, data: Path | None, faces: int | None, as_json: bool) -> 
 @click.argument("model", metavar="RUN|BUNDLE")
 @data_option
 @click.option("--faces", type=click.IntRange(min=10), default=FACES, show_default=True)
-@click.option("--labels", metavar="SET", help="Label set of a run that has several.")
+@labels_option
 @plot_option
 @json_option
 def sensitivity(
@@ -244,7 +256,7 @@ def _open_int8_model(name: str, labels: str | None) -> Int8Model:
 
     run = run_at(name)
     if run is None:
-        return int8_model_of(open_bundle(name))
+        return int8_model_of(open_bundle(name), labels)
     # Whatever is wrong with the run is reported before TensorFlow loads, which takes seconds.
     for stage in (run.float, run.qat):
         run.model(stage)

@@ -12,7 +12,9 @@ from msgspec.structs import replace as changed
 from edgefer.affine import Affine
 from edgefer.bundle import Bundle, describe, write_bundle
 from edgefer.errors import ConversionError, EdgeferError, SettingsError
-from edgefer.manifest import SCHEMA_VERSION, File, Gate, Input, Manifest, Output
+from edgefer.heads import Calibration, Ensemble, Head, decoder_of
+from edgefer.labels import LABEL_SETS
+from edgefer.manifest import SCHEMA_VERSION, File, Gate, Input, Manifest
 from edgefer.preprocess import PIXEL, Preprocess
 from edgefer_convert.analysis.sensitivity import Int8Model
 from edgefer_convert.formats import onnx_int8, tflite
@@ -26,11 +28,11 @@ from edgefer_convert.gate.checks import require_known, require_passed, run_check
 from edgefer_convert.gate.measurements import calibrate, measure_formats
 from edgefer_convert.importers.external_model import source_of_model
 from edgefer_convert.importers.keras_model import logits_of
-from edgefer_convert.importers.run import load_head, select_head, source_of_run
+from edgefer_convert.importers.run import load_heads, select_head, source_of_run
 from edgefer_convert.importers.source import ExternalModel, ImageSource, Source
 from edgefer_convert.model_card import with_texts
 from edgefer_convert.request import Request
-from edgefer_train.data.dataset import Dataset, Usage
+from edgefer_train.data.dataset import Dataset
 from edgefer_train.run import Run
 
 
@@ -43,17 +45,15 @@ def convert_run(
 ) -> Bundle:
     """Convert a run's models and write the bundle, unless its gate fails.
 
-    `labels` chooses the head of a run that has several; the recipe's own unless named.
+    `labels` names the head of files that may have one only; the recipe's own unless named.
     Raises `RunError` when the run is not finished, `DatasetError` when `dataset` is not
     the one it was trained on and `GateFailed` when a format loses too much: an older
     bundle at `out` then stays as it is.
     """
     request = request or Request()
     run.require_data(dataset)
-    head = select_head(run, labels)
-    dataset = dataset.with_labels(head)
     images = _representative(dataset, run.record().recipe.side, request)
-    source = source_of_run(run, head, request.ptq, images)
+    source = source_of_run(run, select_head(run, labels), request.ptq, images)
     return _to_bundle(source, dataset, out, request, images)
 
 
@@ -77,14 +77,20 @@ def convert_model(
 def int8_model_of_run(run: Run, labels: str | None) -> Int8Model:
     """Return the int8 file of a run, converted in memory; `labels` as for `convert_run`."""
     head, record, outcome = select_head(run, labels), run.record(), run.qat.outcome()
-    content = tflite.to_int8(load_head(run, run.qat, head))
+    content = tflite.to_int8(load_heads(run, run.qat, record.heads))
+    first, *last = tflite.input_output_affine(content)
+    temperatures = outcome.temperature if outcome else {}
+    outputs = [
+        Head(name, its, affine, Calibration(temperatures.get(name, 1.0)))
+        for (name, its), affine in zip(record.heads.items(), last, strict=True)
+    ]
     return Int8Model(
-        name=f"{record.recipe_name}-{head}",
+        name=record.recipe_name,
         content=content,
-        temperature=outcome.temperature[head] if outcome else 1.0,
+        decoder=decoder_of(outputs, head),
         preprocess=Preprocess(size=record.recipe.side),
-        affine=tflite.input_output_affine(content)[0],
-        float_logits=logits_of(load_head(run, run.float, head)),
+        affine=first,
+        float_logits=logits_of(load_heads(run, run.float, record.heads)),
     )
 
 
@@ -100,7 +106,8 @@ def _to_bundle(
     if request.on_measured and "int8" not in formats:
         raise SettingsError("--sensitivity needs the int8 TFLite file; add int8 to --formats")
     if request.exemption:
-        require_known(request.exemption.name, formats, request.limits)
+        heads = dict.fromkeys(source.heads, formats)
+        require_known(request.exemption.name, heads, request.limits)
     try:
         bundle = _measured(source, formats, dataset, out, request)
         if request.on_measured:
@@ -136,8 +143,7 @@ def _measured(
     files: dict[str, bytes] = {}
     for format in (format for format in formats if format in source.converters):
         files[format] = source.converters[format](files)
-    public = dataset.part(Usage.PublicTest)
-    bundle, confusion = calibrate(Bundle(out, _draft(source, files), files), public)
+    bundle, confusions = calibrate(Bundle(out, _draft(source, files), files), dataset)
     edgetpu = edgetpu_entry(
         files.get("int8"), selected="edgetpu" in formats, required=request.requires_edgetpu
     )
@@ -147,25 +153,24 @@ def _measured(
         # After all that other runtimes get of it: it serves the kernels of processors.
         files["int8"] = with_space_to_depth(files["int8"])
     if "mobile" in formats:
-        temperature = bundle.manifest.output.temperature
-        files["mobile"] = to_mobile(files["int8"], source.name, source.labels, temperature)
+        at = bundle.manifest.label_sets.index(source.only)
+        files["mobile"] = to_mobile(files["int8"], source.name, bundle.manifest.heads[at], at)
     evidence = changed(source.evidence, edgetpu=edgetpu.summary)
-    manifest = changed(bundle.manifest, files=_entries(files), evidence=evidence)
+    manifest = changed(bundle.manifest, files=_entries(files, source), evidence=evidence)
     bundle = Bundle(out, manifest, files)
-    found = measure_formats(bundle, dataset, source.logits, confusion, edgetpu.mapped)
+    manifest, found = measure_formats(bundle, dataset, source.logits, confusions, edgetpu.mapped)
     gate = run_checks(found, request.limits, request.exemption)
-    evidence = changed(evidence, scores=found.scores)
-    return Bundle(out, changed(manifest, evidence=evidence, gate=gate), files)
+    return Bundle(out, changed(manifest, gate=gate), files)
 
 
 def _draft(source: Source, files: Mapping[str, bytes]) -> Manifest:
     """Return the manifest before anything was measured."""
     dtype, first, last = _quantization(files)
+    last = last or (Affine(1.0, 0),) * len(source.heads)
+    heads = zip(source.heads.items(), last, strict=True)
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name=source.name,
-        label_set=source.label_set,
-        labels=source.labels,
         input=Input(
             shape=(source.side, source.side, 1),
             dtype=dtype,
@@ -173,24 +178,32 @@ def _draft(source: Source, files: Mapping[str, bytes]) -> Manifest:
             preprocess=Preprocess(size=source.side),
             affine=first,
         ),
-        output=Output(affine=last, temperature=1.0),
-        files=_entries(files),
+        heads=tuple(Head(name, labels, affine) for (name, labels), affine in heads),
+        ensemble=Ensemble() if set(source.heads) == set(LABEL_SETS) else None,
+        files=_entries(files, source),
         evidence=source.evidence,
         gate=Gate(()),
         licences=dict(source.licences),
     )
 
 
-def _quantization(files: Mapping[str, bytes]) -> tuple[str, Affine, Affine]:
-    """Return the input's type and quantization, and the output's quantization."""
-    if "int8" in files:
-        return "int8", *tflite.input_output_affine(files["int8"])
-    if "onnx-int8" in files:
-        return "int8", *onnx_int8.input_output_affine(files["onnx-int8"])
-    # Float files alone, which have none.
-    return "float32", PIXEL, Affine(1.0, 0)
+def _quantization(files: Mapping[str, bytes]) -> tuple[str, Affine, tuple[Affine, ...]]:
+    """Return the input's type and quantization, and each output's; float files have none."""
+    for format, affines in (
+        ("int8", tflite.input_output_affine),
+        ("onnx-int8", onnx_int8.input_output_affine),
+    ):
+        if format in files:
+            first, *last = affines(files[format])
+            return "int8", first, tuple(last)
+    return "float32", PIXEL, ()
 
 
-def _entries(files: Mapping[str, bytes]) -> dict[str, File]:
-    present = ((name, format) for name, format in FORMATS.items() if name in files)
-    return {name: describe(format.path, files[name], format.target) for name, format in present}
+def _entries(files: Mapping[str, bytes], source: Source) -> dict[str, File]:
+    present = {name: format for name, format in FORMATS.items() if name in files}
+    entries = {
+        name: describe(format.path, files[name], format.target) for name, format in present.items()
+    }
+    if "mobile" in entries and len(source.heads) > 1:
+        entries["mobile"] = changed(entries["mobile"], head=source.only)
+    return entries

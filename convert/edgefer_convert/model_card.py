@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace as changed
 
 from edgefer.bundle import Bundle, describe
@@ -9,29 +11,8 @@ from edgefer.manifest import Gate, Manifest
 from edgefer.metrics import Scores
 from edgefer.runtime import first_format
 
-CARD = """\
-# {name}
-
-Reads facial expressions ({labels}) from a grey 48x48 image of one face.
-It reads expressions, not feelings: what a face shows is not what a person feels.
-
-| | |
-| --- | --- |
-| architecture | `{architecture}`, {parameters:,} parameters, {macs:.1f} MMAC |
-{origin}
-| machine | {machine} |
-| dataset sha256 | `{fingerprint}` |
-| int8 by | {quantization} |
-| calibration temperature | {temperature} |
-| Edge TPU | {edgetpu} |
-
-## Files
-
-| format | file | bytes | runs on |
-| --- | --- | --- | --- |
-{files}
-
-## Measured on PrivateTest
+MEASURED = """\
+## {label_set}, measured on PrivateTest
 
 | format | accuracy | leak-free | macro-F1 | calibration error | same label as float |
 | --- | --- | --- | --- | --- | --- |
@@ -43,8 +24,43 @@ Leak-free leaves out the {leaks} PrivateTest images with a copy or near-copy in 
 | {first}, by class | images | recall | precision | F1 |
 | --- | --- | --- | --- | --- |
 {classes}
+"""
 
-Measured by `edgefer convert`, and again by `edgefer evaluate BUNDLE --data DIR --format FORMAT`.
+ENSEMBLE = """
+`both` is the normalized geometric mean of the two heads' probabilities, the second one's with the
+weight {weight}; labels that only it has are left out. Devices read it unless they are set to one.
+"""
+
+CARD = """\
+# {name}
+
+Reads facial expressions from a grey {side}x{side} image of one face.
+It reads expressions, not feelings: what a face shows is not what a person feels.
+
+| | |
+| --- | --- |
+| architecture | `{architecture}`, {parameters:,} parameters, {macs:.1f} MMAC |
+{origin}
+| machine | {machine} |
+| dataset sha256 | `{fingerprint}` |
+| int8 by | {quantization} |
+| Edge TPU | {edgetpu} |
+
+## Files
+
+| format | file | bytes | runs on |
+| --- | --- | --- | --- |
+{files}
+
+## Labels
+
+| label set | labels | temperature | confidence that 85 % of PublicTest reach |
+| --- | --- | --- | --- |
+{label_sets}
+{ensemble}
+{measured}
+Measured by `edgefer convert`, and again by `edgefer evaluate BUNDLE --data DIR --format FORMAT
+--labels SET`.
 
 ## Gate: {verdict}
 
@@ -66,7 +82,7 @@ must be informed wherever it is done (article 50(3)).
 def with_texts(bundle: Bundle) -> tuple[Manifest, dict[str, bytes]]:
     """Return the bundle's manifest and contents with the texts for people, written anew."""
     manifest = bundle.manifest
-    texts = {"labels": "\n".join(manifest.labels).encode() + b"\n", "card": card(manifest)}
+    texts = {"labels": "\n".join(manifest.heads[0].labels).encode() + b"\n", "card": card(manifest)}
     entries = {
         "labels": describe("labels.txt", texts["labels"], "people and phones"),
         "card": describe("MODEL_CARD.md", texts["card"], "people"),
@@ -78,11 +94,9 @@ def with_texts(bundle: Bundle) -> tuple[Manifest, dict[str, bytes]]:
 def card(manifest: Manifest) -> bytes:
     """Return the card of a bundle as Markdown."""
     evidence = manifest.evidence
-    first = first_format(manifest.files) or "float"
-    scores = evidence.scores[first]
     text = CARD.format(
         name=manifest.name,
-        labels=", ".join(manifest.labels),
+        side=manifest.input.preprocess.size,
         architecture=evidence.recipe["architecture"],
         parameters=evidence.parameters,
         macs=evidence.macs / 1e6,
@@ -90,15 +104,14 @@ def card(manifest: Manifest) -> bytes:
         machine=evidence.machine,
         fingerprint=evidence.fingerprint,
         quantization=evidence.quantization,
-        temperature=manifest.output.temperature,
         edgetpu=evidence.edgetpu or "no int8 TFLite file",
         files=_files(manifest),
-        formats=_formats(manifest),
-        first=first,
-        interval=100 * scores.interval,
-        n=scores.n,
-        leaks=scores.n - scores.n_leak_free,
-        classes=_classes(scores),
+        label_sets=_label_sets(manifest),
+        ensemble=ENSEMBLE.format(weight=manifest.ensemble.weight) if manifest.ensemble else "",
+        measured="\n".join(
+            _measured(label_set, one.scores, first_format(manifest.files) or "float")
+            for label_set, one in manifest.calibrations.items()
+        ),
         verdict=_verdict(manifest.gate),
         checks=_checks(manifest),
     )
@@ -125,11 +138,32 @@ def _files(manifest: Manifest) -> str:
     )
 
 
-def _formats(manifest: Manifest) -> str:
+def _label_sets(manifest: Manifest) -> str:
+    return "\n".join(
+        f"| {label_set} | {', '.join(manifest.decoder(label_set).labels)} | {one.temperature} "
+        f"| {one.threshold:.2f} |"
+        for label_set, one in manifest.calibrations.items()
+    )
+
+
+def _measured(label_set: str, scores: Mapping[str, Scores], first: str) -> str:
+    one = scores[first]
+    return MEASURED.format(
+        label_set=label_set,
+        formats=_formats(scores),
+        first=first,
+        interval=100 * one.interval,
+        n=one.n,
+        leaks=one.n - one.n_leak_free,
+        classes=_classes(one),
+    )
+
+
+def _formats(scores: Mapping[str, Scores]) -> str:
     return "\n".join(
         f"| {name} | {one.accuracy:.2%} | {one.accuracy_leak_free:.2%} | {one.macro_f1:.3f} "
         f"| {one.calibration_error:.3f} | {one.agreement_with_float:.2%} |"
-        for name, one in manifest.evidence.scores.items()
+        for name, one in scores.items()
     )
 
 

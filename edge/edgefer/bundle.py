@@ -122,7 +122,7 @@ def _checked(path: Path, file: File) -> bytes:
 
 def describe(path: str, content: bytes, target: str, compiled: Compiled | None = None) -> File:
     """Return the manifest's entry for a file."""
-    return File(path, hashlib.sha256(content).hexdigest(), len(content), target, compiled)
+    return File(path, hashlib.sha256(content).hexdigest(), len(content), target, compiled=compiled)
 
 
 def write_bundle(out: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:

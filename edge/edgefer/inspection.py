@@ -10,6 +10,8 @@ from rich.table import Table
 
 from edgefer.bundle import Bundle
 from edgefer.errors import MissingExtra
+from edgefer.heads import Calibration, Ensemble, Head
+from edgefer.labels import BOTH
 from edgefer.manifest import Evidence, Gate, Manifest
 from edgefer.metrics import Interval, Scores
 from edgefer.signature import describe_signature
@@ -29,18 +31,21 @@ def show(bundle: Bundle) -> None:
         if file.compiled:
             console.print(escape(f"{name}: {file.compiled.summary}"), highlight=False)
     console.print(describe_signature(bundle.path), highlight=False, soft_wrap=True)
-    show_scores(manifest.evidence.scores)
+    for label_set, one in manifest.calibrations.items():
+        show_scores(one.scores, label_set)
     console.print(gate_table(manifest.gate))
 
 
-def show_scores(scores: Mapping[str, Scores]) -> None:
+def show_scores(scores: Mapping[str, Scores], label_set: str) -> None:
     """Print the scores of formats on PrivateTest, and of int8 (else the first) by class."""
     if not scores:
         return
     first = "int8" if "int8" in scores else next(iter(scores))
     n, clean = scores[first].n, scores[first].n_leak_free
     table = Table("format", "accuracy", "leak-free", "macro-F1", "ECE", "= float")
-    table.title = f"PrivateTest: {n:,} images, {clean:,} leak-free; 95 % intervals below"
+    table.title = (
+        f"{label_set}, PrivateTest: {n:,} images, {clean:,} leak-free; 95 % intervals below"
+    )
     for name, one in scores.items():
         table.add_row(
             name,
@@ -70,14 +75,13 @@ def _classes(name: str, scores: Scores) -> Table:
 
 
 def _facts(manifest: Manifest) -> Table:
-    evidence, spec, output = manifest.evidence, manifest.input, manifest.output
+    evidence, spec = manifest.evidence, manifest.input
     table = Table(show_header=False)
     for name, value in (
-        ("labels", ", ".join(manifest.labels)),
         ("input", f"{spec.dtype} {spec.shape} {spec.colour}, scale {spec.affine.scale:.6f}, "
                   f"zero point {spec.affine.zero_point}"),
-        ("output", f"logits, scale {output.affine.scale:.6f}, zero point "
-                   f"{output.affine.zero_point}, temperature {output.temperature}"),
+        *((head.label_set, _head(head)) for head in manifest.heads),
+        *((BOTH, _ensemble(one)) for one in (manifest.ensemble,) if one),
         ("origin", _origin(evidence)),
         ("quantization", evidence.quantization),
         ("size", f"{evidence.parameters:,} parameters, {evidence.macs / 1e6:.1f} MMAC"),
@@ -86,6 +90,21 @@ def _facts(manifest: Manifest) -> Table:
     ):  # fmt: skip
         table.add_row(name, value)
     return table
+
+
+def _head(head: Head) -> str:
+    return (
+        f"{', '.join(head.labels)}: logits, scale {head.affine.scale:.6f}, zero point "
+        f"{head.affine.zero_point}, {_calibration(head.calibration)}"
+    )
+
+
+def _ensemble(ensemble: Ensemble) -> str:
+    return f"second head weighs {ensemble.weight}, {_calibration(ensemble.calibration)}"
+
+
+def _calibration(one: Calibration) -> str:
+    return f"temperature {one.temperature}, 85 % at a confidence of {one.threshold:.2f} or more"
 
 
 def _origin(evidence: Evidence) -> str:

@@ -19,6 +19,9 @@ EVERY_LABEL = tuple(dict.fromkeys((*FER2013, *FERPLUS)))
 FOLDERS = "folders"
 """In place of a label set's name: the sorted names of a dataset's own folders."""
 
+BOTH = "both"
+"""In place of a label set's name: both heads of a model together, by the labels of the first."""
+
 UNKNOWN = "unknown"
 """Reported in place of a label that is not probable enough."""
 

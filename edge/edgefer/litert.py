@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgefer.bundle import Bundle
 from edgefer.errors import BundleCorrupt, MissingExtra, RuntimeMissing
+from edgefer.heads import Head
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, int8_table
 from edgefer.tflite_check import require_runnable
@@ -38,35 +39,37 @@ class LiteRT:
     def __init__(self, bundle: Bundle, format: str = "int8", threads: int = 1) -> None:
         content, on_edgetpu = bundle.read(format), format == EDGETPU
         try:
-            self._bind(open_interpreter(content, threads, on_edgetpu), bundle)
+            self._bind(open_interpreter(content, threads, on_edgetpu), bundle, format)
         except RuntimeMissing:
             raise
         except (ValueError, RuntimeError) as exc:
             what = f"a file that {EDGETPU_LIBRARY} runs" if on_edgetpu else "a TFLite model"
             raise BundleCorrupt(f"{bundle.path}: not {what}: {exc}", bundle.path) from exc
 
-    def _bind(self, interpreter: Any, bundle: Bundle) -> None:
-        """Keep an interpreter whose tensors are allocated, and views of its two ends."""
+    def _bind(self, interpreter: Any, bundle: Bundle, format: str) -> None:
+        """Keep an interpreter whose tensors are allocated, and views of its ends."""
         self.manifest, self._model = bundle.manifest, interpreter
-        (given,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
-        _require_ends(given, result, bundle)
-        self._input_dtype, self._output_dtype = given["dtype"], result["dtype"]
+        self._heads = bundle.manifest.heads_of(format)
+        (given,), results = interpreter.get_input_details(), interpreter.get_output_details()
+        _require_ends(given, results, bundle, self._heads)
+        self._input_dtype, self._output_dtype = given["dtype"], results[0]["dtype"]
         # Called for a view into the model's own memory; none may be kept while it runs.
-        self._input, self._output = map(interpreter.tensor, (given["index"], result["index"]))
+        self._input = interpreter.tensor(given["index"])
+        self._outputs = [interpreter.tensor(result["index"]) for result in results]
         self._table = int8_table(self.manifest.input.affine)
 
     def logits(self, crops: Pixels) -> Logits:
-        """Return logits float32 (N, labels) of face crops uint8 (N, size, size)."""
+        """Return logits float32 (N, labels of all heads) of face crops uint8 (N, size, size)."""
         self.manifest.input.preprocess.require(crops)
-        results = np.empty((len(crops), len(self.manifest.labels)), self._output_dtype)
+        results = [
+            np.empty((len(crops), len(head.labels)), self._output_dtype) for head in self._heads
+        ]
         for row, crop in enumerate(crops):
             self._fill(crop)
             self._model.invoke()
-            results[row] = self._output()[0]
-        output = self.manifest.output
-        if results.dtype == np.uint8:
-            return to_logits(results, output.temperature)
-        return results if results.dtype == np.float32 else output.affine.dequantize(results)
+            for result, output in zip(results, self._outputs, strict=True):
+                result[row] = output()[0]
+        return np.concatenate(list(map(_to_real, results, self._heads)), axis=1)
 
     def _fill(self, crop: Pixels) -> None:
         """Write one face crop (size, size) into the model's input."""
@@ -78,18 +81,31 @@ class LiteRT:
             self._input()[0] = crop[..., np.newaxis]  # three channels that are alike
 
 
-def _require_ends(given: Any, result: Any, bundle: Bundle) -> None:
-    """Raise ValueError unless input and output are what the manifest says."""
-    size, labels = bundle.manifest.input.preprocess.size, len(bundle.manifest.labels)
+def _require_ends(
+    given: Any, results: Sequence[Any], bundle: Bundle, heads: Sequence[Head]
+) -> None:
+    """Raise ValueError unless input and outputs are what the manifest says."""
+    size = bundle.manifest.input.preprocess.size
     channels = 3 if given["dtype"] == np.uint8 else 1
-    for end, tensor, shape, dtypes in (
-        ("input", given, (1, size, size, channels), (np.int8, np.float32, np.uint8)),
-        ("output", result, (1, labels), (np.int8, np.float32, np.uint8)),
-    ):
+    if len(results) != len(heads):
+        raise ValueError(f"it has {len(results)} outputs, by the manifest {len(heads)}")
+    ends: list[tuple[str, Any, tuple[int, ...]]] = [("input", given, (1, size, size, channels))]
+    ends += [
+        ("output", result, (1, len(head.labels)))
+        for result, head in zip(results, heads, strict=True)
+    ]
+    for end, tensor, shape in ends:
         found = tuple(map(int, tensor["shape"]))
-        if found != shape or tensor["dtype"] not in dtypes:
+        if found != shape or tensor["dtype"] not in (np.int8, np.float32, np.uint8):
             kind = np.dtype(tensor["dtype"]).name
             raise ValueError(f"its {end} is {kind} {found}, by the manifest it is {shape}")
+
+
+def _to_real(result: NDArray[Any], head: Head) -> Logits:
+    """Return an output (N, labels), int8, float32 or the uint8 of phones, as logits."""
+    if result.dtype == np.uint8:
+        return to_logits(result, head.calibration.temperature)
+    return result if result.dtype == np.float32 else head.affine.dequantize(result)
 
 
 def to_logits(quantized: NDArray[np.uint8], temperature: float) -> Logits:

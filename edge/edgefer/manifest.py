@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from edgefer.affine import Affine
 from edgefer.errors import SchemaMismatch, SettingsError
-from edgefer.labels import check_labels
-from edgefer.metrics import Scores
+from edgefer.heads import Calibration, Decoder, Ensemble, Head, decoder_of, ensemble_decoder
+from edgefer.labels import BOTH
 from edgefer.preprocess import Preprocess
 from edgefer.settings import parse
 
 MANIFEST = "manifest.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LARGEST, MARGIN = 1024, 10.0
 """Of a model's side, pixels, and of what is added to a face's box, as a share of its side."""
-TEMPERATURES = (0.01, 100.0)
 FILES = 64
 """That a bundle may have: each is looked for in its archive."""
 
@@ -42,19 +43,6 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if not -0.5 < margin <= MARGIN:
             raise ValueError(f"margin must be above -0.5 and at most {MARGIN}, got {margin}")
-
-
-class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Output of the int8 model: one logit a label."""
-
-    affine: Affine
-    temperature: float
-    """Logits divided by this give calibrated probabilities."""
-
-    def __post_init__(self) -> None:
-        if not TEMPERATURES[0] <= self.temperature <= TEMPERATURES[1]:
-            low, high = TEMPERATURES
-            raise ValueError(f"temperature must be {low} to {high}, got {self.temperature}")
 
 
 class Compiled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,6 +86,8 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes: int
     target: str
     """What runs it, in words."""
+    head: str = ""
+    """Label set of its only output, where the model has another head too."""
     compiled: Compiled | None = None
     """Of a file for one accelerator."""
 
@@ -108,7 +98,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Origin of the model and its measured scores."""
+    """Origin of the model."""
 
     dataset: str
     fingerprint: str
@@ -122,8 +112,6 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Wall time of the training."""
     machine: str
     versions: dict[str, str]
-    scores: dict[str, Scores]
-    """By format, `float` among them, on PrivateTest."""
     origin: str = ""
     """The file that the model was imported from and its sha256; empty for a run of ours."""
     quantization: str = "quantization-aware training"
@@ -203,10 +191,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     schema_version: int
     name: str
-    label_set: str
-    labels: tuple[str, ...]
     input: Input
-    output: Output
+    heads: tuple[Head, ...]
+    """In the order of a file's outputs."""
+    ensemble: Ensemble | None
+    """None for a single head, and for heads whose labels are not the same expressions."""
     files: dict[str, File]
     """By format, as `runtime.RUNTIMES` names them, `edgetpu`; and `labels`, `card`."""
     evidence: Evidence
@@ -214,13 +203,64 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     licences: dict[str, str]
 
     def __post_init__(self) -> None:
-        if len(self.labels) < 2 or len({*self.labels, ""}) != len(self.labels) + 1:
-            raise ValueError(f"labels must be two or more different names, got {self.labels}")
-        check_labels(self.labels, "labels")
+        if not self.heads or len({*self.label_sets}) < len(self.heads):
+            raise ValueError(f"heads must be one or more, of different names: {self.label_sets}")
+        if self.ensemble and (
+            len(self.heads) != 2 or not {*self.heads[0].labels} <= {*self.heads[1].labels}
+        ):
+            raise ValueError("ensemble needs two heads, the second with all labels of the first")
         if len(self.files) > FILES:
             raise ValueError(f"files must be {FILES} or fewer, got {len(self.files)}")
         if any(file.bytes < 0 for file in self.files.values()):
             raise ValueError("files must have 0 bytes or more")
+        if unknown := {file.head for file in self.files.values()} - {"", *self.label_sets}:
+            raise ValueError(f"files name the head {min(unknown)}, which the model has not")
+
+    @property
+    def label_sets(self) -> tuple[str, ...]:
+        """Names of the heads."""
+        return tuple(head.label_set for head in self.heads)
+
+    @property
+    def calibrations(self) -> dict[str, Calibration]:
+        """By label set, and `both` for the ensemble."""
+        found = {head.label_set: head.calibration for head in self.heads}
+        return found | ({BOTH: self.ensemble.calibration} if self.ensemble else {})
+
+    def calibrated(self, found: Mapping[str, Calibration]) -> Manifest:
+        """Return the manifest with other calibrations, by label set or `both`."""
+        heads = [
+            replace(head, calibration=found.get(head.label_set, head.calibration))
+            for head in self.heads
+        ]
+        ensemble = self.ensemble
+        if ensemble and BOTH in found:
+            ensemble = replace(ensemble, calibration=found[BOTH])
+        return replace(self, heads=tuple(heads), ensemble=ensemble)
+
+    def heads_of(self, format: str) -> tuple[Head, ...]:
+        """Return the heads in a format's file: all, unless it may have one output only."""
+        only = self.files[format].head if format in self.files else ""
+        return tuple(head for head in self.heads if only in ("", head.label_set))
+
+    def decoder(self, labels: str = BOTH, format: str = "") -> Decoder:
+        """Return how the logits of a format's file become probabilities.
+
+        `labels` is a label set of the model, or `both`: the ensemble where the file has what it
+        needs, else its first head. Raises `SettingsError` for another one.
+        """
+        heads = self.heads_of(format)
+        if labels == BOTH:
+            if self.ensemble is not None and len(heads) == len(self.heads):
+                return ensemble_decoder(heads, self.ensemble)
+            labels = heads[0].label_set
+        known = [head.label_set for head in heads]
+        if labels not in known:
+            what = f"its {format} file" if format else self.name
+            raise SettingsError(
+                f"labels '{labels}': {what} has {', '.join(known)}; choose one of these, or both"
+            )
+        return decoder_of(heads, labels)
 
 
 def read_manifest(content: bytes, source: str) -> Manifest:

@@ -215,6 +215,11 @@ def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float:
     return float(values.mean()) if len(values) else 0.0
 
 
+def confidence_covering(confidence: NDArray[np.floating], share: float) -> float:
+    """Return the confidence that this share of the predictions (N,) reaches, rounded down."""
+    return math.floor(1e4 * float(np.quantile(confidence, 1 - share))) / 1e4
+
+
 def best_temperature(logits: Logits, labels: NDArray[np.integer]) -> float:
     """Return the temperature of least log-loss on these faces, 0.25 to 4 (Guo et al. 2017)."""
     candidates = np.exp(np.linspace(math.log(0.25), math.log(4), 161))

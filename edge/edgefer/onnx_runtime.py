@@ -62,24 +62,33 @@ class OnnxRuntime:
         self.manifest = bundle.manifest
         content, integer = bundle.read(format), format != "onnx"
         self._session = onnx_session(content, bundle.path, threads, provider, integer)
-        self._input, outputs = self._session.get_inputs()[0], self._session.get_outputs()[0].shape
-        labels = len(bundle.manifest.labels)
-        if len(outputs) != 2 or outputs[1] != labels:
+        self._bind(bundle, format)
+
+    def _bind(self, bundle: Bundle, format: str) -> None:
+        """Raise `BundleCorrupt` unless the session's outputs are what the manifest says."""
+        self._input, self._heads = self._session.get_inputs()[0], bundle.manifest.heads_of(format)
+        found = [one.shape[1:] for one in self._session.get_outputs()]
+        if found != [[len(head.labels)] for head in self._heads]:
+            labels = ", ".join(str(len(head.labels)) for head in self._heads)
             raise BundleCorrupt(
-                f"{bundle.path}: its output is {outputs}, by the manifest it has {labels} labels",
+                f"{bundle.path}: its outputs are {found}, by the manifest it has {labels} labels",
                 bundle.path,
             )
 
     def logits(self, crops: Pixels) -> Logits:
-        """Return logits float32 (N, labels) of face crops uint8 (N, size, size)."""
+        """Return logits float32 (N, labels of all heads) of face crops uint8 (N, size, size)."""
         spec = self.manifest.input
         if self._input.type == "tensor(float)":
-            return np.concatenate([self._run(row) for row in spec.preprocess.to_float(crops)])
+            rows = [self._run(row) for row in spec.preprocess.to_float(crops)]
+            return np.concatenate([np.concatenate(row, axis=1) for row in rows])
         rows = [self._run(row) for row in spec.preprocess.to_int8(crops, spec.affine)]
-        return self.manifest.output.affine.dequantize(np.concatenate(rows))
+        parts = zip(self._heads, zip(*rows, strict=True), strict=True)
+        real = [head.affine.dequantize(np.concatenate(part)) for head, part in parts]
+        return np.concatenate(real, axis=1)
 
-    def _run(self, crop: Any) -> Any:
-        return self._session.run(None, {self._input.name: crop[np.newaxis]})[0]
+    def _run(self, crop: Any) -> list[Any]:
+        """Return the outputs of one image, each with a batch of one."""
+        return list(self._session.run(None, {self._input.name: crop[np.newaxis]}))
 
 
 def onnx_session(

@@ -48,6 +48,9 @@ data_option = click.option(
 )
 detector_option = click.option("--detector", type=DETECTORS, help="Face detector.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+labels_option = click.option(
+    "--labels", metavar="SET", help="Label set of a model that has several, or both."
+)
 model_option = click.option(
     "--model", metavar="BUNDLE", help="Model bundle: a path, or the name of a shipped one."
 )

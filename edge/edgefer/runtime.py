@@ -38,7 +38,10 @@ class Classifier(Protocol):
     """Predicts expressions of face crops."""
 
     def logits(self, crops: Pixels) -> Logits:
-        """Return logits float32 (N, labels) of face crops uint8 (N, size, size)."""
+        """Return logits float32 (N, labels of all heads) of face crops uint8 (N, size, size).
+
+        `Manifest.decoder` turns them into probabilities.
+        """
         ...
 
 
@@ -50,9 +53,11 @@ class Keras:
         self._model = keras_model(bundle.read(format), bundle.path)
 
     def logits(self, crops: Pixels) -> Logits:
-        """Return logits float32 (N, labels) of face crops uint8 (N, size, size)."""
+        """Return logits float32 (N, labels of all heads) of face crops uint8 (N, size, size)."""
         images = self.manifest.input.preprocess.to_float(crops)
-        return np.asarray(self._model(images, training=False), np.float32)
+        results = self._model(images, training=False)
+        results = results if isinstance(results, list) else [results]
+        return np.asarray(np.concatenate(results, axis=1), np.float32)
 
 
 def keras_model(content: bytes, path: Path) -> Any:

@@ -190,7 +190,7 @@ def test_formats_are_compared_by_evidence_size_and_time() -> None:
     found = {row["format"]: row for row in json.loads(done.stdout)["rows"]}
     manifest = open_bundle("small").manifest
     assert set(found) == set(manifest.files) & set(FORMATS)
-    scores = manifest.evidence.scores
+    scores = manifest.heads[0].calibration.scores
     for format, row in found.items():
         assert row["bytes"] == manifest.files[format].bytes
         assert row["drop"] == pytest.approx(

@@ -98,10 +98,10 @@ def test_an_external_keras_model_becomes_a_bundle(
     words = (save(weights, tmp_path), "--labels", LABELS, "--data", faces, "--gate", gate)
     edgefer("convert", *words, "--formats", "int8", "--out", out)
     manifest = open_bundle(out).manifest
-    assert (manifest.labels, manifest.label_set) == (FER2013, "fer2013")
+    assert (manifest.heads[0].labels, manifest.label_sets) == (FER2013, ("fer2013",))
     assert manifest.evidence.origin.startswith("external")
     assert manifest.evidence.parameters == sum(one.size for one in weights)
-    assert manifest.evidence.scores["int8"].accuracy > 0.25
+    assert manifest.heads[0].calibration.scores["int8"].accuracy > 0.25
     assert {"int8", "onnx", "labels", "card"} <= set(manifest.files)
     tensors = tflite_tensors(open_bundle(out).read("int8"))
     assert {one.dtype for one in tensors} <= {"int8", "int32", "int64"}
@@ -122,9 +122,9 @@ def test_an_external_onnx_model_is_quantized_by_onnxruntime(
     np.testing.assert_allclose(reals, levels / 255, atol=1e-6)
     manifest = open_bundle(tmp_path / "bundle.zip").manifest
     assert set(manifest.files) == {"onnx", "onnx-int8", "labels", "card"}
-    assert manifest.labels == FER2013
+    assert manifest.heads[0].labels == FER2013
     assert manifest.input.dtype == "int8"
-    assert manifest.evidence.scores["onnx-int8"].accuracy > 0.25
+    assert manifest.heads[0].calibration.scores["onnx-int8"].accuracy > 0.25
     assert manifest.evidence.quantization.startswith("post-training")
 
 

@@ -40,6 +40,7 @@ def scored(accuracy: float = 0.66, agreement: float = 1.0, **recalls: float) -> 
 def measured(int8: Scores, **changes: object) -> Measurements:
     same = np.zeros(200, np.int64)
     whole = Measurements(
+        head="fer2013",
         scores={"float": scored(), "int8": int8, "onnx-int8": scored()},
         predictions={"int8": same, "onnx-int8": same},
         bytes={"int8": 350_000, "onnx-int8": 340_000},
@@ -52,7 +53,7 @@ def measured(int8: Scores, **changes: object) -> Measurements:
 
 
 def failed(one: Measurements, limits: GateLimits | None = None) -> list[Check]:
-    return [check for check in run_checks(one, limits).checks if not check.passed]
+    return [check for check in run_checks([one], limits).checks if not check.passed]
 
 
 def only(checks: list[Check]) -> Check:
@@ -61,7 +62,7 @@ def only(checks: list[Check]) -> Check:
 
 
 def test_a_model_as_good_as_float_passes_every_check() -> None:
-    gate = run_checks(measured(scored()))
+    gate = run_checks([measured(scored())])
     assert gate.passed
     assert {check.name for check in gate.checks} == {
         *(
@@ -143,15 +144,28 @@ def test_the_edge_tpu_is_checked_only_on_demand() -> None:
     assert failed(measured(scored(), edgetpu_mapped=1.0), limits) == []
 
 
+def test_each_head_is_checked_and_the_files_once() -> None:
+    heads = [measured(scored()), measured(scored(accuracy=0.62), head="ferplus")]
+    gate = run_checks(heads)
+    failures = [check.name for check in gate.checks if not check.passed]
+    assert failures == ["accuracy drop of int8, ferplus"]
+    names = [check.name for check in gate.checks]
+    assert names.count("size of int8") == 1
+    assert "labels out of order, fer2013" in names
+    formats = ["int8", "onnx-int8"]
+    assert names == [name for name, _ in planned(dict.fromkeys(("fer2013", "ferplus"), formats),
+                                                 GateLimits())]  # fmt: skip
+
+
 def test_a_check_is_left_out_by_its_limit() -> None:
     off = GateLimits(bytes=math.inf, mmac=math.inf, label_order=math.inf, parity=0, agreement=0)
-    names = [name for name, _ in planned(["int8", "onnx-int8"], off)]
+    names = [name for name, _ in planned({"fer2013": ["int8", "onnx-int8"]}, off)]
     assert [name for name in names if "=" in name or "size" in name] == []
     assert "multiply-accumulates" not in names
 
 
 def test_the_worst_of_several_failures_is_named() -> None:
-    gate = run_checks(measured(scored(accuracy=0.62, agreement=0.95)))
+    gate = run_checks([measured(scored(accuracy=0.62, agreement=0.95))])
     with pytest.raises(
         GateFailed, match=r"accuracy drop of int8 is 4\.00%.*\(and 1 more\)"
     ) as info:
@@ -161,17 +175,18 @@ def test_the_worst_of_several_failures_is_named() -> None:
 
 def test_one_check_can_be_allowed_to_fail_by_someone_for_a_reason() -> None:
     allowed = exemption("int8 = float", "the\nnew labels are better")
-    gate = run_checks(measured(scored(agreement=0.95)), exemption=allowed)
+    gate = run_checks([measured(scored(agreement=0.95))], exemption=allowed)
     assert gate.passed
     check = only([one for one in gate.checks if not one.passed])
     assert check.allowed is not None
     assert check.allowed.by.startswith(f"{getpass.getuser()}@")
     assert check.verdict.endswith(": the new labels are better")
-    assert not run_checks(measured(scored(accuracy=0.6, agreement=0.95)), exemption=allowed).passed
+    worse = measured(scored(accuracy=0.6, agreement=0.95))
+    assert not run_checks([worse], exemption=allowed).passed
 
 
 def test_a_check_that_passes_needs_no_exemption() -> None:
-    gate = run_checks(measured(scored()), exemption=exemption("int8 = float", "to be sure"))
+    gate = run_checks([measured(scored())], exemption=exemption("int8 = float", "to be sure"))
     assert all(check.allowed is None for check in gate.checks)
 
 
@@ -183,7 +198,7 @@ def test_an_exemption_requires_a_name_and_a_reason(allow: str | None, because: s
 
 def test_an_exemption_for_no_check_is_refused_with_the_nearest() -> None:
     with pytest.raises(SettingsError, match="did you mean 'size of int8'"):
-        require_known("size of int", ["int8"], GateLimits())
+        require_known("size of int", {"fer2013": ["int8"]}, GateLimits())
 
 
 @pytest.mark.parametrize(

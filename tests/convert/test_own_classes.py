@@ -60,7 +60,7 @@ def test_a_run_on_own_classes_becomes_a_bundle_that_is_evaluated(
     words = ("--run", run.folder, "--data", images, "--gate", gate, "--formats", "int8")
     edgefer("convert", *words, "--out", out)
     manifest = open_bundle(out).manifest
-    assert (manifest.labels, manifest.label_set) == (CLASSES, "folders")
+    assert (manifest.heads[0].labels, manifest.label_sets) == (CLASSES, ("folders",))
     assert (out / "labels.txt").read_text().splitlines() == list(CLASSES)
     assert "FER2013" not in str(manifest.licences)
     assert "Bored, Very Excited" in edgefer("model", "inspect", out).stdout
@@ -92,8 +92,8 @@ def test_a_model_with_capital_class_names_becomes_a_bundle_that_is_evaluated(
     words = ("--labels", tmp_path / "l.txt", "--data", images, "--split", "72/8/20")
     edgefer("convert", model, *words, "--gate", gate, "--formats", "int8", "--out", out)
     manifest = open_bundle(out).manifest
-    assert (manifest.labels, manifest.label_set) == (CLASSES, "folders")
-    assert manifest.evidence.scores["int8"].accuracy > 0.9
+    assert (manifest.heads[0].labels, manifest.label_sets) == (CLASSES, ("folders",))
+    assert manifest.heads[0].calibration.scores["int8"].accuracy > 0.9
     edgefer("evaluate", out, "--data", images, "--format", "int8")
 
 

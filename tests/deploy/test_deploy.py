@@ -134,7 +134,7 @@ def test_a_daemon_that_dies_while_it_is_watched_is_undone(deployed: Laptop, tmp_
 
 def test_an_update_and_back_again(deployed: Laptop, tmp_path: Path) -> None:
     first = deployed.running()
-    done = deployed.deploy("--model", "small-ferplus")
+    done = deployed.deploy("--model", "tiny")
     assert done.status == 0, done.out + done.err
     second = deployed.running()
     assert second != first

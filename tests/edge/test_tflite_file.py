@@ -13,13 +13,14 @@ def test_the_shipped_model_is_read_without_running_it() -> None:
     bundle = open_bundle("small")
     graph = read_graph(bundle.read("int8"), "small")
     counts = {name: count for (name, _), count in graph.counts().items()}
-    assert counts["FULLY_CONNECTED"] == 1
+    assert counts["FULLY_CONNECTED"] == 2
     assert counts["CONV_2D"] >= 9
-    (picture,), (logits,) = graph.inputs, graph.outputs
+    (picture,), outputs = graph.inputs, graph.outputs
     assert graph.tensors[picture].scales == pytest.approx([bundle.manifest.input.affine.scale])
     assert graph.tensors[picture].shape == (1, *bundle.manifest.input.shape)
-    assert graph.tensors[logits].zero_points == (bundle.manifest.output.affine.zero_point,)
-    assert graph.tensors[logits].shape == (1, len(bundle.manifest.labels))
+    for logits, head in zip(outputs, bundle.manifest.heads, strict=True):
+        assert graph.tensors[logits].zero_points == (head.affine.zero_point,)
+        assert graph.tensors[logits].shape == (1, len(head.labels))
 
 
 def test_the_weights_of_a_convolution_have_a_scale_for_each_channel() -> None:

@@ -279,7 +279,7 @@ def stopped(fleet: Fleet, *words: object) -> Done:
 
 def test_an_update_comes_to_all_and_goes_back_on_all(fleet: Fleet) -> None:
     before = fleet.releases()
-    done = fleet.deploy("--model", "small-ferplus")
+    done = fleet.deploy("--model", "tiny")
     assert (done.status, outcomes(done)) == (0, all_are(fleet, "deployed")), done.err
     updated = fleet.releases()
     assert len(set(updated.values())) == 1

@@ -197,13 +197,13 @@ def test_every_cut_leaves_a_release_that_works(machine: Machine, wheel: Path) ->
     first = deployed(machine, *words, "small")
     forget(machine, first)
     began = time.monotonic()
-    second = deployed(machine, *words, "small-ferplus")
+    second = deployed(machine, *words, "tiny")
     whole = time.monotonic() - began
     print(f"\nan update takes {whole:.0f} s", flush=True)
     for number in range(1, CUTS + 1):
         running = release(machine)
         forget(machine, running)
-        model = "small-ferplus" if running == first else "small"
+        model = "tiny" if running == first else "small"
         update = begin(machine, *words, model, settings=CAMERA)
         instant = chance.uniform(0, whole)
         time.sleep(instant)

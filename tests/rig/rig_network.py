@@ -92,7 +92,7 @@ def test_another_model_needs_no_network(device: Device, wheel: str) -> None:
     """The base is there: what an update brings comes from the laptop."""
     before = release(device)
     with device.offline():
-        words = ("--wheel", wheel, "--model", "small-ferplus")
+        words = ("--wheel", wheel, "--model", "tiny")
         done = deploy(device, *BRIEF, *words, offline=False)
     print(f"\n{done.out}", flush=True)
     assert done.status == 0, done.out

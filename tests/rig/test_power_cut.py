@@ -22,7 +22,7 @@ from rig.image import make_disk
 
 CUTS = int(os.environ.get("RIG_CUTS", "3"))
 WATCH = ("--watch", "5")
-MODELS = ("small", "small-ferplus")
+MODELS = ("small", "tiny")
 
 
 @pytest.mark.timeout(1200 + 240 * CUTS)

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edgefer.affine import Affine
 from edgefer.bundle import open_bundle
@@ -31,6 +32,7 @@ from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
+from support.bundles import manifest
 
 FILE = Path(__file__).parents[1] / "device" / "page" / "vectors.json"
 
@@ -77,8 +79,8 @@ def vectors() -> dict[str, Any]:
     return {
         "contract": contract_of(open_bundle("small").manifest, {}),
         "grey": _grey(), "shrink": _shrink(), "face_crop": _chip(), "letterbox": _letterboxes(),
-        "counts": _counts(), "softmax": _softmax(), "quality": _quality(), "motion": _motion(),
-        "turn": _turn(), "mood": _mood(), "analysis": _analysis(),
+        "counts": _counts(), "softmax": _softmax(), "decoded": _decoded(), "quality": _quality(),
+        "motion": _motion(), "turn": _turn(), "mood": _mood(), "analysis": _analysis(),
     }  # fmt: skip
 
 
@@ -158,7 +160,7 @@ def _counts() -> list[dict[str, Any]]:
 
 def _softmax() -> list[dict[str, Any]]:
     def one(counts: list[int], temperature: float) -> dict[str, Any]:
-        output = open_bundle("small").manifest.output.affine
+        output = open_bundle("small").manifest.heads[0].affine
         logits = output.dequantize(np.array([counts], np.int8))
         wanted = softmax(logits, temperature)[0].tolist()
         return {
@@ -174,6 +176,23 @@ def _softmax() -> list[dict[str, Any]]:
         one(row.tolist(), temperature)
         for row, temperature in zip(rows, (0.9013, 1, 1.3, 2, 0.5, 1.1), strict=True)
     ]
+
+
+def _decoded() -> list[dict[str, Any]]:
+    """Return the logits of both heads, and what each label set makes of them."""
+    shipped = open_bundle("small").manifest
+    heads = (noise(9, 15, 3, 1).astype(np.float32) - 128) / 16
+
+    def one(label_set: str, row: NDArray[np.float32]) -> dict[str, Any]:
+        decoder = shipped.decoder(label_set)
+        return {
+            "heads": row.tolist(),
+            "terms": decoder.terms,
+            "temperature": decoder.calibration.temperature,
+            "wanted": decoder.probabilities(row[np.newaxis])[0].tolist(),
+        }
+
+    return [one(label_set, row) for label_set in shipped.calibrations for row in heads]
 
 
 def _quality() -> list[dict[str, Any]]:
@@ -241,7 +260,7 @@ def _analysis() -> list[dict[str, Any]]:
     """Return frames with scripted faces and answers, and what is reported of each."""
     faces = _scripted_faces()
     rows = [HAPPY] * 14 + [SAD] * 16 + [TORN] * 3
-    classifier = FaceClassifier(ScriptedClassifier(rows), open_bundle("small").manifest)
+    classifier = FaceClassifier(ScriptedClassifier(rows), manifest())
     detector = ScriptedDetector(faces)
     analyzer = FrameAnalyzer(detector, classifier, Tracker(TrackingSettings()), MoodSettings())
     found = []

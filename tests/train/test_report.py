@@ -82,7 +82,7 @@ def test_the_page_says_its_figures_and_what_they_are_of(report: Path) -> None:
     assert "120 PrivateTest images of fer2013" in page
     low, high = done.accuracy_interval
     assert f"{100 * low:.1f} to {100 * high:.1f} % on 120 images" in page
-    assert "is not the dataset that small-fer2013 was trained on" in page
+    assert "is not the dataset that small was trained on" in page
 
 
 def test_the_page_warns_of_what_it_reads_and_of_whom_it_shows(report: Path) -> None:

@@ -15,6 +15,7 @@ from edgefer.options import (
     data_option,
     grouped,
     json_option,
+    labels_option,
     plot_option,
     recipe_option,
     run_option,
@@ -114,7 +115,7 @@ def quantize(run_folder: Path, data: Path | None) -> None:
 @click.argument("model", metavar="BUNDLE_OR_RUN")
 @data_option
 @click.option("--format", "format_", type=FORMATS, help="Default: int8; for a run qat, else float.")
-@click.option("--labels", metavar="SET", help="Label set of a run that has several.")
+@labels_option
 @click.option("--out", type=FOLDER, help="Folder for report.html, report.json and charts.")
 @click.option("--faces/--no-faces", default=True, help="Show the worst mistakes in the report.")
 @grouped(
@@ -152,15 +153,15 @@ def evaluate(  # noqa: PLR0913 - the verb's options, of which those of the suite
 
     facts = candidate.facts
     if suite.corruptions:
-        dataset = load(data, facts.label_set, facts.split, facts.side)
+        dataset = load(data, facts.expected, facts.split, facts.side)
         _evaluate_corrupted(candidate, dataset, format_, suite, as_json)
         return
     with report_dir(out) as folder:
-        dataset = load(data, facts.label_set, facts.split, facts.side)
+        dataset = load(data, facts.expected, facts.split, facts.side)
         done = measure(candidate, dataset, format_, THRESHOLD)
         if folder:
             done = write_report(folder, done, candidate.fits, dataset if faces else None)
-    click.echo(to_json(done)) if as_json else show_scores({format_: done})
+    click.echo(to_json(done)) if as_json else show_scores({format_: done}, facts.label_set)
     if not done.same_dataset:
         log.warning("%s", done.other_data_warning)
     if out:
@@ -214,7 +215,7 @@ def _shared(data: Path) -> Callable[[Facts], Dataset]:
     from edgefer_train.data.sources import load
 
     once = functools.cache(functools.partial(load, data))
-    return lambda facts: once(facts.label_set, facts.split, facts.side)
+    return lambda facts: once(facts.expected, facts.split, facts.side)
 
 
 @click.group()

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from edgefer.bundle import Bundle
 from edgefer.console import FallbackWarning, track
 from edgefer.errors import GateFailed, MissingExtra
+from edgefer.heads import Decoder
 from edgefer.litert import LiteRT
 from edgefer.machine import machine
-from edgefer.metrics import softmax
 from edgefer.onnx_runtime import OnnxRuntime
 from edgefer.preprocess import Pixels
 from edgefer.runtime import RUNTIMES, Classifier, open_classifier
@@ -156,7 +156,7 @@ class OnnxAtLevel(OnnxRuntime):
         self._session = onnxruntime.InferenceSession(
             bundle.read(format), options, providers=["CPUExecutionProvider"]
         )
-        self._input = self._session.get_inputs()[0]
+        self._bind(bundle, format)
 
 
 class LiteRTKernels(LiteRT):
@@ -173,13 +173,18 @@ class LiteRTKernels(LiteRT):
             experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         )
         model.allocate_tensors()
-        self._bind(model, bundle)
+        self._bind(model, bundle, format)
 
 
-def settings_of(bundle: Bundle) -> dict[str, Callable[[], Classifier]]:
-    """Return the settings to compare, by name; a format's own name is how it is deployed."""
+def settings_of(bundle: Bundle, labels: str) -> dict[str, Callable[[], Classifier]]:
+    """Return the settings to compare, by name; a format's own name is how it is deployed.
+
+    A file that has not both heads is left out where `labels` is both of them together.
+    """
     settings: dict[str, Callable[[], Classifier]] = {}
     for format in filter(bundle.manifest.files.__contains__, RUNTIMES):
+        if bundle.manifest.files[format].head not in ("", labels):
+            continue
         settings[format] = partial(open_classifier, bundle, format)
         if bundle.manifest.files[format].path.endswith(".onnx"):
             for setting in (UNOPTIMIZED, OPTIMIZED):
@@ -189,15 +194,17 @@ def settings_of(bundle: Bundle) -> dict[str, Callable[[], Classifier]]:
     return settings
 
 
-def measure_parity(bundle: Bundle, faces: Pixels, source: str) -> Parity:
+def measure_parity(bundle: Bundle, faces: Pixels, source: str, labels: str | None = None) -> Parity:
     """Run every setting on face crops (N, size, size) and compare; `source` names the faces.
 
+    `labels` is the label set to compare by, by default the first head's, or `both`.
     A format whose runtime is not installed is left out, with a `FallbackWarning`.
     """
-    outputs = {}
-    for name, opened in settings_of(bundle).items():
+    outputs, labels = {}, labels or bundle.manifest.label_sets[0]
+    for name, opened in settings_of(bundle, labels).items():
         try:
-            outputs[name] = _probabilities(opened(), bundle, faces, name)
+            decoder = bundle.manifest.decoder(labels, name.partition(", ")[0])
+            outputs[name] = _probabilities(opened(), decoder, faces, name)
         except MissingExtra as exc:
             warnings.warn(f"{name} is left out: {exc}", FallbackWarning, stacklevel=2)
     pairs = tuple(_pair(*names, outputs) for names in itertools.combinations(outputs, 2))
@@ -225,11 +232,11 @@ def has_dot_products() -> bool:
 
 
 def _probabilities(
-    classifier: Classifier, bundle: Bundle, faces: Pixels, name: str
+    classifier: Classifier, decoder: Decoder, faces: Pixels, name: str
 ) -> Probabilities:
     starts = track(range(0, len(faces), CHUNK), name)
     logits = np.concatenate([classifier.logits(faces[at : at + CHUNK]) for at in starts])
-    return softmax(logits, bundle.manifest.output.temperature)
+    return decoder.probabilities(logits)
 
 
 def _pair(first: str, second: str, outputs: Mapping[str, Probabilities]) -> Pair:

@@ -10,8 +10,9 @@ stands for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,7 +22,8 @@ from edgefer.affine import Affine
 from edgefer.bundle import Bundle
 from edgefer.console import track
 from edgefer.errors import ConversionError
-from edgefer.metrics import Logits, softmax
+from edgefer.heads import Decoder
+from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer.runtime import open_classifier
 from edgefer.tflite_file import Graph, GraphTensor, Op, read_graph
@@ -110,7 +112,8 @@ class Int8Model:
 
     name: str
     content: bytes
-    temperature: float
+    decoder: Decoder
+    """Of the outputs, side by side, to what is compared."""
     preprocess: Preprocess
     affine: Affine
     """Of the input."""
@@ -118,14 +121,17 @@ class Int8Model:
     """The float model that it was made from, where there is one: logits of face crops."""
 
 
-def int8_model_of(bundle: Bundle) -> Int8Model:
-    """Return a bundle's int8 file; raise `BundleError` where it has none."""
+def int8_model_of(bundle: Bundle, labels: str | None = None) -> Int8Model:
+    """Return a bundle's int8 file, read by the label set `labels`, by default its first head's.
+
+    Raises `BundleError` where it has none and `SettingsError` for other labels.
+    """
     manifest = bundle.manifest
     model = open_classifier(bundle, "onnx") if "onnx" in manifest.files else None
     return Int8Model(
         name=manifest.name,
         content=bundle.read("int8"),
-        temperature=manifest.output.temperature,
+        decoder=manifest.decoder(labels or manifest.label_sets[0], "int8"),
         preprocess=manifest.input.preprocess,
         affine=manifest.input.affine,
         float_logits=model.logits if model else None,
@@ -211,13 +217,15 @@ class _Study:
 
     def steps(self, faces: Pixels) -> tuple[Step, ...]:
         """Separate weights from activations: float model to dequantized file to int8 file."""
-        temperature, net = self._model.temperature, Interpreter(self._model.content)
-        output = _affine(self._graph.tensors[self._graph.outputs[0]])
-        logits = output.dequantize(np.stack([net.run(row)[0] for row in self._int8]))
-        int8 = softmax(logits, temperature)
+        net, outputs = Interpreter(self._model.content), self._graph.outputs
+        affines = [_affine(self._graph.tensors[index]) for index in outputs]
+        int8 = self._read(
+            [affine.dequantize(part) for affine, part in zip(affines, net.run(row), strict=True)]
+            for row in self._int8
+        )
         steps = [_step("activations: rounded to int8", self._reference, int8)]
         if self._model.float_logits is not None:
-            model = softmax(self._model.float_logits(faces), temperature)
+            model = self._model.decoder.probabilities(self._model.float_logits(faces))
             steps.insert(0, _step("weights: fine-tuned and rounded", model, self._reference))
             steps.append(_step("both: float model to int8", model, int8))
         return tuple(steps)
@@ -240,8 +248,12 @@ class _Study:
     ) -> FloatArray:
         content, outputs = self._model.content, self._graph.outputs
         net = Interpreter(dequantize(content, self._graph, outputs, rounded, weights))
-        logits = np.stack([net.run(row)[0] for row in self._real])
-        return softmax(logits, self._model.temperature)
+        return self._read(net.run(row) for row in self._real)
+
+    def _read(self, outputs: Iterable[Sequence[NDArray[Any]]]) -> FloatArray:
+        """Return the probabilities of each face's outputs."""
+        logits = np.stack([np.concatenate(parts) for parts in outputs])
+        return self._model.decoder.probabilities(logits)
 
     def _cost(self, probabilities: FloatArray) -> Cost:
         step = _step("", self._reference, probabilities)

@@ -19,6 +19,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
+from edgefer.heads import Head
 from edgefer_convert.formats.tflite_graph import GraphEditor, affine
 
 GREY = np.array([38, 75, 15], np.int8)
@@ -42,17 +43,17 @@ NORMALIZATION = 1
 """The union `ProcessUnitOptions`."""
 
 
-def to_mobile(int8: bytes, name: str, labels: Sequence[str], temperature: float) -> bytes:
-    """Return the file for phones of an int8 TFLite file.
+def to_mobile(int8: bytes, name: str, head: Head, output: int = 0) -> bytes:
+    """Return the file for phones of one output of an int8 TFLite file, which is the head's.
 
-    It takes uint8 RGB (1, side, side, 3) and returns probabilities at `temperature`,
+    It takes uint8 RGB (1, side, side, 3) and returns probabilities at its temperature,
     uint8 (1, labels) in 256ths; metadata name the labels in order.
     """
     editor = GraphEditor.open(int8)
     _prepend_rgb_to_grey(editor)
-    _append_softmax(editor, temperature)
-    _set_metadata(editor, classifier_metadata(name, labels))
-    return _with_labels_file(editor.pack(), labels)
+    _append_softmax(editor, int(editor.main.outputs[output]), head.calibration.temperature)
+    _set_metadata(editor, classifier_metadata(name, head.labels))
+    return _with_labels_file(editor.pack(), head.labels)
 
 
 def _prepend_rgb_to_grey(editor: GraphEditor) -> None:
@@ -76,9 +77,8 @@ def _prepend_rgb_to_grey(editor: GraphEditor) -> None:
     editor.set_input(rgb)
 
 
-def _append_softmax(editor: GraphEditor, temperature: float) -> None:
-    """Put a softmax and its uint8 form after the logits."""
-    logits = int(editor.main.outputs[0])
+def _append_softmax(editor: GraphEditor, logits: int, temperature: float) -> None:
+    """Put a softmax and its uint8 form after the logits; what leads to other outputs goes."""
     shape = editor.main.tensors[logits].shape
     # TFLite's int8 softmax returns 256ths from -128 on, and nothing else.
     int8 = editor.add_tensor("shares_int8", shape, "int8", affine([1 / 256], [-128]))

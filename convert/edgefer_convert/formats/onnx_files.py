@@ -7,7 +7,7 @@ import re
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,15 @@ COUNTER = re.compile(r"__\d+")
 
 
 def to_onnx(model: Any) -> bytes:
-    """Convert a float Keras model to ONNX: `picture` float32 (1, side, side, 1) to logits."""
+    """Convert a float Keras model to ONNX: `picture` float32 (1, side, side, 1) to logits.
+
+    The outputs of several heads are called as the model's.
+    """
     spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name=INPUT)
     function = tf.function(lambda image: model(image, training=False))
     proto, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=OPSET)
     _keep_captured(proto.graph, function.get_concrete_function(spec))
-    return canonical_bytes(proto)
+    return canonical_bytes(proto, model.output_names)
 
 
 def _keep_captured(graph: onnx.GraphProto, function: Any) -> None:
@@ -53,15 +56,18 @@ def _keep_captured(graph: onnx.GraphProto, function: Any) -> None:
         graph.initializer.append(numpy_helper.from_array(held[item.name].numpy(), item.name))
 
 
-def to_int8_onnx(tflite: bytes) -> bytes:
-    """Convert an int8 TFLite file to ONNX with QuantizeLinear / DequantizeLinear pairs."""
+def to_int8_onnx(tflite: bytes, outputs: Sequence[str] = ()) -> bytes:
+    """Convert an int8 TFLite file to ONNX with QuantizeLinear / DequantizeLinear pairs.
+
+    Several outputs get the names of `outputs`, or keep their own.
+    """
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), stderr_silenced():
         # TensorFlow warns that its interpreter, which tf2onnx reads the file with, has moved.
         warnings.simplefilter("ignore", UserWarning)
         path = Path(folder) / "model.tflite"
         path.write_bytes(tflite)
         proto, _ = tf2onnx.convert.from_tflite(str(path), opset=OPSET)
-    return canonical_bytes(proto)
+    return canonical_bytes(proto, outputs)
 
 
 def parameters(content: bytes) -> int:
@@ -92,22 +98,24 @@ def _macs(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
     return math.prod(output) * math.prod(weights) // max(own, 1)
 
 
-def canonical_bytes(model: onnx.ModelProto) -> bytes:
+def canonical_bytes(model: onnx.ModelProto, outputs: Sequence[str] = ()) -> bytes:
     """Return a file with nodes in order of use and names that depend on the graph alone.
 
-    Its input and output are called `INPUT` and `OUTPUT`. Shapes of tensors in between are
+    Its input and output are called `INPUT` and `OUTPUT`, several outputs as `outputs` or as they
+    were. Shapes of tensors in between are
     dropped: every reader infers them. The graph must have no graphs within it (`If`, `Loop`).
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph
     nodes = _in_order_of_use(graph)
-    names = {graph.input[0].name: INPUT, graph.output[0].name: OUTPUT}
+    names = {graph.input[0].name: INPUT, **_output_names(graph, outputs)}
     _name_outputs(nodes, names)
     _name_constants(nodes, names)
     constants = {item.name: item for item in graph.initializer}
     used = [_renamed(constants[name], names) for name in names if name in constants]
-    graph.input[0].name, graph.output[0].name = INPUT, OUTPUT
+    for end in (*graph.input, *graph.output):
+        end.name = names[end.name]
     for node in nodes:
         node.input[:] = [names.get(name, "") for name in node.input]
         node.output[:] = [names.get(name, "") for name in node.output]
@@ -124,6 +132,12 @@ def canonical_bytes(model: onnx.ModelProto) -> bytes:
     result.ClearField("opset_import")
     result.opset_import.extend(kept)
     return bytes(result.SerializeToString(deterministic=True))
+
+
+def _output_names(graph: onnx.GraphProto, wanted: Sequence[str]) -> dict[str, str]:
+    """Return the new name of each output by its old one."""
+    given = [item.name for item in graph.output]
+    return dict(zip(given, [OUTPUT] if len(given) == 1 else wanted or given, strict=True))
 
 
 def _in_order_of_use(graph: onnx.GraphProto) -> list[onnx.NodeProto]:

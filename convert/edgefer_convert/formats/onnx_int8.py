@@ -69,7 +69,7 @@ def to_int8(content: bytes, images: FloatImages) -> bytes:
     return canonical_bytes(model)
 
 
-def input_output_affine(content: bytes) -> tuple[Affine, Affine]:
+def input_output_affine(content: bytes) -> tuple[Affine, ...]:
     """Return the quantization of an int8 ONNX file's input and output."""
     graph = onnx.load_model_from_string(content).graph
     return _affine(graph, _first_node(graph)), _affine(graph, _last_node(graph))

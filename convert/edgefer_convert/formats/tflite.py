@@ -107,11 +107,7 @@ def float_tensors(content: bytes) -> tuple[str, ...]:
     return tuple(one.name for one in tflite_tensors(content) if one.dtype not in INTEGERS)
 
 
-def input_output_affine(content: bytes) -> tuple[Affine, Affine]:
-    """Return the quantization of an int8 file's input and output."""
-    return _affine(content, "inputs"), _affine(content, "outputs")
-
-
-def _affine(content: bytes, end: str) -> Affine:
-    (tensor,) = tflite_tensors(content, end)
-    return Affine(scale=tensor.scale, zero_point=tensor.zero_point)
+def input_output_affine(content: bytes) -> tuple[Affine, ...]:
+    """Return the quantization of an int8 file's input, and of each of its outputs."""
+    tensors = (*tflite_tensors(content, "inputs"), *tflite_tensors(content, "outputs"))
+    return tuple(Affine(tensor.scale, tensor.zero_point) for tensor in tensors)

@@ -85,10 +85,21 @@ class GraphEditor:
             signature.inputs[0].tensorIndex = index
 
     def set_output(self, index: int) -> None:
-        """Make a tensor the graph's output."""
+        """Make a tensor the graph's only output, and drop what leads to others."""
         self.main.outputs = np.array([index], np.int32)
+        needed = {index}
+        kept: list[Any] = []
+        for op in reversed(self.main.operators):
+            if needed & set(map(int, op.outputs)):
+                kept.insert(0, op)
+                needed |= set(map(int, op.inputs))
+        if len(kept) < len(self.main.operators):
+            self.main.operators = kept
+            _keep_used_tensors(self.main)
         for signature in self.model.signatureDefs or ():
-            signature.outputs[0].tensorIndex = index
+            signature.outputs = signature.outputs[:1]
+            signature.inputs[0].tensorIndex = int(self.main.inputs[0])
+            signature.outputs[0].tensorIndex = int(self.main.outputs[0])
 
     def pack(self) -> bytes:
         """Return the file's bytes, without constants that nothing uses.
@@ -146,6 +157,17 @@ def _unique(taken: set[str], name: str) -> str:
 
 def _text(name: bytes | str | None) -> str:
     return name.decode() if isinstance(name, bytes) else name or ""
+
+
+def _keep_used_tensors(graph: Any) -> None:
+    """Drop the tensors that no operation reads or writes, and number the others anew."""
+    ends = [index for op in graph.operators for index in (*op.inputs, *op.outputs)]
+    used = sorted({int(index) for index in (*ends, *graph.inputs, *graph.outputs)} - {-1})
+    new = {-1: -1, **{old: at for at, old in enumerate(used)}}
+    graph.tensors = [graph.tensors[index] for index in used]
+    for one in (graph, *graph.operators):
+        one.inputs = np.array([new[int(index)] for index in one.inputs], np.int32)
+        one.outputs = np.array([new[int(index)] for index in one.outputs], np.int32)
 
 
 def _keep_used_buffers(model: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -26,46 +26,77 @@ SAME = {"onnx-int8": "int8", "mobile": "int8"}
 
 
 def run_checks(
-    measured: Measurements, limits: GateLimits | None = None, exemption: Exemption | None = None
+    measured: Sequence[Measurements],
+    limits: GateLimits | None = None,
+    exemption: Exemption | None = None,
 ) -> Gate:
-    """Compare the measurements with the limits; return the verdict."""
-    checks = planned(tuple(measured.predictions), limits or GateLimits())
-    return Gate(tuple(_exempted(check(name, measured), exemption) for name, check in checks))
+    """Compare the measurements of each head with the limits; return the verdict."""
+    limits, (first, *_) = limits or GateLimits(), measured
+    heads = {head.head: tuple(head.predictions) for head in measured}
+    checks = [
+        check(name, head) for head in measured for name, check in _of_head(head.head, heads, limits)
+    ]
+    checks += [check(name, first) for name, check in _of_files(tuple(first.bytes), limits)]
+    return Gate(tuple(_exempted(check, exemption) for check in checks))
 
 
-def planned(formats: Sequence[str], limits: GateLimits) -> Iterator[tuple[str, Function]]:
-    """Yield the name and the function of each check for these formats and limits."""
+def planned(
+    heads: Mapping[str, Sequence[str]], limits: GateLimits
+) -> Iterator[tuple[str, Function]]:
+    """Yield the name and the function of each check for these limits; `heads` has formats."""
+    for head in heads:
+        yield from _of_head(head, heads, limits)
+    yield from _of_files([one for formats in heads.values() for one in formats], limits)
+
+
+def _of_head(
+    head: str, heads: Mapping[str, Sequence[str]], limits: GateLimits
+) -> Iterator[tuple[str, Function]]:
+    """Yield the checks of what one head predicts, which is named where there are several."""
+    formats, suffix = heads[head], f", {head}" if len(heads) > 1 else ""
     for format in formats:
-        yield from _planned_for(format, limits)
+        for name, check in _predictions_of(format, limits):
+            yield name + suffix, check
         if format in SAME and SAME[format] in formats and limits.parity > 0:
-            yield f"{format} = {SAME[format]}", partial(parity, format=format, limit=limits.parity)
-    if limits.mmac < math.inf:
-        yield "multiply-accumulates", partial(mmac, limit=limits.mmac)
+            check = partial(parity, format=format, limit=limits.parity)
+            yield f"{format} = {SAME[format]}{suffix}", check
     if limits.label_order < math.inf:
-        yield "labels out of order", partial(label_order, limit=limits.label_order)
-    if limits.edgetpu_mapped > 0:
-        yield "mapped to the Edge TPU", partial(edgetpu_mapped, limit=limits.edgetpu_mapped)
+        yield f"labels out of order{suffix}", partial(label_order, limit=limits.label_order)
 
 
-def _planned_for(format: str, limits: GateLimits) -> Iterator[tuple[str, Function]]:
-    integer, whole = FORMATS[format].integer, format in INT8_TFLITE
+def _predictions_of(format: str, limits: GateLimits) -> Iterator[tuple[str, Function]]:
     in_class = partial(worst_class, images=limits.class_images)
     for name, function, limit, applies in (
         ("accuracy drop", accuracy_drop, limits.accuracy_drop, True),
         ("worst class", in_class, limits.class_recall_drop, True),
-        ("calibration error", calibration_error, limits.calibration_error, integer),
-        ("float tensors", float_tensors, limits.float_tensors, whole),
-        ("size", size, limits.bytes, integer),
-    ):
+        ("calibration error", calibration_error, limits.calibration_error,
+         FORMATS[format].integer),
+    ):  # fmt: skip
         if applies and limit < math.inf:
             yield f"{name} of {format}", partial(function, format=format, limit=limit)
     if limits.agreement > 0:
         yield f"{format} = float", partial(agreement, format=format, limit=limits.agreement)
 
 
-def require_known(name: str, formats: Sequence[str], limits: GateLimits) -> None:
-    """Raise `SettingsError` unless there is a check of this name for these formats and limits."""
-    names = [known for known, _ in planned(formats, limits)]
+def _of_files(formats: Sequence[str], limits: GateLimits) -> Iterator[tuple[str, Function]]:
+    """Yield the checks of the files themselves."""
+    for format in (format for format in FORMATS if format in formats):
+        for name, function, limit, applies in (
+            ("float tensors", float_tensors, limits.float_tensors, format in INT8_TFLITE),
+            ("size", size, limits.bytes, FORMATS[format].integer),
+        ):
+            if applies and limit < math.inf:
+                yield f"{name} of {format}", partial(function, format=format, limit=limit)
+    if limits.mmac < math.inf:
+        yield "multiply-accumulates", partial(mmac, limit=limits.mmac)
+    if limits.edgetpu_mapped > 0:
+        yield "mapped to the Edge TPU", partial(edgetpu_mapped, limit=limits.edgetpu_mapped)
+
+
+def require_known(name: str, heads: Mapping[str, Sequence[str]], limits: GateLimits) -> None:
+    """Raise `SettingsError` unless there is a check of this name for these limits; `heads` has
+    the formats of each head."""
+    names = [known for known, _ in planned(heads, limits)]
     if name not in names:
         guess = nearest(name, names)
         hint = f"; did you mean '{guess}'?" if guess else ""

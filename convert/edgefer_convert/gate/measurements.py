@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
+from msgspec.structs import replace as changed
 
 from edgefer.bundle import Bundle
-from edgefer.metrics import Logits, Scores, best_temperature, confusion, score
+from edgefer.heads import Calibration
+from edgefer.labels import BOTH
+from edgefer.manifest import Manifest
+from edgefer.metrics import (
+    Logits,
+    Scores,
+    best_temperature,
+    confidence_covering,
+    confusion,
+    score,
+    softmax,
+)
 from edgefer.preprocess import Pixels
 from edgefer.runtime import RUNTIMES, open_classifier
 from edgefer_convert.formats.table import FORMATS, INT8_TFLITE
 from edgefer_convert.formats.tflite import float_tensors
-from edgefer_train.data.dataset import Dataset, Faces, Usage
+from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.evaluation.evaluate import classify_all
+
+COVERED = 0.85
+"""Share of PublicTest that is at least as sure as a head's threshold."""
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """All that the gate checks."""
+    """All that the gate checks of one head."""
 
+    head: str
+    """Its label set."""
     scores: Mapping[str, Scores]
     """By format that a runtime of ours opens, and of `float`, on PrivateTest."""
     predictions: Mapping[str, np.ndarray]
@@ -37,57 +53,99 @@ class Measurements:
     """Share of the operations, where there is an int8 file."""
 
 
-def calibrate(bundle: Bundle, public: Faces) -> tuple[Bundle, np.ndarray]:
-    """Return the bundle with its temperature, of least log-loss on PublicTest, and the
-    confusion there. Its first format, which devices run, stands for all."""
-    first = next(format for format in RUNTIMES if format in bundle.manifest.files)
-    logits = classify_all(open_classifier(bundle, first), public.images, f"PublicTest, {first}")
+def calibrate(bundle: Bundle, dataset: Dataset) -> tuple[Bundle, dict[str, np.ndarray]]:
+    """Return the bundle with each head's temperature, of least log-loss on PublicTest, its
+    threshold, and the confusion there by label set. Its first format, which devices run, stands
+    for all."""
     manifest = bundle.manifest
-    temperature = best_temperature(logits, public.labels)
-    output = msgspec.structs.replace(manifest.output, temperature=temperature)
-    manifest = msgspec.structs.replace(manifest, output=output)
-    table = confusion(logits.argmax(-1), public.labels, len(manifest.labels))
-    return Bundle(bundle.path, manifest, bundle.contents), table
+    first = next(format for format in RUNTIMES if format in manifest.files)
+    whole = dataset.with_labels(manifest.label_sets[0])
+    images = whole.part(Usage.PublicTest).images
+    logits = classify_all(open_classifier(bundle, first), images, f"PublicTest, {first}")
+    tables = {}
+    for label_set in manifest.calibrations:
+        own, decoder = _labelled(whole, label_set, manifest), manifest.decoder(label_set)
+        found, labels = decoder.logits(logits), own.part(Usage.PublicTest).labels
+        clear = found[own.rows_in(whole, Usage.PublicTest)]
+        temperature = best_temperature(clear, labels)
+        confidence = softmax(found, temperature).max(-1)
+        figures = Calibration(temperature, confidence_covering(confidence, COVERED))
+        manifest = manifest.calibrated({label_set: figures})
+        tables[label_set] = confusion(clear.argmax(-1), labels, len(decoder.labels))
+    return Bundle(bundle.path, manifest, bundle.contents), tables
 
 
 def measure_formats(
     bundle: Bundle,
     dataset: Dataset,
     float_logits: Callable[[Pixels], Logits],
-    confusion: np.ndarray,
+    confusions: Mapping[str, np.ndarray],
     edgetpu_mapped: float | None,
-) -> Measurements:
-    """Measure every format of a bundle on PrivateTest, and its files.
+) -> tuple[Manifest, tuple[Measurements, ...]]:
+    """Measure every format of a bundle on PrivateTest, and its files; return the manifest with
+    the scores, and what the gate checks of each head.
 
-    `float_logits` is the model that the formats were made from, `confusion` that of `calibrate`.
+    `float_logits` is the model that the formats were made from, `confusions` those of `calibrate`.
     """
-    manifest, private = bundle.manifest, dataset.part(Usage.PrivateTest)
-    reference = float_logits(private.images)
-
-    def score_of(logits: Logits) -> Scores:
-        return score(
-            logits,
-            private.labels,
-            manifest.labels,
-            dataset.leak_free,
-            manifest.output.temperature,
-            reference,
-        )
-
-    scores, predictions = {"float": score_of(reference)}, {}
-    for format in (format for format in RUNTIMES if format in manifest.files):
-        classifier = open_classifier(bundle, format)
-        logits = classify_all(classifier, private.images, f"PrivateTest, {format}")
-        scores[format], predictions[format] = score_of(logits), logits.argmax(-1)
+    manifest = bundle.manifest
+    whole = dataset.with_labels(manifest.label_sets[0])
+    images = whole.part(Usage.PrivateTest).images
+    logits = {
+        format: classify_all(open_classifier(bundle, format), images, f"PrivateTest, {format}")
+        for format in RUNTIMES
+        if format in manifest.files
+    }
+    reference = float_logits(images)
+    scores, predictions = {}, {}
+    for label_set in manifest.calibrations:
+        own, expected = _labelled(whole, label_set, manifest), manifest.decoder(label_set)
+        private, rows = own.part(Usage.PrivateTest), own.rows_in(whole, Usage.PrivateTest)
+        decoded = dict(_decoded(manifest, label_set, logits))
+        right = expected.logits(reference)[rows]
+        scores[label_set] = {
+            format: score(
+                of_format[rows],
+                private.labels,
+                expected.labels,
+                own.leak_free,
+                expected.calibration.temperature,
+                right,
+            )
+            for format, of_format in {"float": expected.logits(reference), **decoded}.items()
+        }
+        predictions[label_set] = {
+            format: of_format[rows].argmax(-1) for format, of_format in decoded.items()
+        }
     files = {format: file for format, file in manifest.files.items() if format in FORMATS}
-    return Measurements(
-        scores=scores,
-        predictions=predictions,
-        bytes={format: file.bytes for format, file in files.items()},
-        macs=manifest.evidence.macs,
-        float_tensors={
-            format: float_tensors(bundle.read(format)) for format in INT8_TFLITE if format in files
-        },
-        confusion=confusion,
-        edgetpu_mapped=edgetpu_mapped,
+    tensors = {one: float_tensors(bundle.read(one)) for one in INT8_TFLITE if one in files}
+    found = tuple(
+        Measurements(
+            head=head,
+            scores=scores[head],
+            predictions=predictions[head],
+            bytes={format: file.bytes for format, file in files.items()},
+            macs=manifest.evidence.macs,
+            float_tensors=tensors,
+            confusion=confusions[head],
+            edgetpu_mapped=edgetpu_mapped,
+        )
+        for head in manifest.label_sets
     )
+    calibrations = manifest.calibrations
+    measured = {one: changed(calibrations[one], scores=its) for one, its in scores.items()}
+    return manifest.calibrated(measured), found
+
+
+def _labelled(dataset: Dataset, label_set: str, manifest: Manifest) -> Dataset:
+    """Return the dataset under a label set, that of the first head for both together."""
+    return dataset.with_labels(manifest.label_sets[0] if label_set == BOTH else label_set)
+
+
+def _decoded(
+    manifest: Manifest, label_set: str, logits: Mapping[str, Logits]
+) -> Iterator[tuple[str, Logits]]:
+    """Yield the logits of a label set by each format whose file has what they need."""
+    for format, heads in logits.items():
+        only = manifest.files[format].head
+        if only in ("", label_set):
+            yield format, manifest.decoder(label_set, format).logits(heads)

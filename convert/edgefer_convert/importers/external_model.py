@@ -113,8 +113,8 @@ def source_of_model(
     ordered = model.reordered([labels.index(label) for label in dataset.labels])
     return Source(
         name=model.path.stem,
-        label_set=label_set_of(labels),
-        labels=dataset.labels,
+        heads={label_set_of(labels): dataset.labels},
+        only=label_set_of(labels),
         side=model.side,
         evidence=_evidence(ordered, dataset),
         licences={"model": "as its maker states"},
@@ -141,7 +141,6 @@ def _evidence(model: ExternalModel, dataset: Dataset) -> Evidence:
         minutes=0.0,
         machine=machine(),
         versions=versions(),
-        scores={},
         origin=f"{model.path.name}, sha256 {digest}",
         quantization=POST_TRAINING,
     )

@@ -35,13 +35,15 @@ def converters(model: Any, qat_model: Any | None, images: ImageSource) -> dict[s
     Without a quantization-aware form, int8 gets its ranges from representative images.
     """
 
+    names = list(model.output_names)
+
     def int8() -> bytes:
         return to_int8(qat_model) if qat_model else to_int8_after_training(model, images())
 
     return {
         "int8": lambda _: int8(),
         "onnx": lambda _: to_onnx(model),
-        "onnx-int8": lambda files: to_int8_onnx(files["int8"]),
+        "onnx-int8": lambda files: to_int8_onnx(files["int8"], names),
         "onnx-symmetric": lambda files: onnx_int8.to_symmetric(files["onnx"], images()),
         "float16": lambda _: to_float16(model),
         "keras": lambda _: to_keras(model),
@@ -49,12 +51,15 @@ def converters(model: Any, qat_model: Any | None, images: ImageSource) -> dict[s
 
 
 def logits_of(model: Any) -> Callable[[Pixels], Logits]:
-    """Return the function from face crops uint8 (N, side, side) to a float model's logits."""
+    """Return the function from face crops uint8 (N, side, side) to a float model's logits, those
+    of several heads side by side."""
     preprocess = Preprocess(size=model.input_shape[1])
 
     def logits(images: Pixels) -> Logits:
         inputs = preprocess.to_float(images)
-        return np.asarray(model.predict(inputs, batch_size=BATCH, verbose=0), np.float32)
+        outputs = model.predict(inputs, batch_size=BATCH, verbose=0)
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        return np.asarray(np.concatenate(outputs, axis=1), np.float32)
 
     return logits
 

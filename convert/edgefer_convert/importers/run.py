@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+import tf_keras as keras
 
 from edgefer.errors import RunError
 from edgefer.labels import FOLDERS
@@ -16,7 +18,6 @@ from edgefer_convert.importers.source import (
     Source,
     require_finite,
 )
-from edgefer_train.architectures import one_head
 from edgefer_train.quantization.fake_quant import load_quantized
 from edgefer_train.run import Record, Run, Stage
 
@@ -42,28 +43,32 @@ def select_head(run: Run, labels: str | None) -> str:
     return head
 
 
-def source_of_run(run: Run, head: str, ptq: bool, images: ImageSource) -> Source:
-    """Return one head of a run; with `ptq`, int8 comes from the float model and `images`.
+def source_of_run(run: Run, only: str, ptq: bool, images: ImageSource) -> Source:
+    """Return a run's heads, `only` for files of one; with `ptq`, int8 comes from the float model
+    and `images`.
 
     Raises `RunError` when a model that is needed is not finished.
     """
     record = run.record()
-    float_model = load_head(run, run.float, head)
-    qat_model = None if ptq else load_head(run, run.qat, head)
+    float_model = load_heads(run, run.float, record.heads)
+    qat_model = None if ptq else load_heads(run, run.qat, record.heads)
     return Source(
-        name=f"{record.recipe_name}-{head}",
-        label_set=head,
-        labels=record.heads[head],
+        name=record.recipe_name,
+        heads=record.heads,
+        only=only,
         side=record.recipe.side,
         evidence=_evidence(run, record, ptq),
-        licences=OWN_LICENCES if head == FOLDERS else LICENCES,
+        licences=OWN_LICENCES if FOLDERS in record.heads else LICENCES,
         logits=logits_of(float_model),
         converters=converters(float_model, qat_model, images),
     )
 
 
-def load_head(run: Run, stage: Stage, head: str) -> Any:
-    """Return one head of a stage's Keras model; raise `RunError` where it cannot be read."""
+def load_heads(run: Run, stage: Stage, heads: Iterable[str]) -> Any:
+    """Return a stage's Keras model, its outputs in the order of `heads`, one by itself.
+
+    Raises `RunError` where it cannot be read.
+    """
     path = run.model(stage)
     try:
         model = load_quantized(path)
@@ -71,9 +76,8 @@ def load_head(run: Run, stage: Stage, head: str) -> Any:
         first = (str(exc).splitlines() or ["?"])[0]
         raise RunError(f"{path}: not a model that Keras can read: {first}") from exc
     require_finite(path, model.get_weights())
-    names = {layer.name for layer in model.layers}
-    # In runs of before heads kept their names, quantization put `quant_` before them.
-    return one_head(model, head if head in names else f"quant_{head}")
+    outputs = [model.get_layer(head).output for head in heads]
+    return keras.Model(model.input, outputs if len(outputs) > 1 else outputs[0], name=model.name)
 
 
 def _evidence(run: Run, record: Record, ptq: bool) -> Evidence:
@@ -88,6 +92,5 @@ def _evidence(run: Run, record: Record, ptq: bool) -> Evidence:
         minutes=round(run.float.minutes() if ptq else run.minutes(), 1),
         machine=record.machine,
         versions=record.versions,
-        scores={},
         quantization=POST_TRAINING if ptq else QAT,
     )

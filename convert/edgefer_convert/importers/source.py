@@ -34,21 +34,23 @@ class Source:
     """A float model, its converters and all that is known of it unmeasured."""
 
     name: str
-    label_set: str
-    labels: tuple[str, ...]
-    """In the order of the model's outputs, which is the dataset's."""
+    heads: Mapping[str, tuple[str, ...]]
+    """Labels by label set, in the order of the model's outputs, each as the dataset has them."""
+    only: str
+    """Label set of the head that files of one output take."""
     side: int
     """Of the model's input, pixels."""
     evidence: Evidence
     """Without scores."""
     licences: Mapping[str, str]
     logits: Callable[[Pixels], Logits]
-    """The float model: logits (N, labels) of face crops uint8 (N, side, side)."""
+    """The float model: logits (N, labels of all heads) of face crops uint8 (N, side, side)."""
     converters: Mapping[str, Converter]
     """By format; the formats that one requires are made before it."""
 
     def __post_init__(self) -> None:
-        check_labels(self.labels, self.name)
+        for labels in self.heads.values():
+            check_labels(labels, self.name)
 
 
 class ExternalModel(Protocol):

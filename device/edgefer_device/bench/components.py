@@ -90,7 +90,8 @@ class Components:
 
     def face_classifier(self) -> FaceClassifier:
         """Return the daemon's classifier of faces."""
-        return FaceClassifier(self.classifier, self.bundle.manifest)
+        manifest = self.bundle.manifest
+        return FaceClassifier(self.classifier, manifest, manifest.decoder(format=self.format))
 
     def analyzer(
         self, detector: FaceDetector | None = None, classifier: FaceClassifier | None = None

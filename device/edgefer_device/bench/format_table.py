@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from edgefer.bundle import Bundle
 from edgefer.console import track
 from edgefer.errors import MissingExtra
 from edgefer.machine import machine
+from edgefer.metrics import Scores
 from edgefer.runtime import ACCELERATORS, RUNTIMES, open_classifier
 from edgefer_device.bench.benchmarks import time_classifier
 from edgefer_device.bench.loops import LOOPS, Plan
@@ -42,7 +43,7 @@ class Comparison(msgspec.Struct, frozen=True):
     """All formats of one bundle."""
 
     bundle: str
-    """Its name."""
+    """Its name, and the label set of the accuracies."""
     machine: str
     """On which the times were taken; the rest is the bundle's own evidence."""
     images: int
@@ -50,18 +51,22 @@ class Comparison(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
 
 
-def compare(bundle: Bundle, seconds: float) -> Comparison:
-    """Collect a bundle's evidence and time each format for so many seconds."""
+def compare(bundle: Bundle, seconds: float, labels: str | None = None) -> Comparison:
+    """Collect a bundle's evidence and time each format for so many seconds.
+
+    `labels` is a label set of the model, by default its first head's, or `both`.
+    """
     manifest = bundle.manifest
+    decoder = manifest.decoder(labels or manifest.label_sets[0])
+    evidence = decoder.calibration.scores
     formats = [name for name in (*RUNTIMES, *ACCELERATORS) if name in manifest.files]
-    rows = tuple(_row(bundle, format, seconds) for format in track(formats, "formats"))
-    images = next(iter(manifest.evidence.scores.values())).n
-    return Comparison(manifest.name, machine(), images, rows)
+    rows = tuple(_row(bundle, format, seconds, evidence) for format in track(formats, "formats"))
+    images = next(iter(evidence.values())).n
+    return Comparison(f"{manifest.name}, {decoder.label_set}", machine(), images, rows)
 
 
-def _row(bundle: Bundle, format: str, seconds: float) -> Row:
+def _row(bundle: Bundle, format: str, seconds: float, evidence: Mapping[str, Scores]) -> Row:
     row = Row(format, bundle.manifest.files[format].bytes, _time(bundle, format, seconds))
-    evidence = bundle.manifest.evidence.scores
     scores, reference = evidence.get(format), evidence["float"]
     if scores is None:
         return row

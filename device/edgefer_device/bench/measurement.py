@@ -109,21 +109,22 @@ def _daemon_config(request: Request, bundle: Bundle, format: str) -> dict[str, s
 
 def _read_faces(bundle: Bundle, folder: Path, short: bool) -> LabelledFaces:
     """Read PrivateTest; raise `DatasetError`, or `SettingsError` for a model of other labels."""
-    if bundle.manifest.labels != FER2013:
+    labels = bundle.manifest.decoder().labels
+    if labels != FER2013:
         raise SettingsError(
             f"--data needs FER2013's seven labels, {bundle.manifest.name} has: "
-            f"{', '.join(bundle.manifest.labels)}; measure it with: edgefer evaluate"
+            f"{', '.join(labels)}; measure it with: edgefer evaluate"
         )
     return read_fer2013(folder, PART, SHORT_IMAGES if short else None)
 
 
 def _measure_accuracy(components: Components, faces: LabelledFaces) -> Accuracy:
     """Classify each face by itself, as the daemon does."""
-    resize = components.bundle.manifest.input.preprocess.resize
+    classifier = components.face_classifier()
     pairs = list(zip(faces.images, faces.labels, strict=True))
     return Accuracy.of(
         [
-            bool(components.classifier.logits(resize(image)[np.newaxis])[0].argmax() == label)
+            bool(classifier.read(classifier.resized(image[np.newaxis]))[0].argmax() == label)
             for image, label in track(pairs, f"accuracy on {PART}")
         ]
     )

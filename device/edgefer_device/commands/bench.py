@@ -19,6 +19,7 @@ from edgefer.options import (
     detector_option,
     grouped,
     json_option,
+    labels_option,
     plot_option,
 )
 
@@ -172,9 +173,10 @@ def compare(first: Path, second: Path, as_json: bool, plot: Path | None) -> None
 @click.command()
 @click.argument("bundle")
 @click.option("--seconds", type=Number(min=0.05), default=2.0, show_default=True)
+@labels_option
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")
 @json_option
-def formats(bundle: str, seconds: float, markdown: bool, as_json: bool) -> None:
+def formats(bundle: str, seconds: float, labels: str | None, markdown: bool, as_json: bool) -> None:
     """Compare a bundle's formats by size, accuracy and time.
 
     Each format is timed for --seconds, one face at a time, on one thread.
@@ -183,7 +185,7 @@ def formats(bundle: str, seconds: float, markdown: bool, as_json: bool) -> None:
     from edgefer.messages import to_json
     from edgefer_device.bench import format_table
 
-    done = format_table.compare(open_bundle(bundle), seconds)
+    done = format_table.compare(open_bundle(bundle), seconds, labels)
     if as_json or markdown:
         click.echo(to_json(done) if as_json else format_table.to_markdown(done), nl=as_json)
     else:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import cv2
 
 from edgefer.bundle import Bundle
-from edgefer.manifest import Manifest
 from edgefer.runtime import Classifier, choose, open_or_fall_back
 from edgefer_device.cameras.managed import ManagedCamera
 from edgefer_device.cameras.opening import camera_address, open_camera
-from edgefer_device.daemon.configuration import Config, model_of
+from edgefer_device.daemon.configuration import Config, decoder_of, model_of
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.mood.household import Household
@@ -63,11 +62,12 @@ def prepare(
         sink_address(uri)
     detector = open_detector(config.detector)
     health, bundle = Health(), model_of(config)
-    sinks = open_sinks(config.sinks, sink_context(config, bundle.manifest, health, controls))
+    sinks = open_sinks(config.sinks, sink_context(config, bundle, health, controls))
     runtime = choose(bundle, config.runtime)
+    classifier = load(bundle, runtime, config.threads)
     analyzer = FrameAnalyzer(
         detector,
-        FaceClassifier(load(bundle, runtime, config.threads), bundle.manifest),
+        FaceClassifier(classifier, bundle.manifest, decoder_of(config, bundle)),
         Tracker(config.tracking),
         config.mood,
         Household() if config.whose == "household" else None,
@@ -92,16 +92,18 @@ def prepare(
     return finish
 
 
-def sink_context(
-    config: Config, manifest: Manifest, health: Health, controls: Controls
-) -> SinkContext:
+def sink_context(config: Config, bundle: Bundle, health: Health, controls: Controls) -> SinkContext:
     """Return what the sinks of a configuration are made from."""
     return SinkContext(
         state=state_folder(config.state),
         health=health,
         controls=controls,
         device=DeviceInfo.of(
-            manifest, config.mood.threshold, page_url(config.sinks), config.mirror.language
+            bundle.manifest,
+            decoder_of(config, bundle).labels,
+            config.mood.threshold,
+            page_url(config.sinks),
+            config.mirror.language,
         ),
         mqtt=config.mqtt,
         mirror=config.mirror,

@@ -10,8 +10,10 @@ import msgspec
 
 from edgefer.bundle import Bundle, open_bundle
 from edgefer.errors import BundleError
+from edgefer.heads import Decoder
 from edgefer.labels import EVERY_LABEL
 from edgefer.options import MAX_THREADS
+from edgefer.runtime import choose
 from edgefer.settings import parse, read_toml
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
@@ -34,6 +36,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name of the face detector; None takes the best that is installed."""
     model: str = "small"
     """Name of a shipped model, or else the path of a bundle; a folder `small` here is `./small`."""
+    labels: Literal["fer2013", "ferplus", "both"] = "both"
+    """Label set to report: one of the model's heads, or both together by FER2013's labels, which
+    is also what a model of one head reports its own by."""
     runtime: str | None = None
     """`litert`, `onnxruntime`, an accelerator (`tensorrt`, `cuda`, `openvino`, `qnn`, `coreml`,
     `edgetpu`), or a format of the bundle, which belongs to one of the first two; None takes the
@@ -86,10 +91,15 @@ def model_of(config: Config) -> Bundle:
     return open_bundle(config.model, Path(config.signed_by) if config.signed_by else None)
 
 
+def decoder_of(config: Config, bundle: Bundle) -> Decoder:
+    """Return how the logits of a configuration's model are read; raises `SettingsError`."""
+    return bundle.manifest.decoder(config.labels, choose(bundle, config.runtime))
+
+
 def _labels(config: Config) -> tuple[str, ...]:
     """Return the model's labels; where it cannot be opened, those of all label sets."""
     try:
-        return model_of(config).manifest.labels
+        return decoder_of(config, model_of(config)).labels
     except BundleError:
         # The error is raised when the model is opened to run it.
         return EVERY_LABEL

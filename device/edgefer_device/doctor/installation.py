@@ -95,11 +95,11 @@ def check_model(config: Config) -> Check:
 
     from edgefer.litert import EDGETPU
     from edgefer.runtime import choose, open_classifier
-    from edgefer_device.daemon.configuration import model_of
+    from edgefer_device.daemon.configuration import decoder_of, model_of
 
     try:
         bundle = model_of(config)
-        wanted = choose(bundle, config.runtime)
+        wanted, decoder = choose(bundle, config.runtime), decoder_of(config, bundle)
         # An Edge TPU is open to one program at a time, and the daemon may have it.
         classifier = open_classifier(bundle, None if wanted == EDGETPU else wanted)
         side = bundle.manifest.input.preprocess.size
@@ -112,11 +112,11 @@ def check_model(config: Config) -> Check:
         return fail("model", str(exc), "or set another `runtime`")
     except EdgeferError as exc:
         return fail("model", str(exc), "or use the shipped model: small")
-    if logits.shape != (1, len(bundle.manifest.labels)) or not np.isfinite(logits).all():
+    if not np.isfinite(logits).all():
         return fail(
             "model", f"{config.model} returns invalid output", "convert it again: edgefer convert"
         )
-    labels = f"{len(bundle.manifest.labels)} labels"
+    labels = f"{len(decoder.labels)} labels"
     return ok("model", f"{bundle.manifest.name}, {labels}, {spent:.1f} ms a face")
 
 

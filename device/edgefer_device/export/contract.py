@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from edgefer.affine import Affine
+from edgefer.heads import Term
 from edgefer.manifest import Manifest
 from edgefer.preprocess import Preprocess
 from edgefer_device.faces import motion
@@ -51,7 +52,10 @@ class Contract(msgspec.Struct, frozen=True):
     labels: tuple[str, ...]
     preprocess: Preprocess
     input: Affine
-    output: Affine
+    outputs: tuple[Affine, ...]
+    """Of the model's heads."""
+    terms: tuple[Term, ...]
+    """How their logits make those of `labels`."""
     temperature: float
     languages: dict[str, str]
     """Their own names, by code."""
@@ -69,12 +73,14 @@ class Contract(msgspec.Struct, frozen=True):
 
 def contract_of(manifest: Manifest, languages: dict[str, str]) -> Contract:
     """Return the contract of a bundle's int8 model."""
+    decoder = manifest.decoder(format="int8")
     return Contract(
         model=manifest.name,
-        labels=manifest.labels,
+        labels=decoder.labels,
         preprocess=manifest.input.preprocess,
         input=manifest.input.affine,
-        output=manifest.output.affine,
-        temperature=manifest.output.temperature,
+        outputs=tuple(head.affine for head in manifest.heads),
+        terms=decoder.terms,
+        temperature=decoder.calibration.temperature,
         languages=languages,
     )

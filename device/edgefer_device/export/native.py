@@ -39,12 +39,16 @@ def native_files(bundle: Bundle, target: str) -> dict[str, bytes]:
         )
     manifest = bundle.manifest
     model = f"{manifest.name}.tflite"
+    decoder = manifest.decoder(format="mobile")
     thresholds = Thresholds(
-        manifest.name, manifest.labels, manifest.input.preprocess, manifest.output.temperature
+        manifest.name,
+        decoder.labels,
+        manifest.input.preprocess,
+        decoder.calibration.temperature,
     )
     return {
         model: bundle.read("mobile"),
-        "labels.txt": bundle.read("labels"),
+        "labels.txt": "".join(f"{label}\n" for label in decoder.labels).encode(),
         "MODEL_CARD.md": bundle.read("card"),
         MARK: msgspec.json.format(msgspec.json.encode(thresholds), indent=2) + b"\n",
         "README.md": _readme(target, thresholds, model).encode(),

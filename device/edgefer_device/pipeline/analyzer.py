@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefer.heads import Decoder
 from edgefer.manifest import Manifest
 from edgefer.messages import Box, Face, Report
-from edgefer.metrics import softmax
 from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier
 from edgefer_device.cameras.camera import Frame
@@ -32,13 +32,17 @@ GAP_SECONDS = 2.0
 class FaceClassifier:
     """Crops faces and returns their calibrated probabilities, as the manifest says."""
 
-    def __init__(self, classifier: Classifier, manifest: Manifest) -> None:
+    def __init__(
+        self, classifier: Classifier, manifest: Manifest, decoder: Decoder | None = None
+    ) -> None:
+        """`decoder` is the manifest's for the label set and the format, by default `both`."""
         self._classifier, self._manifest = classifier, manifest
+        self.decoder = decoder or manifest.decoder()
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the columns."""
-        return self._manifest.labels
+        return self.decoder.labels
 
     def crop(self, image: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
         """Cut the faces at `boxes` out of a BGR frame (H, W, 3), as the model sees them."""
@@ -52,8 +56,7 @@ class FaceClassifier:
         """Return the probabilities of faces, each uint8 (size, size)."""
         if not crops:
             return np.empty((0, len(self.labels)), np.float32)
-        logits = self._classifier.logits(np.stack(crops))
-        return softmax(logits, self._manifest.output.temperature)
+        return self.decoder.probabilities(self._classifier.logits(np.stack(crops)))
 
     def by_label(self, row: NDArray[np.floating]) -> dict[str, float]:
         """Return one face's probabilities by label."""

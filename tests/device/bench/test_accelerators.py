@@ -134,7 +134,7 @@ class Quick:
     """A classifier on a chip that takes no time."""
 
     def __init__(self, bundle: Bundle, format: str, threads: int) -> None:
-        self.format, self._labels = format, len(bundle.manifest.labels)
+        self.format, self._labels = format, sum(len(head.labels) for head in bundle.manifest.heads)
 
     def logits(self, chips: Pixels) -> Logits:
         return np.zeros((len(chips), self._labels), np.float32)

@@ -272,7 +272,6 @@ def without(bundle: Path, *formats: str) -> Path:
         (["--plot", "a.svg"], "a.svg: plots are PNG files; end its name in .png"),
         (["--json", "none/a.json"], "none/a.json: no such folder none; create it first"),
         (["--short", "--data", "none"], "none: neither fer2013.npz nor fer2013.csv"),
-        (["small-ferplus", "--data", "none"], "--data needs FER2013's seven labels, small-fer"),
         (["compare", "a.json", "b.json"], "a.json: cannot be read: No such file"),
     ],
 )

@@ -108,7 +108,7 @@ def test_a_real_measurement(data: Path) -> None:
     assert all(one.found >= 2 for one in done.scenes)
     assert (done.photos[0].faces, done.photos[0].found) == (43, 42)
     lines = list(describe(done))
-    assert lines[0].startswith("small-fer2013, FER2013 PublicTest, on ")
+    assert lines[0].startswith("small, FER2013 PublicTest, on ")
     assert lines[-1].startswith("blazeface: 42 of 43 marked faces of photographs, 0 boxes")
 
 

@@ -88,7 +88,7 @@ def test_the_service_worker_names_every_file_by_its_hash(files: Files) -> None:
 
 def test_another_model_is_another_version_and_the_same_one_is_not(files: Files) -> None:
     assert web_files(open_bundle("small"), CACHE) == files
-    other = web_files(open_bundle("small-ferplus"), CACHE)
+    other = web_files(open_bundle("tiny"), CACHE)
     changed = {name for name in files if files[name] != other[name]}
     assert changed == {"classifier.bin", "contract.json", "service.js"}
 
@@ -97,7 +97,9 @@ def test_the_model_is_the_bundles_own(files: Files) -> None:
     assert gzip.decompress(files[FILES["classifier"]]) == open_bundle("small").read("int8")
     contract = msgspec.json.decode(files["contract.json"])
     assert tuple(contract["labels"]) == FER2013
-    assert contract["temperature"] == open_bundle("small").manifest.output.temperature
+    assert (
+        contract["temperature"] == open_bundle("small").manifest.decoder().calibration.temperature
+    )
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere(files: Files) -> None:
@@ -294,13 +296,13 @@ def test_an_apps_folder_has_the_file_its_labels_and_the_lines(
     bundle = open_bundle("small")
     names = {path.name for path in (tmp_path / "app").iterdir()}
     assert names == {
-        "small-fer2013.tflite", "labels.txt", "thresholds.json", "README.md", "MODEL_CARD.md",
+        "small.tflite", "labels.txt", "thresholds.json", "README.md", "MODEL_CARD.md",
     }  # fmt: skip
-    assert (tmp_path / "app" / "small-fer2013.tflite").read_bytes() == bundle.read("mobile")
+    assert (tmp_path / "app" / "small.tflite").read_bytes() == bundle.read("mobile")
     readme = (tmp_path / "app" / "README.md").read_text()
     lines = readme.partition(f"```{word}\n")[2].partition("```")[0]
     assert "ImageClassifier" in lines
-    assert "small-fer2013" in lines
+    assert "small" in lines
     assert "$" not in readme.replace("{ ($0.categoryName", "").replace("$0.score", "")
     told = msgspec.json.decode((tmp_path / "app" / "thresholds.json").read_bytes())
     assert tuple(told["labels"]) == FER2013
@@ -309,7 +311,7 @@ def test_an_apps_folder_has_the_file_its_labels_and_the_lines(
 
 def test_mediapipe_loads_what_is_written_for_phones(mediapipe: list[str], tmp_path: Path) -> None:
     assert export("android", "--out", tmp_path / "app").exit_code == 0
-    model = (tmp_path / "app" / "small-fer2013.tflite").read_bytes()
+    model = (tmp_path / "app" / "small.tflite").read_bytes()
     crops = portrait_crops(4, open_bundle("small").manifest.input.preprocess)
     faces = [crop[..., None].repeat(3, axis=-1) for crop in crops]
     said = classified(mediapipe, model, faces, tmp_path)

@@ -9,7 +9,7 @@ const { toGrey } = await page("pixels.js");
 const { shrink } = await page("resizing.js");
 const { cropFace, quantizeLevels } = await page("face_crop.js");
 const { letterbox, turnOf } = await page("blazeface.js");
-const { logitsOf, softmax } = await page("classifier.js");
+const { decoded, logitsOf, softmax } = await page("classifier.js");
 const { rejectionReason, sharpness } = await page("quality.js");
 const { Motion } = await page("motion.js");
 const { contract } = vectors;
@@ -57,6 +57,13 @@ test("grey levels become the input's counts", () => {
 test("counts become calibrated probabilities", () => {
   for (const { counts, temperature, wanted, ...affine } of vectors.softmax) {
     const found = softmax(logitsOf(Int8Array.from(counts), affine), temperature);
+    found.forEach((/** @type {number} */ share, /** @type {number} */ at) => near(share, wanted[at], 1e-6));
+  }
+});
+
+test("one head or both give the same probabilities", () => {
+  for (const { heads, terms, temperature, wanted } of vectors.decoded) {
+    const found = softmax(decoded(heads, terms), temperature);
     found.forEach((/** @type {number} */ share, /** @type {number} */ at) => near(share, wanted[at], 1e-6));
   }
 });

@@ -64,7 +64,7 @@ class Script {
     if (this.fresh) this.reads++;
     this.fresh = false;
     const row = this.rows[Math.min(this.reads, this.rows.length) - 1];
-    return softmax(row.map((share) => Math.log(Math.max(share, 1e-6))), contract.temperature);
+    return softmax(row.map((share) => Math.log(Math.max(share, 1e-6))), 1);
   }
 }
 

@@ -68,6 +68,10 @@ class Dataset:
             raise DatasetError(f"{self.name}: has no {usage.name} images; use the complete dataset")
         return self.faces.take(rows)
 
+    def rows_in(self, whole: Dataset, usage: Usage) -> NDArray[np.intp]:
+        """Return where the faces of a part are in that part of the `whole` they were taken from."""
+        return np.arange(int((whole.usage == usage).sum()))
+
     @cached_property
     def fingerprint(self) -> str:
         """sha256 over images, labels, parts and votes, in order."""
@@ -112,6 +116,13 @@ class Relabelled(Dataset):
     source: Dataset
     rows: NDArray[np.intp]
     """(N,) of each face in `source`."""
+
+    def rows_in(self, whole: Dataset, usage: Usage) -> NDArray[np.intp]:
+        """Return where the faces of a part are in that part of `source`, or of these faces."""
+        if whole is self:
+            return super().rows_in(whole, usage)
+        places = np.flatnonzero(whole.usage == usage)
+        return np.asarray(np.searchsorted(places, self.rows[self.usage == usage]), np.intp)
 
     @cached_property
     def fingerprint(self) -> str:

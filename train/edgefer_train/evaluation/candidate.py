@@ -11,7 +11,11 @@ from msgspec.structs import replace
 
 from edgefer.bundle import Bundle, is_shipped, open_bundle
 from edgefer.errors import BundleMissing, RunError, SettingsError
+from edgefer.heads import Decoder
+from edgefer.labels import BOTH
 from edgefer.manifest import MANIFEST
+from edgefer.metrics import Logits, Scores
+from edgefer.preprocess import Pixels
 from edgefer.runtime import RUNTIMES, Classifier, open_classifier
 from edgefer_train.run import Run, Stage, run_at
 
@@ -69,6 +73,7 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str
     """As it was named: a path, or a shipped bundle's name."""
     label_set: str
+    """`both` for two heads together."""
     labels: tuple[str, ...]
     architecture: str
     recipe_name: str
@@ -86,6 +91,22 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dataset: str
     fingerprint: str
     """sha256 of the dataset that it was trained on."""
+
+    @property
+    def expected(self) -> str:
+        """Label set of the data that it is measured on: both heads have the first one's labels."""
+        return "fer2013" if self.label_set == BOTH else self.label_set
+
+
+class Decoded:
+    """A classifier of one label set, made of one of all heads."""
+
+    def __init__(self, classifier: Classifier, decoder: Decoder) -> None:
+        self._classifier, self._decoder = classifier, decoder
+
+    def logits(self, crops: Pixels) -> Logits:
+        """Return logits float32 (N, labels) of face crops uint8 (N, size, size)."""
+        return self._decoder.logits(self._classifier.logits(crops))
 
 
 class Candidate(ABC):
@@ -115,17 +136,23 @@ class Candidate(ABC):
 class BundleCandidate(Candidate):
     """A model bundle, measured by the runtimes that will run it."""
 
-    def __init__(self, bundle: Bundle, name: str) -> None:
+    def __init__(self, bundle: Bundle, name: str, labels: str | None = None) -> None:
         self.bundle, manifest = bundle, bundle.manifest
-        self.formats = tuple(format for format in RUNTIMES if format in manifest.files)
+        decoder = manifest.decoder(labels or manifest.label_sets[0])
+        # A file that has not what the labels are read from is none of the formats.
+        self.formats = tuple(
+            format
+            for format in RUNTIMES
+            if format in manifest.files and manifest.files[format].head in ("", decoder.label_set)
+        )
         self.reference = next((format for format in FLOAT if format in self.formats), "int8")
         evidence, recipe = manifest.evidence, manifest.evidence.recipe
         self.facts = Facts(
             name=manifest.name,
             kind="bundle",
             path=name,
-            label_set=manifest.label_set,
-            labels=manifest.labels,
+            label_set=decoder.label_set,
+            labels=decoder.labels,
             architecture=str(recipe.get("architecture", "?")),
             recipe_name=evidence.recipe_name,
             split=str(recipe.get("split", "official")),
@@ -140,12 +167,18 @@ class BundleCandidate(Candidate):
         )
 
     def classifier(self, format: str) -> Classifier:
-        """Open a format in the runtime that a device runs it with."""
-        return open_classifier(self.bundle, format)
+        """Open a format in the runtime that a device runs it with, its logits decoded."""
+        decoder = self.bundle.manifest.decoder(self.facts.label_set, format)
+        return Decoded(open_classifier(self.bundle, format), decoder)
+
+    @property
+    def scores(self) -> dict[str, Scores]:
+        """The manifest's, by format."""
+        return self.bundle.manifest.calibrations[self.facts.label_set].scores
 
     def temperature(self, format: str) -> float | None:
         """Return the manifest's, which holds for every format."""
-        return self.bundle.manifest.output.temperature
+        return self.bundle.manifest.calibrations[self.facts.label_set].temperature
 
     def bytes(self, format: str) -> int | None:
         """Return the size of a format's file."""
@@ -209,7 +242,7 @@ class RunCandidate(Candidate):
 def open_candidate(name: str, labels: str | None = None) -> Candidate:
     """Open a model bundle by its path or shipped name, or a run by its folder.
 
-    `labels` chooses one of the heads of a run; the recipe's own unless named. Raises
+    `labels` chooses one of the heads, or of a bundle both; the first unless named. Raises
     `BundleError`, `RunError`, or `SettingsError` for labels that the model does not have.
     """
     path, run = Path(name), run_at(name)
@@ -219,11 +252,7 @@ def open_candidate(name: str, labels: str | None = None) -> Candidate:
         raise BundleMissing(
             f"{path}: neither a run ({RECORD}) nor a model bundle ({MANIFEST})", path
         )
-    bundle = open_bundle(name)
-    own_labels = bundle.manifest.label_set
-    if labels not in (None, own_labels):
-        raise SettingsError(f"{name}: has the labels {own_labels}, not {labels}")
-    return BundleCandidate(bundle, name)
+    return BundleCandidate(open_bundle(name), name, labels)
 
 
 def require_format(candidate: Candidate, format: str | None) -> str:

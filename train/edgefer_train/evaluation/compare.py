@@ -79,9 +79,7 @@ def compare(candidates: Sequence[Candidate], load: Load | None = None) -> Compar
 
 def _row(candidate: Candidate) -> Row:
     """A row without new measurements."""
-    scores = (
-        candidate.bundle.manifest.evidence.scores if isinstance(candidate, BundleCandidate) else {}
-    )
+    scores = candidate.scores if isinstance(candidate, BundleCandidate) else {}
     format = "int8" if "int8" in scores else next(iter(scores), None)
     return Row(
         model=candidate.facts,

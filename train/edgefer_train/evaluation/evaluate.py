@@ -166,7 +166,7 @@ def evaluate(
         coverage=coverage(after, labels, THRESHOLDS),
         mistakes=worst_mistakes(after, private, names),
         annotators=annotators_on(predicted, private, names)
-        if facts.label_set == "fer2013"
+        if facts.expected == "fer2013"
         else None,
     )
 

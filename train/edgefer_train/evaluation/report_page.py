@@ -179,8 +179,7 @@ def _mistake(mistake: Mistake, image: Pixels | None) -> str:
 def _facts(done: Evaluation) -> str:
     facts = done.model
     command = f"edgefer evaluate {facts.path} --data DIR --format {done.format}"
-    if facts.kind == "run":
-        command += f" --labels {facts.label_set}"
+    command += f" --labels {facts.label_set}"
     size = f"{facts.parameters:,} parameters, {facts.macs / 1e6:.1f} MMAC"
     rows = (
         (facts.kind, facts.path),

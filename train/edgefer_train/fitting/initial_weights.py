@@ -90,7 +90,7 @@ def load_bundle_weights(model: Any, bundle: Bundle) -> None:
     if "onnx" not in bundle.manifest.files:
         raise RunError(f"{bundle.path}: has no float weights (onnx); name a bundle that has them")
     graph = onnx.load_model_from_string(bundle.read("onnx")).graph
-    missing = _OnnxWeights(graph, model, bundle.manifest.label_set).copy()
+    missing = _OnnxWeights(graph, model, bundle.manifest.label_sets).copy()
     if missing:
         raise RunError(
             f"{bundle.path}: its ONNX file does not name the weights of {missing[0]}; name the "
@@ -109,12 +109,14 @@ def _require_architecture(model: Any, architecture: str, where: Path) -> None:
 class _OnnxWeights:
     """Weights of an ONNX file as tf2onnx writes it: nodes are named after Keras layers."""
 
-    def __init__(self, graph: onnx.GraphProto, model: Any, head: str) -> None:
+    def __init__(self, graph: onnx.GraphProto, model: Any, heads: Sequence[str]) -> None:
         self.nodes = graph.node
         self.values = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
         self.graph = Graph(model)
         self.layers = {layer.name: layer for layer in model.layers}
-        self.head = head
+        outputs = [item.name for item in graph.output]
+        self.heads = dict(zip(outputs, heads, strict=True))
+        """Label set of each output of the file."""
         self.made_by: dict[str, Any] = {}
         """The Keras layer behind each tensor of the file, as far as it is known."""
 
@@ -127,7 +129,7 @@ class _OnnxWeights:
                 layer.set_weights(weights)
                 done.add(layer.name)
         heads = {name.removesuffix("_map") for name in self.graph.model.output_names}
-        others = heads - {self.head}
+        others = heads - {*self.heads.values()}
         return [
             name
             for name, layer in self.layers.items()
@@ -142,7 +144,7 @@ class _OnnxWeights:
             return [(after, list(own))] if isinstance(after, layers.BatchNormalization) else []
         if node.op_type not in ("Conv", "Gemm") or not own:
             return []
-        layer = self.layers.get(self.head if node.op_type == "Gemm" else _layer_name(node))
+        layer = self.layers.get(self.heads.get(node.output[0]) or _layer_name(node))
         if layer is None:
             return []
         if not isinstance(layer, layers.BatchNormalization):

@@ -15,7 +15,7 @@ from edgefer.bundle import Bundle, open_bundle
 from edgefer.errors import BundleMissing, RunError
 from edgefer.metrics import Logits, softmax
 from edgefer.preprocess import PIXEL
-from edgefer.runtime import open_classifier
+from edgefer.runtime import choose, open_classifier
 from edgefer_train.architectures import Tensor
 from edgefer_train.fitting.batches import Targets
 from edgefer_train.recipe import Distill
@@ -75,23 +75,25 @@ def blend(targets: Targets, logits: Mapping[str, np.ndarray], weight: float) -> 
 class BundleTeacher:
     """A bundle's model in the place of a Keras one, run from the file that a device runs.
 
-    Its one head has the name of its label set. Images are rounded to the grey levels that
+    Its heads have the names of their label sets. Images are rounded to the grey levels that
     a device would see.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         side = bundle.manifest.input.preprocess.size
         self.input_shape = (None, side, side, 1)
-        self.output_names = [bundle.manifest.label_set]
-        self._labels = len(bundle.manifest.labels)
+        self._heads = bundle.manifest.heads_of(choose(bundle))
+        self.output_names = [head.label_set for head in self._heads]
         self._classifier = open_classifier(bundle)
         # An interpreter has one set of tensors, and tf.data calls from several threads.
         self._lock = threading.Lock()
 
-    def __call__(self, images: Tensor, training: bool = False) -> Tensor:
-        """Return logits (B, labels) of images (B, side, side, 1) in 0..1, in the graph."""
+    def __call__(self, images: Tensor, training: bool = False) -> dict[str, Tensor]:
+        """Return logits (B, labels) by head of images (B, side, side, 1) in 0..1, in the graph."""
+        sizes = [len(head.labels) for head in self._heads]
         logits = tf.numpy_function(self._logits, [images], tf.float32)
-        return tf.ensure_shape(logits, (images.shape[0], self._labels))
+        logits = tf.ensure_shape(logits, (images.shape[0], sum(sizes)))
+        return dict(zip(self.output_names, tf.split(logits, sizes, axis=1), strict=True))
 
     def _logits(self, images: np.ndarray) -> Logits:
         crops = np.rint(images[..., 0] / PIXEL.scale).clip(0, 255).astype(np.uint8)

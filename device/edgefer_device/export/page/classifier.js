@@ -13,22 +13,23 @@ const { fround } = Math;
 export class Classifier {
   /**
    * @param {Model} model
-   * @param {Pick<Contract, "input" | "output" | "temperature">} contract
+   * @param {Pick<Contract, "input" | "outputs" | "terms" | "temperature">} contract
    */
-  constructor(model, { input, output, temperature }) {
+  constructor(model, { input, outputs, terms, temperature }) {
     this.model = model;
     this.table = quantizeLevels(input);
-    this.output = output;
+    this.outputs = outputs;
+    this.terms = terms;
     this.temperature = temperature;
   }
 
   /**
    * @param {Pixels} crop  grey
-   * @returns {Promise<Int8Array>}  quantized logits, one a label
+   * @returns {Promise<Int8Array[]>}  quantized logits of each head, one a label
    */
   async quantized(crop) {
-    const [output] = await this.model.run(Int8Array.from(crop.data, (level) => this.table[level]));
-    return new Int8Array(output.buffer);
+    const outputs = await this.model.run(Int8Array.from(crop.data, (level) => this.table[level]));
+    return outputs.map((output) => new Int8Array(output.buffer));
   }
 
   /**
@@ -36,8 +37,20 @@ export class Classifier {
    * @returns {Promise<number[]>}  probabilities, one a label
    */
   async classify(crop) {
-    return softmax(logitsOf(await this.quantized(crop), this.output), this.temperature);
+    const heads = (await this.quantized(crop)).flatMap((one, at) => logitsOf(one, this.outputs[at]));
+    return softmax(decoded(heads, this.terms), this.temperature);
   }
+}
+
+/**
+ * The logits of the labels, from those of all heads side by side: heads.py's `Decoder.logits`.
+ * @param {number[]} heads
+ * @param {Contract["terms"]} terms
+ * @returns {number[]}
+ */
+export function decoded(heads, terms) {
+  const parts = terms.map(({ columns, factor }) => columns.map((at) => fround(fround(factor) * heads[at])));
+  return parts.reduce((sums, part) => sums.map((sum, at) => fround(sum + part[at])));
 }
 
 /**

@@ -40,7 +40,8 @@
  * @property {string[]} labels
  * @property {Preprocess} preprocess
  * @property {Affine} input
- * @property {Affine} output
+ * @property {Affine[]} outputs  of the model's heads
+ * @property {{ columns: number[], factor: number }[]} terms  how their logits make the labels'
  * @property {number} temperature
  * @property {Record<string, string>} languages  their own names, by code
  * @property {MoodSettings} mood

@@ -58,12 +58,17 @@ class DeviceInfo:
 
     @classmethod
     def of(
-        cls, manifest: Manifest, threshold: float, page: str | None, language: str
+        cls,
+        manifest: Manifest,
+        labels: tuple[str, ...],
+        threshold: float,
+        page: str | None,
+        language: str,
     ) -> DeviceInfo:
-        """Return the info of a model and what is configured."""
+        """Return the info of a model, the labels read of it and what is configured."""
         digest = manifest.files["int8"].sha256[:8] if "int8" in manifest.files else ""
         model = f"{manifest.name} {digest}".strip()
-        return cls(manifest.labels, model, threshold, page, language)
+        return cls(labels, model, threshold, page, language)
 
 
 def topic(discovery: str, broker: Broker) -> str:
