@@ -67,6 +67,8 @@ def _reason(error: str, table: Any, kind: type[msgspec.Struct]) -> str:
     problem, _, path = error.rstrip("`").partition(" - at `$.")
     if "..." in path:
         return error
+    if problem == "Expected `array`, got `object`":
+        return f"{path} must have double brackets: [[{path}]]"
     value, found = table, type_info(kind)
     for step in re.findall(r"\w+", path):
         value = value[int(step) if isinstance(value, list | tuple) else step]

@@ -105,3 +105,17 @@ def test_every_setting_has_its_reason() -> None:
 
 def test_the_unit_sets_the_limit_of_files_that_the_daemon_would_raise() -> None:
     assert f"\nLimitNOFILE={OPEN_FILES}\n" in SERVICE.read_text()
+
+
+def test_systemd_reads_the_drop_in_that_the_document_has_for_commands(system: System) -> None:
+    document = (FIRMWARE.parent / "docs" / "content.md").read_text("utf-8")
+    drop_in = document.partition("```ini\n")[2].partition("```")[0]
+    assert "DeviceAllow=char-alsa rw" in drop_in
+    unit = system.add(SERVICE)
+    folder = unit.with_name("edgefer.service.d")
+    folder.mkdir()
+    (folder / "content.conf").write_text(drop_in)
+    done = system.verify("edgefer.service")
+    assert (done.status, done.err) == (0, "")
+    (folder / "content.conf").write_text(drop_in.replace("tmpfs", "tempfs"))
+    assert "tempfs" in system.verify("edgefer.service").err

@@ -29,7 +29,8 @@ from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
-from edgefer_device.sinks.content.settings import ContentSettings, Rule
+from edgefer_device.sinks.content.rule import Rule
+from edgefer_device.sinks.content.settings import ContentSettings
 from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.opening import SinkContext, open_sinks
 from edgefer_device.system.process import resident_mb

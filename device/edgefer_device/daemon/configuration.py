@@ -79,7 +79,7 @@ def load_config(path: Path | None, given: Mapping[str, object] | None = None) ->
     source = str(path or "options")
     config = parse({**table, **(given or {})}, Config, source)
     if config.content.rule:
-        check_rules(config.content, _labels(config), config.sinks, source)
+        check_rules(config.content, labels_of(config), config.sinks, source)
     return config
 
 
@@ -96,7 +96,7 @@ def decoder_of(config: Config, bundle: Bundle) -> Decoder:
     return bundle.manifest.decoder(config.labels, choose(bundle, config.runtime))
 
 
-def _labels(config: Config) -> tuple[str, ...]:
+def labels_of(config: Config) -> tuple[str, ...]:
     """Return the model's labels; where it cannot be opened, those of all label sets."""
     try:
         return decoder_of(config, model_of(config)).labels

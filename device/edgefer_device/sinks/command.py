@@ -4,36 +4,74 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+
+log = logging.getLogger(__name__)
+
+LOGGED = 2000
+"""Bytes of a program's output that are logged."""
 
 
 async def run_command(command: Sequence[str], seconds: float, **environment: str) -> str | None:
     """Run a program to its end; return what went wrong, None if nothing did.
 
     It has no terminal, and a process group that is killed after so many `seconds`, or when
-    this is cancelled: a script killed alone leaves behind what it waits for.
+    this is cancelled: a script killed alone leaves behind what it waits for. The beginning of
+    what it writes is logged.
     """
-    null = asyncio.subprocess.DEVNULL
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=null,
-            stdout=null,
-            stderr=null,
-            start_new_session=True,
-            env={**os.environ, **environment},
-        )
-    except OSError as exc:
-        return f"{command[0]} cannot be started: {exc.strerror}"
-    try:
-        status = await asyncio.wait_for(process.wait(), seconds)
-    except asyncio.TimeoutError:
-        return f"{command[0]} did not end within {seconds:g} s and was killed"
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+    async with _logged_output(command[0]) as output:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={**os.environ, **environment},
+            )
+        except OSError as exc:
+            return f"{command[0]} cannot be started: {exc.strerror}"
+        finally:
+            os.close(output)
+        try:
+            status = await asyncio.wait_for(process.wait(), seconds)
+        except asyncio.TimeoutError:
+            return f"{command[0]} did not end within {seconds:g} s and was killed"
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
     return f"{command[0]} ended with status {status}" if status else None
+
+
+@contextlib.asynccontextmanager
+async def _logged_output(name: str) -> AsyncIterator[int]:
+    """Yield a pipe's end to write to, which the caller closes; what comes is logged.
+
+    Not a pipe of asyncio's subprocess: a child that outlives the program would keep it open.
+    """
+    reading, writing = os.pipe()
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb")
+    )
+    lines = asyncio.create_task(_log_lines(reader, name), name=f"output of {name}")
+    try:
+        yield writing
+        await asyncio.wait([lines], timeout=0.2)
+    finally:
+        lines.cancel()
+        transport.close()
+
+
+async def _log_lines(reader: asyncio.StreamReader, name: str) -> None:
+    """Log the first lines of an output, and read the rest so that it does not block."""
+    left = LOGGED
+    while chunk := await reader.read(LOGGED):
+        for line in chunk[: max(0, left)].decode(errors="replace").splitlines():
+            log.info("%s: %s", name, line)
+        left -= len(chunk)

@@ -9,12 +9,16 @@ import msgspec
 from edgefer_device.system.clock import Clock
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of content."""
 
     text: str
     link: str | None = None
     """An http or https address that the line leads to."""
+    mood: str | None = None
+    """The label that the page names where the text has `{mood}`."""
+    entry: str | None = None
+    """Key of a line of the page's own library, in place of the text."""
 
 
 class MessageBoard:

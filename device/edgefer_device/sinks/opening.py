@@ -164,7 +164,7 @@ def _configured(uris: Iterable[str], context: SinkContext) -> Iterator[tuple[str
         from edgefer_device.sinks.history.sink import HistorySink
 
         yield "history", HistorySink(context.store, context.history.keep_days)
-    if context.content.rule:
+    if context.content.rules:
         from edgefer_device.sinks.content.sink import Actions, ContentSink
 
         broker = next((uri for uri in uris if uri.partition(":")[0] in PORTS), None)

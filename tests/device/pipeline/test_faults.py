@@ -31,7 +31,8 @@ from edgefer_device.pipeline.scripted import (
     blank_frames,
 )
 from edgefer_device.pipeline.sink import RecordingSink
-from edgefer_device.sinks.content.settings import ContentSettings, Rule
+from edgefer_device.sinks.content.rule import Rule
+from edgefer_device.sinks.content.settings import ContentSettings
 from edgefer_device.sinks.content.sink import Actions, ContentSink
 from edgefer_device.sinks.history.sink import HistorySink
 from edgefer_device.sinks.history.store import HistoryStore
@@ -132,7 +133,7 @@ def test_a_clock_that_jumps_fires_no_rule_twice() -> None:
     class Counting(Actions):
         fired = 0
 
-        def start(self, rule: Rule, mood: str) -> None:
+        def start(self, rule: Rule, mood: str, minutes: int = 0) -> None:
             self.fired += 1
 
         async def close(self) -> None:

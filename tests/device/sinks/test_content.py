@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,9 +22,12 @@ from edgefer.cli import main
 from edgefer.errors import SettingsError, UnknownKey
 from edgefer.messages import Report
 from edgefer_device.daemon.configuration import Config, load_config
-from edgefer_device.sinks.content.settings import LONGEST_TEXT, ContentSettings, Publication, Rule
-from edgefer_device.sinks.content.sink import SHOWN_SECONDS, Actions, ContentSink, RuleTrigger
+from edgefer_device.sinks.content.rule import LIBRARY, LONGEST_TEXT, Publication, Rule
+from edgefer_device.sinks.content.settings import ContentSettings
+from edgefer_device.sinks.content.sink import SHOWN_SECONDS, Actions, ContentSink
+from edgefer_device.sinks.content.trigger import MoodMemory, RuleTrigger
 from edgefer_device.sinks.message_board import Line, MessageBoard
+from edgefer_device.sinks.mirror.settings import MirrorSettings, languages, load_texts
 from edgefer_device.sinks.mqtt.broker import parse_broker
 from edgefer_device.sinks.opening import SinkContext, open_sinks
 from support.browser import CHROMEDRIVER, CHROMIUM, resize
@@ -49,11 +52,11 @@ class RecordedActions(Actions):
 
     def __init__(self) -> None:
         super().__init__(None)
-        self.started: list[tuple[str, str]] = []
+        self.started: list[tuple[str, ...]] = []
         self.closed = False
 
-    def start(self, rule: Rule, mood: str) -> None:
-        self.started.append((rule.text, mood))
+    def start(self, rule: Rule, mood: str, minutes: int = 0) -> None:
+        self.started.append((*rule.texts, mood))
 
     async def close(self) -> None:
         self.closed = True
@@ -112,10 +115,15 @@ def test_without_rules_there_is_none_and_commands_are_off() -> None:
             "unknown key 'content.rule.mod'; did you mean 'content.rule.mood'?",
         ),
         ('mood = "sad"', "a rule must have a text, an mqtt message or a command"),
-        ('text = "x"\nfrom = "25:00"', "expected a time of day such as 06:30, got '25:00'"),
-        ('text = "x"\nto = "6"', "expected a time of day such as 06:30, got '6'"),
+        ('text = "x"\nfrom = "25:00"', "from must be a time of day such as 06:30, got '25:00'"),
+        ('text = "x"\nto = "6"', "to must be a time of day such as 06:30, got '6'"),
         ('text = "x"\nminutes = -1', "rule\\[0\\].minutes must be from 0 to 1440, got -1"),
         ('text = "two\\nlines"', "text must be one line"),
+        ('text = ["fine", ""]', "text must be one line"),
+        ('text = "{name}"', "text knows {mood} and {minutes}, not {name}"),
+        ('text = "library:jokes"', "text must be one of library:compliments, library:breathing"),
+        ('text = "x"\ndays = ["sunday"]', "must be one of fri, mon, sat, sun, thu, tue, wed"),
+        ('text = "x"\nshare = 60', "share must be from 0 to 1|share must be at least 0"),
         ('text = "x"\nlink = "javascript:alert(1)"', "link must be an http or https address"),
         ('link = "https://example.org"', "needs a text beside it"),
         ('command = ["true"]', "rule 1 starts a command, which is off by default"),
@@ -128,6 +136,12 @@ def test_what_cannot_be_is_refused_when_it_is_read(tmp_path: Path, rule: str, me
     with pytest.raises(SettingsError, match=message.replace("?", "\\?")) as refused:
         load_config(written(tmp_path, f"[[content.rule]]\n{rule}\n"))
     assert "\n" not in str(refused.value)
+
+
+def test_a_rule_in_single_brackets_is_told_of_double_ones(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_config(written(tmp_path, '[content.rule]\ntext = "x"\n'))
+    assert str(refused.value).endswith("content.rule must have double brackets: [[content.rule]]")
 
 
 def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
@@ -170,10 +184,18 @@ def test_times_of_day(begin: str, end: str, inside: list[str], outside: list[str
 # --- when a rule fires -------------------------------------------------------------
 
 
+NO_MEMORY = MoodMemory(1.0, 5.0)
+
+
 def fired(rule: Rule, moods: list[str], step: float = 1.0, patience: float = 5.0) -> list[int]:
     """Return the seconds at which a rule fires, for what is seen at each second."""
-    holding, day = RuleTrigger(rule, patience), MORNING.time()
-    return [moment for moment, mood in enumerate(moods) if holding.update(mood, step * moment, day)]
+    holding, memory = RuleTrigger(rule, patience), MoodMemory(rule.over, patience)
+    moments = []
+    for moment, mood in enumerate(moods):
+        memory.add(mood, step * moment)
+        if holding.update(mood, step * moment, MORNING, memory):
+            moments.append(moment)
+    return moments
 
 
 def test_it_fires_once_when_the_mood_has_held_long_enough() -> None:
@@ -198,16 +220,42 @@ def test_a_short_interruption_does_not_count() -> None:
 
 def test_a_silence_breaks_it_as_another_mood_does() -> None:
     holding = RuleTrigger(Rule(mood="happy", minutes=1.0, text="x"), patience=5.0)
-    assert not holding.update("happy", 0.0, MORNING.time())
-    assert not holding.update("happy", 90.0, MORNING.time())
-    assert not holding.update("happy", 95.0, MORNING.time())
+    assert not holding.update("happy", 0.0, MORNING, NO_MEMORY)
+    assert not holding.update("happy", 90.0, MORNING, NO_MEMORY)
+    assert not holding.update("happy", 95.0, MORNING, NO_MEMORY)
 
 
 def test_it_waits_for_its_time_of_day() -> None:
     holding = RuleTrigger(Rule(mood="happy", begin="08:00", text="x"), patience=5.0)
-    seven, eight = datetime(2026, 5, 17, 7, 59).time(), datetime(2026, 5, 17, 8, 0).time()
-    assert not holding.update("happy", 0.0, seven)
-    assert holding.update("happy", 1.0, eight)
+    seven, eight = datetime(2026, 5, 17, 7, 59), datetime(2026, 5, 17, 8, 0)
+    assert not holding.update("happy", 0.0, seven, NO_MEMORY)
+    assert holding.update("happy", 1.0, eight, NO_MEMORY)
+
+
+def test_it_waits_for_its_day() -> None:
+    holding = RuleTrigger(Rule(mood="happy", days=("sat", "sun"), text="x"), patience=5.0)
+    friday, saturday = datetime(2026, 5, 15, 12), datetime(2026, 5, 16, 12)
+    assert not holding.update("happy", 0.0, friday, NO_MEMORY)
+    assert holding.update("happy", 1.0, saturday, NO_MEMORY)
+
+
+def test_a_share_of_the_last_minutes_bears_flicker() -> None:
+    rule = Rule(mood="sad", share=0.5, over=1.0, text="x")
+    flicker = (["sad"] * 6 + ["happy"] * 4) * 12
+    # At 54 s it was sad for 30 of the last 60: six seconds in each ten.
+    assert fired(rule, flicker, patience=1.0)[0] in (50, 51)
+    assert fired(rule, (["sad"] * 3 + ["happy"] * 7) * 12, patience=1.0) == []
+    # Nobody there is not the mood, and a face that was away for most of it is not sad for long.
+    assert fired(rule, ["nobody"] * 50 + ["sad"] * 25) == []
+
+
+def test_an_arrival_is_a_face_after_half_a_minute_without_one() -> None:
+    rule = Rule(arrival=True, rest=0, text="x")
+    seen = ["nobody"] * 5 + ["happy"] * 50 + ["nobody"] * 20 + ["happy"] * 30 + ["nobody"] * 40
+    assert fired(rule, [*seen, *["sad"] * 5]) == [5, 145]
+    late = Rule(mood="sad", arrival=True, text="x")
+    assert fired(late, ["happy"] * 90 + ["sad"] * 30) == []
+    assert fired(late, ["happy"] * 30 + ["sad"] * 30) == [30]
 
 
 def test_a_rule_without_a_mood_is_about_any_face() -> None:
@@ -236,6 +284,57 @@ def test_the_sink_follows_every_rule_and_closes_what_it_started() -> None:
     asyncio.run(whole())
     assert notes.started == [("a", "happy"), ("b", "nobody")]
     assert notes.closed
+
+
+def shown_lines(settings: ContentSettings, moods: Sequence[str]) -> list[Line]:
+    """Return the lines that are put on the board, one report a second."""
+    clock = Clock()
+    lines: list[Line] = []
+    board = MessageBoard(clock)
+
+    async def whole() -> None:
+        first = lambda among: among[0]  # noqa: E731  # a chooser that can be foretold
+        async with ContentSink(
+            settings, board, RecordedActions(), clock, lambda: MORNING, first
+        ) as sink:
+            for mood in moods:
+                await sink.publish(report(mood))
+                if board.line is not None and board.line not in lines[-1:]:
+                    lines.append(board.line)
+                clock.now += 1.0
+
+    asyncio.run(whole())
+    return lines
+
+
+def test_of_several_lines_the_last_one_is_not_chosen_again() -> None:
+    rule = Rule(mood="happy", text=("a", "b", "c"), rest=0)
+    moods = (["happy"] * 2 + ["sad"] * 40) * 3
+    assert [line.text for line in shown_lines(ContentSettings(rule=(rule,)), moods)] == [
+        *("a", "b", "a")
+    ]
+
+
+def test_a_line_names_the_minutes_and_leaves_the_mood_to_the_page() -> None:
+    rule = Rule(mood="happy", minutes=2, text="{minutes} minutes of {mood}")
+    (line,) = shown_lines(ContentSettings(rule=(rule,)), ["happy"] * 130)
+    assert line == Line("2 minutes of {mood}", mood="happy")
+
+
+def test_the_library_speaks_to_whoever_comes_and_after_minutes_of_sad() -> None:
+    settings = ContentSettings(library=("compliments", "breathing"))
+    moods = [*["happy"] * 60, *["sad"] * 400]
+    assert [line.entry for line in shown_lines(settings, moods)] == ["compliments 1", "breathing 1"]
+    assert shown_lines(ContentSettings(), moods) == []
+
+
+def test_every_language_has_every_line_of_the_library() -> None:
+    for code in languages():
+        table = load_texts(code)["library"]
+        assert list(table) == [
+            f"{name} {n}" for name in LIBRARY for n in range(1, LIBRARY[name] + 1)
+        ]
+        assert max(map(len, table.values())) <= LONGEST_TEXT
 
 
 def test_no_picture_is_not_nobody() -> None:
@@ -387,6 +486,33 @@ def test_a_command_gets_its_words_as_they_are_and_the_mood(tmp_path: Path) -> No
     assert out.read_text() == "happy|a; touch /tmp/never|$(id)"
 
 
+def test_what_a_command_writes_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "edgefer_device")
+    actions = Actions(None)
+    script = "echo $EDGEFER_MINUTES minutes; echo oh >&2; head -c 100000 /dev/zero"
+
+    async def story() -> None:
+        actions.start(Rule(command=("/bin/sh", "-c", script)), "happy", 7)
+        await until(lambda: len(caplog.records) >= 2 and not actions._tasks)
+
+    act(actions, story)
+    assert caplog.messages[:2] == ["/bin/sh: 7 minutes", "/bin/sh: oh"]
+    assert sum(map(len, caplog.messages)) < 3000
+
+
+def test_a_child_that_keeps_the_output_open_holds_nothing_up() -> None:
+    actions = Actions(None)
+
+    async def story() -> None:
+        script = "setsid sleep 30 & exit 0"
+        actions.start(Rule(command=("/bin/sh", "-c", script)), "happy")
+        begin = time.monotonic()
+        await until(lambda: not actions._tasks)
+        assert time.monotonic() - begin < 10
+
+    act(actions, story)
+
+
 def test_a_command_that_hangs_is_killed_with_its_children(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -489,6 +615,83 @@ def test_the_configuration_builds_it_all(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(whole(), PATIENCE))
 
 
+# --- edgefer content try ------------------------------------------------------------------
+
+TRIED = """
+[content]
+library = ["compliments"]
+[[content.rule]]
+mood = "sad"
+share = 0.6
+days = ["sun"]
+from = "20:00"
+to = "23:00"
+text = ["Oh, {mood}.", "A walk?"]
+[[content.rule]]
+mood = ["happy", "neutral"]
+minutes = 5
+text = "Fine."
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "verdicts"),
+    [
+        (
+            "--mood sad --at 21:00 --day sun",
+            [
+                "sad for 60 min, sun 21:00",
+                "rule 1, 'Oh, {mood}.' or 1 more: fires",
+                "rule 2, 'Fine.': no: the mood is sad, not happy or neutral",
+                "library, 'library:compliments': no: nobody has just come",
+            ],
+        ),
+        (
+            "--mood sad --at 19:30 --day mon --minutes 3 --arrival",
+            [
+                "sad for 3 min, mon 19:30, somebody has just come",
+                "rule 1, 'Oh, {mood}.' or 1 more: no: the day is mon, not sun;"
+                " the time is 19:30, not from 20:00 to 23:00;"
+                " it is 30% of the last 10 min, not 60%",
+                "rule 2, 'Fine.': no: the mood is sad, not happy or neutral;"
+                " it has held for 3 min, not 5",
+                "library, 'library:compliments': no: nobody has just come",
+            ],
+        ),
+        (
+            "--mood happy --at 8:00 --day sat --arrival",
+            [
+                "happy for 0 min, sat 08:00, somebody has just come",
+                "rule 1, 'Oh, {mood}.' or 1 more: no: the mood is happy, not sad;"
+                " the day is sat, not sun; the time is 08:00, not from 20:00 to 23:00;"
+                " it is 0% of the last 10 min, not 60%",
+                "rule 2, 'Fine.': no: it has held for 0 min, not 5",
+                "library, 'library:compliments': fires",
+            ],
+        ),
+    ],
+)
+def test_rules_are_tried_without_a_camera(tmp_path: Path, words: str, verdicts: list[str]) -> None:
+    config = str(written(tmp_path, TRIED))
+    done = CliRunner().invoke(main, ["content", "try", "--config", config, *words.split()])
+    assert (done.exit_code, done.stdout.splitlines()) == (0, verdicts)
+
+
+def test_what_cannot_be_tried_is_one_line(tmp_path: Path) -> None:
+    config = str(written(tmp_path, TRIED))
+
+    def refused(*words: str) -> str:
+        done = CliRunner().invoke(main, ["content", "try", "--config", config, *words])
+        assert done.exit_code in (1, 2)
+        return done.stderr
+
+    assert "--mood: unknown mood 'hapy'; did you mean 'happy'?" in refused("--mood", "hapy")
+    at = refused("--mood", "sad", "--at", "noon")
+    assert "--at must be a time of day such as 06:30, got 'noon'" in at
+    none = CliRunner().invoke(main, ["content", "try", "--mood", "sad"])
+    assert "no rules: add [[content.rule]]" in none.stdout
+
+
 # --- Chromium ------------------------------------------------------------------------------
 
 
@@ -514,6 +717,17 @@ def wait(browser: Chrome, script: str, wanted: object) -> None:
     while (found := shown(browser, script)) != wanted:
         assert time.monotonic() < end, f"wanted {wanted!r}, found {found!r}"
         time.sleep(0.03)  # real time: a browser cannot be told that it has passed
+
+
+@needs_chromium
+def test_the_page_words_the_mood_and_the_library_in_its_language(browser: Chrome) -> None:
+    context = SinkContext(mirror=MirrorSettings(language="de"))
+    text = "document.querySelector('#content').textContent"
+    with page(browser, context):
+        context.board.put(0, Line("Oh, {mood}?", mood="sad"), time.monotonic() + 3600)
+        wait(browser, text, "Oh, traurig?")
+        context.board.put(1, Line("", entry="music 1"), time.monotonic() + 3600)
+        wait(browser, text, "Vielleicht ein Lieblingslied?")
 
 
 @needs_chromium

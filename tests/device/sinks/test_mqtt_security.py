@@ -12,7 +12,7 @@ import pytest
 
 from edgefer.errors import BrokerError, SettingsError
 from edgefer.messages import Report
-from edgefer_device.sinks.content.settings import Publication, Rule
+from edgefer_device.sinks.content.rule import Publication, Rule
 from edgefer_device.sinks.content.sink import Actions
 from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings, login, parse_broker, risks
 from edgefer_device.sinks.mqtt.sink import MqttSink

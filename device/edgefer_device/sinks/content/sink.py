@@ -13,16 +13,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from datetime import datetime, time
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
 from time import monotonic
 from typing import Any
+
+import msgspec
 
 from edgefer.labels import NOBODY
 from edgefer.messages import Report
 from edgefer_device.pipeline.sink import Sink
 from edgefer_device.sinks.command import run_command
-from edgefer_device.sinks.content.settings import ContentSettings, Publication, Rule
+from edgefer_device.sinks.content.rule import FROM_LIBRARY, LIBRARY, Publication, Rule, Situation
+from edgefer_device.sinks.content.settings import ContentSettings
+from edgefer_device.sinks.content.trigger import MoodMemory, RuleTrigger
 from edgefer_device.sinks.message_board import Line, MessageBoard
 from edgefer_device.sinks.mqtt.broker import Broker
 from edgefer_device.system.clock import Clock
@@ -38,42 +43,6 @@ TRIES = 3
 """How often a message is tried: later than this, its moment is over."""
 
 
-class RuleTrigger:
-    """Decide when a rule fires, by how long its mood has held.
-
-    It fires once for each time that the mood holds, when that has lasted long enough, the
-    time of day is right and its rest is over, whichever comes last. The mood goes on
-    holding over interruptions no longer than `patience` seconds.
-    """
-
-    def __init__(self, rule: Rule, patience: float) -> None:
-        self.rule = rule
-        self._patience = patience
-        self._since = 0.0
-        self._last_seen: float | None = None
-        self._fired = False
-        self._fired_at: float | None = None
-
-    @property
-    def holds_until(self) -> float:
-        """When the mood stops holding unless it is seen again."""
-        return 0.0 if self._last_seen is None else self._last_seen + self._patience
-
-    def update(self, mood: str, now: float, day: time) -> bool:
-        """Return whether to fire; `now` is in seconds, `day` the local time of day."""
-        if not self.rule.applies_to(mood):
-            return False
-        if self._last_seen is None or now > self.holds_until:
-            self._since, self._fired = now, False
-        self._last_seen = now
-        if self._fired or now - self._since < 60 * self.rule.minutes or not self.rule.covers(day):
-            return False
-        if self._fired_at is not None and now - self._fired_at < 60 * self.rule.rest:
-            return False
-        self._fired, self._fired_at = True, now
-        return True
-
-
 class Actions:
     """Start the messages and commands of rules, each in a task of its own.
 
@@ -85,12 +54,14 @@ class Actions:
         self._broker, self._retry_seconds = broker, retry_seconds
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
 
-    def start(self, rule: Rule, mood: str) -> None:
+    def start(self, rule: Rule, mood: str, minutes: int = 0) -> None:
         """Start the rule's message and command, and return."""
         if rule.mqtt is not None and self._broker is not None:
-            self._start(("message", id(rule)), self._publish(self._broker, rule.mqtt))
+            payload = fill(rule.mqtt.payload, mood, minutes)
+            message = msgspec.structs.replace(rule.mqtt, payload=payload)
+            self._start(("message", id(rule)), self._publish(self._broker, message))
         if rule.command:
-            self._start(("command", id(rule)), _execute(rule, mood))
+            self._start(("command", id(rule)), _execute(rule, mood, minutes))
 
     async def close(self) -> None:
         """Cancel what has not ended; commands are killed."""
@@ -123,9 +94,15 @@ class Actions:
             await asyncio.sleep(self._retry_seconds)
 
 
-async def _execute(rule: Rule, mood: str) -> None:
-    if fault := await run_command(rule.command, rule.timeout, EDGEFER_MOOD=mood):
+async def _execute(rule: Rule, mood: str, minutes: int) -> None:
+    held = {"EDGEFER_MOOD": mood, "EDGEFER_MINUTES": str(minutes)}
+    if fault := await run_command(rule.command, rule.timeout, **held):
         log.warning("content: %s", fault)
+
+
+def fill(text: str, mood: str, minutes: int) -> str:
+    """Return a text with its `{mood}` and `{minutes}` filled in."""
+    return text.replace("{mood}", mood).replace("{minutes}", str(minutes))
 
 
 class ContentSink(Sink):
@@ -138,10 +115,15 @@ class ContentSink(Sink):
         actions: Actions,
         clock: Clock = monotonic,
         now: Callable[[], datetime] = datetime.now,
+        choose: Callable[[Sequence[str]], str] = random.choice,
     ) -> None:
-        """`clock` measures how long a mood holds; `now` is the local time of day."""
-        self._triggers = [RuleTrigger(rule, settings.patience) for rule in settings.rule]
+        """`clock` measures how long a mood holds; `now` is the local time; `choose` picks lines."""
+        rules = settings.rules
+        self._triggers = [RuleTrigger(rule, settings.patience) for rule in rules]
+        self._memory = MoodMemory(max((rule.over for rule in rules), default=0), settings.patience)
         self._board, self._actions, self._clock, self._now = board, actions, clock, now
+        self._choose = choose
+        self._shown: dict[int, str] = {}
 
     async def __aexit__(self, *_: object) -> None:
         await self._actions.close()
@@ -151,13 +133,39 @@ class ContentSink(Sink):
         # Without a frame nobody knows whether somebody is there.
         if report.problem is not None:
             return
-        mood, now, day = report.mood or NOBODY, self._clock(), self._now().time()
+        mood, now, day = report.mood or NOBODY, self._clock(), self._now()
+        self._memory.add(mood, now)
         for owner, trigger in enumerate(self._triggers):
-            if trigger.update(mood, now, day):
-                self._fire(owner, trigger.rule, mood, now)
+            situation = trigger.update(mood, now, day, self._memory)
+            if situation is not None:
+                self._fire(owner, trigger.rule, situation, now)
             self._board.extend(owner, trigger.holds_until)
 
-    def _fire(self, owner: int, rule: Rule, mood: str, now: float) -> None:
-        if rule.text:
-            self._board.put(owner, Line(rule.text, rule.link), now + SHOWN_SECONDS)
-        self._actions.start(rule, mood)
+    def _fire(self, owner: int, rule: Rule, at: Situation, now: float) -> None:
+        minutes = int(at.minutes)
+        if rule.texts:
+            line = self._line(owner, rule, at.mood, minutes)
+            self._board.put(owner, line, now + SHOWN_SECONDS)
+        self._actions.start(rule, at.mood, minutes)
+
+    def _line(self, owner: int, rule: Rule, mood: str, minutes: int) -> Line:
+        """Return one of the rule's lines, another than the last."""
+        lines = entries(rule)
+        others = [line for line in lines if line != self._shown.get(owner)]
+        chosen = self._shown[owner] = self._choose(others or lines)
+        if chosen.startswith(FROM_LIBRARY):
+            return Line("", rule.link, entry=chosen.removeprefix(FROM_LIBRARY))
+        named = mood if "{mood}" in chosen else None
+        return Line(chosen.replace("{minutes}", str(minutes)), rule.link, named)
+
+
+def entries(rule: Rule) -> list[str]:
+    """Return a rule's lines; those of a set of the library as `library:NAME NUMBER`."""
+    lines = []
+    for text in rule.texts:
+        name = text.removeprefix(FROM_LIBRARY)
+        if name == text:
+            lines.append(text)
+        else:
+            lines += [f"{text} {number}" for number in range(1, LIBRARY[name] + 1)]
+    return lines

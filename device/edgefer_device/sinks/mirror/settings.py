@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from edgefer.settings import nearest
-from edgefer_device.sinks.content.settings import time_of_day, weekday
+from edgefer_device.sinks.content.rule import WEEKDAYS, time_of_day
 
 LANGUAGES = Path(__file__).parent / "page" / "languages"
 """One JSON file of texts for each language, by its code (BCP 47)."""
@@ -68,12 +68,13 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "frame_ancestors must be origins such as 'http://localhost:8080',"
                 f" without a path, got {wrong[0]!r}"
             )
-        time_of_day(self.evening)
-        time_of_day(self.morning)
+        time_of_day(self.evening, "evening")
+        time_of_day(self.morning, "morning")
+        day, _, time = self.week_at.partition(" ")
+        if self.week_at and day not in WEEKDAYS:
+            raise ValueError(f"week_at must be such as 'sun 19:00', or empty, got '{self.week_at}'")
         if self.week_at:
-            day, _, time = self.week_at.partition(" ")
-            weekday(day)
-            time_of_day(time)
+            time_of_day(time, "week_at")
 
 
 def languages() -> list[str]:

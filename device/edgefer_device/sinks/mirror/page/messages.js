@@ -19,7 +19,9 @@
  *
  * @typedef {object} Line
  * @property {string} text
- * @property {string | null} link  a web address
+ * @property {string} [link]  a web address
+ * @property {string} [mood]  what the text's {mood} stands for
+ * @property {string} [entry]  of the page's library, in place of the text
  *
  * @typedef {object} Content
  * @property {"content"} type

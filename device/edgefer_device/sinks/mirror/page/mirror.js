@@ -4,11 +4,11 @@
 import { runClock, setClock, setNight } from "./clock.js";
 import { Connection } from "./connection.js";
 import { greeting } from "./greeting.js";
-import { background } from "./moods.js";
+import { background, moodName } from "./moods.js";
 import { Presence } from "./presence.js";
 import { Ribbon } from "./ribbon.js";
 import { find, plainScene, sceneOf, Stage } from "./scene.js";
-import { loadTexts, text, widthOf } from "./texts.js";
+import { loadTexts, lookUp, text, widthOf } from "./texts.js";
 import { Week } from "./week.js";
 
 /** @typedef {import("./messages.js").Message} Message */
@@ -75,19 +75,26 @@ function show(scene) {
  * @param {Line | null} line
  */
 function showLine(line) {
+  const words = line ? wordsOf(line) : "";
+  const letters = widthOf(words);
   content.hidden = !line;
   document.body.toggleAttribute("data-content", Boolean(line));
-  const letters = widthOf(line?.text ?? "");
   content.toggleAttribute("data-long", letters > LONG);
   content.style.setProperty("--line", String(letters));
-  content.textContent = line?.link ? "" : line?.text ?? "";
+  content.textContent = line?.link ? "" : words;
   if (!line?.link) return;
   const link = document.createElement("a");
-  link.textContent = line.text;
+  link.textContent = words;
   link.href = line.link;
   link.rel = "noopener noreferrer";
   link.target = "_blank"; // the mirror stays where it is
   content.append(link);
+}
+
+/** @param {Line} line */
+function wordsOf({ text: words, mood, entry }) {
+  if (entry) return lookUp("library", entry);
+  return mood ? words.replaceAll("{mood}", moodName(mood)) : words;
 }
 
 /** Say what is read and what is kept: whoever stands here must know. */

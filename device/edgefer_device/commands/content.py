@@ -1,0 +1,87 @@
+"""The verbs about content rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgefer.options import config_option
+
+if TYPE_CHECKING:
+    from edgefer_device.sinks.content.rule import Rule
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@click.group()
+def content() -> None:
+    """Try the content rules of a configuration."""
+
+
+@content.command("try")
+@config_option
+@click.option("--mood", required=True, help="Label, unknown or nobody.")
+@click.option("--at", metavar="HH:MM", help="Time of day; default: now.")
+@click.option("--day", type=click.Choice(DAYS), help="Day of the week; default: today.")
+@click.option("--minutes", type=click.FloatRange(0), help="How long it has held; default: 60.")
+@click.option("--arrival", is_flag=True, help="As somebody came, 0 minutes ago.")
+def try_rules(
+    config: Path | None,
+    mood: str,
+    at: str | None,
+    day: str | None,
+    minutes: float | None,
+    arrival: bool,
+) -> None:
+    """Say which content rules would fire, and why not.
+
+    Nothing is shown, sent or started. A rule's rest is not known here.
+    """
+    from datetime import datetime, timedelta
+
+    from edgefer_device.daemon.configuration import labels_of, load_config
+    from edgefer_device.sinks.content.rule import ARRIVAL_SECONDS, Situation, time_of_day
+    from edgefer_device.sinks.content.settings import check_mood
+
+    chosen = load_config(config)
+    check_mood(mood, labels_of(chosen), "--mood")
+    now = datetime.now()
+    if at is not None:
+        try:
+            now = datetime.combine(now.date(), time_of_day(at, "--at"))
+        except ValueError as exc:
+            raise click.UsageError(str(exc)) from exc
+    if day is not None:
+        now += timedelta(days=DAYS.index(day) - now.weekday())
+    if minutes is None:
+        minutes = 0 if arrival else 60
+    held = minutes
+    situation = Situation(
+        mood=mood,
+        minutes=held,
+        now=now,
+        since_arrival=60 * held + (0 if arrival else 2 * ARRIVAL_SECONDS),
+        share=lambda applies, over: min(1.0, held / over) if applies(mood) else 0.0,
+    )
+    came = ", somebody has just come" if arrival else ""
+    click.echo(f"{mood} for {held:g} min, {DAYS[now.weekday()]} {now:%H:%M}{came}")
+    if not chosen.content.rules:
+        click.echo("no rules: add [[content.rule]], or a library to [content]")
+    own = len(chosen.content.rule)
+    for number, rule in enumerate(chosen.content.rules, 1):
+        name = f"rule {number}" if number <= own else "library"
+        reasons = list(rule.refusals(situation))
+        verdict = f"no: {'; '.join(reasons)}" if reasons else "fires"
+        click.echo(f"{name}, {_action(rule)}: {verdict}")
+
+
+def _action(rule: Rule) -> str:
+    """Return what a rule does, in a few words."""
+    if rule.texts:
+        more = f" or {len(rule.texts) - 1} more" if len(rule.texts) > 1 else ""
+        return f"'{rule.texts[0]}'{more}"
+    if rule.mqtt is not None:
+        return f"mqtt {rule.mqtt.topic}"
+    return rule.command[0]
