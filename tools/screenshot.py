@@ -129,7 +129,7 @@ def _remember(sink: MirrorSink) -> None:
     at = time.monotonic() - sum(held for *_, held in PLAY)
     for mood, confidence, held in PLAY:
         for second in range(held):
-            # Confidence rises after a change and wavers, as a smoothed mood's does.
+            # Confidence rises after a change and wavers, as a mood's does.
             settle = 1 - 0.45 * math.exp(-second / 4)
             waver = 0.05 * math.sin(at * 0.19) + 0.03 * math.sin(at * 0.071)
             sure = None if confidence is None else max(0.05, min(1, confidence * settle + waver))

@@ -75,7 +75,7 @@ MODEL = LazyGroup(
 )
 DEV = LazyGroup(
     {
-        **_in("edgefer_device.commands.dev", "faces", "sweep", "peak"),
+        **_in("edgefer_device.commands.dev", "faces", "mood", "sweep", "peak"),
         **_in("edgefer_train.commands", "throughput"),
     },
     name="dev",

@@ -66,7 +66,7 @@ class Face(msgspec.Struct, frozen=True):
     score: float
     """Of the detector, 0..1."""
     label: str
-    """The smoothed label, `unknown` when none is probable enough."""
+    """The reported label, `unknown` when none is probable enough."""
     probabilities: dict[str, float]
     """This frame's calibrated probabilities, by label; empty where the face was not classified."""
     reason: str | None = None
@@ -84,7 +84,7 @@ class Report(msgspec.Struct, frozen=True):
     mood: str | None
     """The mood of the largest face; None when there is no face."""
     confidence: float | None
-    """Smoothed probability of `mood`, 0..1; None when there is no face."""
+    """Filtered probability of `mood`, 0..1; None when there is no face."""
     problem: str | None = None
     """Why there are no frames, in words; None while the camera delivers."""
     reason: str | None = None

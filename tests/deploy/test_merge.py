@@ -39,11 +39,11 @@ def test_again_there_is_nothing_to_do() -> None:
 
 def test_a_file_of_ones_own_has_only_what_is_wanted_added() -> None:
     own = '# mine\ncamera = "v4l2:/dev/video2"\n\n[mood]\nthreshold = 0.5  # strict\n'
-    merged = merge(own, "", SHIPPED, {"model": "tiny", "mood": {"dwell": 1.0}}, "host")
-    assert merged.changed == ('model = "tiny"', "mood.dwell = 1.0")
+    merged = merge(own, "", SHIPPED, {"model": "tiny", "mood": {"seconds": 9.0}}, "host")
+    assert merged.changed == ('model = "tiny"', "mood.seconds = 9.0")
     config = checked(merged.text, "host")
     assert (config.camera, config.model) == ("v4l2:/dev/video2", "tiny")
-    assert (config.mood.threshold, config.mood.dwell) == (0.5, 1.0)
+    assert (config.mood.threshold, config.mood.seconds) == (0.5, 9.0)
     assert "threshold = 0.5  # strict" in merged.text
 
 

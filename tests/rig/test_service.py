@@ -97,7 +97,7 @@ def test_the_watchdog_ends_one_that_hangs(device: Device) -> None:
 
 def test_a_reload_keeps_the_process(device: Device) -> None:
     before = pid(device)
-    device.check("sed -i 's/^threshold = .*/threshold = 0.35/' /etc/edgefer/edgefer.toml")
+    device.check("sed -i 's/^# threshold = .*/threshold = 0.35/' /etc/edgefer/edgefer.toml")
     device.check(f"systemctl reload {UNIT}")
     device.wait(WELL)
     assert (pid(device), device.state(UNIT)) == (before, "active")

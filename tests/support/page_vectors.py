@@ -229,9 +229,13 @@ def _turn() -> list[dict[str, Any]]:
     return [{"points": row.tolist(), "wanted": float(_turns(row[np.newaxis])[0])} for row in points]
 
 
+def _threshold() -> float:
+    return open_bundle("small").manifest.decoder().calibration.threshold
+
+
 def _mood() -> list[dict[str, Any]]:
     """Return a face over ten seconds: what is read of it, and what is said."""
-    mood, said = Mood(FER2013, MoodSettings()), []
+    mood, said = Mood(FER2013, MoodSettings(), _threshold()), []
     held = [
         (HAPPY, 20),
         (SAD, 4),
@@ -262,7 +266,8 @@ def _analysis() -> list[dict[str, Any]]:
     rows = [HAPPY] * 14 + [SAD] * 16 + [TORN] * 3
     classifier = FaceClassifier(ScriptedClassifier(rows), manifest())
     detector = ScriptedDetector(faces)
-    analyzer = FrameAnalyzer(detector, classifier, Tracker(TrackingSettings()), MoodSettings())
+    settings = MoodSettings(threshold=_threshold())
+    analyzer = FrameAnalyzer(detector, classifier, Tracker(TrackingSettings()), settings)
     found = []
     for number in range(len(faces)):
         # A pause of three seconds is in it, after which whoever is there may be somebody else.

@@ -10,6 +10,7 @@ import click
 
 from edgefer.options import (
     DETECTORS,
+    FILE,
     data_option,
     detector_option,
     grouped,
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 SWEEPS = click.Choice(["threads", "resolution", "faces", "rate"])
 """As `sweep.SWEEPS`, which would load what it times."""
+FER2013_WANTED = "name the folder with fer2013.npz or fer2013.csv: --data FOLDER"
 
 
 @click.command()
@@ -55,10 +57,45 @@ def faces(
     from edgefer_device.bench.lab import detector_accuracy
 
     if data is None:
-        raise click.UsageError("name the folder with fer2013.npz or fer2013.csv: --data FOLDER")
+        raise click.UsageError(FER2013_WANTED)
     request = detector_accuracy.FacesRequest(data, detectors, model, part, count, scene)
     done = detector_accuracy.measure(request)
     click.echo(to_json(done) if as_json else "\n".join(detector_accuracy.describe(done)))
+
+
+@click.command()
+@data_option
+@click.option("--clip", "clips", type=FILE, multiple=True, help="Also this clip.")
+@model_option
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Sequences of each draw.",
+)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--mirrored", is_flag=True, help="Mirror every second face crop.")
+@json_option
+def mood(
+    data: Path | None,
+    clips: tuple[Path, ...],
+    model: str | None,
+    count: int,
+    seed: int,
+    mirrored: bool,
+    as_json: bool,
+) -> None:
+    """Measure how soon, how calm and how right moods are."""
+    from edgefer.messages import to_json
+    from edgefer_device.bench.lab import mood_dynamics
+
+    if data is None:
+        raise click.UsageError(FER2013_WANTED)
+    done = mood_dynamics.measure(
+        mood_dynamics.MoodRequest(data, clips, model, count, seed, mirrored)
+    )
+    click.echo(to_json(done) if as_json else "\n".join(mood_dynamics.describe(done)))
 
 
 @click.command()

@@ -11,7 +11,7 @@ from edgefer.bundle import Bundle
 from edgefer.runtime import Classifier, choose, open_or_fall_back
 from edgefer_device.cameras.managed import ManagedCamera
 from edgefer_device.cameras.opening import camera_address, open_camera
-from edgefer_device.daemon.configuration import Config, decoder_of, model_of
+from edgefer_device.daemon.configuration import Config, decoder_of, model_of, threshold_of
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.mood.household import Household
@@ -30,6 +30,8 @@ class Assembly:
     """The running parts of one configuration."""
 
     config: Config
+    threshold: float
+    """Probability that a label needs, unless `controls` has another."""
     pipeline: Pipeline
     camera: ManagedCamera
     health: Health
@@ -64,15 +66,15 @@ def prepare(
     health, bundle = Health(), model_of(config)
     sinks = open_sinks(config.sinks, sink_context(config, bundle, health, controls))
     runtime = choose(bundle, config.runtime)
-    classifier = load(bundle, runtime, config.threads)
+    decoder, threshold = decoder_of(config, bundle), threshold_of(config, bundle)
     analyzer = FrameAnalyzer(
         detector,
-        FaceClassifier(classifier, bundle.manifest, decoder_of(config, bundle)),
+        FaceClassifier(load(bundle, runtime, config.threads), bundle.manifest, decoder),
         Tracker(config.tracking),
         config.mood,
-        Household() if config.whose == "household" else None,
+        Household(decoder.labels, config.mood) if config.whose == "household" else None,
         quality=config.quality,
-        threshold=lambda: controls.threshold,
+        threshold=lambda: controls.threshold or threshold,
         on_latency=health.on_latency,
     )
 
@@ -87,7 +89,7 @@ def prepare(
             frame_rate=frame_rate,
             paused=lambda: controls.paused,
         )
-        return Assembly(config, pipeline, camera, health, sinks, frame_rate)
+        return Assembly(config, threshold, pipeline, camera, health, sinks, frame_rate)
 
     return finish
 
@@ -101,7 +103,7 @@ def sink_context(config: Config, bundle: Bundle, health: Health, controls: Contr
         device=DeviceInfo.of(
             bundle.manifest,
             decoder_of(config, bundle).labels,
-            config.mood.threshold,
+            threshold_of(config, bundle),
             page_url(config.sinks),
             config.mirror.language,
         ),

@@ -96,6 +96,11 @@ def decoder_of(config: Config, bundle: Bundle) -> Decoder:
     return bundle.manifest.decoder(config.labels, choose(bundle, config.runtime))
 
 
+def threshold_of(config: Config, bundle: Bundle) -> float:
+    """Return the probability that a label needs: the configured one, else the model's own."""
+    return config.mood.threshold or decoder_of(config, bundle).calibration.threshold
+
+
 def labels_of(config: Config) -> tuple[str, ...]:
     """Return the model's labels; where it cannot be opened, those of all label sets."""
     try:

@@ -36,7 +36,7 @@ class Status(msgspec.Struct, frozen=True):
     mood: str | None
     """None when there is no face, no frame or a pause."""
     confidence: float | None
-    """Smoothed probability of `mood`, 0..1."""
+    """Filtered probability of `mood`, 0..1."""
     faces: int
     rate: float
     """Frames analysed a second; 0 is every one."""
@@ -78,7 +78,7 @@ def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
         cpu_seconds=round(cpu_seconds(), 2),
         celsius=heat.celsius if heat else None,
         hot=now.frame_rate.hot,
-        threshold=now.config.mood.threshold if threshold is None else threshold,
+        threshold=now.threshold if threshold is None else threshold,
         page=now.sinks.page,
         parts=state.parts,
     )

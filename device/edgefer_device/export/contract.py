@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from edgefer.affine import Affine
-from edgefer.heads import Term
+from edgefer.heads import Decoder, Term
 from edgefer.manifest import Manifest
 from edgefer.preprocess import Preprocess
 from edgefer_device.faces import motion
@@ -17,7 +17,15 @@ from edgefer_device.faces.blazeface import FULL, LOWEST, SAME_FACE
 from edgefer_device.faces.detector import BoxCalibration
 from edgefer_device.faces.quality import WHITE, QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
-from edgefer_device.mood.filter import FLOOR, MoodSettings
+from edgefer_device.mood.baseline import expected
+from edgefer_device.mood.filter import (
+    CORRELATION,
+    INERTIA,
+    OUTLIERS,
+    REASON_SECONDS,
+    UNKNOWN_PRIOR,
+    MoodSettings,
+)
 from edgefer_device.pipeline.analyzer import GAP_SECONDS
 from edgefer_device.pipeline.frame_rate import FrameRateSettings
 
@@ -33,6 +41,22 @@ class Motion(msgspec.Struct, frozen=True):
     height: int = motion.SIZE[1]
     enough: int = motion.ENOUGH
     levels: float = motion.LEVELS
+
+
+class MoodFilter(msgspec.Struct, frozen=True):
+    """How `filter.Mood` filters."""
+
+    prior: tuple[float, ...]
+    """Of each label."""
+    threshold: float
+    seconds: float = MoodSettings().seconds
+    correlation: float = CORRELATION
+    outliers: float = OUTLIERS
+    inertia: float = INERTIA
+    unknown: float = UNKNOWN_PRIOR
+    """Prior of `unknown`."""
+    hold: float = REASON_SECONDS
+    """Seconds for which a reason holds."""
 
 
 class Detector(msgspec.Struct, frozen=True):
@@ -59,16 +83,21 @@ class Contract(msgspec.Struct, frozen=True):
     temperature: float
     languages: dict[str, str]
     """Their own names, by code."""
-    mood: MoodSettings = MoodSettings()
+    mood: MoodFilter
     tracking: TrackingSettings = TrackingSettings()
     quality: QualitySettings = QualitySettings()
     frame_rate: FrameRateSettings = FrameRateSettings()
-    floor: float = FLOOR
     white: int = WHITE
     motion: Motion = Motion()
     gap: float = GAP_SECONDS
     detector: Detector = Detector()
     files: dict[str, str] = msgspec.field(default_factory=FILES.copy)
+
+
+def mood_filter(decoder: Decoder) -> MoodFilter:
+    """Return the default filter for a model's labels."""
+    prior = expected(decoder.labels, MoodSettings().prior)
+    return MoodFilter(tuple(prior.tolist()), decoder.calibration.threshold)
 
 
 def contract_of(manifest: Manifest, languages: dict[str, str]) -> Contract:
@@ -83,4 +112,5 @@ def contract_of(manifest: Manifest, languages: dict[str, str]) -> Contract:
         terms=decoder.terms,
         temperature=decoder.calibration.temperature,
         languages=languages,
+        mood=mood_filter(decoder),
     )

@@ -10,8 +10,8 @@ import msgspec
 from edgefer.bundle import Bundle
 from edgefer.errors import BundleError
 from edgefer.preprocess import Preprocess
+from edgefer_device.export.contract import MoodFilter, mood_filter
 from edgefer_device.faces.blazeface import SHORT
-from edgefer_device.mood.filter import MoodSettings
 
 TEMPLATES = Path(__file__).parent / "native"
 LANGUAGES = {"android": "Kotlin", "ios": "Swift"}
@@ -27,7 +27,7 @@ class Thresholds(msgspec.Struct, frozen=True):
     preprocess: Preprocess
     temperature: float
     """Already in the file."""
-    mood: MoodSettings = MoodSettings()
+    mood: MoodFilter
 
 
 def native_files(bundle: Bundle, target: str) -> dict[str, bytes]:
@@ -45,6 +45,7 @@ def native_files(bundle: Bundle, target: str) -> dict[str, bytes]:
         decoder.labels,
         manifest.input.preprocess,
         decoder.calibration.temperature,
+        mood_filter(decoder),
     )
     return {
         model: bundle.read("mobile"),
@@ -67,7 +68,7 @@ def _readme(target: str, thresholds: Thresholds, model: str) -> str:
         "temperature": thresholds.temperature,
         "scale": SHORT.calibration.scale,
         "up": -SHORT.calibration.down,
-        **{key: getattr(mood, key) for key in ("seconds", "threshold", "hysteresis", "dwell")},
+        **{key: getattr(mood, key) for key in ("threshold", "seconds", "correlation")},
     }
     rest = _template("both").substitute(values)
     return _template(target).substitute(values, rest=rest.strip())

@@ -1,184 +1,124 @@
-"""The mood of one face over time: smoothed, slow to change, `unknown` when unsure."""
+"""The mood of one face over time: the forward filter of a hidden Markov model (Rabiner 1989).
+
+What a face shows is hidden: one of the labels, or `unknown`, which is a state like the others. A
+belief, one probability for each, is carried from frame to frame:
+
+1. Between two frames the face changes with probability 1 - exp(-dt / `seconds`), into whatever
+   the prior expects: before a mirror, mostly neutral.
+2. A frame multiplies it by the model's calibrated probabilities to the power of
+   1 - exp(-dt / CORRELATION): frames 30 ms apart show nearly the same noise and count as one
+   reading together, frames half a second apart count as two. Evidence of `unknown` is the odds of
+   the likeliest label against those of the threshold: at the threshold both are alike.
+3. Heavier tail: `OUTLIERS` of the readings may be about anything, so no frame is ever certain.
+4. Longer memory for faint evidence: the evidence of a state counts up to 1 + `INERTIA` times as
+   much as it is believed, for the model errs alike while a face stays as it is. A lead of less
+   than that, however long it lasts, does not change a mood.
+
+`edgefer dev mood` measures what comes of it; its constants were chosen by that on PublicTest and
+clips.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from edgefer.labels import THRESHOLD, UNKNOWN
+from edgefer.labels import UNKNOWN
 from edgefer.messages import UNSURE
+from edgefer_device.mood.baseline import Baseline, expected
 
-FLOOR = 1e-3
-"""Least probability taken into the logarithm, so that one sure frame is soon forgotten."""
-
-NEUTRAL = "neutral"
-REST = 0.7
-"""Probability of neutral that a resting face gets; the other labels share the rest."""
-STEP_SECONDS = 0.5
-"""Between two readings that are kept."""
-LEARNING_SECONDS = 20.0
-"""Readings worth so much time are needed before anything is corrected."""
-SPAN_SECONDS = 120.0
-"""Readings older than this are forgotten. An expression that is held for more than half of
-it becomes the face's rest: the price of not asking anybody to sit for a portrait."""
-
-Logs = NDArray[np.float64]
-"""(labels,) logarithms of probabilities."""
-
-T = TypeVar("T")
+CORRELATION = 0.1
+"""Seconds; the noise of real clips loses half its correlation in about this time."""
+OUTLIERS = 0.03
+"""Share of readings that say nothing; also what remains for each label in an unreadable frame."""
+INERTIA = 1.0
+"""How much more the evidence of what is believed counts, at most; 0 would be the plain filter."""
+UNKNOWN_PRIOR = 0.1
+"""Share of the time in which a face is expected to show nothing that can be named."""
+REASON_SECONDS = 0.5
+"""For which a reason must not be given before another is reported."""
 
 
 class MoodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[mood]` table."""
 
-    seconds: Annotated[float, Meta(ge=0, le=60)] = 0.5
-    """Time constant of the smoothing: a step in the readings is 63 % through after this."""
-    threshold: Annotated[float, Meta(ge=0.01, le=0.99)] = THRESHOLD
-    """Smoothed probability that a label needs to be reported."""
-    hysteresis: Annotated[float, Meta(ge=0, le=0.99)] = 0.1
-    """How far a label must pass the one that holds; how far below `threshold` that one may fall."""
-    dwell: Annotated[float, Meta(ge=0, le=60)] = 0.4
-    """Seconds for which a change must be wanted before it is made."""
+    prior: Annotated[float, Meta(ge=0.01, le=0.99)] = 0.5
+    """Share of faces that are expected to be neutral; the other labels share the rest."""
+    seconds: Annotated[float, Meta(ge=0.1, le=600)] = 6.0
+    """For how long an expression lasts on average: more is calmer, and a little later."""
+    threshold: Annotated[float, Meta(ge=0.01, le=0.99)] | None = None
+    """Probability that a label needs to be reported; None takes the model's own."""
     baseline: bool = False
     """Whether each face is compared with its own rest, learned while it is in view."""
 
-    def __post_init__(self) -> None:
-        if self.hysteresis >= self.threshold:
-            raise ValueError(
-                f"hysteresis must be below threshold, {self.threshold:g}, got {self.hysteresis:g}"
-            )
-
-    def with_threshold(self, threshold: float | None) -> MoodSettings:
-        """Return the same with another threshold, if one is given: hysteresis stays below it."""
-        if threshold is None or threshold == self.threshold:
-            return self
-        hysteresis = min(self.hysteresis, threshold / 2)
-        return msgspec.structs.replace(self, threshold=threshold, hysteresis=hysteresis)
-
-
-class Dwell(Generic[T]):
-    """A value that changes only when the change was wanted for a while."""
-
-    def __init__(self, value: T) -> None:
-        self.value = value
-        self._wanted, self._since = value, -math.inf
-
-    def request(self, value: T, time: float, dwell: float) -> None:
-        """Ask for a value at a time in seconds; it holds once asked for over `dwell` seconds."""
-        if value != self._wanted:
-            self._wanted, self._since = value, time
-        if time - self._since >= dwell:
-            self.value = value
-
-
-class Baseline:
-    """What one face looks like at rest, so that its build is not taken for a mood.
-
-    Some faces read as sad or angry whenever they rest. The median of what was read of a face over
-    the last minutes is its rest, and rest is called neutral: what is left is how far the face is
-    from its own rest. Kept in memory for as long as the track lives, and nowhere else.
-    """
-
-    def __init__(self, labels: tuple[str, ...]) -> None:
-        """Raise nothing: where the labels lack neutral, nothing is ever corrected."""
-        self._kept: deque[Logs] = deque(maxlen=round(SPAN_SECONDS / STEP_SECONDS))
-        self._last: float | None = None
-        self._shift: Logs | None = None
-        self._target: Logs | None = None
-        if NEUTRAL in labels and len(labels) > 1:
-            shares = np.full(len(labels), (1 - REST) / (len(labels) - 1))
-            shares[labels.index(NEUTRAL)] = REST
-            self._target = np.log(shares)
-
-    def correct(self, logs: Logs, time: float) -> Logs:
-        """Take a reading (labels,) at its time in seconds; return it relative to the rest."""
-        if self._target is None:
-            return logs
-        if self._last is None or time - self._last >= STEP_SECONDS:
-            self._last = time
-            self._kept.append(logs)
-            if len(self._kept) * STEP_SECONDS >= LEARNING_SECONDS:
-                self._shift = self._target - np.median(np.stack(self._kept), axis=0)
-        return logs if self._shift is None else logs + self._shift
-
 
 class Mood:
-    """Smooths the readings of one face and names its mood."""
+    """Filters the readings of one face and names its mood."""
 
-    def __init__(self, labels: tuple[str, ...], settings: MoodSettings) -> None:
-        self.settings = settings
-        """May be replaced at any time; `baseline` counts at the start only."""
-        self._labels = labels
+    def __init__(self, labels: tuple[str, ...], settings: MoodSettings, threshold: float) -> None:
+        """`threshold`, 0..1, of the settings or the model, may be changed at any time."""
+        self.threshold = threshold
+        self._labels, self._seconds = labels, settings.seconds
         self._baseline = Baseline(labels) if settings.baseline else None
-        self._logs: NDArray[np.float64] | None = None
-        self._smoothed = np.zeros(len(labels))
-        self._time = 0.0
-        self._label: Dwell[str] | None = None
-        self._reason = Dwell(UNSURE)
+        named = expected(labels, settings.prior) * (1 - UNKNOWN_PRIOR)
+        self._prior = np.append(named, UNKNOWN_PRIOR)
+        self._belief = self._prior
+        self._time: float | None = None
+        self._was_read = False
+        self._reason, self._given = UNSURE, -math.inf
 
     @property
     def label(self) -> str:
-        """The label that is reported now."""
-        return UNKNOWN if self._label is None else self._label.value
+        """The label that is reported now: none whose probability is under the threshold."""
+        reaches = self._was_read and self.confidence >= self.threshold
+        return self._labels[int(self._belief[:-1].argmax())] if reaches else UNKNOWN
 
     @property
     def reason(self) -> str | None:
         """Why the label is `unknown`, one of `messages.REASONS`; None when it is not."""
-        return self._reason.value if self.label == UNKNOWN else None
+        return self._reason if self.label == UNKNOWN else None
 
     @property
     def confidence(self) -> float:
-        """Smoothed probability of `label`; of the likeliest label while it is `unknown`."""
-        if self.label == UNKNOWN:
-            return float(self._smoothed.max())
-        return self._probability(self.label)
+        """Probability of the likeliest label, 0..1; 0 before the face was read."""
+        return float(self._belief[:-1].max()) if self._was_read else 0.0
 
     def update(self, probabilities: NDArray[np.floating], time: float) -> None:
         """Take one frame's calibrated probabilities (labels,) and its time in seconds."""
-        logs = np.log(np.maximum(np.asarray(probabilities, np.float64), FLOOR))
-        self._smooth(logs if self._baseline is None else self._baseline.correct(logs, time), time)
-        self._want(self._choose(), UNSURE, time)
+        if self._baseline is not None:
+            probabilities = self._baseline.correct(probabilities, time)
+        shares = np.asarray(probabilities, np.float64) * (1 - OUTLIERS)
+        shares += OUTLIERS / len(self._labels)
+        doubt = (1 - shares.max()) * self.threshold / (1 - self.threshold)
+        self._weigh(np.append(shares, doubt), time)
+        self._was_read = True
+        self._explain(UNSURE, time)
 
     def miss(self, reason: str, time: float) -> None:
         """Take a frame in which the face could not be read, and why."""
-        self._want(UNKNOWN, reason, time)
+        self._weigh(np.append(np.full(len(self._labels), OUTLIERS), 1.0), time)
+        self._explain(reason, time)
 
-    def _want(self, label: str, reason: str, time: float) -> None:
-        if self._label is None:
-            self._label, self._reason = Dwell(label), Dwell(reason)
-        self._label.request(label, time, self.settings.dwell)
-        self._reason.request(reason, time, self.settings.dwell)
+    def _explain(self, reason: str, time: float) -> None:
+        """Take what would be the reason; while it is reported one holds, lest two alternate."""
+        held = self.label == UNKNOWN and time - self._given < REASON_SECONDS
+        if reason == self._reason or not held:
+            self._reason, self._given = reason, time
 
-    def _smooth(self, logs: NDArray[np.float64], time: float) -> None:
-        """Average log-probabilities with weights that fade by the time constant."""
-        past = self._logs
-        if past is None or self.settings.seconds == 0:
-            self._logs = logs
-        else:
-            fresh = 1 - math.exp(-max(0.0, time - self._time) / self.settings.seconds)
-            self._logs = past + fresh * (logs - past)
+    def _weigh(self, evidence: NDArray[np.float64], time: float) -> None:
+        """Carry the belief to a frame and multiply it by the frame's evidence (labels + 1,)."""
+        weight = 1.0
+        if self._time is not None:
+            passed = max(0.0, time - self._time)
+            weight = 1 - math.exp(-passed / CORRELATION)
+            changed = 1 - math.exp(-passed / self._seconds)
+            self._belief = self._belief + changed * (self._prior - self._belief)
+            evidence = evidence * (1 + INERTIA * self._belief)
         self._time = time
-        powers = np.exp(self._logs - self._logs.max())
-        self._smoothed = powers / powers.sum()
-
-    def _choose(self) -> str:
-        """Return the label that the smoothed probabilities ask for, given what holds."""
-        enough, step = self.settings.threshold, self.settings.hysteresis
-        best = self._labels[int(self._smoothed.argmax())]
-        best_or_none = best if self._probability(best) >= enough else UNKNOWN
-        if self.label == UNKNOWN:
-            return best_or_none
-        held = self._probability(self.label)
-        if held < enough - step:
-            return best_or_none
-        overtaken = self._probability(best) >= max(enough, held + step)
-        return best if overtaken else self.label
-
-    def _probability(self, label: str) -> float:
-        return float(self._smoothed[self._labels.index(label)])
+        belief = self._belief * evidence**weight
+        self._belief = belief / belief.sum()

@@ -1,72 +1,61 @@
-"""The mood of everybody in view together, slow to change as each face's own is."""
+"""The mood of everybody in view together."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-
 import msgspec
+import numpy as np
 
 from edgefer.labels import UNKNOWN
-from edgefer.messages import UNSURE, Face, Report
-from edgefer_device.mood.filter import Dwell
+from edgefer.messages import UNSURE, Report
+from edgefer_device.mood.filter import Mood, MoodSettings
 
-DWELL_SECONDS = 1.0
-"""For how long a change must be wanted before it is made: people come and go one by one."""
+FULL_SECONDS = 5.0
+"""In view, after which a face has its full weight: who passes by changes little."""
+PLURALITY = 0.4
+"""Probability that the household's mood needs: two moods shown alike both reach it."""
 
 
 class Household:
-    """Replaces the mood of the nearest face by the one that most faces show.
+    """Replaces the mood of the largest face by that of all faces in view.
 
-    Each face has one vote, that of its smoothed label; a face that is `unknown` abstains,
-    and where votes are equal the mood that holds stays, else the larger face decides. The
-    confidence is the mean of the voters' probabilities of that mood in this frame.
+    Each face votes for the label that is reported of it, with the weight of its box's area times
+    the seconds for which it has been in view; one that is `unknown` abstains. The shares of the
+    votes go through the filter as a face's readings do, so that the household changes as calmly.
     """
 
-    def __init__(self, dwell: float = DWELL_SECONDS) -> None:
-        self._dwell = dwell
-        self._mood: Dwell[str] | None = None
+    def __init__(self, labels: tuple[str, ...], settings: MoodSettings) -> None:
+        self._labels = labels
+        self._settings = msgspec.structs.replace(settings, baseline=False)
+        self._since: dict[int, float] = {}
+        self._mood: Mood | None = None
 
     def apply(self, report: Report) -> Report:
         """Return the report with the household's mood; reports come in order."""
+        self._since = {
+            face.track: self._since.get(face.track, report.time) for face in report.faces
+        }
         if len(report.faces) < 2:
-            # One face was smoothed already; waiting again would only be late.
-            self._mood = None if report.mood is None else Dwell(report.mood)
+            # One face was filtered already; again would only be late.
+            self._mood = None
             return report
-        wanted = vote(report.faces, self._mood.value if self._mood else None)
-        self._mood = self._mood or Dwell(wanted)
-        self._mood.request(wanted, report.time, self._dwell)
-        mood = self._mood.value
-        # Faces that cannot be read have no vote; where all are such, the largest gives the reason.
-        why = next((face.reason for face in report.faces if face.reason), None)
+        mood = self._mood = self._mood or Mood(self._labels, self._settings, PLURALITY)
+        votes = self._votes(report)
+        if votes.any():
+            mood.update(votes / votes.sum(), report.time)
+        else:
+            why = next((face.reason for face in report.faces if face.reason), UNSURE)
+            mood.miss(why, report.time)
         return msgspec.structs.replace(
-            report,
-            mood=mood,
-            confidence=confidence(report.faces, mood),
-            reason=why or UNSURE if mood == UNKNOWN else None,
+            report, mood=mood.label, confidence=mood.confidence, reason=mood.reason
         )
 
-
-def vote(faces: Sequence[Face], held: str | None = None) -> str:
-    """Return the label that most faces show; `unknown` when each of them is."""
-    votes = Counter(face.label for face in faces if face.label != UNKNOWN)
-    if not votes:
-        return UNKNOWN
-    most = max(votes.values())
-    leading = [label for label, count in votes.items() if count == most]
-    if held in leading:
-        return str(held)
-    largest_first = sorted(faces, key=lambda face: face.box.area, reverse=True)
-    return next(face.label for face in largest_first if face.label in leading)
-
-
-def confidence(faces: Sequence[Face], mood: str) -> float:
-    """Return the mean probability of a mood over the faces that know it, 0..1.
-
-    For `unknown`, which has no probability, the likeliest label of each face counts.
-    """
-    if mood == UNKNOWN:
-        rows = [max(face.probabilities.values(), default=0.0) for face in faces]
-    else:
-        rows = [face.probabilities.get(mood, 0.0) for face in faces if face.label != UNKNOWN]
-    return sum(rows) / len(rows) if rows else 0.0
+    def _votes(self, report: Report) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Return the weight of the faces that show each label (labels,)."""
+        votes = np.zeros(len(self._labels))
+        for face in report.faces:
+            if face.label != UNKNOWN:
+                seen = report.time - self._since[face.track]
+                # A frame's worth, lest those who came together have no weight at first.
+                weight = min(max(seen, 0.03), FULL_SECONDS)
+                votes[self._labels.index(face.label)] += weight * face.box.area
+        return votes

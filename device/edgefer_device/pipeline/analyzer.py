@@ -1,4 +1,4 @@
-"""From a frame to a report: detect, track, classify, smooth; no thread of its own."""
+"""From a frame to a report: detect, track, classify, filter; no thread of its own."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ class FaceClassifier:
         """The names of the columns."""
         return self.decoder.labels
 
+    @property
+    def threshold(self) -> float:
+        """Probability from which on a label is reported, unless it is configured."""
+        return self.decoder.calibration.threshold
+
     def crop(self, image: Pixels, boxes: Sequence[Box]) -> list[Pixels]:
         """Cut the faces at `boxes` out of a BGR frame (H, W, 3), as the model sees them."""
         return [self._manifest.input.preprocess.crop(image, box) for box in boxes]
@@ -79,8 +84,8 @@ class FrameAnalyzer:
         on_latency: Callable[[float], None] = lambda seconds: None,
         clock: Clock = time.perf_counter,
     ) -> None:
-        """`threshold` goes before the settings'; `on_latency` receives each frame's
-        seconds of analysis."""
+        """`threshold` goes before the settings', and theirs before the model's; `on_latency`
+        receives each frame's seconds of analysis."""
         self._detector, self._classifier, self._tracker = detector, classifier, tracker
         self._settings, self._household = mood, household
         self._quality = quality or QualitySettings()
@@ -128,12 +133,15 @@ class FrameAnalyzer:
         """Read the faces that are seen: where one is missed, the box may hold anything."""
         if not tracks:
             return
-        settings = self._settings.with_threshold(self._threshold())
+        threshold = self._threshold() or self._settings.threshold or self._classifier.threshold
         crops = self._classifier.crop(frame.image, [track.box for track in tracks])
         legible = []
         for track, crop in zip(tracks, crops, strict=True):
-            mood = self._moods.setdefault(track.number, Mood(self._classifier.labels, settings))
-            mood.settings = settings
+            mood = self._moods.get(track.number)
+            if mood is None:
+                labels = self._classifier.labels
+                mood = self._moods[track.number] = Mood(labels, self._settings, threshold)
+            mood.threshold = threshold
             reason = rejection_reason(crop, track.box.width, track.turn, self._quality)
             if reason is None:
                 legible.append((track.number, crop))

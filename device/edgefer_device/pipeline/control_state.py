@@ -26,7 +26,7 @@ class ControlState:
     paused: bool = False
     """The camera is to be closed, and no face to be read."""
     threshold: float | None = None
-    """Smoothed probability that a label needs to be reported, 0..1; None: as configured."""
+    """Filtered probability that a label needs to be reported, 0..1; None: as configured."""
     restart: bool = False
     """The daemon is to end and be started again."""
     weeks: int = 0

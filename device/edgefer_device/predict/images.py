@@ -1,4 +1,4 @@
-"""Expressions in image files, face by face, without tracking or smoothing."""
+"""Expressions in image files, face by face, without tracking or filter."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path
 
 from edgefer.bundle import open_bundle
 from edgefer.labels import UNKNOWN
-from edgefer.messages import Detection, Face, Prediction
+from edgefer.messages import UNSURE, Detection, Face, Prediction
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.quality import QualitySettings, rejection_reason
-from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, Probabilities
 from edgefer_device.system.image_file import read_image
 
@@ -22,7 +21,7 @@ from edgefer_device.system.image_file import read_image
 def predict(path: Path, detector: FaceDetector, classifier: FaceClassifier) -> Prediction:
     """Return the faces of an image file, the most confident first; `track` counts from 1.
 
-    A label is `unknown` under the daemon's default threshold. Raises `ImageError`.
+    A label is `unknown` under the model's threshold. Raises `ImageError`.
     """
     image = read_image(path)
     found = detector.detect(image)
@@ -61,10 +60,8 @@ def caption(face: Face) -> str:
 def _face(
     number: int, found: Detection, crop: Pixels, row: Probabilities, classifier: FaceClassifier
 ) -> Face:
-    mood = Mood(classifier.labels, MoodSettings())
     reason = rejection_reason(crop, found.box.width, found.turn, QualitySettings())
-    if reason is None:
-        mood.update(row, 0.0)
-    else:
-        mood.miss(reason, 0.0)
-    return Face(number, found.box, found.score, mood.label, classifier.by_label(row), mood.reason)
+    if reason is None and row.max() < classifier.threshold:
+        reason = UNSURE
+    label = UNKNOWN if reason else classifier.labels[int(row.argmax())]
+    return Face(number, found.box, found.score, label, classifier.by_label(row), reason)

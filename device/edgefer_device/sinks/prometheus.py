@@ -139,7 +139,7 @@ def _moods(metrics: Metrics) -> Iterator[Metric]:
     labels = sorted({*metrics.held, *filter(None, [now.mood])})
     yield _fill(mood, {label: float(label == now.mood) for label in labels})
     if now.confidence is not None:
-        yield Gauge("edgefer_mood_confidence", "Its smoothed probability, 0..1.", now.confidence)
+        yield Gauge("edgefer_mood_confidence", "Its filtered probability, 0..1.", now.confidence)
 
 
 def _fill(family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[str, float]) -> Metric:

@@ -37,7 +37,7 @@ class Change(msgspec.Struct, frozen=True):
     before: str | None
     """The mood that was posted last."""
     confidence: float | None
-    """Smoothed probability of `mood`, 0..1."""
+    """Filtered probability of `mood`, 0..1."""
     faces: int
     problem: str | None = None
     """Why nothing can be seen; None while frames come."""

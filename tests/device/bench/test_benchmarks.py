@@ -561,8 +561,8 @@ def test_among_equals_the_fewest_threads_are_preferred() -> None:
     [
         ("", 'runtime = "int8"\nthreads = 2\n'),
         (
-            "# mine\n[mood]\ndwell = 1\n",
-            '# mine\nruntime = "int8"\nthreads = 2\n[mood]\ndwell = 1\n',
+            "# mine\n[mood]\nseconds = 1\n",
+            '# mine\nruntime = "int8"\nthreads = 2\n[mood]\nseconds = 1\n',
         ),
         ('threads=1\nruntime = "onnx" # x', 'threads=2\nruntime = "int8" # x'),
     ],

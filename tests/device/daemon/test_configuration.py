@@ -29,7 +29,7 @@ def test_a_file_holds_only_its_differences(tmp_path: Path) -> None:
     assert config.camera == "demo:"
     assert config.sinks == ("jsonl:-", "mirror:")
     assert config.mood.threshold == 0.5
-    assert config.mood.dwell == Config().mood.dwell
+    assert config.mood.seconds == Config().mood.seconds
     assert config.tracking == Config().tracking
 
 

@@ -1,4 +1,4 @@
-/** The page tells the moods that the device tells: smoothing, hysteresis, dwell, unknown, tracks. */
+/** The page reports the moods that the device reports: the filter, unknown and why, tracks. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +13,7 @@ const { missingFeature } = await page("support.js");
 const { contract } = vectors;
 
 test("one face over ten seconds has the device's moods", () => {
-  const mood = new Mood(contract.labels, contract.mood, contract.floor);
+  const mood = new Mood(contract.labels, contract.mood);
   for (const { time, reading, wanted: [label, reason, confidence] } of vectors.mood) {
     if (typeof reading === "string") mood.miss(reading, time);
     else mood.update(reading, time);

@@ -67,7 +67,7 @@ def test_where_nobody_is_no_mood_is_told(data: Path, detector: str) -> None:
 def test_a_face_that_left_is_forgotten_soon(data: Path, detector: str) -> None:
     seen = reports(data / "clips/face_noface.mov", detector)
     before = [report for report in seen if 0.5 < report.time <= LEAVES]
-    after = [report for report in seen if report.time > LEAVES + 1.5]
+    after = [report for report in seen if report.time > LEAVES + 1]
     assert before
     assert after
     assert all(report.mood == "happy" for report in before)
@@ -153,7 +153,7 @@ def test_a_face_in_the_dark_is_unknown_and_why_is_told() -> None:
     read = len(classifier.crops)
     dark = [watcher.process(darkened(frame)) for frame in frames(60)[15:]]
     assert (told[-1].mood, told[-1].reason) == ("happy", None)
-    assert [report.mood for report in dark[:10]] == ["happy"] * 10
+    assert [report.mood for report in dark[:6]] == ["happy"] * 6
     assert {(report.mood, report.reason) for report in dark[15:]} == {("unknown", "dark")}
     assert dark[-1].faces[0].reason == "dark"
     assert dark[-1].faces[0].probabilities == {}

@@ -82,8 +82,8 @@ export class FrameAnalyzer {
    * @param {number} time
    */
   async #read(pixels, { number, box, turn }, time) {
-    const { labels, mood: settings, floor, preprocess, quality, white } = this.contract;
-    const mood = this.moods.get(number) ?? new Mood(labels, settings, floor);
+    const { labels, mood: filter, preprocess, quality, white } = this.contract;
+    const mood = this.moods.get(number) ?? new Mood(labels, filter);
     this.moods.set(number, mood);
     const crop = cropFace(pixels, box, preprocess);
     const reason = rejectionReason(crop, box.width, turn, quality, white);

@@ -4,7 +4,17 @@
  *
  * @typedef {{ scale: number, zero_point: number }} Affine  real = scale * (quantized - zero_point)
  * @typedef {{ size: number, margin: number }} Preprocess
- * @typedef {{ seconds: number, threshold: number, hysteresis: number, dwell: number }} MoodSettings
+ *
+ * @typedef {object} MoodFilter
+ * @property {number[]} prior  of each label
+ * @property {number} threshold
+ * @property {number} seconds  for which an expression lasts
+ * @property {number} correlation  seconds between frames that count as two
+ * @property {number} outliers  share of readings that say nothing
+ * @property {number} inertia  how much more the evidence of what is believed counts
+ * @property {number} unknown  prior of it
+ * @property {number} hold  seconds for which a reason holds
+ *
  * @typedef {{ idle: number, active: number, linger: number }} FrameRateSettings
  *
  * @typedef {object} TrackingSettings
@@ -44,11 +54,10 @@
  * @property {{ columns: number[], factor: number }[]} terms  how their logits make the labels'
  * @property {number} temperature
  * @property {Record<string, string>} languages  their own names, by code
- * @property {MoodSettings} mood
+ * @property {MoodFilter} mood
  * @property {TrackingSettings} tracking
  * @property {QualitySettings} quality
  * @property {FrameRateSettings} frame_rate  frames a second, and seconds
- * @property {number} floor  least probability taken into a logarithm
  * @property {number} white  grey level from which a pixel is overexposed
  * @property {{ width: number, height: number, enough: number, levels: number }} motion
  * @property {number} gap  seconds between frames after which tracks are forgotten

@@ -1,68 +1,42 @@
 // @ts-check
-/** The mood of one face over time, as mood.py has it: slow to change, silent when it is not sure. */
+/** The mood of one face over time, as mood/filter.py has it: a filter over labels and `unknown`. */
 
-/** @typedef {import("./contract.js").MoodSettings} MoodSettings */
+/** @typedef {import("./contract.js").MoodFilter} MoodFilter */
 
 export const UNKNOWN = "unknown";
 export const UNSURE = "unsure";
 
-/**
- * A value that changes only when the change was wanted for a while.
- */
-class Dwelling {
-  /** @param {string} value */
-  constructor(value) {
-    this.value = value;
-    this.wanted = value;
-    this.since = -Infinity;
-  }
-
-  /**
-   * @param {string} value
-   * @param {number} time  seconds
-   * @param {number} dwell  seconds
-   */
-  want(value, time, dwell) {
-    if (value !== this.wanted) {
-      this.wanted = value;
-      this.since = time;
-    }
-    if (time - this.since >= dwell) this.value = value;
-  }
-}
-
 export class Mood {
   /**
    * @param {string[]} labels
-   * @param {MoodSettings} settings
-   * @param {number} floor  least probability taken into the logarithm
+   * @param {MoodFilter} filter
    */
-  constructor(labels, settings, floor) {
+  constructor(labels, filter) {
     this.labels = labels;
-    this.settings = settings;
-    this.floor = floor;
-    /** @type {number[] | null} */
-    this.logs = null;
-    this.smoothed = labels.map(() => 0);
-    this.time = 0;
-    /** @type {Dwelling | null} */
-    this.held = null;
-    this.why = new Dwelling(UNSURE);
+    this.filter = filter;
+    this.prior = [...filter.prior.map((share) => share * (1 - filter.unknown)), filter.unknown];
+    this.belief = this.prior; // of each label, and of unknown
+    /** @type {number | null} */
+    this.time = null;
+    this.wasRead = false;
+    this.why = UNSURE;
+    this.given = -Infinity; // time at which `why` was given last, seconds
   }
 
-  /** What is said now. */
+  /** What is reported now: no label whose probability is under the threshold. */
   get label() {
-    return this.held?.value ?? UNKNOWN;
+    const reaches = this.wasRead && this.confidence >= this.filter.threshold;
+    return reaches ? this.labels[this.belief.indexOf(this.confidence)] : UNKNOWN;
   }
 
   /** Why the label is unknown; null when it is not. */
   get reason() {
-    return this.label === UNKNOWN ? this.why.value : null;
+    return this.label === UNKNOWN ? this.why : null;
   }
 
-  /** Smoothed probability of the label; of the likeliest one while it is unknown. */
+  /** Probability of the likeliest label; 0 before the face was read. */
   get confidence() {
-    return this.label === UNKNOWN ? Math.max(...this.smoothed) : this.#probability(this.label);
+    return this.wasRead ? Math.max(...this.belief.slice(0, -1)) : 0;
   }
 
   /**
@@ -70,8 +44,12 @@ export class Mood {
    * @param {number} time  seconds
    */
   update(probabilities, time) {
-    this.#smooth(probabilities.map((share) => Math.log(Math.max(share, this.floor))), time);
-    this.#want(this.#choose(), UNSURE, time);
+    const { outliers, threshold } = this.filter;
+    const shares = probabilities.map((one) => one * (1 - outliers) + outliers / this.labels.length);
+    const doubt = (1 - Math.max(...shares)) * threshold / (1 - threshold);
+    this.#weigh([...shares, doubt], time);
+    this.wasRead = true;
+    this.#explain(UNSURE, time);
   }
 
   /**
@@ -81,53 +59,39 @@ export class Mood {
    * @param {number} time  seconds
    */
   miss(reason, time) {
-    this.#want(UNKNOWN, reason, time);
+    this.#weigh([...this.labels.map(() => this.filter.outliers), 1], time);
+    this.#explain(reason, time);
   }
 
   /**
-   * @param {string} label
    * @param {string} reason
    * @param {number} time
    */
-  #want(label, reason, time) {
-    if (!this.held) {
-      this.held = new Dwelling(label);
-      this.why = new Dwelling(reason);
-    }
-    this.held.want(label, time, this.settings.dwell);
-    this.why.want(reason, time, this.settings.dwell);
+  #explain(reason, time) {
+    const held = this.label === UNKNOWN && time - this.given < this.filter.hold;
+    if (held && reason !== this.why) return;
+    this.why = reason;
+    this.given = time;
   }
 
   /**
-   * @param {number[]} logs
+   * Carry the belief to a frame and multiply it by the frame's evidence.
+   *
+   * @param {number[]} evidence  of each label, and of unknown
    * @param {number} time
    */
-  #smooth(logs, time) {
-    const { logs: past, settings } = this;
-    const fresh = 1 - Math.exp(-Math.max(0, time - this.time) / settings.seconds);
-    const steps = past === null || settings.seconds === 0;
-    this.logs = steps ? logs : past.map((log, at) => log + fresh * (logs[at] - log));
+  #weigh(evidence, time) {
+    const { correlation, inertia, seconds } = this.filter;
+    const first = this.time === null;
+    const passed = Math.max(0, time - (this.time ?? time));
+    const weight = first ? 1 : 1 - Math.exp(-passed / correlation);
+    const changed = 1 - Math.exp(-passed / seconds);
+    const belief = this.belief.map((share, at) => {
+      const now = share + changed * (this.prior[at] - share);
+      return now * (evidence[at] * (first ? 1 : 1 + inertia * now)) ** weight;
+    });
+    const sum = belief.reduce((all, share) => all + share);
+    this.belief = belief.map((share) => share / sum);
     this.time = time;
-    const most = Math.max(...this.logs);
-    const powers = this.logs.map((log) => Math.exp(log - most));
-    const sum = powers.reduce((all, power) => all + power);
-    this.smoothed = powers.map((power) => power / sum);
-  }
-
-  /** The label that the smoothed probabilities ask for, given what holds. */
-  #choose() {
-    const { threshold: enough, hysteresis: step } = this.settings;
-    const most = Math.max(...this.smoothed);
-    const best = this.labels[this.smoothed.indexOf(most)];
-    const bestOrNone = most >= enough ? best : UNKNOWN;
-    if (this.label === UNKNOWN) return bestOrNone;
-    const held = this.#probability(this.label);
-    if (held < enough - step) return bestOrNone;
-    return most >= Math.max(enough, held + step) ? best : this.label;
-  }
-
-  /** @param {string} label */
-  #probability(label) {
-    return this.smoothed[this.labels.indexOf(label)];
   }
 }

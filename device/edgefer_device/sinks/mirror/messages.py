@@ -32,7 +32,7 @@ class View(msgspec.Struct, frozen=True, tag="view", omit_defaults=True):
 
     mood: str | None
     confidence: float | None
-    """Smoothed probability of `mood`, 0..1, in whole percents."""
+    """Filtered probability of `mood`, 0..1, in whole percents."""
     faces: int
     reason: str | None = None
     """Why `mood` is `unknown`, one of `messages.REASONS`."""

@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 
 from edgefer import __version__
+from edgefer.heads import Calibration
 from edgefer.labels import EVERY_LABEL, NOBODY, UNCERTAIN, UNKNOWN
 from edgefer.manifest import Manifest
-from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.control_state import THRESHOLDS
 from edgefer_device.sinks.mqtt.broker import Broker
 
@@ -49,7 +49,7 @@ class DeviceInfo:
     labels: tuple[str, ...] = EVERY_LABEL
     model: str = ""
     """Name of the bundle and the beginning of its model's hash."""
-    threshold: float = MoodSettings().threshold
+    threshold: float = Calibration().threshold
     """As configured, 0..1."""
     page: str | None = None
     """The mirror page's URL without its token; None where only this machine reaches it."""

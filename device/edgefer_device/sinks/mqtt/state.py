@@ -21,7 +21,7 @@ class State(msgspec.Struct, frozen=True):
     mood: str | None
     """None when there is no face."""
     confidence: float | None
-    """Smoothed probability of `mood`, 0..1."""
+    """Filtered probability of `mood`, 0..1."""
     faces: int
     time: float
     """Seconds on the camera's clock."""
