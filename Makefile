@@ -56,6 +56,10 @@ check-all: lint types docs test-all ## the same with every test, and the documen
 rig: .venv/installed debian-for-tests debian-for-rig ## a device without hardware: containers, machines, Arm, CUTS=20 power cuts
 	RIG_CUTS=$(CUTS) .venv/bin/python -m pytest -s tests/rig/test_*.py tests/rig/rig_*.py $(PYTEST)
 
+.PHONY: fuzz
+fuzz: .venv/installed ## every parser with odd files and messages, an hour (FUZZ="--cases 1000 recipe csv")
+	PYTHONPATH=tests .venv/bin/python -m fuzz.run $(FUZZ)
+
 .PHONY: lint
 lint: .venv/installed
 	.venv/bin/ruff check

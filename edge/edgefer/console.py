@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
+from edgefer.errors import one_line
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -52,6 +54,10 @@ class TextFormatter(logging.Formatter):
         level = record.levelname.lower()
         mark = "" if record.levelno in (logging.INFO, logging.ERROR) else f"{level}: "
         return f"edgefer: {mark}{super().format(record)}"
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # as logging names it
+        """Return the message alone, which may hold what a stranger sent."""
+        return one_line(super().formatMessage(record))
 
 
 class JsonFormatter(logging.Formatter):

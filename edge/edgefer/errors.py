@@ -39,8 +39,24 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def one_line(text: str) -> str:
+    """Return a text as one printable line of UTF-8, whatever a stranger put into it.
+
+    Line ends, escape sequences of terminals, marks that turn the writing's direction and halves
+    of surrogates, as which Python reads what is not UTF-8, are escaped as Python does: `\\n`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
 class EdgeferError(Exception):
-    """Base of every error raised on purpose; its text is one line."""
+    """Base of every error raised on purpose; its text is one printable line."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class SettingsError(EdgeferError, ValueError):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from edgefer.bundle import Bundle
 from edgefer.errors import MissingExtra
@@ -15,6 +14,7 @@ from edgefer.labels import BOTH
 from edgefer.manifest import Evidence, Gate, Manifest
 from edgefer.metrics import Interval, Scores
 from edgefer.signature import describe_signature
+from edgefer.terminal import Terminal, styled
 from edgefer.tflite_file import Graph, GraphTensor, read_graph
 
 FORMAT = "int8"
@@ -23,14 +23,14 @@ FORMAT = "int8"
 
 def show(bundle: Bundle) -> None:
     """Print what a bundle holds, its scores and its gate's verdict."""
-    console, manifest = Console(), bundle.manifest
-    console.print(f"[bold]{manifest.name}[/bold]  {bundle.path}", highlight=False)
+    console, manifest = Terminal(), bundle.manifest
+    console.print(styled((manifest.name, "bold"), f"  {bundle.path}"))
     console.print(_facts(manifest))
     console.print(_files(manifest))
     for name, file in manifest.files.items():
         if file.compiled:
-            console.print(escape(f"{name}: {file.compiled.summary}"), highlight=False)
-    console.print(describe_signature(bundle.path), highlight=False, soft_wrap=True)
+            console.print(f"{name}: {file.compiled.summary}")
+    console.print(describe_signature(bundle.path), soft_wrap=True)
     for label_set, one in manifest.calibrations.items():
         show_scores(one.scores, label_set)
     console.print(gate_table(manifest.gate))
@@ -55,14 +55,14 @@ def show_scores(scores: Mapping[str, Scores], label_set: str) -> None:
             f"{one.calibration_error:.3f}",
             f"{one.agreement_with_float:.2%}",
         )
-    console = Console()
+    console = Terminal()
     console.print(table)
     console.print(_classes(first, scores[first]))
 
 
-def share(value: float, bounds: Interval) -> str:
+def share(value: float, bounds: Interval) -> Text:
     """Return a share with its interval on a line below: `66.26%`, `64.7 to 67.8`."""
-    return f"{value:.2%}\n[dim]{100 * bounds.low:.1f} to {100 * bounds.high:.1f}[/dim]"
+    return styled(f"{value:.2%}\n", (f"{100 * bounds.low:.1f} to {100 * bounds.high:.1f}", "dim"))
 
 
 def _classes(name: str, scores: Scores) -> Table:
@@ -109,7 +109,7 @@ def _calibration(one: Calibration) -> str:
 
 def _origin(evidence: Evidence) -> str:
     if evidence.origin:
-        return f"{escape(evidence.origin)}, imported"
+        return f"{evidence.origin}, imported"
     how = f"recipe {evidence.recipe_name}, seed {evidence.seed}"
     return f"{how}, {evidence.minutes:.0f} minutes on {evidence.machine}"
 
@@ -123,7 +123,7 @@ def _files(manifest: Manifest) -> Table:
 
 def show_gate(gate: Gate) -> None:
     """Print a gate's verdict, check by check."""
-    Console().print(gate_table(gate))
+    Terminal().print(gate_table(gate))
 
 
 def gate_table(gate: Gate) -> Table:
@@ -131,20 +131,19 @@ def gate_table(gate: Gate) -> Table:
     table = Table("gate", "measured", "limit", "verdict")
     for check in gate.checks:
         colour = "green" if check.passed else "yellow" if check.accepted else "red"
-        verdict = f"[{colour}]{escape(check.verdict)}"
-        table.add_row(check.name, escape(check.found), check.wanted, verdict)
+        table.add_row(check.name, check.found, check.wanted, styled((check.verdict, colour)))
     return table
 
 
 def show_graph(bundle: Bundle) -> None:
     """Print what a bundle's int8 file computes, where it has one and LiteRT is installed."""
-    console = Console()
+    console = Terminal()
     if FORMAT not in bundle.manifest.files:
         return
     try:
         graph = read_graph(bundle.read(FORMAT), str(bundle.path))
     except MissingExtra as exc:
-        console.print(f"[dim]operations and tensors are not shown: {exc}[/dim]")
+        console.print(styled((f"operations and tensors are not shown: {exc}", "dim")))
         return
     for table in graph_tables(graph, bundle.manifest.files[FORMAT].path):
         console.print(table)

@@ -51,8 +51,11 @@ def label_set(name: str) -> tuple[str, ...]:
 
 
 def check_labels(labels: Iterable[str], source: str) -> None:
-    """Raise `SettingsError`, naming `source`, for a class called as one of our own words."""
+    """Raise `SettingsError`, naming `source`, for a class that cannot be shown, or is called as
+    one of our own words."""
     for label in labels:
+        if not label.isprintable():
+            raise SettingsError(f"{source}: no class can be called '{label}'; rename it")
         if label.strip().lower() in (UNKNOWN, NOBODY, UNCERTAIN):
             raise SettingsError(
                 f"{source}: no class can be called '{label}': {UNKNOWN}, {NOBODY} and {UNCERTAIN} "

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 Logits = NDArray[np.float32]
 """(N, labels)."""
 
@@ -17,24 +19,24 @@ Logits = NDArray[np.float32]
 class ClassScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Scores of one label."""
 
-    n: int
-    precision: float
-    recall: float
-    f1: float
+    n: Count
+    precision: Share
+    recall: Share
+    f1: Share
 
 
 class Scores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Scores of one format of a model on PrivateTest; shares are 0..1."""
 
-    accuracy: float
-    accuracy_leak_free: float
+    accuracy: Share
+    accuracy_leak_free: Share
     """On the images without a copy or near-copy in Training."""
-    n: int
-    n_leak_free: int
-    macro_f1: float
-    calibration_error: float
+    n: Count
+    n_leak_free: Count
+    macro_f1: Share
+    calibration_error: Share
     """Expected calibration error in 15 bins (Guo et al. 2017)."""
-    agreement_with_float: float
+    agreement_with_float: Share
     """Share of images on which this format and the float model say the same label."""
     per_class: dict[str, ClassScore]
 

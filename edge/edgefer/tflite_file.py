@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -103,26 +104,35 @@ def open_flatbuffer(content: bytes, source: str) -> Any:
     Raises `ConversionError`, naming `source`, for bytes that are no TFLite file.
     """
     model_type = schema().ModelT
-    try:
-        if content[4:8] == IDENTIFIER:
-            return model_type.InitFromPackedBuf(content, 0)
-    except (struct.error, ValueError, TypeError, IndexError, AttributeError, OverflowError):
-        # What a flatbuffer's reader trips over when offsets lead nowhere.
-        pass
-    raise ConversionError(f"{source}: not a TFLite file, or a damaged one; convert it again")
+    with _refusing(source):
+        if content[4:8] != IDENTIFIER:
+            raise ValueError("it does not begin as a TFLite file")
+        return model_type.InitFromPackedBuf(content, 0)
 
 
 def read_graph(content: bytes, source: str) -> Graph:
     """Read the first graph of a file; raise `ConversionError` for bytes that are no TFLite file."""
     model = open_flatbuffer(content, source)
-    graph = model.subgraphs[0]
-    return Graph(
-        tensors=tuple(_tensor(tensor, model.buffers) for tensor in graph.tensors),
-        ops=tuple(_op(op, model.operatorCodes) for op in _items(graph.operators)),
-        inputs=_integers(graph.inputs),
-        outputs=_integers(graph.outputs),
-        graphs=len(model.subgraphs),
-    )
+    with _refusing(source):
+        graph = model.subgraphs[0]
+        return Graph(
+            tensors=tuple(_tensor(tensor, model.buffers) for tensor in graph.tensors),
+            ops=tuple(_op(op, model.operatorCodes) for op in _items(graph.operators)),
+            inputs=_integers(graph.inputs),
+            outputs=_integers(graph.outputs),
+            graphs=len(model.subgraphs),
+        )
+
+
+@contextmanager
+def _refusing(source: str) -> Iterator[None]:
+    """Raise `ConversionError` for whatever a reader trips over when offsets lead nowhere."""
+    try:
+        yield
+    except (struct.error, ValueError, TypeError, LookupError, AttributeError, OverflowError) as exc:
+        raise ConversionError(
+            f"{source}: not a TFLite file, or a damaged one; convert it again"
+        ) from exc
 
 
 def _tensor(tensor: Any, buffers: list[Any]) -> GraphTensor:

@@ -7,8 +7,11 @@ import logging
 import warnings
 
 import pytest
+from rich.table import Table
 
 from edgefer.console import FallbackWarning, logging_to_stderr, track
+from edgefer.errors import SettingsError
+from edgefer.terminal import Terminal, styled
 
 LOG = logging.getLogger("edgefer_device.camera")
 
@@ -32,6 +35,30 @@ def test_verbose_adds_our_details_and_nobody_elses(capsys: pytest.CaptureFixture
         LOG.debug("mode 640x480")
         logging.getLogger("aiohttp").debug("GET /")
     assert capsys.readouterr().err == "edgefer: debug: mode 640x480\n"
+
+
+def test_what_a_stranger_sent_stays_one_line_and_moves_no_cursor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with logging_to_stderr():
+        LOG.warning("mqtt: cannot be '%s'", "\x1b[2J\nedgefer: all is well\u202e\udcff é")
+        LOG.error("%s", SettingsError("a\rb"))
+    assert capsys.readouterr().err.splitlines() == [
+        "edgefer: warning: mqtt: cannot be '\\x1b[2J\\nedgefer: all is well\\u202e\\udcff é'",
+        "edgefer: a\\rb",
+    ]
+
+
+def test_a_table_shows_the_texts_of_others_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("[bold]head[/bold]")
+    table.add_row("\x1b[31m:smile: [red]x[/red]")
+    table.add_row(styled(("\x9bmalicious[/]", "bold")))
+    Terminal(width=80).print("[link=file:///etc]x", table)
+    shown = capsys.readouterr().out
+    for text in ("[link=file:///etc]x", "[bold]head[/bold]", "\\x1b[31m:smile: [red]x[/red]"):
+        assert text in shown
+    assert "\\x9bmalicious[/]" in shown
+    assert not {"\x1b", "\x9b"} & set(shown)
 
 
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from edgefer.terminal import Terminal, styled
 from edgefer_convert.analysis.parity import Pair, PairCheck, Parity
 
 
 def show_parity(parity: Parity) -> None:
     """Print the matrices of agreement and difference, the checks and the findings."""
-    console = Console()
-    console.print(f"[bold]{parity.bundle}[/bold]: {parity.n:,} faces, {parity.faces}")
-    console.print(f"[dim]{parity.machine}[/dim]", highlight=False)
+    console = Terminal()
+    console.print(styled((parity.bundle, "bold"), f": {parity.n:,} faces, {parity.faces}"))
+    console.print(styled((parity.machine, "dim")))
     for number, name in enumerate(parity.settings, 1):
-        console.print(f"{number:3} {name}", highlight=False)
+        console.print(f"{number:3} {name}")
     console.print(_matrix(parity, "same label, %", _agreement))
     largest, mean = "largest difference in a probability", "mean difference in probabilities"
     console.print(_matrix(parity, largest, lambda pair: _figure(pair.largest)))
     console.print(_matrix(parity, mean, lambda pair: _figure(pair.mean)))
     console.print(_checks(parity.checks))
     for finding in parity.findings:
-        console.print(f"- {finding}", highlight=False)
+        console.print(f"- {finding}")
 
 
 def _matrix(parity: Parity, title: str, cell: Callable[[Pair], str]) -> Table:
@@ -57,8 +57,8 @@ def _checks(checks: tuple[PairCheck, ...]) -> Table:
         table.add_row(
             f"{pair.first}\n{pair.second}",
             check.kind,
-            f"{pair.agreement:.2%}\n[dim]{check.at_least:.1%}[/dim]",
-            f"{_figure(pair.largest)}\n[dim]{check.at_most}[/dim]",
-            "[green]passed" if check.passed else "[red]FAILED",
+            styled(f"{pair.agreement:.2%}\n", (f"{check.at_least:.1%}", "dim")),
+            styled(f"{_figure(pair.largest)}\n", (f"{check.at_most}", "dim")),
+            styled(("passed", "green") if check.passed else ("FAILED", "red")),
         )
     return table

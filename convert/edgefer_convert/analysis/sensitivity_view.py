@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from edgefer.terminal import Terminal, styled
 from edgefer.theme import LIGHT, as_png
 from edgefer_convert.analysis.sensitivity import Cost, Layer, Sensitivity, Step
 
@@ -18,8 +19,8 @@ SHOWN = 20
 
 def show_sensitivity(sensitivity: Sensitivity) -> None:
     """Print the steps from float to int8 and the layers that cost most."""
-    console = Console()
-    console.print(f"[bold]{sensitivity.model}[/bold]: {_measured_on(sensitivity)}")
+    console = Terminal()
+    console.print(styled((sensitivity.model, "bold"), f": {_measured_on(sensitivity)}"))
     console.print(_steps(sensitivity.steps))
     console.print(_layers(sensitivity.layers))
     worst = ", ".join(f"{one.name} ({_points(one.cost)} points)" for one in sensitivity.layers[:3])
@@ -42,7 +43,7 @@ def _layers(layers: Sequence[Layer]) -> Table:
     table.title = "cost of each layer alone, in points; share of changed labels below"
     for layer in layers[:SHOWN]:
         table.add_row(
-            f"{layer.name}\n[dim]{layer.op}[/dim]",
+            styled(f"{layer.name}\n", (layer.op, "dim")),
             "x".join(map(str, layer.shape)),
             f"{layer.rounding:.2%}",
             f"{layer.accumulated:.2%}",
@@ -56,8 +57,8 @@ def _layers(layers: Sequence[Layer]) -> Table:
     return table
 
 
-def _cost(cost: Cost) -> str:
-    return f"{_points(cost.change)}\n[dim]{cost.labels:.1%}[/dim]"
+def _cost(cost: Cost) -> Text:
+    return styled(f"{_points(cost.change)}\n", (f"{cost.labels:.1%}", "dim"))
 
 
 def _points(share: float) -> str:

@@ -127,7 +127,9 @@ def _require_fixed(path: Path, graph: onnx.GraphProto) -> None:
     """Refuse anything but one float image in and one row of values out."""
     image, output = graph.input[0], graph.output[0]
     if image.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
-        kind = onnx.TensorProto.DataType.Name(image.type.tensor_type.elem_type).lower()
+        number = image.type.tensor_type.elem_type
+        types = {value: name.lower() for name, value in onnx.TensorProto.DataType.items()}
+        kind = types.get(number, f"type {number}")
         raise ConversionError(f"{path}: expected a float32 input, got {kind}")
     for end in (image, output):
         sides = _sides(end)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 from msgspec.structs import replace
-from rich.console import Console
 from rich.table import Table
 
 from edgefer.bundle import Bundle
@@ -15,6 +14,7 @@ from edgefer.errors import MissingExtra
 from edgefer.machine import machine
 from edgefer.metrics import Scores
 from edgefer.runtime import ACCELERATORS, RUNTIMES, open_classifier
+from edgefer.terminal import Terminal
 from edgefer_device.bench.benchmarks import time_classifier
 from edgefer_device.bench.loops import LOOPS, Plan
 
@@ -134,7 +134,7 @@ def show_comparison(comparison: Comparison) -> None:
     table = Table(*HEADINGS, title=_title(comparison))
     for row in cells(comparison):
         table.add_row(*row)
-    Console().print(table)
+    Terminal().print(table)
 
 
 def to_markdown(comparison: Comparison) -> str:

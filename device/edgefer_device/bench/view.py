@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from edgefer.machine import Machine
+from edgefer.terminal import Terminal, styled
 from edgefer_device.bench.compare import LEVEL, Comparison
 from edgefer_device.bench.result import Bench, Candidate
 from edgefer_device.bench.telemetry import Reading
@@ -24,14 +24,14 @@ ONE_RUN = (
 
 def show_bench(bench: Bench, console: Console | None = None) -> None:
     """Print the table and the figures beside it."""
-    console = console or Console(highlight=False)
+    console = console or Terminal()
     threads = f"{bench.threads} thread{'s' if bench.threads > 1 else ''}"
-    console.print(f"[bold]{escape(bench.model)}[/bold], {bench.runtime}, {threads}")
+    console.print(styled((bench.model, "bold"), f", {bench.runtime}, {threads}"))
     for line in _machine(bench.hardware):
-        console.print(escape(line))
+        console.print(line)
     console.print(_timings(bench))
     for line in _rest(bench):
-        console.print(escape(line))
+        console.print(line)
     if bench.candidates:
         console.print(_candidates(bench.candidates))
 
@@ -49,7 +49,7 @@ def _timings(bench: Bench) -> Table:
     title = f"milliseconds a call; {loops}; {bench.detector} on {bench.camera}"
     caption = f"{CAPTION}\n{SHORT}" if bench.short else CAPTION
     columns = ("best\nsecond", "p50", "p90", "p99", "max", "CPU", "/s", "spread")
-    table = numbers_table(escape(title), caption, columns)
+    table = numbers_table(title, caption, columns)
     for one in bench.timings:
         times = (one.best_second, one.p50, one.p90, one.p99, one.max, one.cpu_ms)
         table.add_row(one.what, *map(ms, times), per_second(one.rate), f"{one.spread:.0%}")
@@ -122,16 +122,16 @@ def _candidates(candidates: Sequence[Candidate]) -> Table:
 
 def show_comparison(comparison: Comparison, console: Console | None = None) -> None:
     """Print the second bench relative to the first."""
-    console = console or Console(highlight=False)
+    console = console or Terminal()
     for difference in comparison.differences:
-        console.print(f"[yellow]differs in {escape(difference)}[/yellow]")
+        console.print(styled((f"differs in {difference}", "yellow")))
     title = f"{comparison.second} compared to {comparison.first}, ms, p50 of {comparison.units}"
     caption = f"permutation test, significant below p = {LEVEL:g}, each row by itself"
-    table = numbers_table(escape(title), caption, ("first", "second", "ratio", "p"))
+    table = numbers_table(title, caption, ("first", "second", "ratio", "p"))
     table.add_column("second is", no_wrap=True)
     for row in comparison.rows:
         means = [f"{sum(group) / len(group):.2f}" for group in (row.first, row.second)]
         table.add_row(row.what, *means, f"{row.ratio:.3f}", f"{row.p_value:.3f}", row.verdict)
     console.print(table)
     if comparison.units == "loops":
-        console.print(f"[yellow]{ONE_RUN}[/yellow]")
+        console.print(styled((ONE_RUN, "yellow")))

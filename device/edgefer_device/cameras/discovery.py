@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer.portrait import find_portrait
+from edgefer.terminal import Terminal, styled
 from edgefer_device.cameras.gstreamer import INSTALL, JETSON, absent
 from edgefer_device.cameras.pi import sensors
 from edgefer_device.cameras.v4l2 import (
@@ -113,11 +113,10 @@ def show(found: list[Found]) -> None:
     """Print cameras as a table, the sizes of each format on one line."""
     table = Table("address", "camera", "formats: sizes, most frames a second")
     for one in found:
-        lines = [one.name]
-        lines += [f"[dim]{one.lasting}[/dim]"] if one.lasting else []
-        lines += [f"[yellow]{one.problem}[/yellow]"] if one.problem else []
-        table.add_row(one.address, "\n".join(lines), "\n".join(_formats(one)))
-    Console().print(table)
+        notes = [(one.lasting, "dim"), (one.problem, "yellow")]
+        lines = styled(one.name, *((f"\n{text}", style) for text, style in notes if text))
+        table.add_row(one.address, lines, "\n".join(_formats(one)))
+    Terminal().print(table)
 
 
 def _formats(found: Found) -> list[str]:

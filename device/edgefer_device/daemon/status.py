@@ -97,11 +97,12 @@ def headline(status: Status) -> str:
 def show(status: Status, console: Console | None = None) -> None:
     """Print the status as a table."""
     # The daemon itself uses this module too, and has no use for rich.
-    from rich.console import Console
     from rich.table import Table
 
-    console = console or Console(highlight=False)
-    console.print(f"[bold]{headline(status)}[/bold]")
+    from edgefer.terminal import Terminal, styled
+
+    console = console or Terminal()
+    console.print(styled((headline(status), "bold")))
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for row in _rows(status):
         table.add_row(*row)

@@ -42,7 +42,8 @@ def merge(device: str, before: str, shipped: str, wanted: Mapping[str, Any], hos
     `before` is what the deployment before set, empty for none, and `shipped` the file as it
     comes with edgefer. Raises `SettingsError`, naming the host, for a file that is no TOML.
     """
-    document = _parse(device, f"{host}: /etc/edgefer/edgefer.toml")
+    source = f"{host}: /etc/edgefer/edgefer.toml"
+    document = _parse(device, source)
     given = _leaves(_parse(shipped, "the shipped edgefer.toml").unwrap())
     base = given | _leaves(_parse(before, f"{host}: /etc/edgefer/deployed.toml").unwrap())
     there, desired = _leaves(document.unwrap()), _leaves(dict(wanted))
@@ -58,7 +59,7 @@ def merge(device: str, before: str, shipped: str, wanted: Mapping[str, Any], hos
         if has is not None and has != base.get(path):
             kept.append(_line(path, has))
             continue
-        _set(document, path, value)
+        _set(document, path, value, source)
         changed.append(_line(path, value))
     return Merged(tomlkit.dumps(document), tuple(changed), tuple(kept))
 
@@ -92,13 +93,16 @@ def _leaves(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Keys:
     return keys
 
 
-def _set(document: tomlkit.TOMLDocument, path: tuple[str, ...], value: Any) -> None:
+def _set(document: tomlkit.TOMLDocument, path: tuple[str, ...], value: Any, source: str) -> None:
     """Set or, with None, remove one key; comments and order stay."""
     table: Any = document
     for key in path[:-1]:
         if key not in table:
             table[key] = tomlkit.table()
         table = table[key]
+        if not isinstance(table, Mapping):
+            found = tomlkit.item(table).as_string()
+            raise SettingsError(f"{source}: expected a table [{key}], got {key} = {found:.40}")
     if value is None:
         table.pop(path[-1], None)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,14 @@ from edgefer_device.system.check import OLDEST, Level, check_architecture
 SCRIPT = (Path(__file__).parent / "scripts" / "inspect.sh").read_text()
 NEEDED_MB = 700
 """For one more release while it is made, its wheels included; measured: 530 on x86-64."""
+
+
+FORMS = {
+    **{"kernel": ".+", "machine": ".+", "bits": r"\d{1,4}", "system": ".*", "system_numpy": ".*"},
+    **{"glibc": r"(\d{1,4}\.\d{1,4}.*)?", "python": r"(\d\.\d{1,4} \d{1,4})?"},
+    **{"free": r"\d{0,15}", "spool": r"\d{0,15}"},
+}
+"""By what the script prints of every machine: how it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,11 @@ def inspect(remote: Remote, packages: tuple[str, ...]) -> Machine:
     output = remote.run(shell_variables(variables) + SCRIPT, "looking at it")
     pairs = [line.partition("=")[::2] for line in output.splitlines()]
     missing = tuple(value for key, value in pairs if key == "missing")
-    return Machine(dict(pairs), missing)
+    found = dict(pairs)
+    for key, form in FORMS.items():
+        if key not in found or not re.fullmatch(form, found[key]):
+            raise HostRefused(f"does not tell its {key}: its shell or its login prints other text")
+    return Machine(found, missing)
 
 
 def require(machine: Machine, target: Target, host: str, new: bool) -> None:

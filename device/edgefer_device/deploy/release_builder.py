@@ -6,7 +6,6 @@ update is made in seconds and takes little of a card, and a release that runs is
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Iterable
@@ -19,8 +18,8 @@ from edgefer import __version__
 from edgefer.errors import CommandFailed
 from edgefer.files import cache_folder
 from edgefer_device.deploy.agent.layout import CACHE, HOME, MODEL
-from edgefer_device.deploy.agent.messages import Manifest, to_json
-from edgefer_device.deploy.agent_client import last_line, without_json
+from edgefer_device.deploy.agent.messages import Manifest, Tuned, to_json
+from edgefer_device.deploy.agent_client import parsed, without_json
 from edgefer_device.deploy.connection import Remote, Report, shell_variables
 from edgefer_device.deploy.plan import Plan, tuned_file
 from edgefer_device.deploy.spec import DeploySpec
@@ -161,6 +160,6 @@ def tune(remote: Remote, release: str, signed_by: str | None, report: Report) ->
     command = shlex.join([f"{folder}/bin/python", "-I", "-c", MEASURE, *given])
     script = f"CACHE_DIRECTORY={CACHE} {command} && {{ {KEEP}; }}"
     output = remote.run(script, "measuring which runtime is fastest", without_json(report))
-    best = json.loads(last_line(output))
-    remote.send(json.dumps(best).encode(), tuned_file(release), 0o644)
-    report(f"fastest: {', '.join(f'{key} = {value}' for key, value in best.items())}")
+    best = parsed(Tuned, output)
+    remote.send(to_json(best).encode(), tuned_file(release), 0o644)
+    report(f"fastest: runtime = {best.runtime}, threads = {best.threads}")

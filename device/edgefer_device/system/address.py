@@ -33,8 +33,11 @@ SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 """By unit: its length in seconds."""
 LAST_PORT = 65535
 HIDDEN = "***"
-SECRET = re.compile(r"([\w-]*(?:pass|pw|token|secret)[\w-]*=)(\"[^\"]*\"|\S+)", re.IGNORECASE)
-"""A property of a pipeline's element that holds a secret, such as rtspsrc's `user-pw=`."""
+SECRET = re.compile(
+    r"(?<![\w-])([\w-]{0,64}(?:pass|pw|token|secret)[\w-]{0,64}=)(\"[^\"]*\"|\S+)", re.IGNORECASE
+)
+"""A property of a pipeline's element that holds a secret, such as rtspsrc's `user-pw=`; without
+the bounds a long word takes seconds."""
 ESCAPES = "in a user or password write / as %2F, ? as %3F and # as %23; in a path or query @ as %40"
 
 

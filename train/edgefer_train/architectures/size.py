@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from edgefer.labels import FER2013
+from edgefer.terminal import Terminal
 from edgefer_train.architectures.blocks import layers
 from edgefer_train.architectures.graph import Graph
 from edgefer_train.architectures.registry import ARCHITECTURES, build
@@ -46,7 +46,7 @@ def show_architectures() -> None:
     for one in describe_architectures():
         figures = str(one.side), f"{one.parameters:,}", f"{one.mmacs:.1f}"
         table.add_row(one.name, *figures, one.source)
-    Console(highlight=False).print(table)
+    Terminal().print(table)
 
 
 def parameters(model: Any) -> int:

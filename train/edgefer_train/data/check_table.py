@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from edgefer.terminal import Terminal, styled
 from edgefer_train.data.check import Check
 from edgefer_train.data.files import describe_skipped
 
 LISTED = 20
 """Files that cannot be read, named before the rest is only counted."""
 
-NOTHING = "[dim]0[/dim]"
-NOT_ASKED = "[dim]-[/dim]"
+NOTHING, NOT_ASKED = styled(("0", "dim")), styled(("-", "dim"))
 
 
 def show(check: Check) -> None:
     """Print images by label and part, what was found in them, and files to fix."""
-    console = Console(highlight=False)
-    console.print(f"[bold]{escape(check.dataset)}[/bold]  {escape(check.where)}")
+    console = Terminal()
+    console.print(styled((check.dataset, "bold"), f"  {check.where}"))
     console.print(
         f"{check.images:,} images, labels {check.label_set}, split {check.split}, "
         f"sha256 {check.fingerprint[:16]}…"
@@ -31,7 +30,7 @@ def show(check: Check) -> None:
     for line in _sentences(check):
         console.print(line, soft_wrap=True)
     for line in check.unreadable[:LISTED]:
-        console.print(f"[red]cannot be read[/red]  {escape(line)}", soft_wrap=True)
+        console.print(styled(("cannot be read", "red"), f"  {line}"), soft_wrap=True)
     if len(check.unreadable) > LISTED:
         console.print(f"and {len(check.unreadable) - LISTED:,} more; --json lists all")
 
@@ -41,7 +40,7 @@ def _labels(check: Check) -> Table:
     table = _table("label", check, "all")
     for label in check.labels:
         counts = [part.labels[label] for part in parts]
-        table.add_row(escape(label), *map(_number, [*counts, sum(counts)]))
+        table.add_row(label, *map(_number, [*counts, sum(counts)]))
     table.add_section()
     table.add_row("all", *(_number(part.images) for part in parts), _number(check.images))
     ratios = ["∞" if part.imbalance is None else f"{part.imbalance:.1f}" for part in parts]
@@ -88,9 +87,9 @@ def _table(first: str, check: Check, *last: str) -> Table:
     return table
 
 
-def _count(found: Sequence[object] | None) -> str:
+def _count(found: Sequence[object] | None) -> str | Text:
     return NOT_ASKED if found is None else _number(len(found))
 
 
-def _number(count: int) -> str:
+def _number(count: int) -> str | Text:
     return f"{count:,}" if count else NOTHING

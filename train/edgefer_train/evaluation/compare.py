@@ -12,12 +12,13 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from edgefer.inspection import share
 from edgefer.machine import machine
 from edgefer.metrics import PairedTest, Scores, mcnemar
+from edgefer.terminal import Terminal, styled
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.evaluation.candidate import (
     BundleCandidate,
@@ -119,7 +120,7 @@ def _measured(candidates: Sequence[Candidate], load: Load) -> tuple[Row, ...]:
 
 def show_comparison(comparison: Comparison) -> None:
     """Print a column for each model, in as many tables as the width asks for."""
-    console, rows = Console(), comparison.rows
+    console, rows = Terminal(), comparison.rows
     at_once = max(1, (console.width - NAMES) // COLUMN)
     for at in range(0, len(rows), at_once):
         console.print(_columns(rows[at : at + at_once]))
@@ -157,14 +158,14 @@ def _columns(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _fit_cell(fit: Fit | None = None) -> str:
+def _fit_cell(fit: Fit | None = None) -> str | Text:
     if fit is None:
         return "-"
     best = "-" if fit.public_accuracy is None else f"{fit.public_accuracy:.2%}"
     if fit.public_agreement is not None:
         best += f"\nas float {fit.public_agreement:.2%}"
     epochs = "" if fit.best_epoch is None else f"epoch {fit.best_epoch} of "
-    return f"{best}\n[dim]{epochs}{fit.epochs}/{fit.planned}[/dim]"
+    return styled(f"{best}\n", (f"{epochs}{fit.epochs}/{fit.planned}", "dim"))
 
 
 def _add_scores(table: Table, rows: Sequence[Row]) -> None:
@@ -188,21 +189,21 @@ def _source_cell(row: Row) -> str:
     return f"{row.format}, {row.source}"
 
 
-def _accuracy_cell(scores: Scores | None) -> str:
+def _accuracy_cell(scores: Scores | None) -> str | Text:
     if scores is None:
         return "-"
-    return f"{share(scores.accuracy, scores.bounds)}\n[dim]n = {scores.n:,}[/dim]"
+    return styled(share(scores.accuracy, scores.bounds), (f"\nn = {scores.n:,}", "dim"))
 
 
-def _leak_free(scores: Scores | None) -> str:
+def _leak_free(scores: Scores | None) -> str | Text:
     if scores is None or not scores.n_leak_free:
         return "-"
     leak_free = share(scores.accuracy_leak_free, scores.bounds_leak_free)
-    return f"{leak_free}\n[dim]n = {scores.n_leak_free:,}[/dim]"
+    return styled(leak_free, (f"\nn = {scores.n_leak_free:,}", "dim"))
 
 
-def _against(paired: PairedTest | None) -> str:
+def _against(paired: PairedTest | None) -> str | Text:
     if paired is None:
         return "-"
     p = "p < 0.001" if paired.p_value < 0.001 else f"p = {paired.p_value:.3f}"
-    return f"+{paired.only_second} -{paired.only_first}\n[dim]{p}[/dim]"
+    return styled(f"+{paired.only_second} -{paired.only_first}\n", (p, "dim"))

@@ -8,7 +8,6 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from edgefer.console import track
@@ -17,6 +16,7 @@ from edgefer.machine import machine
 from edgefer.metrics import best_temperature, calibration_error, softmax
 from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier
+from edgefer.terminal import Terminal
 from edgefer.theme import Theme, as_png, percent_axis
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.evaluation.candidate import Candidate, require_format
@@ -146,7 +146,7 @@ def show_robustness(done: Robustness) -> None:
             f"{100 * (done.clean.accuracy - mean):.1f}",
             f"{scores[2].calibration_error:.3f}",
         )
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(table)
     console.print(
         f"{done.model}, {done.format}: {done.n:,} faces of {done.part}, accuracy in percent by "

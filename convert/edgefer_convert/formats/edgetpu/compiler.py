@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.table import Table
 
 from edgefer.errors import ConversionError
+from edgefer.terminal import styled
 
 PROGRAM = "edgetpu_compiler"
 MAPPED = "Mapped to Edge TPU"
@@ -172,6 +173,6 @@ def report_table(report: Report, title: str) -> Table:
     """Return the compiler's report as a table."""
     table = Table("operation", "count", "runs on", "status", title=title)
     for line in report.ops:
-        where = "[green]Edge TPU" if line.mapped else "[red]CPU"
+        where = styled(("Edge TPU", "green") if line.mapped else ("CPU", "red"))
         table.add_row(line.name, str(line.count), where, "" if line.mapped else line.status)
     return table

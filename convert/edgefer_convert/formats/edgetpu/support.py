@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from edgefer.bundle import open_bundle
 from edgefer.console import FallbackWarning
 from edgefer.errors import ConversionError, GateFailed
 from edgefer.files import write_output
+from edgefer.terminal import Terminal, styled
 from edgefer.tflite_file import Graph, Op, read_graph
 from edgefer_convert.formats.edgetpu.compiler import (
     INSTALL_HINT,
@@ -247,12 +248,12 @@ def _read_int8(name: str) -> bytes:
 
 def show_result(result: EdgeTpuResult) -> None:
     """Print the tables and the summary."""
-    console = Console()
+    console = Terminal()
     console.print(support_table(result.support, f"{result.model}: by the published rules"))
     if result.report:
         console.print(report_table(result.report, f"{result.model}: by the compiler"))
     for line in filter(None, (result.summary, result.hint)):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def support_table(support: Support, title: str) -> Table:
@@ -268,7 +269,7 @@ def support_table(support: Support, title: str) -> Table:
     return table
 
 
-def _place(support: Support, op: OpSupport) -> str:
+def _place(support: Support, op: OpSupport) -> Text:
     if support.refused:
-        return "[red]refused" if op.reason else "nowhere"
-    return "[green]Edge TPU" if op.mapped else "[red]CPU"
+        return styled(("refused", "red") if op.reason else "nowhere")
+    return styled(("Edge TPU", "green") if op.mapped else ("CPU", "red"))

@@ -7,6 +7,7 @@ from textwrap import fill
 
 from rich.console import Console
 
+from edgefer.terminal import Terminal, styled
 from edgefer_device.bench.lab.sweep import Sweep, Sweeps
 from edgefer_device.bench.view import ms, numbers_table, per_second
 
@@ -23,8 +24,8 @@ RULE_WIDTH = 56
 
 def show_sweeps(done: Sweeps, console: Console | None = None) -> None:
     """Print a table for each sweep."""
-    console = console or Console(highlight=False)
-    console.print(f"[bold]{done.model}[/bold], {done.machine}")
+    console = console or Terminal()
+    console.print(styled((done.model, "bold"), f", {done.machine}"))
     for sweep in done.sweeps:
         columns = ("p50", "p90", "CPU", "/s", "bound")
         table = numbers_table(sweep.what, sweep.rule, columns, sweep.by)

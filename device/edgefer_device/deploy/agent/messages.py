@@ -153,6 +153,14 @@ class DaemonStatus:
         return "; ".join(f"{name}: {part.note}" for name, part in self.parts.items() if not part.ok)
 
 
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What was measured fastest on a device; tuned.json, keys of the configuration."""
+
+    runtime: str
+    threads: int
+
+
 def to_json(message: Any) -> str:
     """Return a message as one line of JSON."""
     return json.dumps(asdict(message))
@@ -160,29 +168,42 @@ def to_json(message: Any) -> str:
 
 def from_json(kind: type[Message], text: str | bytes) -> Message:
     """Return the message in a JSON text; raise `ValueError` where it is none of this kind."""
-    table = json.loads(text)
-    if not isinstance(table, dict):
-        raise ValueError(f"expected an object of JSON, got {type(table).__name__}")
-    message: Message = decoded(kind, table)
+    try:
+        message: Message = decoded(kind, json.loads(text))
+    except RecursionError as exc:
+        raise ValueError("tables are nested too deep") from exc
     return message
 
 
 def decoded(kind: Any, value: Any) -> Any:
-    """Return what JSON's plain `value` means as a type; raise `ValueError` for missing fields."""
-    arguments = get_args(kind)
-    if value is None:
-        return None
+    """Return what JSON's plain `value` means as a type; raise `ValueError` where it is another."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (UnionType, Union):
+        return None if value is None else decoded(arguments[0], value)
+    if origin is Literal:
+        _require(value in arguments, value, " or ".join(map(str, arguments)))
+        return value
+    if origin is tuple:
+        _require(isinstance(value, list), value, "a list")
+        return tuple(decoded(arguments[0], item) for item in value)
+    if origin is dict:
+        _require(isinstance(value, dict), value, "an object")
+        return {key: decoded(arguments[1], item) for key, item in value.items()}
     if is_dataclass(kind) and isinstance(kind, type):
+        _require(isinstance(value, dict), value, "an object")
         hints = get_type_hints(kind)
         known = {field.name for field in fields(kind)} & value.keys()
         try:
             return kind(**{name: decoded(hints[name], value[name]) for name in known})
-        except (TypeError, AttributeError) as exc:
+        except TypeError as exc:
             raise ValueError(str(exc)) from exc
-    if get_origin(kind) in (UnionType, Union):
-        return decoded(arguments[0], value)
-    if get_origin(kind) is tuple:
-        return tuple(decoded(arguments[0], item) for item in value)
-    if get_origin(kind) is dict:
-        return {key: decoded(arguments[1], item) for key, item in value.items()}
+    # Python takes True for a number; JSON writes 5 for 5.0.
+    plain = (int, float) if kind is float else kind
+    fits = isinstance(value, plain) and isinstance(value, bool) == (kind is bool)
+    _require(fits, value, kind.__name__)
     return value
+
+
+def _require(holds: bool, value: Any, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"expected {expected}, got {str(value)[:40]}")

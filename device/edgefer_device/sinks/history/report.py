@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from edgefer.errors import SettingsError
 from edgefer.files import write_atomic
 from edgefer.messages import to_json
+from edgefer.terminal import Terminal
 from edgefer_device.sinks.history.store import MoodSpan, local, totals
 from edgefer_device.system.clock import duration
 
@@ -70,9 +70,9 @@ def moods_of(days: Iterable[DayShares]) -> list[str]:
 def show(spans: Sequence[MoodSpan]) -> None:
     """Print some history by day."""
     if spans:
-        Console().print(table(by_day(spans)))
+        Terminal().print(table(by_day(spans)))
     else:
-        Console(stderr=True).print("Nothing was seen in these days.")
+        Terminal(stderr=True).print("Nothing was seen in these days.")
 
 
 def table(days: Sequence[DayShares]) -> Table:
