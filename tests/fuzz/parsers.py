@@ -178,12 +178,12 @@ def bundles() -> Maker:
     files = {"model.int8.tflite": b"not a real model", "labels.txt": b"angry\n"}
     whole = to_zip({MANIFEST: _json(table), **files})
     odd = then(edited(table), lambda one: to_zip({MANIFEST: _json(one), **files}))
-    shown = edited(manifest_table()["evidence"])
+    shown = edited({"heads": manifest_table()["heads"]})
     return one_of(
         damaged(whole),
         odd,
         odd,
-        then(shown, lambda one: to_zip({MANIFEST: _json({**table, "evidence": one}), **files})),
+        then(shown, lambda one: to_zip({MANIFEST: _json({**table, **one}), **files})),
     )
 
 
