@@ -155,7 +155,7 @@ debian  = command -v apt-get >/dev/null \
 # there already is not asked for.
 tests-programs := mosquitto=mosquitto chromium=chromium chromedriver=chromium-driver strace=strace \
     cc=build-essential systemd-analyze=systemd udevadm=udev cloud-init=cloud-init netplan=netplan.io cage=cage \
-    Xwayland=xwayland wlr-randr=wlr-randr curl=curl openssl=openssl node=nodejs npm=npm mmdebstrap=mmdebstrap \
+    Xwayland=xwayland wlr-randr=wlr-randr grim=grim openssl=openssl node=nodejs npm=npm mmdebstrap=mmdebstrap \
     systemd-nspawn=systemd-container slirp4netns=slirp4netns ssh=openssh-client \
     qemu-aarch64=qemu-user
 # $(call missing,PROGRAM=PACKAGE...) is a shell's list of the packages whose program is not there.

@@ -20,7 +20,7 @@ from docs.test_commands import commands
 from rig.container import Device
 from rig.deployment import WELL, edgefer
 from rig.index import online
-from rig.looks import shows_a_mood
+from rig.looks import is_written_on, shows_a_mood
 from rig.rig_picamera2 import SYSTEM, picamera2, write_cameras
 from rig.root import Root
 from support.firmware_files import Done
@@ -176,12 +176,23 @@ def test_the_screen_is_rotated_sleeps_and_wakes_by_presence(device: Device) -> N
     print(f"\nlit {wait_for(device, 'yes 90'):.1f} s after the daemon was well")
     seen(device)
     assert size(screen(device)) == (720, 1280)
-    # The rotation is there before the browser, and before anybody asked.
-    device.check("systemctl stop edgefer; pkill -KILL cage")
-    device.wait("pidof cage && test -S /run/edgefer-kiosk/screen.sock")
-    wait_for(device, "yes 90")
-    device.check("systemctl start edgefer")
-    device.wait(WELL)
+
+
+def test_without_a_camera_the_screen_tells_and_goes_on_by_itself(device: Device) -> None:
+    lost = '"v4l2:/dev/video9"'
+    device.check(f"sed -i 's|^camera = .*|camera = {lost}|' /etc/edgefer/edgefer.toml")
+    device.ssh("systemctl restart edgefer; pkill -KILL cage")
+    device.wait("""grep -q '"kind": "camera".*video9' /run/edgefer-kiosk/state.js""")
+    deadline = time.monotonic() + 60
+    while not (picture := screen(device)) or not is_written_on(picture):
+        assert time.monotonic() < deadline, device.check("journalctl -t edgefer-kiosk -n 20")
+        time.sleep(0.2)
+    assert not shows_a_mood(picture)
+    assert size(picture) == (720, 1280)  # rotated before the browser, by the settings alone
+    before = device.check("pidof cage")
+    set_to(device, camera='"auto:"')
+    seen(device)
+    assert device.check("pidof cage") == before
 
 
 def test_the_browser_is_in_no_group_of_cameras_and_keyboards(device: Device) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edgefer.errors import EdgeferError
 from edgefer.options import (
     FILE,
     FOLDER,
@@ -48,6 +49,7 @@ def run(
     """Run the daemon: camera, model and sinks."""
     from edgefer_device.daemon import supervisor
     from edgefer_device.daemon.configuration import Config, load_config
+    from edgefer_device.daemon.systemd import Notifier
     from edgefer_device.pipeline.runner import Limit
 
     chosen = {"camera": camera, "detector": detector, "model": model, "sinks": sinks or None}
@@ -56,7 +58,12 @@ def run(
     def read() -> Config:
         return load_config(config, given)
 
-    if supervisor.run(read(), Limit(frames, seconds), reread=read):
+    try:
+        again = supervisor.run(read(), Limit(frames, seconds), reread=read)
+    except EdgeferError as exc:
+        Notifier().status(str(exc))  # systemd keeps it, and a kiosk shows it
+        raise
+    if again:
         supervisor.reexec()
 
 

@@ -16,7 +16,7 @@ from edgefer.manifest import MANIFEST
 from edgefer.signature import SIGNATURE, signature_of
 
 KIOSK = (
-    *("cage", "xwayland", "chromium", "curl", "libpam-systemd", "wlr-randr"),
+    *("cage", "xwayland", "chromium", "libpam-systemd", "wlr-randr"),
     "fonts-droid-fallback",  # Chinese: the page's own font has Latin letters alone
     "v4l-utils",  # cec-ctl, for televisions
 )

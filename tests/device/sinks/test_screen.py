@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -16,6 +17,7 @@ import pytest
 from edgefer.messages import Report
 from edgefer_device.sinks.opening import SinkContext, open_sinks
 from edgefer_device.sinks.screen import RETRY_SECONDS, ScreenSettings, ScreenSink
+from support.mosquitto import free_port
 
 NOBODY = Report(0.0, 0, (), None, None)
 SOMEBODY = Report(0.0, 0, (), "happy", 0.9)
@@ -190,6 +192,7 @@ class Kiosk:
             text = f'{name} "a monitor"\n  Enabled: yes\n  Transform: normal\n'
             (folder / name).write_text(text)
         self.program("wlr-randr", WLR_RANDR.format(folder=folder))
+        self.program("systemctl", f"#!/bin/sh\ncat {folder}/status\n")
         self.program("cec-ctl", f'#!/bin/sh\necho "$@" >>{folder}/cec\n')
         settings = ScreenSettings(tool="kiosk", off_after=1, rotate=90)
         socket = folder / "screen.sock"
@@ -202,19 +205,21 @@ class Kiosk:
     @asynccontextmanager
     async def session(self) -> AsyncIterator[None]:
         """It runs, with a browser that only waits."""
-        where = {"RUNTIME_DIRECTORY": str(self.folder), "STATE_DIRECTORY": str(self.folder)}
+        where = {"RUNTIME_DIRECTORY": str(self.folder)}
         environment = {
             **os.environ,
             **where,
             "PATH": f"{self.folder}:{os.environ['PATH']}",
             "EDGEFER_CEC": str(self.folder / "log"),
+            "EDGEFER_PAGE": f"http://127.0.0.1:{free_port()}/",
         }
-        command = [sys.executable, str(SESSION), "sleep", "1000"]
+        command = [sys.executable, str(SESSION), "sh", "-c", "exec sleep 1000"]
         process = await asyncio.create_subprocess_exec(*command, env=environment)
         try:
             while not (self.folder / "screen.sock").exists():
                 await asyncio.sleep(0.02)
             yield
+            assert (self.folder / "waiting.html").exists()
         finally:
             process.kill()
             await process.wait()
@@ -256,7 +261,6 @@ def test_the_kiosks_session_is_asked_and_obeys(tmp_path: Path) -> None:
 
 
 def test_a_session_that_begins_again_is_asked_again(tmp_path: Path) -> None:
-    """Its rotation is set before the browser starts, though nobody asked yet."""
     kiosk = Kiosk(tmp_path)
 
     async def story() -> None:
@@ -268,10 +272,37 @@ def test_a_session_that_begins_again_is_asked_again(tmp_path: Path) -> None:
                 text = f'{name} "a monitor"\n  Enabled: yes\n  Transform: normal\n'
                 (tmp_path / name).write_text(text)
             async with kiosk.session():
-                while kiosk.outputs != ["yes 90", "yes 90"]:
-                    await asyncio.sleep(0.02)
                 await kiosk.see(NOBODY, 20)
-                assert kiosk.outputs == ["no 90", "no 90"]
+                assert [one.split()[0] for one in kiosk.outputs] == ["no", "no"]
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("no camera (no /dev/video*)", "camera"),
+        ("model.zip: not a model bundle", "model"),
+        ("edgefer.toml: unknown key 'camra'", "other"),
+        ("", "starting"),
+    ],
+)
+def test_without_a_page_the_screen_tells_what_is_missing(
+    tmp_path: Path, status: str, kind: str
+) -> None:
+    kiosk = Kiosk(tmp_path)
+    (tmp_path / "status").write_text(f"{status}\n")
+    (tmp_path / "settings.json").write_text('{"language": "de", "rotate": 270}')
+
+    async def story() -> None:
+        async with kiosk.session():
+            wanted = f"show({json.dumps({'kind': kind, 'text': status})})"
+            while (tmp_path / "state.js").read_text() != wanted:
+                await asyncio.sleep(0.02)
+            assert 'wanted = "de"' in (tmp_path / "waiting.html").read_text()
+            assert "Keine Kamera" in (tmp_path / "waiting.html").read_text()
+            while kiosk.outputs != ["yes 270", "yes 270"]:
+                await asyncio.sleep(0.02)
 
     run(story)
 
