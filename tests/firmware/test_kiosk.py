@@ -109,7 +109,7 @@ def test_systemd_makes_its_user(tmp_path: Path) -> None:
     assert mine == {"render"}
 
 
-def is_written_on(place: Path) -> bool:
+def screen_is_written_on(place: Path) -> bool:
     """Whether the screen is black but for something bright on it."""
     with contextlib.suppress(AssertionError):  # no compositor yet
         in_session(place, "grim", str(place / "run" / "screen.png"))
@@ -120,7 +120,7 @@ def is_written_on(place: Path) -> bool:
 def test_it_says_what_it_waits_for_shows_the_page_and_ends_with_the_browser(place: Path) -> None:
     port = free_port()
     with session(place, f"http://127.0.0.1:{port}/") as process:
-        wait(lambda: is_written_on(place))
+        wait(lambda: screen_is_written_on(place))
         assert process.poll() is None
         with LiveMirror(port=port) as mirror:
             wait(lambda: len(mirror.sink.pages) == 1)
