@@ -162,10 +162,11 @@ def test_a_mirror_commands_no_other_and_not_itself(broker: Shipped) -> None:
     assert heard_of(broker, "homeassistant", commands) == commands
 
 
-def test_the_topic_of_the_shipped_rule_is_let_through(broker: Shipped) -> None:
-    shipped = (FIRMWARE / "common" / "edgefer.toml").read_text()
-    (topic,) = re.findall(r'mqtt = \{ topic = "(.*?)"', shipped)
-    assert heard_of(broker, "edgefer", [topic]) == [topic]
+def test_the_topics_of_documented_rules_are_let_through(broker: Shipped) -> None:
+    named = (FIRMWARE / "common" / "edgefer.toml", FIRMWARE.parent / "docs" / "content.md")
+    topics = [re.findall(r'mqtt = \{ topic = "(.*?)"', path.read_text()) for path in named]
+    for (topic,) in topics:
+        assert heard_of(broker, "edgefer", [topic]) == [topic]
 
 
 async def until_the_last(listener: aiomqtt.Client, topics: list[str]) -> None:

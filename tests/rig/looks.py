@@ -8,8 +8,9 @@ import numpy as np
 
 def is_written_on(picture: bytes) -> bool:
     """Whether a PNG is black, with something bright on it."""
-    screen = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE)
-    return bool(np.median(screen) == 0 and np.mean(np.asarray(screen) > 150) > 0.002)
+    grey = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE)
+    screen = np.asarray(grey, int)
+    return bool(np.median(screen) == 0 and np.mean(screen > 150) > 0.002)
 
 
 def shows_a_mood(picture: bytes) -> bool:
