@@ -100,7 +100,7 @@ def test_the_int8_input_is_the_grey_level_less_128(bundle: Path) -> None:
 
 def test_the_manifest_has_what_evaluate_measures(bundle: Path, faces: Path) -> None:
     manifest = json.loads(edgefer("model", "inspect", bundle, "--json").stdout)
-    scores = manifest["evidence"]["scores"]
+    scores = manifest["heads"][0]["calibration"]["scores"]
     for format in ("int8", "onnx", "onnx-int8"):
         words = ("evaluate", bundle, "--data", faces, "--format", format, "--json")
         measured = json.loads(edgefer(*words).stdout)

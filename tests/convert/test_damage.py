@@ -126,8 +126,8 @@ def clip(model: Any) -> None:
 
 
 def exchange(model: Any) -> None:
-    """Two labels change places."""
-    kernel, bias, _ = layers()[-1]
+    """Two labels of the first head change places."""
+    kernel, bias, _ = layers()[-2]
     for tensor, dtype in ((kernel, np.int8), (bias, np.int32)):
         rows = values(model, tensor, dtype)
         rows[[HAPPY, NEUTRAL]] = rows[[NEUTRAL, HAPPY]]

@@ -76,7 +76,7 @@ def test_a_bundle_teaches_by_the_file_that_a_device_runs() -> None:
     teachers = load_teachers(Distill(teachers=("small",), weight=1.0))
     assert teachers is not None
     crops = np.random.default_rng(1).integers(0, 256, (3, 48, 48), np.uint8)
-    expected = softmax(open_classifier(open_bundle("small")).logits(crops))
+    expected = softmax(open_classifier(open_bundle("small")).logits(crops)[:, :7])
     images = tf.data.Dataset.from_tensors(tf.constant(crops[..., np.newaxis] / np.float32(255)))
     (learnt,) = images.map(lambda seen: teachers(seen, {"fer2013": tf.zeros((3, 7))}))
     assert learnt["fer2013"].numpy() == pytest.approx(expected, abs=1e-6)

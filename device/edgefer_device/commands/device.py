@@ -76,21 +76,26 @@ def run(
     type=FOLDER,
     help="Also write each image with its faces marked, into this folder.",
 )
+@click.option("--cropped", is_flag=True, help="Each image is one face, cut out already.")
 @json_option
 def predict(
     images: tuple[Path, ...],
     detector: str | None,
     model: str | None,
     annotate: Path | None,
+    cropped: bool,
     as_json: bool,
 ) -> None:
     """Predict the expressions in images."""
     from edgefer.messages import to_json
+    from edgefer_device.faces.opening import WHOLE
     from edgefer_device.predict.annotate import targets, write_annotated
     from edgefer_device.predict.images import describe, predictions
 
+    if cropped and detector:
+        raise click.UsageError("--cropped detects no faces: give it without --detector")
     written = targets(images, annotate) if annotate else {}
-    for prediction in predictions(images, detector, model):
+    for prediction in predictions(images, WHOLE if cropped else detector, model):
         click.echo(to_json(prediction) if as_json else describe(prediction))
         if written:
             write_annotated(prediction, written[Path(prediction.image)])

@@ -7,8 +7,11 @@ import warnings
 from edgefer.console import FallbackWarning
 from edgefer.errors import DetectorError, SettingsError
 from edgefer_device.faces.detector import FaceDetector
+from edgefer_device.faces.whole_image import WholeImage
 
 DETECTORS = ("blazeface", "blazeface-short", "haar")
+WHOLE = "whole"
+"""The image is the face; nothing is detected, so that it is no choice for a camera."""
 
 
 def open_detector(name: str | None = None) -> FaceDetector:
@@ -24,6 +27,8 @@ def open_detector(name: str | None = None) -> FaceDetector:
         except DetectorError as exc:
             warnings.warn(f"{exc}; finding faces with haar instead", FallbackWarning, stacklevel=2)
             return _open("haar")
+    if name == WHOLE:
+        return WholeImage()
     if name not in DETECTORS:
         raise SettingsError(f"unknown detector '{name}'; known: {', '.join(DETECTORS)}")
     return _open(name)
