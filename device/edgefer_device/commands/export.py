@@ -1,4 +1,4 @@
-"""`edgefer export`: a model made ready for phones."""
+"""`edgefer export`: a model made ready for what is no Linux machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ out_option = click.option("--out", type=FOLDER, required=True, help="Folder to w
 
 @click.group()
 def export() -> None:
-    """Export a model for phones: web page or app files."""
+    """Export a model for phones and microcontrollers."""
 
 
 @export.command("web")
@@ -56,6 +56,16 @@ def ios(model: str, out: Path) -> None:
     from edgefer_device.export.folder import export_app
 
     _summarize(out, export_app("ios", model, out))
+
+
+@export.command()
+@model_option
+@out_option
+def microcontroller(model: str, out: Path) -> None:
+    """Write the model as a C array, and C around it."""
+    from edgefer_device.export.folder import export_microcontroller
+
+    _summarize(out, export_microcontroller(model, out))
 
 
 def _summarize(out: Path, files: Mapping[str, bytes]) -> None:

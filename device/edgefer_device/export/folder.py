@@ -1,4 +1,4 @@
-"""A model exported for phones as one folder: the web page, or the files of a native app."""
+"""A model exported as one folder: a web page, or the files of an app or a microcontroller."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from edgefer.bundle import open_bundle
 from edgefer.errors import SettingsError
 from edgefer.files import atomic_folder
-from edgefer_device.export import native, web
+from edgefer_device.export import microcontroller, native, web
 
 
 def export_web(model: str, out: Path) -> dict[str, bytes]:
@@ -30,6 +30,16 @@ def export_app(platform: Literal["android", "ios"], model: str, out: Path) -> di
     """
     files = native.native_files(open_bundle(model), platform)
     write_folder(out, files, native.MARK)
+    return files
+
+
+def export_microcontroller(model: str, out: Path) -> dict[str, bytes]:
+    """Write the model as a C array, and C around it, to a folder; return the files by name.
+
+    Raises `BundleError` without an int8 file, and `SettingsError` as `export_web` does.
+    """
+    files = microcontroller.microcontroller_files(open_bundle(model))
+    write_folder(out, files, microcontroller.MARK)
     return files
 
 
