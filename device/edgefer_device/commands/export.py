@@ -1,4 +1,4 @@
-"""`edgefer export`: a model made ready for what is no Linux machine."""
+"""`edgefer export`: a model made ready for what is no Linux machine, and a MagicMirror module."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ out_option = click.option("--out", type=FOLDER, required=True, help="Folder to w
 
 @click.group()
 def export() -> None:
-    """Export a model for phones and microcontrollers."""
+    """Export for phones, microcontrollers and MagicMirror."""
 
 
 @export.command("web")
@@ -66,6 +66,15 @@ def microcontroller(model: str, out: Path) -> None:
     from edgefer_device.export.folder import export_microcontroller
 
     _summarize(out, export_microcontroller(model, out))
+
+
+@export.command("magicmirror")
+@out_option
+def magicmirror_module(out: Path) -> None:
+    """Write the module MMM-Edgefer for MagicMirror."""
+    from edgefer_device.export.folder import export_magicmirror
+
+    _summarize(out, export_magicmirror(out))
 
 
 def _summarize(out: Path, files: Mapping[str, bytes]) -> None:

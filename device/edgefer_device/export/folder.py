@@ -1,4 +1,4 @@
-"""A model exported as one folder: a web page, or the files of an app or a microcontroller."""
+"""An export as one folder: a web page, an app's or a microcontroller's files, a module."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from edgefer.bundle import open_bundle
 from edgefer.errors import SettingsError
 from edgefer.files import atomic_folder
-from edgefer_device.export import microcontroller, native, web
+from edgefer_device.export import magicmirror, microcontroller, native, web
 
 
 def export_web(model: str, out: Path) -> dict[str, bytes]:
@@ -40,6 +40,13 @@ def export_microcontroller(model: str, out: Path) -> dict[str, bytes]:
     """
     files = microcontroller.microcontroller_files(open_bundle(model))
     write_folder(out, files, microcontroller.MARK)
+    return files
+
+
+def export_magicmirror(out: Path) -> dict[str, bytes]:
+    """Write the MagicMirror module to a folder; return its files, raise as `export_web` does."""
+    files = magicmirror.module_files()
+    write_folder(out, files, magicmirror.MARK)
     return files
 
 
