@@ -32,6 +32,7 @@ from edgefer.litert import EDGETPU, LiteRT
 from edgefer.metrics import Logits
 from edgefer.onnx_runtime import OnnxRuntime
 from edgefer.preprocess import Pixels
+from edgefer.rknn_runtime import RKNN, Rknn
 
 
 class Classifier(Protocol):
@@ -101,6 +102,7 @@ class Accelerator(NamedTuple):
 
 ACCELERATORS = {
     EDGETPU: Accelerator((EDGETPU,), LiteRT),
+    RKNN: Accelerator((RKNN,), Rknn),
     "tensorrt": Accelerator(("onnx-symmetric", "onnx"), partial(OnnxRuntime, provider="tensorrt")),
     **{
         name: Accelerator(formats, partial(OnnxRuntime, provider=name))

@@ -13,12 +13,14 @@ import numpy as np
 import onnxruntime
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from edgefer import onnx_runtime
-from edgefer.bundle import Bundle, open_bundle
+from edgefer.bundle import Bundle, describe, open_bundle, write_bundle
 from edgefer.cli import main
 from edgefer.console import FallbackWarning
 from edgefer.errors import RuntimeMissing, SettingsError
+from edgefer.manifest import Compiled
 from edgefer.metrics import Logits
 from edgefer.onnx_runtime import onnx_session
 from edgefer.preprocess import Pixels
@@ -38,6 +40,7 @@ from edgefer_device.daemon.configuration import Config
 from edgefer_device.doctor import installation
 from edgefer_device.system.check import Level
 from support.edgetpu_library import build_library, write_edgetpu_bundle
+from support.rknnlite_board import write_library
 
 SMALL = open_bundle("small")
 ALL = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
@@ -301,3 +304,67 @@ def test_the_doctor_opens_the_runtime_that_is_configured() -> None:
 def test_the_doctor_lists_the_providers_of_onnxruntime() -> None:
     found = installation.check_onnxruntime()
     assert (found.level, found.found) == (Level.ok, f"{onnxruntime.__version__}: cpu")
+
+
+# --- Rockchip's NPU --------------------------------------------------------------------
+
+HAPPY = [[0.0, 0.0, 0.0, 8.0, 0.0, 0.0, 0.0], [0.0, 8.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+"""Logits of both heads."""
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a double of the library, and a bundle with a file for the NPU."""
+    folder = tmp_path_factory.mktemp("board")
+    write_library(folder)
+    content, report = b"RKNN", Compiled("rknn-toolkit2 2.5.0", "rk3588")
+    entry = describe("model.rknn", content, "Rockchip's NPU", report)
+    manifest = replace(SMALL.manifest, files={**SMALL.manifest.files, "rknn": entry})
+    write_bundle(folder / "bundle", manifest, {**SMALL.contents, "rknn": content})
+    return folder
+
+
+def on_board(
+    board: Path, fails: str = "", runtime: str = "rknn"
+) -> subprocess.CompletedProcess[str]:
+    path = ":".join([str(board), *sys.path])
+    logits = json.dumps(HAPPY)
+    return run_on(board, runtime, PYTHONPATH=path, RKNN_FAILS=fails, RKNN_LOGITS=logits)
+
+
+def test_the_daemon_classifies_on_the_npu_and_keeps_stdout_clean(board: Path) -> None:
+    assert {mood for mood, _ in moods(on_board(board))} == {"happy"}
+
+
+@pytest.mark.parametrize(
+    ("fails", "cause"),
+    [
+        (
+            "version",
+            "librknnrt 1.4.0 does not read a file of rknn-toolkit2 2.5.0; install librknnrt of "
+            "that version or newer from https://github.com/airockchip/rknn-toolkit2/",
+        ),
+        ("driver", "no NPU: its driver, rknpu, is not loaded, or this user may not open it"),
+        ("silent", "the NPU does not start: the library says nothing of why"),
+    ],
+)
+def test_an_npu_that_does_not_start_is_a_line_and_falls_back(
+    fails: str, cause: str, board: Path
+) -> None:
+    done = on_board(board, fails)
+    assert moods(done)
+    (line,) = [line for line in done.stderr.splitlines() if "instead" in line]
+    assert line.startswith(f"edgefer: warning: rknn: {cause}")
+    assert line.endswith("; using the processor instead")
+
+
+def test_an_npu_that_fails_while_it_runs_is_a_line(board: Path) -> None:
+    done = on_board(board, "run")
+    assert done.returncode == 1
+    assert "edgefer: rknn: failed to submit!, op id: 1" in done.stderr
+
+
+def test_without_rockchips_library_the_line_says_how_to_install_it(board: Path) -> None:
+    done = run_on(board, "rknn")
+    (line,) = [line for line in done.stderr.splitlines() if "instead" in line]
+    assert "rknn-toolkit-lite2 is not installed; run: pip install 'edgefer[rknn]'" in line
