@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from edgefer.settings import number_range
+from edgefer.settings import expectation
 from edgefer_device.daemon.configuration import Config
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "configuration.md"
@@ -44,12 +44,12 @@ def tables(kind: type[msgspec.Struct], name: str = "") -> list[str]:
             inner += tables(nested, f"{name}.{field.name}" if name else field.name)
         else:
             text = texts.get(field.name, "").replace("|", "\\|")
-            rows.append(f"| `{field.encode_name}` | {default(field)} | {_range(field)} | {text} |")
+            rows.append(f"| `{field.encode_name}` | {default(field)} | {_values(field)} | {text} |")
     about = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
     title = f"## `[{name}]`" if name else "## Top level"
     if name == "content.rule":
         title = f"## `[[{name}]]`"
-    head = ["", title, "", about, "", "| key | default | range | |", "| --- | --- | --- | --- |"]
+    head = ["", title, "", about, "", "| key | default | values | |", "| --- | --- | --- | --- |"]
     return [*head, *rows, *inner]
 
 
@@ -73,8 +73,8 @@ def default(field: msgspec.structs.FieldInfo) -> str:
     return f"`{msgspec.json.encode(value).decode()}`"
 
 
-def _range(field: msgspec.structs.FieldInfo) -> str:
-    return (number_range(msgspec.inspect.type_info(field.type)) or "").removeprefix("from ")
+def _values(field: msgspec.structs.FieldInfo) -> str:
+    return expectation(field.type).removeprefix("from ").removeprefix("one of ")
 
 
 def document(before: str) -> str:

@@ -84,6 +84,7 @@ DEV = LazyGroup(
 SECTIONS: dict[str, dict[str, str | click.Command]] = {
     "Device": {
         **_in("edgefer_device.commands.device", "run", "predict", "cameras", "doctor", "history"),
+        **_in("edgefer_device.commands.config", "config"),
         **_in("edgefer_device.commands.content", "content"),
         **_in("edgefer_device.commands.control", "status", "pause", "resume", "reload", "restart"),
     },

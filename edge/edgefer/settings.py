@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import difflib
 import re
+import types
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
-from msgspec.inspect import (
-    BoolType,
-    EnumType,
-    FloatType,
-    IntType,
-    LiteralType,
-    StructType,
-    type_info,
-)
+from msgspec import inspect
 
 from edgefer.errors import SettingsError, UnknownKey
 from edgefer.text_files import read_text
 
 T = TypeVar("T", bound=msgspec.Struct)
-UNIONS = (Union, UnionType)
+KINDS: dict[type[inspect.Type], str] = {
+    inspect.StrType: "a text",
+    inspect.IntType: "a whole number",
+    inspect.FloatType: "a number",
+    inspect.BoolType: "true or false",
+    inspect.StructType: "a table",
+    inspect.DictType: "a table",
+}
+"""How errors and documents call the types of values."""
+
+
+class Problem(NamedTuple):
+    """What is wrong with one setting."""
+
+    key: str
+    """As TOML writes it: `mood.threshold`, `[[content.rule]] 2: from`; empty for all of a file."""
+    error: str
+    """What completes the key to a sentence."""
+    unknown: bool = False
+    nearest: str | None = None
+    """Of an unknown key: the one probably meant."""
+
+    def __str__(self) -> str:
+        if self.unknown:
+            hint = f"; did you mean '{self.nearest}'?" if self.nearest else ""
+            return f"unknown key '{self.key}'{hint}"
+        return f"{self.key}{'' if self.error.startswith(':') else ' '}{self.error}".strip()
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -33,27 +51,126 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return msgspec.toml.decode(text, type=dict[str, Any])
     except msgspec.DecodeError as exc:
-        raise SettingsError(f"{path}: {exc}") from exc
+        raise SettingsError(f"{path}: not TOML: {exc}") from exc
 
 
 def parse(table: Mapping[str, Any], kind: type[T], source: str) -> T:
     """Turn a table into `kind`; raise `UnknownKey` or `SettingsError`, naming `source`."""
-    refuse_unknown_keys(table, kind, source)
-    try:
+    first = next(problems(table, kind), None)
+    if first is None:
         return msgspec.convert(table, kind, strict=True)
+    if first.unknown:
+        raise UnknownKey(source, first.key, first.nearest)
+    raise SettingsError(f"{source}: {first}")
+
+
+def problems(
+    table: Mapping[str, Any], kind: type[msgspec.Struct], at: str = ""
+) -> Iterator[Problem]:
+    """Yield all that is wrong with a table, unknown keys of all its tables among it."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    sound = {}
+    for key, value in table.items():
+        if key not in fields:
+            guess = nearest(key, fields)
+            found = [Problem(at + key, "", True, at + guess if guess else None)]
+        else:
+            found = list(_in_value(value, fields[key].type, at + key))
+        yield from found
+        if not found:
+            sound[key] = value
+    required = {key for key, field in fields.items() if field.required}
+    for key in (key for key in fields if key in required - table.keys()):
+        yield Problem(at + key, "is missing")
+    if required <= sound.keys():
+        yield from _refused_by_itself(sound, kind, at)
+
+
+def _refused_by_itself(
+    table: Mapping[str, Any], kind: type[msgspec.Struct], at: str
+) -> Iterator[Problem]:
+    """Yield what a struct itself refuses of values that are sound one by one."""
+    try:
+        msgspec.convert(table, kind, strict=True)
     except msgspec.ValidationError as exc:
-        raise SettingsError(f"{source}: {_reason(str(exc), table, kind)}") from exc
+        error, _, _ = str(exc).partition(" - at `$")
+        where = f"[{at[:-1]}]" if at.endswith(".") else at.rstrip(": ")
+        yield Problem(where, f": {error}" if where else error)
 
 
-def number_range(kind: msgspec.inspect.Type) -> str | None:
-    """Return the range of a number in words; None for another type, and without any bound."""
-    for one in getattr(kind, "types", (kind,)):
-        if isinstance(one, IntType | FloatType) and (one.ge is not None or one.gt is not None):
-            return _range(one)
-    return None
+def _in_value(value: Any, hint: Any, key: str) -> Iterator[Problem]:
+    """Yield what is wrong with the value of a key, tables and lists in it included."""
+    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    for one in members:
+        origin, inner = get_origin(one), get_args(one)
+        if isinstance(value, Mapping) and _is_struct(one):
+            yield from problems(value, one, f"{key}.")
+            return
+        if isinstance(value, Mapping) and origin is dict:
+            for name, held in value.items():
+                yield from _in_value(held, inner[1], f"{key}.{name}")
+            return
+        if isinstance(value, Mapping) and origin is tuple and _is_struct(inner[0]):
+            yield Problem(key, f"must have double brackets: [[{key}]]")
+            return
+        if isinstance(value, list) and origin is tuple and inner[-1] is Ellipsis:
+            for number, held in enumerate(value, 1):
+                if isinstance(held, Mapping) and _is_struct(inner[0]):
+                    yield from problems(held, inner[0], f"[[{key}]] {number}: ")
+                else:
+                    yield from _in_value(held, inner[0], key)
+            return
+    try:
+        msgspec.convert(value, hint, strict=True)
+    except msgspec.ValidationError as exc:
+        expected = expectation(hint)
+        error = f"must be {expected}, got {_shown(value, expected)}" if expected else str(exc)
+        yield Problem(key, error)
 
 
-def _range(kind: IntType | FloatType) -> str:
+def _is_struct(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+
+
+def _shown(value: Any, expected: str) -> str:
+    """Return a value for an error; a text may be a password, unless it was one of a few words."""
+    if isinstance(value, str) and not expected.startswith("one of"):
+        return "a text" if value else "an empty one"
+    if isinstance(value, Mapping | list):
+        return "a table" if isinstance(value, Mapping) else "a list"
+    shown = str(value).lower() if isinstance(value, bool) else f"{value!s:.20}"
+    unquoted = expected.startswith("one of") and shown in re.split("[ ,]+", expected)
+    return f"{shown} without quotes" if unquoted else shown
+
+
+def expectation(hint: Any) -> str:
+    """Return what values a type takes, in words: `from 0 to 1`, `one of nearest, household`."""
+    kind = inspect.type_info(hint)
+    members = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    words = " or ".join(filter(None, map(_expected, members)))
+    return f"one of {words.replace(' or ', ', ')}" if _is_choice(members) else words
+
+
+def _is_choice(members: Iterable[inspect.Type]) -> bool:
+    return any(isinstance(one, inspect.LiteralType | inspect.EnumType) for one in members)
+
+
+def _expected(kind: inspect.Type) -> str:
+    if isinstance(kind, inspect.LiteralType):
+        return ", ".join(map(str, kind.values))
+    if isinstance(kind, inspect.EnumType):
+        return ", ".join(str(member.value) for member in kind.cls)
+    if isinstance(kind, inspect.VarTupleType | inspect.ListType):
+        inner = _expected(kind.item_type)
+        return f"a list of {inner.removeprefix('a ')}s"
+    if isinstance(kind, inspect.IntType | inspect.FloatType) and (kind.ge, kind.gt) != (None, None):
+        return _range(kind)
+    if isinstance(kind, inspect.StrType) and kind.min_length:
+        return "a text that is not empty"
+    return KINDS.get(type(kind), "")
+
+
+def _range(kind: inspect.IntType | inspect.FloatType) -> str:
     if kind.gt is None and kind.lt is None and kind.le is not None:
         return f"from {kind.ge:g} to {kind.le:g}"
     low = f"at least {kind.ge:g}" if kind.gt is None else f"above {kind.gt:g}"
@@ -62,66 +179,6 @@ def _range(kind: IntType | FloatType) -> str:
     return low if kind.le is None else f"{low} and at most {kind.le:g}"
 
 
-def _reason(error: str, table: Any, kind: type[msgspec.Struct]) -> str:
-    """Return msgspec's error; with key, value and what was expected where that is known."""
-    problem, _, path = error.rstrip("`").partition(" - at `$.")
-    if "..." in path:
-        return error
-    if problem == "Expected `array`, got `object`":
-        return f"{path} must have double brackets: [[{path}]]"
-    value, found = table, type_info(kind)
-    for step in re.findall(r"\w+", path):
-        value = value[int(step) if isinstance(value, list | tuple) else step]
-        found = _member(found, step)
-    if problem.startswith("Invalid enum value"):
-        return f"{path} must be one of {', '.join(_words(found))}, got {value!s:.20}"
-    bounds = number_range(found) if re.search("[<>]|out of range", problem) else None
-    return error if bounds is None else f"{path} must be {bounds}, got {value!s:.20}"
-
-
-def _words(kind: msgspec.inspect.Type) -> Iterator[str]:
-    """Yield what a Literal's or an Enum's value may be, and a bool's where it may be one too."""
-    for one in getattr(kind, "types", (kind,)):
-        if isinstance(one, BoolType):
-            yield from ("true", "false")
-        elif isinstance(one, LiteralType):
-            yield from map(str, one.values)
-        elif isinstance(one, EnumType):
-            yield from (str(member.value) for member in one.cls)
-
-
-def _member(kind: msgspec.inspect.Type, step: str) -> msgspec.inspect.Type:
-    """Return the type of a struct's field, or of a sequence's items; else the same one."""
-    for one in getattr(kind, "types", (kind,)):
-        if isinstance(one, StructType):
-            return next(field.type for field in one.fields if field.encode_name == step)
-        if (items := getattr(one, "item_type", None)) is not None:
-            return items  # type: ignore[no-any-return]  # of several types with items
-    return kind
-
-
-def refuse_unknown_keys(
-    table: Mapping[str, Any], kind: type[msgspec.Struct], source: str, prefix: str = ""
-) -> None:
-    """Raise `UnknownKey` for the first key that `kind` lacks, its nested tables included."""
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    for key, value in table.items():
-        if key not in fields:
-            guess = nearest(key, fields)
-            raise UnknownKey(source, prefix + key, prefix + guess if guess else None)
-        hint = fields[key]
-        several = isinstance(value, list)
-        kinds = get_args(hint) if several or get_origin(hint) in UNIONS else (hint,)
-        for inner in value if several else [value]:
-            for nested in filter(_is_struct, kinds):
-                if isinstance(inner, Mapping):
-                    refuse_unknown_keys(inner, nested, source, f"{prefix}{key}.")
-
-
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that was probably meant, or None."""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), None)
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)

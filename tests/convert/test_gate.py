@@ -206,7 +206,7 @@ def test_an_exemption_for_no_check_is_refused_with_the_nearest() -> None:
     [
         ("[gate]\nagrement = 0.9\n", UnknownKey, "did you mean 'gate.agreement'"),
         ("[gates]\n", UnknownKey, "did you mean 'gate'"),
-        ("[gate]\nagreement = 'high'\n", SettingsError, "Expected `float`"),
+        ("[gate]\nagreement = 'high'\n", SettingsError, "agreement must be a number, got a text"),
         ("[gate]\nmmac = -1\n", SettingsError, "mmac must be 0 or more, got -1"),
     ],
 )

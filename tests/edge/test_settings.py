@@ -29,7 +29,9 @@ def test_an_unknown_key_names_the_nearest() -> None:
 
 
 def test_a_value_of_another_type_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"x\.toml: Expected `float`"):
+    with pytest.raises(
+        SettingsError, match=r"x\.toml: inner\.threshold must be a number, got a text"
+    ):
         parse({"name": "a", "inner": {"threshold": "high"}}, Outer, "x.toml")
 
 

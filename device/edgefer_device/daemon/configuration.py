@@ -34,7 +34,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Address of the camera; [cameras](cameras.md) lists the kinds."""
     detector: str | None = None
     """Name of the face detector; None takes the best that is installed."""
-    model: str = "small"
+    model: Annotated[str, msgspec.Meta(min_length=1)] = "small"
     """Name of a shipped model, or else the path of a bundle; a folder `small` here is `./small`."""
     labels: Literal["fer2013", "ferplus", "both"] = "both"
     """Label set to report: one of the model's heads, or both together by FER2013's labels, which
@@ -50,7 +50,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """File of a public key (`edgefer model keys`): a bundle that it has not signed is refused."""
     sinks: tuple[str, ...] = ("console:",)
     """Addresses of the sinks; [the daemon](daemon.md#sinks) lists the kinds."""
-    state: str | None = None
+    state: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     """Folder for state that outlives the daemon; None takes systemd's, or the user's own."""
     whose: Literal["nearest", "household"] = "nearest"
     """Whose mood is reported when several faces are in view."""

@@ -27,7 +27,7 @@ from typing import Annotated, Any
 import msgspec
 
 from edgefer.errors import SettingsError
-from edgefer.settings import parse, read_toml, refuse_unknown_keys
+from edgefer.settings import parse, read_toml
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.deploy.targets import TARGETS
 
@@ -148,11 +148,6 @@ class Inventory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_inventory(path: Path) -> Inventory:
     """Read a fleet's file; raise `SettingsError`, or `UnknownKey` with the nearest name."""
     table = read_toml(path)
-    for kind, part in ((Group, "groups"), (Entry, "hosts")):
-        held = table.get(part)
-        for name, keys in held.items() if isinstance(held, dict) else ():
-            if isinstance(keys, dict):
-                refuse_unknown_keys(keys, kind, str(path), f"{part}.{name}.")
     inventory = parse(table, Inventory, str(path))
     entries = inventory.entries()
     if not entries:
