@@ -78,11 +78,11 @@ def show(file: Path | None, as_json: bool) -> None:
 
     rows = config_file.describe(file)
     if as_json:
-        click.echo(to_json([{"setting": one, "source": source} for one, source in rows]))
+        click.echo("\n".join(map(to_json, rows)))
         return
-    widest = min(60, max(len(one) for one, _ in rows))
-    for one, source in rows:
-        click.echo(f"{one:<{widest}}  # {source}")
+    widest = min(60, max(len(one.setting) for one in rows))
+    for one in rows:
+        click.echo(f"{one.setting:<{widest}}  # {one.source}")
 
 
 def _ask(question: str, default: str, parse: Callable[[str], Any]) -> str:

@@ -89,8 +89,17 @@ def _addresses(table: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem(key, f": {exc}")
 
 
-def describe(path: Path | None) -> list[tuple[str, str]]:
-    """Return each setting in force, as TOML and without secrets, and where it comes from.
+class Row(msgspec.Struct, frozen=True):
+    """One setting in force."""
+
+    setting: str
+    """As TOML, without secrets."""
+    source: str
+    """`default`, the file and its line, or the environment variable."""
+
+
+def describe(path: Path | None) -> list[Row]:
+    """Return each setting in force, and where it comes from.
 
     Raises `SettingsError` for a file that is not valid.
     """
@@ -99,11 +108,11 @@ def describe(path: Path | None) -> list[tuple[str, str]]:
     for key, value in _leaves(msgspec.to_builtins(load_config(path))):
         source = f"{path}, line {places[key]}" if key in places else "default"
         if key == "mqtt.user" and value is None and USER in os.environ:
-            rows.append((f"{key} = {_toml(os.environ[USER])}", f"environment variable {USER}"))
+            rows.append(Row(f"{key} = {_toml(os.environ[USER])}", f"environment variable {USER}"))
         elif value is None:
-            rows.append((f"# {key} is not set", source))
+            rows.append(Row(f"# {key} is not set", source))
         else:
-            rows.append((f"{key} = {_toml(_masked(value))}", source))
+            rows.append(Row(f"{key} = {_toml(_masked(value))}", source))
     return rows
 
 

@@ -74,7 +74,8 @@ def test_show_names_the_source_of_each_setting_and_no_secret(
     path.write_text('camera = "rtsp://me:secret@cam/x"\n\n[mood]\nthreshold = 0.6\n')
     monkeypatch.setenv("EDGEFER_MQTT_USER", "ada")
     done = CliRunner().invoke(main, ["config", "show", str(path), "--json"])
-    sources = {row["setting"]: row["source"] for row in json.loads(done.stdout)}
+    rows = map(json.loads, done.stdout.splitlines())
+    sources = {row["setting"]: row["source"] for row in rows}
     assert sources['camera = "rtsp://cam/x"'] == f"{path}, line 1"
     assert sources["mood.threshold = 0.6"] == f"{path}, line 4"
     assert sources['model = "small"'] == "default"
