@@ -96,6 +96,8 @@ class Prediction(msgspec.Struct, frozen=True):
 
     image: str
     faces: tuple[Face, ...]
+    turned: int = 0
+    """Degrees, against the clock, by which the image was turned to find them: 0, 90, 180, 270."""
 
 
 def to_json(message: msgspec.Struct) -> str:

@@ -92,7 +92,7 @@ def count_ours(bundle_name: str, picture: Pixels) -> None:
     crops = np.random.default_rng(0).integers(0, 256, (1, side, side), np.uint8)
     counted("face", lambda: classifier.logits(crops), FACES)
     seen = view(picture, 0.0)
-    counted("detection", lambda: detector.detect(seen), PICTURES)
+    counted("detection", lambda: detector.watch(seen), PICTURES)
     faces = FaceClassifier(classifier, bundle.manifest)
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(detector, faces, tracker, MoodSettings(), quality=QualitySettings())

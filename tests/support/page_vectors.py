@@ -25,9 +25,10 @@ from edgefer.metrics import softmax
 from edgefer.preprocess import PIXEL, Pixels, Preprocess, to_grey
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.export.contract import contract_of
-from edgefer_device.faces.blazeface import FULL, InputSquare, _turns
+from edgefer_device.faces.blazeface import FULL, BlazeFace, InputSquare, _turns, around
 from edgefer_device.faces.motion import Motion
 from edgefer_device.faces.quality import QualitySettings, rejection_reason, sharpness
+from edgefer_device.faces.search import TILE, FaceSearch, tiles
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
@@ -79,6 +80,7 @@ def vectors() -> dict[str, Any]:
     return {
         "contract": contract_of(open_bundle("small").manifest, {}),
         "grey": _grey(), "shrink": _shrink(), "face_crop": _chip(), "letterbox": _letterboxes(),
+        "tiles": _tiles(), "search": _search(),
         "counts": _counts(), "softmax": _softmax(), "decoded": _decoded(), "quality": _quality(),
         "motion": _motion(), "turn": _turn(), "mood": _mood(), "analysis": _analysis(),
     }  # fmt: skip
@@ -133,17 +135,79 @@ def _chip() -> list[dict[str, Any]]:
 
 
 def _letterboxes() -> list[dict[str, Any]]:
-    def one(seed: int, width: int, height: int) -> dict[str, Any]:
-        reals = InputSquare(FULL.size).fill(bgr(noise(seed, width, height)))
+    def one(seed: int, width: int, height: int, place: Box | None = None) -> dict[str, Any]:
+        image = bgr(noise(seed, width, height))
+        place = place or around(image)
+        reals = InputSquare(FULL.size).fill(image, place)
         levels = np.round((reals + 1) * 127.5).astype(np.uint8)
-        return {"seed": seed, "width": width, "height": height, "wanted": digest(levels)}
+        size = {"seed": seed, "width": width, "height": height, "place": place}
+        return {**size, "wanted": digest(levels)}
 
-    return [
-        one(seed, *size)
-        for seed, size in enumerate(
-            [(640, 480), (300, 400), (192, 192), (960, 540), (1280, 720), (321, 241), (120, 90)], 3
-        )
+    whole = [(640, 480), (300, 400), (192, 192), (960, 540), (1280, 720), (321, 241), (120, 90)]
+    parts = [Box(-40, 64, 400, 400), Box(288, 128, 352, 352), Box(600, 440, 72, 72)]
+    padded = Box(-160, -240, 960, 960)
+    return [one(seed, *size) for seed, size in enumerate(whole, 3)] + [
+        one(seed, 640, 480, place) for seed, place in enumerate([*parts, padded], 3)
     ]
+
+
+def _tiles() -> list[dict[str, Any]]:
+    sizes = [(640, 480), (640, 360), (480, 640), (1280, 720), (320, 240), (1000, 300)]
+    return [
+        {
+            "width": width,
+            "height": height,
+            "wanted": tiles(np.zeros((height, width, 3), np.uint8), TILE),
+        }
+        for width, height in sizes
+    ]
+
+
+class _Looked(BlazeFace):
+    """Answers as it was told, and keeps where it was made to look."""
+
+    def __init__(self, name: str, looked: list[Any], answers: dict[str, Any]) -> None:
+        self._name, self._looked, self._answers = name, looked, answers
+
+    def look(self, image: Pixels, square: Box) -> list[Detection]:
+        """Return the next answer."""
+        self._looked.append([self._name, square])
+        left = self._answers.get(self._name, [])
+        return list(left.pop(0)) if left else []
+
+
+def _search() -> dict[str, Any]:
+    """Return frames of a video: what is known, what each look finds, where is looked, the faces."""
+    there = Detection(Box(100.5, 80.25, 90.0, 90.0), 0.9, 0.1)
+    moved = Detection(Box(104.5, 82.25, 88.0, 88.0), 0.8, 0.1)
+    faint = Detection(Box(400.0, 300.0, 60.0, 60.0), 0.55, 0.0)
+    tiny = Detection(Box(30.0, 30.0, 24.0, 24.0), 0.75, 0.0)
+    row = [
+        Detection(Box(20.0 + 130 * at, 200.0, 80.0, 80.0), 0.9 - at / 100, 0.0) for at in range(4)
+    ]
+    script: list[tuple[list[Detection], bool, dict[str, list[list[Detection]]]]] = [
+        ([], True, {}),
+        ([], True, {"far": [[faint], [tiny, there]]}),
+        ([], True, {"far": [[faint]], "near": [[there]]}),
+        ([], True, {"far": [[there]]}),
+        ([there], False, {"near": [[moved]]}),
+        ([there], True, {"near": [[moved]], "far": [[there, faint]]}),
+        ([there], True, {"near": [[moved]], "far": [[tiny]]}),
+        ([there, tiny], False, {"near": [[moved], []], "far": [[there]]}),
+        (row, True, {"far": [row[:3]], "near": [[row[3]]]}),
+    ]
+    looked: list[Any] = []
+    answers: dict[str, Any] = {}
+    search = FaceSearch(*(_Looked(name, looked, answers) for name in ("far", "near")))
+    steps = []
+    for known, wide, given in script:
+        looked.clear()
+        answers.update({"far": [], "near": []} | {name: list(one) for name, one in given.items()})
+        boxes = [face.box for face in known]
+        faces = search.watch(bgr(noise(1, 640, 480)), boxes, wide)
+        said = {"known": boxes, "search": wide, "answers": given, "looked": list(looked)}
+        steps.append({**said, "wanted": faces})
+    return {"width": 640, "height": 480, "steps": steps}
 
 
 def _counts() -> list[dict[str, Any]]:

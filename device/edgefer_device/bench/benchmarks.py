@@ -38,18 +38,24 @@ def time_classifier(classifier: Classifier, size: int, plan: Plan) -> Timing:
 def detector_benchmark(detector: FaceDetector, frames: Sequence[Pixels]) -> Benchmark:
     """Return face detection in frames, BGR, one after the other."""
     endless = cycle(frames)
-    return calling("detector, a frame", lambda: detector.detect(next(endless)))
+    return calling("detector, a frame", lambda: detector.watch(next(endless)))
 
 
-class TimedDetector:
+class TimedDetector(FaceDetector):
     """A detector whose every call is timed."""
 
     def __init__(self, detector: FaceDetector, series: Series) -> None:
         self._detector, self._series = detector, series
 
     def detect(self, image: Pixels) -> list[Detection]:
+        """Return the detector's faces of a still, untimed."""
+        return self._detector.detect(image)
+
+    def watch(
+        self, image: Pixels, known: Sequence[Box] = (), search: bool = True
+    ) -> list[Detection]:
         """Return the detector's faces."""
-        return self._series.timed(lambda: self._detector.detect(image))
+        return self._series.timed(lambda: self._detector.watch(image, known, search))
 
 
 class TimedFaceClassifier(FaceClassifier):

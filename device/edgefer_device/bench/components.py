@@ -86,7 +86,8 @@ class Components:
     @property
     def detector_name(self) -> str:
         """The kind of the detector."""
-        return type(self.detector).__name__.lower()
+        kind = type(self.detector).__name__.lower()
+        return "blazeface" if kind == "facesearch" else kind
 
     def face_classifier(self) -> FaceClassifier:
         """Return the daemon's classifier of faces."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from edgefer_device.cameras.camera import Due, Frame, always
 from edgefer_device.system.address import choice, flag, number
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.image_file import read_image
+
+log = logging.getLogger(__name__)
 
 MISSING_FRAMES = 3
 MISSING_SHARE = 0.05
@@ -169,24 +172,29 @@ class Images(Recording):
         self._last: tuple[Path, Pixels] | None = None
 
     def frames(self, due: Due = always) -> Iterator[Frame]:
-        """Yield each image; raise `CameraError` at a file that is none."""
-        start = self._clock()
+        """Yield each image; skip a file that is none aloud, raise `CameraError` where all are."""
+        start, bad = self._clock(), set[Path]()
         for position in numbers() if self._options.loop else range(len(self._paths)):
-            at = position / self._options.rate
-            image = self._read(self._paths[position % len(self._paths)])
+            at, path = position / self._options.rate, self._paths[position % len(self._paths)]
             self._wait_until(start + at)
             if self._closed.is_set():
                 return
-            if due(at):
+            image = None if path in bad else self._read(path)
+            if image is None:
+                bad.add(path)
+                if len(bad) == len(self._paths):
+                    raise CameraError(f"{path.parent}: no file that is an image; see the warnings")
+            elif due(at):
                 yield Frame(image, at, position)
 
-    def _read(self, path: Path) -> Pixels:
-        """Return an image, BGR (H, W, 3); a single one is not decoded over and over."""
+    def _read(self, path: Path) -> Pixels | None:
+        """Return an image, BGR (H, W, 3), or None; a single one is not decoded over and over."""
         if self._last is None or self._last[0] != path:
             try:
                 self._last = path, read_image(path)
             except ImageError as exc:
-                raise CameraError(f"{exc}; remove it") from exc
+                log.warning("%s; skipped", exc)
+                return None
         return self._last[1]
 
 

@@ -38,29 +38,17 @@ FER2013_WANTED = "name the folder with fer2013.npz or fer2013.csv: --data FOLDER
 @click.command()
 @data_option
 @click.option("--detector", "detectors", type=DETECTORS, multiple=True, help="Only this detector.")
-@model_option
-@click.option("--part", type=click.Choice(["PublicTest", "PrivateTest"]), default="PublicTest")
-@click.option("--count", type=click.IntRange(min=1), help="Only a random sample of this size.")
-@click.option("--scene", metavar="URI", help="Also paste them into a camera's first frame.")
+@click.option("--count", type=click.IntRange(min=1), help="Only so many faces of each height.")
 @json_option
-def faces(
-    data: Path | None,
-    detectors: tuple[str, ...],
-    model: str | None,
-    part: str,
-    count: int | None,
-    scene: str | None,
-    as_json: bool,
-) -> None:
-    """Measure how each face detector affects accuracy."""
+def faces(data: Path | None, detectors: tuple[str, ...], count: int | None, as_json: bool) -> None:
+    """Measure which faces are found, by their height."""
     from edgefer.messages import to_json
-    from edgefer_device.bench.lab import detector_accuracy
+    from edgefer_device.bench.lab import face_sizes
 
     if data is None:
-        raise click.UsageError(FER2013_WANTED)
-    request = detector_accuracy.FacesRequest(data, detectors, model, part, count, scene)
-    done = detector_accuracy.measure(request)
-    click.echo(to_json(done) if as_json else "\n".join(detector_accuracy.describe(done)))
+        raise click.UsageError("name the folder with photos, clips and FER2013: --data FOLDER")
+    done = face_sizes.measure(face_sizes.FacesRequest(data, detectors, count))
+    click.echo(to_json(done) if as_json else "\n".join(face_sizes.describe(done)))
 
 
 @click.command()

@@ -77,6 +77,7 @@ def run(
     help="Also write each image with its faces marked, into this folder.",
 )
 @click.option("--cropped", is_flag=True, help="Each image is one face, cut out already.")
+@click.option("--upright", is_flag=True, help="Turn images until their faces are upright.")
 @json_option
 def predict(
     images: tuple[Path, ...],
@@ -84,21 +85,36 @@ def predict(
     model: str | None,
     annotate: Path | None,
     cropped: bool,
+    upright: bool,
     as_json: bool,
 ) -> None:
-    """Predict the expressions in images."""
+    """Predict the expressions in images.
+
+    Exit status 1 if one could not be read.
+    """
+    from edgefer.errors import ImageError
     from edgefer.messages import to_json
     from edgefer_device.faces.opening import WHOLE
     from edgefer_device.predict.annotate import targets, write_annotated
-    from edgefer_device.predict.images import describe, predictions
+    from edgefer_device.predict.images import describe, predictor
 
     if cropped and detector:
         raise click.UsageError("--cropped detects no faces: give it without --detector")
     written = targets(images, annotate) if annotate else {}
-    for prediction in predictions(images, WHOLE if cropped else detector, model):
+    predict_one = predictor(WHOLE if cropped else detector, model, upright)
+    failed = False
+    for image in images:
+        try:
+            prediction = predict_one(image)
+        except ImageError as exc:
+            log.error("%s", exc)
+            failed = True
+            continue
         click.echo(to_json(prediction) if as_json else describe(prediction))
         if written:
-            write_annotated(prediction, written[Path(prediction.image)])
+            write_annotated(prediction, written[image])
+    if failed:
+        sys.exit(1)
 
 
 @click.command()

@@ -12,8 +12,8 @@ from edgefer.affine import Affine
 from edgefer.heads import Decoder, Term
 from edgefer.manifest import Manifest
 from edgefer.preprocess import Preprocess
-from edgefer_device.faces import motion
-from edgefer_device.faces.blazeface import FULL, LOWEST, SAME_FACE
+from edgefer_device.faces import motion, search
+from edgefer_device.faces.blazeface import FULL, LOWEST, SAME_FACE, SHORT
 from edgefer_device.faces.detector import BoxCalibration
 from edgefer_device.faces.quality import WHITE, QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
@@ -29,7 +29,7 @@ from edgefer_device.mood.filter import (
 from edgefer_device.pipeline.analyzer import GAP_SECONDS
 from edgefer_device.pipeline.frame_rate import FrameRateSettings
 
-FILES = {"runtime": "runtime.bin", "classifier": "classifier.bin", "detector": "detector.bin"}
+FILES = {name: f"{name}.bin" for name in ("runtime", "classifier", "far", "near")}
 """The heavy files, packed by gzip. Not named .gz: servers would send Content-Encoding,
 the browser unpack them, and the page unpack them again."""
 
@@ -60,12 +60,28 @@ class MoodFilter(msgspec.Struct, frozen=True):
 
 
 class Detector(msgspec.Struct, frozen=True):
-    """How the full-range model's output is decoded."""
+    """How the output of one of BlazeFace's models is decoded."""
 
-    size: int = FULL.size
-    grids: tuple[tuple[int, int], ...] = FULL.grids
-    calibration: BoxCalibration = FULL.calibration
+    size: int
+    grids: tuple[tuple[int, int], ...]
+    calibration: BoxCalibration
     lowest: float = LOWEST
+    same_face: float = SAME_FACE
+
+
+class Search(msgspec.Struct, frozen=True):
+    """How `search.FaceSearch` looks for faces in a video."""
+
+    sure: float = search.SURE
+    padded: float = search.PADDED
+    tile: float = search.TILE
+    overlap: float = search.OVERLAP
+    least_tile: int = search.LEAST_TILE
+    small: float = search.SMALL
+    around: float = search.AROUND
+    few: int = search.FEW
+    step: int = search.STEP
+    inside: float = search.INSIDE
     same_face: float = SAME_FACE
 
 
@@ -90,7 +106,9 @@ class Contract(msgspec.Struct, frozen=True):
     white: int = WHITE
     motion: Motion = Motion()
     gap: float = GAP_SECONDS
-    detector: Detector = Detector()
+    far: Detector = Detector(FULL.size, FULL.grids, FULL.calibration)
+    near: Detector = Detector(SHORT.size, SHORT.grids, SHORT.calibration)
+    search: Search = Search()
     files: dict[str, str] = msgspec.field(default_factory=FILES.copy)
 
 

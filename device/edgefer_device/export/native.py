@@ -11,7 +11,8 @@ from edgefer.bundle import Bundle
 from edgefer.errors import BundleError
 from edgefer.preprocess import Preprocess
 from edgefer_device.export.contract import MoodFilter, mood_filter
-from edgefer_device.faces.blazeface import SHORT
+from edgefer_device.faces.blazeface import FULL, SHORT
+from edgefer_device.faces.search import TILE
 
 TEMPLATES = Path(__file__).parent / "native"
 LANGUAGES = {"android": "Kotlin", "ios": "Swift"}
@@ -68,6 +69,9 @@ def _readme(target: str, thresholds: Thresholds, model: str) -> str:
         "temperature": thresholds.temperature,
         "scale": SHORT.calibration.scale,
         "up": -SHORT.calibration.down,
+        "tile": TILE,
+        "far_scale": FULL.calibration.scale,
+        "far_up": -FULL.calibration.down,
         **{key: getattr(mood, key) for key in ("threshold", "seconds", "correlation")},
     }
     rest = _template("both").substitute(values)

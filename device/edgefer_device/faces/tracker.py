@@ -17,7 +17,8 @@ class TrackingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interval: Annotated[float, Meta(ge=0, le=60)] = 0.12
     """Seconds between two detections while something moves; frames between hold the box."""
     still: Annotated[float, Meta(ge=0, le=60)] = 0.5
-    """Seconds between two detections while nothing moves and every track is sure."""
+    """Seconds between two searches for others, and between two detections while nothing moves and
+    every track is sure."""
     overlap: Annotated[float, Meta(ge=0.01, le=0.99)] = 0.3
     """Least intersection over union of a detection with the track that it continues."""
     hits: Annotated[int, Meta(ge=1, le=100)] = 3
@@ -28,7 +29,7 @@ class TrackingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     more; it keeps a confirmed face through the lower scores of a turned head."""
     patience: Annotated[float, Meta(ge=0, le=60)] = 0.5
     """Seconds unseen after which a confirmed track is dropped."""
-    smallest: Annotated[float, Meta(ge=0, le=2000)] = 24.0
+    smallest: Annotated[float, Meta(ge=0, le=2000)] = 20.0
     """Side of the smallest face that is followed, pixels; `[quality]` says which are read."""
 
 
@@ -59,6 +60,7 @@ class Tracker:
         self._settings = settings
         self._tracks: list[Track] = []
         self._detected: float | None = None
+        self._searched: float | None = None
         self._next = 1
 
     @property
@@ -79,6 +81,17 @@ class Tracker:
         restless = moved or any(track.score < enough.certainty for track in self._tracks)
         return time - self._detected >= (enough.interval if restless else enough.still)
 
+    def wants_search(self, time: float) -> bool:
+        """Whether to look for others than the known faces in the frame of this time."""
+        if not self._tracks or self._searched is None:
+            return True
+        return time - self._searched >= self._settings.still
+
+    @property
+    def boxes(self) -> list[Box]:
+        """Where the known faces were last seen, confirmed or not."""
+        return [track.box for track in self._tracks]
+
     @property
     def has_unconfirmed(self) -> bool:
         """Whether a track is missed or not confirmed."""
@@ -88,9 +101,10 @@ class Tracker:
         """Drop every track, as after a gap in the frames."""
         self._tracks, self._detected = [], None
 
-    def update(self, detections: list[Detection], time: float) -> None:
+    def update(self, detections: list[Detection], time: float, searched: bool = True) -> None:
         """Take the faces found in the frame of this time, seconds."""
         self._detected = time
+        self._searched = time if searched else self._searched
         large = [face for face in detections if face.box.width >= self._settings.smallest]
         pairs = self._pairs(large)
         kept = [self._follow(track, pairs.get(track.number), time) for track in self._tracks]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
+from edgefer_device.faces.detector import FaceDetector
 
 
-class WholeImage:
+class WholeImage(FaceDetector):
     """Finds one face, as large as the image."""
 
     def detect(self, image: Pixels) -> list[Detection]:

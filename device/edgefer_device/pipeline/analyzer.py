@@ -126,7 +126,9 @@ class FrameAnalyzer:
         self._last = frame.time
         moved = self._motion.moved(frame.image)
         if self._tracker.wants_detection(frame.time, moved):
-            self._tracker.update(self._detector.detect(frame.image), frame.time)
+            search = self._tracker.wants_search(frame.time)
+            found = self._detector.watch(frame.image, self._tracker.boxes, search)
+            self._tracker.update(found, frame.time, search)
             self._motion.mark()
 
     def _read(self, frame: Frame, tracks: list[Track]) -> None:

@@ -10,6 +10,7 @@ from edgefer.messages import Detection
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
 from edgefer_device.cameras.camera import Due, Frame, always
+from edgefer_device.faces.detector import FaceDetector
 
 
 class ScriptedCamera:
@@ -47,7 +48,7 @@ def blank_frames(count: int, rate: float = 10.0) -> Iterator[Frame]:
         yield Frame(image, number / rate, number)
 
 
-class ScriptedDetector:
+class ScriptedDetector(FaceDetector):
     """Gives one list of faces a call, the last one for ever; counts its calls."""
 
     def __init__(self, script: Sequence[Sequence[Detection]]) -> None:

@@ -95,9 +95,20 @@ def test_what_is_not_there_or_empty_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture"])
-def test_a_file_that_is_no_picture_is_named(folder: Path, content: bytes) -> None:
+def test_a_file_that_is_no_picture_is_named_and_skipped(
+    folder: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     (folder / "aa.jpg").write_bytes(content)
-    with pytest.raises(
-        CameraError, match=r"aa.jpg: not an image that OpenCV can read .*; remove it"
-    ):
-        watch(f"images:{folder}")
+    frames = watch(f"images:{folder}?loop=1&rate=10", 6)
+    assert greys(frames) == [10, 20, 30, 10, 20, 30]
+    assert [frame.time for frame in frames] == pytest.approx([0, 0.2, 0.3, 0.4, 0.6, 0.7])
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        str(folder / "aa.jpg")
+    ]
+
+
+def test_a_folder_without_a_readable_picture_ends(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"not a picture")
+    with pytest.raises(CameraError, match="no file that is an image"):
+        watch(f"images:{tmp_path}?loop=1")

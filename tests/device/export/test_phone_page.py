@@ -20,7 +20,7 @@ from edgefer.bundle import open_bundle
 from edgefer.litert import open_interpreter
 from edgefer_device.bench.labelled_faces import read_fer2013
 from edgefer_device.export.web import policy_of, web_files
-from edgefer_device.faces.blazeface import BlazeFace
+from edgefer_device.faces.opening import open_detector
 from support.browser import CHROMEDRIVER, CHROMIUM, chromium, resize
 from support.live_page import LivePage, fake_camera, mjpeg, remember_moods
 from support.npm import CACHE
@@ -185,12 +185,13 @@ def test_faces_are_found_where_python_finds_them(
     browser.get(page.url + ASIDE)
     for picture in pictures:
         assert picture is not None
-        wanted = BlazeFace().detect(np.asarray(picture, np.uint8))
+        wanted = open_detector("blazeface").watch(np.asarray(picture, np.uint8))
         rgba = cv2.cvtColor(picture, cv2.COLOR_BGR2RGBA)
         found = in_page(
             browser,
             OPEN + "const [text, width, height] = given;"
-            "return models.detector.detect({ data: bytes(text), width, height, channels: 4 });",
+            "const pixels = { data: bytes(text), width, height, channels: 4 };"
+            "return models.detector.watch(pixels, [], true);",
             [base64.b64encode(rgba.tobytes()).decode(), picture.shape[1], picture.shape[0]],
         )
         assert len(found) == len(wanted) > 0
@@ -385,7 +386,7 @@ def test_a_phone_without_room_reads_all_the_same(page: LivePage) -> None:
 
 
 def test_a_file_that_does_not_come_is_reported(files: dict[str, bytes]) -> None:
-    lacking = {name: content for name, content in files.items() if name != "detector.bin"}
+    lacking = {name: content for name, content in files.items() if name != "far.bin"}
     with phone(*fake_camera()) as driver, LivePage(lacking) as served:
         driver.get(served.url)
         wait_for(driver, "trouble")
@@ -407,7 +408,7 @@ HTMLMediaElement.prototype.play = function () {
 
 
 def test_a_camera_that_is_closed_while_it_opens_is_not_called_busy(files: dict[str, bytes]) -> None:
-    lacking = {name: content for name, content in files.items() if name != "detector.bin"}
+    lacking = {name: content for name, content in files.items() if name != "far.bin"}
     with phone(*fake_camera()) as driver, LivePage(lacking) as served:
         driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": SLOW_CAMERA})
         driver.get(served.url)

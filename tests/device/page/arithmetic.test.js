@@ -9,10 +9,21 @@ const { toGrey } = await page("pixels.js");
 const { shrink } = await page("resizing.js");
 const { cropFace, quantizeLevels } = await page("face_crop.js");
 const { letterbox, turnOf } = await page("blazeface.js");
+const { FaceSearch, tiles } = await page("search.js");
 const { decoded, logitsOf, softmax } = await page("classifier.js");
 const { rejectionReason, sharpness } = await page("quality.js");
 const { Motion } = await page("motion.js");
 const { contract } = vectors;
+
+/** @type {(sides: number[]) => { left: number, top: number, width: number, height: number }} */
+function boxOf([left, top, width, height]) {
+  return { left, top, width, height };
+}
+
+/** @type {(face: { box: number[] }) => object} */
+function faceOf(face) {
+  return { ...face, box: boxOf(face.box) };
+}
 
 /** @type {(found: number, wanted: number, within: number) => void} */
 function near(found, wanted, within) {
@@ -42,9 +53,37 @@ for (const { seed, width, height, box, margin, wanted } of vectors.face_crop) {
 }
 
 test("the detector's square is the device's", () => {
-  for (const { seed, width, height, wanted } of vectors.letterbox) {
-    const reals = letterbox(noise(seed, width, height), contract.detector.size);
+  for (const { seed, width, height, place, wanted } of vectors.letterbox) {
+    const reals = letterbox(noise(seed, width, height), boxOf(place), contract.far.size);
     assert.equal(digest(Array.from(reals, (real) => Math.round((real + 1) * 127.5))), wanted);
+  }
+});
+
+test("frames are tiled as on the device", () => {
+  for (const { width, height, wanted } of vectors.tiles) {
+    assert.deepEqual(tiles({ width, height }, contract.search), wanted.map(boxOf));
+  }
+});
+
+test("the same squares are searched, and the same faces told", async () => {
+  const { steps, width, height } = vectors.search;
+  /** @type {unknown[]} */
+  let looked = [];
+  /** @type {(name: string) => { look: (pixels: unknown, place: unknown) => Promise<unknown[]> }} */
+  const scripted = (name) => ({
+    look: async (_, place) => {
+      looked.push([name, place]);
+      return (answers[name]?.shift() ?? []).map(faceOf);
+    },
+  });
+  /** @type {Record<string, { box: number[] }[][]>} */
+  let answers = {};
+  const found = new FaceSearch(scripted("far"), scripted("near"), contract.search);
+  for (const step of steps) {
+    [looked, answers] = [[], structuredClone(step.answers)];
+    const faces = await found.watch(noise(1, width, height), step.known.map(boxOf), step.search);
+    assert.deepEqual(looked, step.looked.map(([name, place]) => [name, boxOf(place)]));
+    assert.deepEqual(faces, step.wanted.map(faceOf));
   }
 });
 

@@ -24,13 +24,17 @@ function read(name) {
 const contract = JSON.parse(read("contract.json").toString());
 const { Runtime } = await page("runtime.js");
 const { BlazeFace } = await page("blazeface.js");
+const { FaceSearch } = await page("search.js");
 const { Classifier } = await page("classifier.js");
 const { Motion } = await page("motion.js");
 const { cropFace } = await page("face_crop.js");
 const glue = await page("litert.js");
 
 const runtime = await Runtime.open(glue.default, gunzipSync(read(contract.files.runtime)));
-const detector = new BlazeFace(await runtime.load(gunzipSync(read(contract.files.detector))), contract.detector);
+/** @param {"far" | "near"} which */
+const blazeface = async (which) =>
+  new BlazeFace(await runtime.load(gunzipSync(read(contract.files[which]))), contract[which]);
+const detector = new FaceSearch(await blazeface("far"), await blazeface("near"), contract.search);
 const classifier = new Classifier(await runtime.load(gunzipSync(read(contract.files.classifier))), contract);
 const motion = new Motion(contract.motion);
 const pixels = noise(1, 640, 480);
@@ -38,7 +42,8 @@ const pixels = noise(1, 640, 480);
 /** @type {Record<string, () => unknown>} */
 const parts = {
   "has anything moved": () => motion.moved(pixels),
-  "look for faces": () => detector.detect(pixels),
+  "look for faces": () => detector.far.detect(pixels),
+  "follow one face": () => detector.near.look(pixels, detector.followed(FACE)),
   "read one face": () => classifier.classify(cropFace(pixels, FACE, contract.preprocess)),
 };
 for (const [name, part] of Object.entries(parts)) {

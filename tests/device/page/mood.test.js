@@ -53,7 +53,7 @@ class Script {
     this.fresh = true;
   }
 
-  async detect() {
+  async watch() {
     const faces = this.detections[Math.min(this.looks++, this.detections.length - 1)];
     return faces.map(([left, top, width, height, score, turn]) => (
       { box: { left, top, width, height }, score, turn }

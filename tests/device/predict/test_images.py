@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
+from edgefer.cli import main
 from edgefer.errors import ImageError
 from edgefer.labels import UNKNOWN
 from edgefer.messages import Box, Detection, Prediction, to_json
 from edgefer_device.pipeline.analyzer import FaceClassifier
 from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
 from edgefer_device.predict.images import describe, predict
+from edgefer_device.system.image_file import read_image
 from support.bundles import manifest
 
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
@@ -26,6 +31,10 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "party.png"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8))
     return path
+
+
+def edgefer(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def read(
@@ -75,3 +84,40 @@ def test_a_missing_image_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "absent.jpg", *HAPPY)
     with pytest.raises(ImageError, match="Is a directory"):
         read(tmp_path, *HAPPY)
+
+
+def test_the_files_after_a_bad_one_are_read(photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_text("no image")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    bad = [tmp_path / name for name in ("notes.jpg", "pipe.jpg", "absent.jpg")]
+    done = edgefer("predict", bad[0], photo, *bad[1:], photo)
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == [f"{photo}: no face"] * 2
+    for path in bad:
+        assert str(path) in done.stderr
+    assert "is a pipe or a device, expected an image file" in done.stderr
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_turned_photograph_is_turned_upright(data: Path, tmp_path: Path, quarters: int) -> None:
+    image = read_image(data / "photos/2008_002079.jpg")
+    straight, turned = tmp_path / "straight.png", tmp_path / "turned.png"
+    cv2.imwrite(str(straight), image)
+    # Against the clock, so that so many quarters are left to a whole turn.
+    cv2.imwrite(str(turned), np.rot90(image, 4 - quarters))
+    wanted = json.loads(edgefer("predict", straight, "--json").stdout)
+    found = json.loads(edgefer("predict", turned, "--upright", "--json").stdout)
+    assert found["turned"] == 90 * quarters
+    assert len(found["faces"]) == len(wanted["faces"]) >= 3
+    height, width = image.shape[:2]
+    for face, same in zip(found["faces"], wanted["faces"], strict=True):
+        assert face["label"] == same["label"]
+        across, down = centre(same["box"])
+        place = [(across, down), (height - down, across), (width - across, height - down)]
+        place.append((down, width - across))
+        # Turned back with the clock by `quarters`.
+        assert centre(face["box"]) == pytest.approx(place[quarters], abs=0.01)
+
+
+def centre(box: list[float]) -> tuple[float, float]:
+    return box[0] + box[2] / 2, box[1] + box[3] / 2

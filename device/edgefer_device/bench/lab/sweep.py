@@ -136,7 +136,7 @@ def _resolution(components: Components, frames: Sequence[Pixels]) -> Works:
     classifier = components.face_classifier()
 
     def work(frame: Pixels) -> None:
-        found = components.detector.detect(frame)
+        found = components.detector.watch(frame)
         classifier.read(classifier.crop(frame, [face.box for face in found]))
 
     sizes = [(round(frame.shape[1] * height / frame.shape[0]), height) for height in HEIGHTS]
@@ -149,7 +149,7 @@ def _faces(components: Components, frames: Sequence[Pixels]) -> Works:
     classifier = components.face_classifier()
 
     def work(count: int) -> None:
-        components.detector.detect(frame)
+        components.detector.watch(frame)
         classifier.read(classifier.crop(frame, [face.box] * count))
 
     return {count: partial(work, count) for count in FACES}
@@ -162,7 +162,7 @@ def _faces_alone(
     frame, face = _with_face(components, frames)
     classifier = components.face_classifier()
     benchmarks = (
-        calling("a detection", lambda: components.detector.detect(frame)),
+        calling("a detection", lambda: components.detector.watch(frame)),
         calling("a face", lambda: classifier.read(classifier.crop(frame, [face.box]))),
     )
     detection, one_face = run_in_turns(benchmarks, plan, "a detection and a face alone")
@@ -184,7 +184,7 @@ def _rate(components: Components, frames: Sequence[Pixels]) -> Works:
 def _with_face(components: Components, frames: Sequence[Pixels]) -> tuple[Pixels, Detection]:
     """Return the first frame in which a face is found, and the most confident one."""
     for frame in frames:
-        if found := components.detector.detect(frame):
+        if found := components.detector.watch(frame):
             return frame, found[0]
     raise ImageError(
         f"no face in the first {len(frames)} frames; name a camera that shows one with --camera"

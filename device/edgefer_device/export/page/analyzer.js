@@ -8,6 +8,7 @@ import { rejectionReason } from "./quality.js";
 import { Tracker } from "./tracker.js";
 
 /** @typedef {import("./pixels.js").Pixels} Pixels */
+/** @typedef {import("./pixels.js").Box} Box */
 /** @typedef {import("./contract.js").Contract} Contract */
 /** @typedef {import("./tracker.js").Detection} Detection */
 /** @typedef {import("./tracker.js").Track} Track */
@@ -25,7 +26,7 @@ import { Tracker } from "./tracker.js";
 
 export class FrameAnalyzer {
   /**
-   * @param {{ detect: (pixels: Pixels) => Promise<Detection[]> }} detector
+   * @param {{ watch: (pixels: Pixels, known: Box[], search: boolean) => Promise<Detection[]> }} detector
    * @param {{ classify: (crop: Pixels) => Promise<number[]> }} classifier
    * @param {Contract} contract
    */
@@ -71,7 +72,9 @@ export class FrameAnalyzer {
     this.last = time;
     const moved = this.motion.moved(pixels);
     if (!this.tracker.wantsDetection(time, moved)) return false;
-    this.tracker.update(await this.detector.detect(pixels), time);
+    const search = this.tracker.wantsSearch(time);
+    const known = this.tracker.all.map((track) => track.box);
+    this.tracker.update(await this.detector.watch(pixels, known, search), time, search);
     this.motion.mark();
     return true;
   }

@@ -1,7 +1,7 @@
 // @ts-check
-/** BlazeFace, full range: where faces are, decoded as by blazeface.py. */
+/** BlazeFace: where faces are in a square of a frame, decoded as by blazeface.py. */
 
-import { rounded } from "./pixels.js";
+import { cut, rounded } from "./pixels.js";
 import { halved } from "./pyramid.js";
 import { stretch } from "./resizing.js";
 
@@ -40,14 +40,22 @@ export class BlazeFace {
    * @param {Pixels} pixels  in colour
    * @returns {Promise<Detection[]>}  the surest first
    */
-  async detect(pixels) {
-    const { size, lowest, same_face: same, calibration } = this.settings;
-    const outputs = await this.model.run(letterbox(pixels, size));
+  detect(pixels) {
+    return this.look(pixels, around(pixels, 1));
+  }
+
+  /**
+   * @param {Pixels} pixels  in colour
+   * @param {Box} place  a square, its corners whole pixels; black outside the frame
+   * @returns {Promise<Detection[]>}  the surest first
+   */
+  async look(pixels, place) {
+    const { size, same_face: same, calibration } = this.settings;
+    const outputs = await this.model.run(letterbox(pixels, place, size));
     const [scores, raw] = outputs
       .map((output) => new Float32Array(output.buffer))
       .sort((one, other) => one.length - other.length);
-    const found = this.#decode(scores, raw, pixels, lowest);
-    return merged(found, same).map((face) => ({
+    return merged(this.#decode(scores, raw, place), same).map((face) => ({
       box: square(face, calibration), score: face.score, turn: face.turn,
     }));
   }
@@ -55,22 +63,20 @@ export class BlazeFace {
   /**
    * @param {Float32Array} scores
    * @param {Float32Array} raw
-   * @param {Pixels} pixels
-   * @param {number} lowest
+   * @param {Box} place
    * @returns {Found[]}
    */
-  #decode(scores, raw, pixels, lowest) {
-    const most = Math.max(pixels.width, pixels.height);
-    const scale = most / this.settings.size;
+  #decode(scores, raw, place) {
+    const scale = place.width / this.settings.size;
     /** @type {Found[]} */
     const found = [];
     scores.forEach((value, at) => {
-      if (value < lowest) return;
+      if (value < this.settings.lowest) return;
       const box = raw.subarray(at * VALUES, (at + 1) * VALUES);
       const [across, down] = this.centres[at];
       found.push({
-        x: (box[0] + across) * scale + (pixels.width - most) / 2,
-        y: (box[1] + down) * scale + (pixels.height - most) / 2,
+        x: (box[0] + across) * scale + place.left,
+        y: (box[1] + down) * scale + place.top,
         width: box[2] * scale,
         height: box[3] * scale,
         score: sigmoid(value),
@@ -79,6 +85,18 @@ export class BlazeFace {
     });
     return found;
   }
+}
+
+/**
+ * The square around a frame.
+ *
+ * @param {Pixels} pixels
+ * @param {number} scale  its side, in longer sides of the frame
+ * @returns {Box}
+ */
+export function around({ width, height }, scale) {
+  const side = scale * Math.max(width, height);
+  return { left: (width - side) / 2, top: (height - side) / 2, width: side, height: side };
 }
 
 /**
@@ -101,22 +119,28 @@ export function centresOf({ size, grids }) {
 }
 
 /**
- * The frame in the middle of a black square, as reals -1..1.
+ * A square of the frame as reals -1..1, black where it reaches beyond.
  *
  * @param {Pixels} pixels
+ * @param {Box} place
  * @param {number} size
  * @returns {Float32Array}
  */
-export function letterbox(pixels, size) {
-  const scale = size / Math.max(pixels.width, pixels.height);
-  const width = Math.max(1, rounded(pixels.width * scale));
-  const height = Math.max(1, rounded(pixels.height * scale));
-  const [left, top] = [Math.floor((size - width) / 2), Math.floor((size - height) / 2)];
+export function letterbox(pixels, place, size) {
+  const scale = size / place.width;
+  const [left, top] = [Math.max(0, rounded(place.left)), Math.max(0, rounded(place.top))];
+  const right = Math.min(pixels.width, rounded(place.left + place.width));
+  const bottom = Math.min(pixels.height, rounded(place.top + place.height));
+  const width = Math.max(1, rounded((right - left) * scale));
+  const height = Math.max(1, rounded((bottom - top) * scale));
+  const across = Math.min(rounded((left - place.left) * scale), size - width);
+  const down = Math.min(rounded((top - place.top) * scale), size - height);
   // What is left to shrink after halving is less than by half, where no pixel is passed over.
-  const { data, channels } = stretch(halved(pixels, size), width, height);
+  const part = halved(cut(pixels, left, top, right - left, bottom - top), Math.max(width, height));
+  const { data, channels } = stretch(part, width, height);
   const square = new Float32Array(size * size * 3).fill(-1);
   for (let y = 0, from = 0; y < height; y++) {
-    let to = ((top + y) * size + left) * 3;
+    let to = ((down + y) * size + across) * 3;
     for (let x = 0; x < width; x++, from += channels, to += 3) {
       for (let colour = 0; colour < 3; colour++) {
         square[to + colour] = fround(data[from + colour] * LEVEL) - 1;

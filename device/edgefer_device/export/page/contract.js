@@ -40,10 +40,24 @@
  * @property {number} lowest  score below which a box is not considered
  * @property {number} same_face  overlap at which two boxes are one face
  *
+ * @typedef {object} Search  as search.py says
+ * @property {number} sure
+ * @property {number} padded
+ * @property {number} tile
+ * @property {number} overlap
+ * @property {number} least_tile
+ * @property {number} small
+ * @property {number} around
+ * @property {number} few
+ * @property {number} step
+ * @property {number} inside
+ * @property {number} same_face
+ *
  * @typedef {object} Files  each packed by gzip
  * @property {string} runtime
  * @property {string} classifier
- * @property {string} detector
+ * @property {string} far
+ * @property {string} near
  *
  * @typedef {object} Contract
  * @property {string} model
@@ -61,7 +75,9 @@
  * @property {number} white  grey level from which a pixel is overexposed
  * @property {{ width: number, height: number, enough: number, levels: number }} motion
  * @property {number} gap  seconds between frames after which tracks are forgotten
- * @property {Detector} detector
+ * @property {Detector} far
+ * @property {Detector} near
+ * @property {Search} search
  * @property {Files} files
  */
 

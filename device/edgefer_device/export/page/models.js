@@ -6,6 +6,7 @@ import { BlazeFace } from "./blazeface.js";
 import { Classifier } from "./classifier.js";
 import { loadContract } from "./contract.js";
 import { Runtime } from "./runtime.js";
+import { FaceSearch } from "./search.js";
 
 /** @returns {Promise<FrameAnalyzer>} */
 export async function createAnalyzer() {
@@ -17,12 +18,17 @@ export async function createAnalyzer() {
 /** @param {import("./contract.js").Contract} contract */
 export async function openModels(contract) {
   const { files } = contract;
-  const [glue, wasm, faces, expressions] = await Promise.all([
-    import("./litert.js"), unpacked(files.runtime), unpacked(files.detector), unpacked(files.classifier),
+  const [glue, wasm, far, near, expressions] = await Promise.all([
+    import("./litert.js"), unpacked(files.runtime), unpacked(files.far), unpacked(files.near),
+    unpacked(files.classifier),
   ]);
   const runtime = await Runtime.open(glue.default, wasm);
   return {
-    detector: new BlazeFace(await runtime.load(faces), contract.detector),
+    detector: new FaceSearch(
+      new BlazeFace(await runtime.load(far), contract.far),
+      new BlazeFace(await runtime.load(near), contract.near),
+      contract.search,
+    ),
     classifier: new Classifier(await runtime.load(expressions), contract),
   };
 }

@@ -67,6 +67,53 @@ export function greySquare(pixels, left, top, side) {
 }
 
 /**
+ * A part of a frame; the frame itself where that is all of it.
+ *
+ * @param {Pixels} pixels
+ * @param {number} left
+ * @param {number} top
+ * @param {number} width
+ * @param {number} height
+ * @returns {Pixels}
+ */
+export function cut(pixels, left, top, width, height) {
+  if (width === pixels.width && height === pixels.height) return pixels;
+  const { channels } = pixels;
+  const data = new Uint8Array(width * height * channels);
+  for (let y = 0; y < height; y++) {
+    const from = ((top + y) * pixels.width + left) * channels;
+    data.set(pixels.data.subarray(from, from + width * channels), y * width * channels);
+  }
+  return { data, width, height, channels };
+}
+
+/** @param {Box} box */
+export function area(box) {
+  return box.width * box.height;
+}
+
+/**
+ * @param {Box} one
+ * @param {Box} other
+ */
+export function intersection(one, other) {
+  const across = Math.min(one.left + one.width, other.left + other.width) - Math.max(one.left, other.left);
+  const down = Math.min(one.top + one.height, other.top + other.height) - Math.max(one.top, other.top);
+  return Math.max(0, across) * Math.max(0, down);
+}
+
+/**
+ * Intersection over union, 0..1.
+ *
+ * @param {Box} one
+ * @param {Box} other
+ */
+export function overlap(one, other) {
+  const shared = intersection(one, other);
+  return shared && shared / (area(one) + area(other) - shared);
+}
+
+/**
  * To the nearest whole number, halves to the even one, as Python and OpenCV round.
  *
  * @param {number} value

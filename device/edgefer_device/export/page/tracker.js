@@ -1,6 +1,8 @@
 // @ts-check
 /** Which face is which from frame to frame, as tracker.py follows them. */
 
+import { area, overlap } from "./pixels.js";
+
 /** @typedef {import("./pixels.js").Box} Box */
 /** @typedef {import("./contract.js").TrackingSettings} TrackingSettings */
 
@@ -30,6 +32,8 @@ export class Tracker {
     this.all = [];
     /** When the detector last ran. @type {number | null} */
     this.detected = null;
+    /** When others than the known faces were looked for. @type {number | null} */
+    this.searched = null;
     this.next = 1;
   }
 
@@ -56,6 +60,12 @@ export class Tracker {
     return time - this.detected >= (restless ? interval : still);
   }
 
+  /** @param {number} time  seconds */
+  wantsSearch(time) {
+    if (!this.all.length || this.searched === null) return true;
+    return time - this.searched >= this.settings.still;
+  }
+
   forget() {
     this.all = [];
     this.detected = null;
@@ -64,9 +74,11 @@ export class Tracker {
   /**
    * @param {Detection[]} detections
    * @param {number} time  seconds
+   * @param {boolean} searched
    */
-  update(detections, time) {
+  update(detections, time, searched) {
     this.detected = time;
+    if (searched) this.searched = time;
     const large = detections.filter((face) => face.box.width >= this.settings.smallest);
     const pairs = this.#pairs(large);
     const followed = new Set(pairs.values());
@@ -140,22 +152,4 @@ export class Tracker {
     if (!track.missed) return true;
     return track.confirmed && time - track.seen < this.settings.patience;
   }
-}
-
-/** @param {Box} box */
-function area(box) {
-  return box.width * box.height;
-}
-
-/**
- * Intersection over union, 0..1.
- *
- * @param {Box} one
- * @param {Box} other
- */
-function overlap(one, other) {
-  const across = Math.min(one.left + one.width, other.left + other.width) - Math.max(one.left, other.left);
-  const down = Math.min(one.top + one.height, other.top + other.height) - Math.max(one.top, other.top);
-  if (across <= 0 || down <= 0) return 0;
-  return (across * down) / (area(one) + area(other) - across * down);
 }

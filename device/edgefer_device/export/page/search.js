@@ -1,0 +1,145 @@
+// @ts-check
+/** Faces of any size in the frames of a video, as search.py looks for them. */
+
+import { around } from "./blazeface.js";
+import { area, intersection, overlap, rounded } from "./pixels.js";
+
+/** @typedef {import("./pixels.js").Pixels} Pixels */
+/** @typedef {import("./pixels.js").Box} Box */
+/** @typedef {import("./contract.js").Search} Settings */
+/** @typedef {import("./tracker.js").Detection} Detection */
+/** @typedef {{ look: (pixels: Pixels, place: Box) => Promise<Detection[]> }} Looker */
+
+export class FaceSearch {
+  /**
+   * @param {Looker} far  the full-range model
+   * @param {Looker} near  the short-range model
+   * @param {Settings} settings
+   */
+  constructor(far, near, settings) {
+    this.far = far;
+    this.near = near;
+    this.settings = settings;
+    this.turn = 0;
+  }
+
+  /**
+   * @param {Pixels} pixels  in colour
+   * @param {Box[]} known  faces that are followed
+   * @param {boolean} search  for others too
+   * @returns {Promise<Detection[]>}  the surest first
+   */
+  async watch(pixels, known, search) {
+    const { few } = this.settings;
+    const many = known.length > few;
+    const found = many ? await this.#whole(pixels) : [];
+    for (const box of known) {
+      if (!this.#seen(found, box)) found.push(...await this.near.look(pixels, this.followed(box)));
+    }
+    if (!known.length) found.push(...await this.#search(pixels));
+    else if (many) return surest(this.#distinct(found));
+    else if (!known.every((box) => this.#seen(found, box))) found.push(...await this.#whole(pixels));
+    else if (search) {
+      this.turn += 1;
+      found.push(...await (this.turn % 2 ? this.#whole(pixels) : this.#nextTile(pixels)));
+    }
+    return surest(this.#distinct(found));
+  }
+
+  /** @param {Pixels} pixels */
+  #whole(pixels) {
+    return this.far.look(pixels, around(pixels, 1));
+  }
+
+  /** @param {Pixels} pixels */
+  async #search(pixels) {
+    const found = await this.#whole(pixels);
+    if (!this.#sure(found)) {
+      found.push(...await this.near.look(pixels, around(pixels, this.settings.padded)));
+    }
+    if (!this.#sure(found)) {
+      this.turn += 2;
+      found.push(...await this.#nextTile(pixels));
+    }
+    return surest(found);
+  }
+
+  /** @param {Pixels} pixels */
+  async #nextTile(pixels) {
+    const every = tiles(pixels, this.settings);
+    if (!every.length) return [];
+    const tile = every[Math.floor(this.turn / 2) % every.length];
+    const found = await this.far.look(pixels, tile);
+    return found.filter((face) => face.box.width <= this.settings.small * tile.width);
+  }
+
+  /**
+   * The square in which to look for a known face.
+   *
+   * @param {Box} box
+   * @returns {Box}
+   */
+  followed(box) {
+    const { step, around: wide } = this.settings;
+    /** @param {number} value */
+    const stepped = (value) => step * rounded(value / step);
+    const side = Math.max(step, stepped(wide * box.width));
+    const [left, top] = [box.left + (box.width - side) / 2, box.top + (box.height - side) / 2];
+    return { left: stepped(left), top: stepped(top), width: side, height: side };
+  }
+
+  /**
+   * Each face once: of boxes that overlap, or lie within another, the first.
+   *
+   * @param {Detection[]} faces
+   */
+  #distinct(faces) {
+    const { same_face: same, inside } = this.settings;
+    /** @type {Detection[]} */
+    const kept = [];
+    for (const face of faces) {
+      const again = kept.some(({ box }) => overlap(face.box, box) > same
+        || intersection(face.box, box) > inside * Math.min(area(face.box), area(box)));
+      if (!again) kept.push(face);
+    }
+    return kept;
+  }
+
+  /**
+   * @param {Detection[]} faces
+   * @param {Box} box
+   */
+  #seen(faces, box) {
+    return faces.some((face) => overlap(face.box, box) > this.settings.same_face);
+  }
+
+  /** @param {Detection[]} faces */
+  #sure(faces) {
+    return faces.some((face) => face.score >= this.settings.sure);
+  }
+}
+
+/**
+ * Squares that cover a frame.
+ *
+ * @param {Pick<Pixels, "width" | "height">} pixels
+ * @param {Settings} settings
+ * @returns {Box[]}
+ */
+export function tiles({ width, height }, { tile, overlap: shared, least_tile: least, step }) {
+  const side = step * rounded((tile * Math.max(width, height)) / step);
+  if (side < least) return [];
+  /** @param {number} length */
+  const starts = (length) => {
+    const rest = length - side;
+    const count = Math.ceil(Math.max(0, rest - (shared * side) / 2) / (side * (1 - shared)));
+    if (count === 0) return [step * Math.floor(Math.floor(rest / 2) / step)];
+    return Array.from({ length: count + 1 }, (_, at) => step * rounded((at * rest) / count / step));
+  };
+  return starts(height).flatMap((top) => starts(width).map((left) => ({ left, top, width: side, height: side })));
+}
+
+/** @param {Detection[]} faces */
+function surest(faces) {
+  return faces.sort((one, other) => other.score - one.score);
+}
