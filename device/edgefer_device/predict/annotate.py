@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import subprocess
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,15 +12,17 @@ import cv2
 import msgspec
 import numpy as np
 
+from edgefer.console import FallbackWarning
 from edgefer.errors import ImageError, SettingsError
 from edgefer.files import write_output
 from edgefer.messages import Box, Face, Prediction
 from edgefer.preprocess import Pixels
 from edgefer_device.predict.images import caption
-from edgefer_device.system.image_file import read_image
+from edgefer_device.system.image_file import PHOTOS, read_image
 
 FONT = cv2.FONT_HERSHEY_DUPLEX
-"""The plainest that OpenCV carries; what draws font files is not in the builds on PyPI."""
+"""The plainest that OpenCV carries. It has ASCII only; Pillow draws the rest with the system's
+fonts."""
 
 FINE = 4
 """Text is drawn this much larger and then shrunk, which smooths Hershey's strokes."""
@@ -49,7 +54,7 @@ def annotate(image: Pixels, faces: Sequence[Face]) -> Pixels:
     placed: list[tuple[Pixels, Box]] = []
     for face, box in zip(faces, boxes, strict=True):
         plate = _plate(caption(face), _text_height(box, canvas), canvas)
-        taken = [*boxes, *(place for _, place in placed)]
+        taken = [*boxes, *map(_lower_half, boxes), *(place for _, place in placed)]
         placed.append((plate, _place(plate, box, canvas, taken, line)))
         _connect(canvas, box, placed[-1][1], line)
     for plate, place in placed:
@@ -73,16 +78,50 @@ def _text_height(box: Box, canvas: Pixels) -> float:
 
 def _plate(text: str, height: float, canvas: Pixels) -> Pixels:
     """Return bright text on a dark plate, BGR, no larger than the image."""
+    plate = _stroked(text, height) if text.isascii() else _typeset(text, height)
+    room = min(canvas.shape[0] / plate.shape[0], canvas.shape[1] / plate.shape[1])
+    shrunk = min(1 / FINE, room)
+    size = (max(1, int(plate.shape[1] * shrunk)), max(1, int(plate.shape[0] * shrunk)))
+    return np.asarray(cv2.resize(plate, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _stroked(text: str, height: float) -> Pixels:
+    """Return a plate `FINE` times as large, its text in Hershey's strokes."""
     thick = max(1, round(FINE * height / 9))
     scale = cv2.getFontScaleFromHeight(FONT, round(FINE * height), thick)
     (width, high), below = cv2.getTextSize(text, FONT, scale, thick)
     pad = round(0.45 * FINE * height)
     plate = np.full((high + below + 2 * pad, width + 2 * pad, 3), DARK, np.uint8)
     cv2.putText(plate, text, (pad, pad + high), FONT, scale, BRIGHT, thick, cv2.LINE_AA)
-    room = min(canvas.shape[0] / plate.shape[0], canvas.shape[1] / plate.shape[1])
-    shrunk = min(1 / FINE, room)
-    size = (max(1, int(plate.shape[1] * shrunk)), max(1, int(plate.shape[0] * shrunk)))
-    return np.asarray(cv2.resize(plate, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return plate
+
+
+def _typeset(text: str, height: float) -> Pixels:
+    """Return the same, its text in a font that has its letters."""
+    try:
+        from PIL import Image, ImageDraw, ImageFont
+    except ImportError:
+        plain = text.encode("ascii", "replace").decode()
+        warnings.warn(f"{text}: drawn as {plain}; {PHOTOS}", FallbackWarning, stacklevel=2)
+        return _stroked(plain, height)
+    size, path = 1.4 * FINE * height, _font_of(text)
+    font = ImageFont.truetype(path, size) if path else ImageFont.load_default(size)
+    left, top, right, bottom = font.getbbox(text)
+    pad = round(0.45 * FINE * height)
+    across, down = (math.ceil(side) + 2 * pad for side in (right - left, bottom - top))
+    plate = Image.new("RGB", (across, down), DARK[::-1])
+    ImageDraw.Draw(plate).text((pad - left, pad - top), text, BRIGHT, font)
+    return np.ascontiguousarray(np.asarray(plate, np.uint8)[..., ::-1])
+
+
+def _font_of(text: str) -> str | None:
+    """Return the file of the system font that has most of a text, as fontconfig says."""
+    letters = " ".join(f"{ord(letter):x}" for letter in sorted(set(text)))
+    asked = ["fc-match", f"sans:charset={letters}", "--format=%{file}"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout or None
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _place(plate: Pixels, box: Box, canvas: Pixels, taken: Sequence[Box], line: int) -> Box:
@@ -94,17 +133,24 @@ def _place(plate: Pixels, box: Box, canvas: Pixels, taken: Sequence[Box], line: 
     lefts = (box.left, box.left + (box.width - width) / 2, box.right - width)
     places = [
         Box(min(max(0, round(left)), columns - width), round(top), width, height)
-        for top in [*tops, box.bottom - height]
+        for top in [*tops, box.top, box.bottom - height]
         for left in lefts
         if 0 <= round(top) <= rows - height
     ]
-    # A face that fills the image leaves no place outside its box.
-    places = places or [Box(0, rows - height, width, height)]
+    # A face that fills the image leaves no place outside its box: its forehead is covered then.
+    places = places or [Box(0, 0, width, height)]
     return min(places, key=lambda place: sum(place.intersection(one) for one in taken))
+
+
+def _lower_half(box: Box) -> Box:
+    """Return where mouth and nose are: what a reader looks at first."""
+    return Box(box.left, box.top + box.height / 2, box.width, box.height / 2)
 
 
 def _connect(canvas: Pixels, box: Box, plate: Box, line: int) -> None:
     """Draw a line from a plate that is farther away to its face."""
+    if plate.intersection(box):
+        return
     up = plate.top < box.top
     x = round(min(max(plate.left + plate.width / 2, box.left), box.right))
     start = x, round(box.top if up else box.bottom)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 from pathlib import Path
 
 import cv2
@@ -9,6 +11,13 @@ import numpy as np
 
 from edgefer.errors import ImageError
 from edgefer.preprocess import Pixels, decode_image
+
+PHOTOS = "run: pip install 'edgefer[photos]'"
+"""How to install Pillow and pillow-heif."""
+HEIF = (".heic", ".heif", ".avif")
+"""What phones write. OpenCV reads AVIF without its turn, and HEIC not at all."""
+MOST = 64_000_000
+"""Pixels, as OpenCV is told."""
 
 
 def read_image(path: Path) -> Pixels:
@@ -20,6 +29,8 @@ def read_image(path: Path) -> Pixels:
         content = path.read_bytes()
     except OSError as exc:
         raise ImageError(f"{path}: {exc.strerror or exc}") from exc
+    if path.suffix.lower() in HEIF:
+        return _read_heif(path, content)
     image = decode_image(content, cv2.IMREAD_COLOR)
     if image is None:
         raise ImageError(
@@ -27,3 +38,22 @@ def read_image(path: Path) -> Pixels:
             "or over 64 megapixels"
         )
     return np.asarray(image, np.uint8)
+
+
+def _read_heif(path: Path, content: bytes) -> Pixels:
+    if not importlib.util.find_spec("pillow_heif"):
+        raise ImageError(f"{path}: a {path.suffix[1:].upper()} needs pillow-heif; {PHOTOS}")
+    import pillow_heif
+    from PIL import Image, ImageOps
+
+    pillow_heif.register_heif_opener()
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > MOST:
+                raise ImageError(f"{path}: has over 64 megapixels")
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, ValueError, SyntaxError, RuntimeError) as exc:
+        if isinstance(exc, ImageError):
+            raise
+        raise ImageError(f"{path}: not an image that Pillow can read") from exc
+    return np.ascontiguousarray(np.asarray(upright, np.uint8)[..., ::-1])

@@ -98,7 +98,7 @@ def test_the_largest_face_comes_first() -> None:
 
 
 def test_small_faces_are_not_followed() -> None:
-    assert tracker_with(face(side=20)).tracks == []
+    assert tracker_with(face(side=19)).tracks == []
 
 
 def test_a_quiet_scene_is_searched_at_the_interval() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
+from edgefer.console import FallbackWarning
 from edgefer.errors import SettingsError
 from edgefer.messages import Box, Face
 from edgefer.preprocess import Pixels
@@ -21,7 +23,7 @@ def edgefer(*words: object) -> Result:
 
 
 def face(box: Box, label: str = "happy") -> Face:
-    return Face(1, box, 0.9, label, {"happy": 0.93, "sad": 0.07})
+    return Face(1, box, 0.9, label, {label: 0.93, "other": 0.07})
 
 
 def ground(level: int, height: int = 480, width: int = 640) -> Pixels:
@@ -139,3 +141,32 @@ def test_a_folder_that_cannot_be_written_is_one_line(data: Path, tmp_path: Path)
     assert "cannot be written: " in done.stderr
     assert done.stderr.count("\n") == 1
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("label", ["glücklich", "счастье", "快乐", "happy"])
+def test_labels_are_drawn_in_any_script(label: str) -> None:
+    """Each letter, and no box in place of a letter that a font lacks."""
+    drawn = plate_of(label)
+    for other in ("?" * len(label), "\U000e0100" * len(label), label[:-1]):
+        assert drawn.shape != plate_of(other).shape or (drawn != plate_of(other)).any()
+    assert (drawn > 230).any()
+
+
+def plate_of(label: str) -> Pixels:
+    drawn = annotate(ground(128), [face(Box(200, 200, 160, 160), label)])
+    return np.asarray(drawn[120:195, 190:450], np.uint8)
+
+
+def test_without_pillow_a_label_is_drawn_in_ascii_aloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.warns(FallbackWarning, match=r"drawn as gl\?cklich 93 %; run: pip install"):
+        drawn = plate_of("glücklich")
+    assert (drawn == plate_of("gl?cklich")).all()
+
+
+@pytest.mark.parametrize("box", [Box(0, 0, 640, 480), Box(4, 4, 630, 470), Box(150, 0, 480, 480)])
+def test_no_plate_covers_a_mouth(box: Box) -> None:
+    drawn = annotate(ground(128), [face(box)])
+    top, bottom = int(box.top + 0.55 * box.height), int(box.top + 0.95 * box.height)
+    left, right = int(box.left + 0.2 * box.width), int(box.left + 0.8 * box.width)
+    assert (drawn[top:bottom, left:right] == 128).all()

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from edgefer.cli import main
 from edgefer.errors import ImageError
@@ -121,3 +123,31 @@ def test_a_turned_photograph_is_turned_upright(data: Path, tmp_path: Path, quart
 
 def centre(box: list[float]) -> tuple[float, float]:
     return box[0] + box[2] / 2, box[1] + box[3] / 2
+
+
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+def test_what_phones_write_is_read_with_its_turn(data: Path, tmp_path: Path, suffix: str) -> None:
+    image = read_image(data / "photos/2008_001322.jpg")
+    pillow_heif.register_heif_opener()
+    lying = Image.fromarray(np.ascontiguousarray(np.rot90(image)[..., ::-1]))
+    exif = lying.getexif()
+    exif[0x0112] = 6  # to be turned by a quarter, with the clock
+    lying.save(tmp_path / f"photo.{suffix}", exif=exif.tobytes(), quality=90)
+    found = read_image(tmp_path / f"photo.{suffix}")
+    assert found.shape == image.shape
+    assert np.abs(found.astype(int) - image).mean() < 6
+    done = edgefer("predict", tmp_path / f"photo.{suffix}")
+    assert done.exit_code == 0, done.stderr
+    assert "happy" in done.stdout
+
+
+def test_a_broken_heic_or_one_without_its_library_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "photo.HEIC"
+    path.write_bytes(b"\0\0\0 ftypheic" + bytes(200))
+    with pytest.raises(ImageError, match="not an image that Pillow can read"):
+        read_image(path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImageError, match="needs pillow-heif; run: pip install"):
+        read_image(path)
