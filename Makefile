@@ -122,7 +122,7 @@ clean: ## remove environments, caches and builds; runs/ stays
 # --- environments ------------------------------------------------------------
 
 .venv-device/installed: EXTRAS := device
-.venv/installed: EXTRAS := train,device,deploy,dev
+.venv/installed: EXTRAS := train,device,deploy,ethos-u,dev
 
 # ensurepip is what Debian's python3 lacks until python3-venv is there.
 .venv-device/installed .venv/installed: $(PINS)
