@@ -25,6 +25,7 @@ Module.register("MMM-Edgefer", {
     this.problems = EdgeferSettings.problems({ ...EdgeferSettings.DEFAULTS, ...this.config });
     this.config = { ...EdgeferSettings.DEFAULTS, ...this.config };
     this.view = EdgeferView.START;
+    this.placed = this.away = false;
     this.wrapper = this.build();
     if (this.problems.length) {
       this.complain();
@@ -33,7 +34,7 @@ Module.register("MMM-Edgefer", {
     const { source, user, password, token } = this.config;
     this.key = JSON.stringify([source, user, password, token]);
     this.drawing = this.loadParts();
-    this.show_();
+    this.present();
     this.listen();
   },
 
@@ -49,12 +50,16 @@ Module.register("MMM-Edgefer", {
     this.view = view;
     for (const [name, content] of notifications) this.sendNotification(name, content);
     if (changed) this.line = this.chooseLine();
-    this.show_();
+    this.present();
   },
 
   notificationReceived(notification, payload) {
-    if (notification === "PRIVACY" && this.key) {
+    if (!this.key) return;
+    if (notification === "PRIVACY") {
       this.sendSocketNotification("PRIVACY", { key: this.key, paused: Boolean(payload) });
+    } else if (notification === "MODULE_DOM_CREATED") {
+      this.placed = true;
+      this.hideFromNobody();
     }
   },
 
@@ -118,19 +123,24 @@ Module.register("MMM-Edgefer", {
     ribbon.advance(now, sees ? [now, mood, confidence] : null);
   },
 
-  /** Draw the view; nobody in view hides the module, and shows it to none. */
-  show_() {
+  present() {
     const { wrapper, view } = this;
     wrapper.dataset.scene = view.scene;
     wrapper.dataset.mood = view.mood ?? "";
-    const nobody = view.scene === "nobody" && this.config.hideWhenNobody;
-    const options = { lockString: this.identifier };
-    if (nobody && !this.away) this.hide(500, () => {}, options);
-    if (!nobody && this.away) this.show(500, () => {}, options);
-    this.away = nobody;
+    this.hideFromNobody();
     this.drawing
       .then((parts) => this.draw(parts))
       .catch((error) => Log.error(`${this.name}: ${error.stack}`));
+  },
+
+  /** Before MagicMirror has made its element, hiding the module would be forgotten. */
+  hideFromNobody() {
+    const nobody = this.view.scene === "nobody" && this.config.hideWhenNobody;
+    if (!this.placed || nobody === this.away) return;
+    this.away = nobody;
+    const options = { lockString: this.identifier };
+    if (nobody) this.hide(500, () => {}, options);
+    else this.show(500, () => {}, options);
   },
 
   draw({ texts, moods, halo }) {

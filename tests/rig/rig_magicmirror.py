@@ -167,7 +167,11 @@ def test_two_modules_show_what_is_seen_and_tell_others(
         locks = "return MM.getModules().withClass('MMM-Edgefer').map((m) => m.lockStrings.length)"
         screen.until(lambda: screen.run(locks) == [1, 0])
         screen.until(lambda: ["USER_PRESENCE", False, "MMM-Edgefer"] in screen.heard())
+        screen.reload()
+        opacity = "return getComputedStyle(document.querySelector('.MMM-Edgefer')).opacity"
+        screen.until(lambda: screen.scenes()[:1] == ["nobody"] and screen.run(opacity) == "0")
         screen.shows("mood", "mood")
+        screen.until(lambda: screen.run(opacity) == "1")
         screen.until(lambda: screen.run(locks) == [0, 0])
 
 

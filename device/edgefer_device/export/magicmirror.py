@@ -24,7 +24,7 @@ def module_files() -> dict[str, bytes]:
     files = {
         path.relative_to(SOURCE).as_posix(): path.read_bytes()
         for path in sorted(SOURCE.rglob("*"))
-        if path.is_file()
+        if path.is_file() and "node_modules" not in path.parts
     }
     package = json.loads(files["package.json"]) | {"version": __version__}
     files["package.json"] = json.dumps(package, indent=2).encode() + b"\n"
