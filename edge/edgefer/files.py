@@ -19,6 +19,9 @@ from edgefer.errors import BundleCorrupt, SettingsError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 """Endings of the image files that are read from folders."""
 
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+"""How a new file is opened; on Windows as it is written."""
+
 
 def write_atomic(path: Path, content: bytes | str, mode: int = 0o666) -> None:
     """Write a file through to the disk under another name, then rename it over `path`.
@@ -34,7 +37,7 @@ def write_atomic(path: Path, content: bytes | str, mode: int = 0o666) -> None:
         return
     path = path.resolve()
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    descriptor = os.open(beside, NEW, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             _keep_access(path, descriptor)
@@ -177,6 +180,8 @@ def _keep_access(path: Path, descriptor: int) -> None:
         before = path.stat()
     except FileNotFoundError:
         return
+    if not hasattr(os, "fchown"):
+        return  # Windows
     if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
         with suppress(PermissionError):
             os.fchown(descriptor, before.st_uid, before.st_gid)
@@ -193,7 +198,7 @@ def is_public(path: Path) -> bool:
 def _sync_entry(path: Path) -> None:
     """Write a new name through to the disk, where the file system can."""
     with suppress(OSError):
-        descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

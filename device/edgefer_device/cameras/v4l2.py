@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import getpass
 import logging
 import os
@@ -235,6 +234,8 @@ def query(path: Path) -> Device | None:
 
 def _ask(node: int, question: Question, start: bytes) -> tuple[Any, ...]:
     """Call the kernel with a structure that begins with `start`; return its fields."""
+    import fcntl  # not on Windows, from where devices are deployed to
+
     number, form = question
     buffer = bytearray(start.ljust(form.size, b"\0"))
     fcntl.ioctl(node, number, buffer)

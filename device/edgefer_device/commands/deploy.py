@@ -219,7 +219,7 @@ def rollback(selection: Selection, release: str | None, watch: float, access: Ac
 
 @click.group()
 def fleet() -> None:
-    """Show the status and releases of many devices."""
+    """Prepare cards, and show the status and releases of devices."""
 
 
 @fleet.command()
@@ -280,6 +280,40 @@ def status(
     if not found:
         log.warning("no device is known there")
     _exit(bool(found) and all(one.ok for one in found))
+
+
+@fleet.command()
+@click.option("--out", type=FOLDER, required=True, help="The card's boot partition, or a folder.")
+@click.option("--key", type=FILE, required=True, help="Public SSH key that may log in.")
+@click.option("--name", default="mirror", show_default=True, help="Host name.")
+@click.option("--timezone", default="Etc/UTC", show_default=True, help="Such as Europe/Berlin.")
+@click.option("--wifi", metavar="NAME", help="Wi-Fi network; its password is asked for.")
+@click.option("--country", default="DE", show_default=True, help="For the Wi-Fi's channels.")
+@click.option("--broker", is_flag=True, help="Install Mosquitto there, with a password.")
+@click.option("--wheel", type=FILE, help="Wheel of edgefer, where this is no checkout.")
+def card(
+    out: Path,
+    key: Path,
+    name: str,
+    timezone: str,
+    wifi: str | None,
+    country: str,
+    broker: bool,
+    wheel: Path | None,
+) -> None:
+    """Prepare a Raspberry Pi's card that installs a mirror by itself."""
+    from tempfile import TemporaryDirectory
+
+    from edgefer.files import cache_folder
+    from edgefer_device.deploy.artifacts import own_wheel
+    from edgefer_device.deploy.card import Card, write_card
+    from edgefer_device.deploy.inventory import read_password
+
+    password = read_password("EDGEFER_WIFI_PASSWORD", "Wi-Fi password: ", wifi is not None)
+    wanted = Card(key, name, timezone, broker, wifi, password, country)
+    with TemporaryDirectory(prefix="edgefer-") as folder:
+        written = write_card(out, wanted, own_wheel(wheel, Path(folder)), cache_folder() / "wheels")
+    click.echo(f"{len(written)} files in {out}; put the card in: the first boot takes minutes")
 
 
 def _exit(ok: bool) -> None:

@@ -23,7 +23,7 @@ from edgefer_device.daemon.systemd import Notifier, Watchdog
 from edgefer_device.pipeline.control_state import Controls, ControlState, PauseMemory
 from edgefer_device.pipeline.frame_rate import watch_temperature
 from edgefer_device.pipeline.runner import Limit
-from edgefer_device.system.paths import lock_state, state_folder
+from edgefer_device.system.paths import is_volatile, lock_state, state_folder
 from edgefer_device.system.service import run_service
 from edgefer_device.system.tasks import cancel_and_wait
 
@@ -114,7 +114,11 @@ class Supervisor:
         """Restore a pause from before, and build what is configured; the camera comes later."""
         opener = self._prepare(self._config, self.controls)
         if pause_persists(self._config.camera):
-            memory = PauseMemory(state_folder(self._config.state))
+            folder = state_folder(self._config.state)
+            memory = PauseMemory(folder)
+            if is_volatile(folder):
+                advice = "a pause will not outlive a power cut; mount a disk there"
+                log.warning("%s is in memory: %s", folder, advice)
             if memory.paused:
                 log.warning("still paused: the camera stays closed until edgefer resume")
                 self.controls.pause()

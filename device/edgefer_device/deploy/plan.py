@@ -155,7 +155,7 @@ def change(plan: Plan, spec: DeploySpec) -> Change:
     checks = Checks(
         deadline=spec.request.deadline,
         watch=spec.request.watch,
-        state=plan.config.state or str(SYSTEM),
+        state=plan.config.state or SYSTEM.as_posix(),
         control_socket=pause_persists(plan.config.camera),
         camera=spec.entry.camera is not False,
     )

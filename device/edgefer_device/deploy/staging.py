@@ -1,24 +1,24 @@
-"""The files outside of a release that a device is to have, made here by `common/install`."""
+"""The files outside of a release that a device is to have, as `common/install` puts them there."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import shlex
-import subprocess
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatch
 
 from edgefer.errors import DeployError
+from edgefer.text_files import read_text
 from edgefer_device.deploy.artifacts import firmware_config
 from edgefer_device.deploy.connection import Remote
 
 SETTINGS, DEPLOYED = "/etc/edgefer/edgefer.toml", "/etc/edgefer/deployed.toml"
 GUARD = "/etc/systemd/system/edgefer-release.service"
 """What undoes a switch at boot: it is there before the first one."""
-CONFIG_TXT = "/boot/firmware/config.txt"
+BOOT = "/boot/firmware/"
+CONFIG_TXT = f"{BOOT}config.txt"
 SECRETS = ("/etc/edgefer/mqtt-password", "/etc/mosquitto/edgefer.passwd")
 """Made on the device by `common/install`, and never seen elsewhere."""
 
@@ -61,25 +61,26 @@ def wanted_paths(target: str, kiosk: bool, broker: bool) -> list[str]:
 
 
 def wanted(target: str, kiosk: bool, broker: bool, there: Mapping[str, Placed]) -> Files:
-    """Return what `common/install` would make of a device that has some files already."""
-    # The settings are merged, the secrets are the device's own: neither is made here.
-    skipped = (SETTINGS, *SECRETS)
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        seeds = {path: there[path].content for path in (CONFIG_TXT,) if path in there}
-        for path, content in (seeds | dict.fromkeys(skipped, b"-")).items():
-            place = root / path.lstrip("/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
-        options = ["--kiosk"] * kiosk + ["--broker"] * broker
-        install = str(firmware_config() / "common" / "install")
-        command = ["sh", install, "--root", folder, *options, target]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode:
-            raise DeployError(done.stderr.strip().removeprefix("install: ").replace(folder, ""))
-        made = (path for path in root.rglob("*") if path.is_file())
-        found = {
-            f"/{path.relative_to(root)}": Placed(path.read_bytes(), path.stat().st_mode & 0o777)
-            for path in made
-        }
-    return {path: file for path, file in found.items() if path not in skipped}
+    """Return what `common/install` would put on a device that has some files already."""
+    folder = firmware_config()
+    asked = {"always": True, "kiosk": kiosk, "broker": broker}
+    found: Files = {}
+    for line in read_text(folder / "files.txt").splitlines():
+        when, file, place, mode = f"{line} 644".split()[:4] if line[:1] not in "#" else [""] * 4
+        if when and asked.get(when, fnmatch(target, when)):
+            found[place] = Placed((folder / file).read_bytes(), int(mode, 8))
+    fragments = [place.rpartition("/")[2] for place in found if place.startswith(BOOT)]
+    if fragments:
+        if CONFIG_TXT not in there:
+            raise DeployError(f"{CONFIG_TXT} is missing: is this a Raspberry Pi's card?")
+        config = there[CONFIG_TXT]
+        found[CONFIG_TXT] = Placed(_including(config.content, fragments), config.mode)
+    return found
+
+
+def _including(config: bytes, fragments: Iterable[str]) -> bytes:
+    for name in fragments:
+        line = f"include {name}".encode()
+        if line not in config.splitlines():
+            config += b"\n[all]\n" + line + b"\n"
+    return config

@@ -9,6 +9,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,13 +157,16 @@ class Wheelhouse:
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--disable-pip-version-check", "--only-binary=:all:", "--require-hashes"]
-        command += ["--dest", str(self._folder), *self._python.pip_options(), "-r", "/dev/stdin"]
+        command += ["--dest", str(self._folder), *self._python.pip_options(), "-r"]
         # A constraint of the environment is for what is installed here, not there.
         environment = {key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"}
-        given = "".join(map(str, pins))
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, env=environment, input=given
-        )
+        with tempfile.TemporaryDirectory() as place:
+            given = Path(place) / "wanted.txt"
+            given.write_text("".join(map(str, pins)))
+            command.append(str(given))
+            done = subprocess.run(
+                command, check=False, capture_output=True, text=True, env=environment
+            )
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
             why = (errors or done.stderr.strip().splitlines() or ["pip reports nothing"])[-1]

@@ -23,7 +23,7 @@ from edgefer_device.system.service import is_shortage
 log = logging.getLogger(__name__)
 
 STDOUT = 1
-FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 MEGABYTE = 1_000_000
 KEEP = 5
 """Rotated files that are kept by default."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,6 +38,38 @@ def state_folder(chosen: str | None, environment: Mapping[str, str] = os.environ
     return Path(home or Path.home() / ".local" / "state") / "edgefer"
 
 
+def is_volatile(folder: Path, proc: Path = Path("/proc")) -> bool:
+    """Whether what a folder holds is gone after a power cut: a tmpfs, or an overlay in memory.
+
+    Read-only roots (overlayroot, `raspi-config`) write to an overlay whose upper folder lies in a
+    tmpfs, or in one that is hidden since the boot: their kernel's command line names them.
+    """
+    try:
+        kernel = (proc / "cmdline").read_text()
+        lines = (proc / "self" / "mountinfo").read_text().splitlines()
+    except OSError:
+        return False
+    mounts: dict[Path, tuple[str, str]] = {}
+    for line in lines:
+        before, _, after = line.partition(" - ")  # proc(5)
+        kind, _, options = after.split(" ", 2)
+        mounts[Path(before.split(" ")[4])] = (kind, options)
+
+    def in_memory(place: Path) -> bool:
+        at = next((one for one in (place, *place.parents) if one in mounts), Path("/"))
+        kind, options = mounts.get(at, ("", ""))
+        upper = re.search(r"upperdir=([^,]+)", options)
+        if kind != "overlay" or upper is None:
+            return kind in ("tmpfs", "ramfs")
+        if "overlayroot=" in kernel or "boot=overlay" in kernel:
+            return True
+        above = Path(upper[1])
+        hidden = next((one for one in above.parents if one in mounts), at) == at
+        return not hidden and in_memory(above)
+
+    return in_memory(folder.resolve())
+
+
 @contextlib.contextmanager
 def lock_state(folder: Path) -> Iterator[None]:
     """Hold a state folder for one daemon; raise `StateError` while another holds it.
@@ -45,6 +77,8 @@ def lock_state(folder: Path) -> Iterator[None]:
     The kernel lets go of it (flock(2)) however the process ends. A folder that cannot be made
     or locked is shared with nobody: the daemon goes on without.
     """
+    import fcntl  # not on Windows, from where devices are deployed to
+
     with contextlib.ExitStack() as held:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import logging
-import resource
 import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ T = TypeVar("T")
 OPEN_FILES = 4096
 """Soft limit to start with; as in edgefer.service."""
 SHORTAGES = frozenset(
-    getattr(errno, name)
+    getattr(errno, name, None)  # Windows has no EDQUOT
     for name in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "EDQUOT", "EFBIG")
 )
 """What the machine lacks for a while: no fault of ours, and no reason for a traceback."""
@@ -40,6 +39,8 @@ def run_service(main: Coroutine[Any, Any, T]) -> T:
 
 def raise_file_limit(wanted: int = OPEN_FILES) -> None:
     """Raise the soft limit of open files, as far as the hard one lets it."""
+    import resource  # not on Windows, from where devices are deployed to
+
     # systemd's system call filter may refuse to; LimitNOFILE= has done it then.
     with contextlib.suppress(OSError, ValueError):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
