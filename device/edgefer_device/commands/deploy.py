@@ -17,6 +17,7 @@ from edgefer.errors import EdgeferError
 from edgefer.options import FILE, FOLDER, Number, grouped, json_option
 
 if TYPE_CHECKING:
+    from edgefer_device.deploy.card import Card
     from edgefer_device.deploy.inventory import Access, Entry, Inventory
     from edgefer_device.deploy.spec import DeployRequest
 
@@ -284,33 +285,25 @@ def status(
 
 @fleet.command()
 @click.option("--out", type=FOLDER, required=True, help="The card's boot partition, or a folder.")
-@click.option("--key", type=FILE, required=True, help="Public SSH key that may log in.")
-@click.option("--name", default="mirror", show_default=True, help="Host name.")
-@click.option("--timezone", default="Etc/UTC", show_default=True, help="Such as Europe/Berlin.")
-@click.option("--wifi", metavar="NAME", help="Wi-Fi network; its password is asked for.")
-@click.option("--country", default="DE", show_default=True, help="For the Wi-Fi's channels.")
-@click.option("--broker", is_flag=True, help="Install Mosquitto there, with a password.")
+@grouped(
+    "wanted",
+    "edgefer_device.deploy.card:read_card",
+    click.option("--key", type=FILE, required=True, help="Public SSH key that may log in."),
+    click.option("--name", default="mirror", show_default=True, help="Host name."),
+    click.option("--timezone", default="Etc/UTC", show_default=True, help="As Europe/Berlin."),
+    click.option("--wifi", metavar="NAME", help="Wi-Fi network; its password is asked for."),
+    click.option("--country", default="DE", show_default=True, help="For the Wi-Fi's channels."),
+    click.option("--broker", is_flag=True, help="Install Mosquitto there, with a password."),
+)
 @click.option("--wheel", type=FILE, help="Wheel of edgefer, where this is no checkout.")
-def card(
-    out: Path,
-    key: Path,
-    name: str,
-    timezone: str,
-    wifi: str | None,
-    country: str,
-    broker: bool,
-    wheel: Path | None,
-) -> None:
+def card(out: Path, wanted: Card, wheel: Path | None) -> None:
     """Prepare a Raspberry Pi's card that installs a mirror by itself."""
     from tempfile import TemporaryDirectory
 
     from edgefer.files import cache_folder
     from edgefer_device.deploy.artifacts import own_wheel
-    from edgefer_device.deploy.card import Card, write_card
-    from edgefer_device.deploy.inventory import read_password
+    from edgefer_device.deploy.card import write_card
 
-    password = read_password("EDGEFER_WIFI_PASSWORD", "Wi-Fi password: ", wifi is not None)
-    wanted = Card(key, name, timezone, broker, wifi, password, country)
     with TemporaryDirectory(prefix="edgefer-") as folder:
         written = write_card(out, wanted, own_wheel(wheel, Path(folder)), cache_folder() / "wheels")
     click.echo(f"{len(written)} files in {out}; put the card in: the first boot takes minutes")

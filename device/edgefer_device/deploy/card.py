@@ -1,15 +1,17 @@
-"""A card that installs edgefer at its first boot: what is copied to a Raspberry Pi's boot partition."""
+"""A card that installs edgefer at its first boot: what a Raspberry Pi's boot partition gets."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgefer.errors import SettingsError
 from edgefer.text_files import read_text
 from edgefer_device.deploy import artifacts
+from edgefer_device.deploy.inventory import read_password
 from edgefer_device.deploy.wheels import Python, Wheelhouse
 
 RASPBERRY = Python((3, 13), "aarch64", (2, 41), {"numpy": ""})
@@ -30,9 +32,15 @@ class Card:
     timezone: str = "Etc/UTC"
     broker: bool = False
     wifi: str | None = None
-    wifi_password: str | None = None
+    wifi_password: str | None = field(default=None, repr=False)
     country: str = "DE"
     """Of the Wi-Fi's channels (ISO 3166-1)."""
+
+
+def read_card(wifi: str | None, **options: Any) -> Card:
+    """Return a card of the verb's options, with the Wi-Fi's password."""
+    password = read_password("EDGEFER_WIFI_PASSWORD", "Wi-Fi password: ", wifi is not None)
+    return Card(wifi=wifi, wifi_password=password, **options)
 
 
 def write_card(out: Path, card: Card, wheel: Path, wheelhouse: Path) -> list[str]:
