@@ -221,3 +221,44 @@ def test_a_full_disk_is_no_bug() -> None:
     assert done.returncode == 1
     assert "edgefer: standard output: No space left on device\n" in done.stderr
     assert "bug" not in done.stderr
+
+
+def test_every_package_that_ships_with_us_has_a_licence_that_is_known() -> None:
+    done = CliRunner().invoke(main, ["--licenses"])
+    assert done.exit_code == 0
+    rows = [line.split(None, 2) for line in done.stdout.splitlines()]
+    assert {"edgefer", "numpy", "aiohttp", "msgspec"} <= {row[0] for row in rows}
+    allowed = re.compile(
+        r"apache|\bmit|\bbsd|psf|python software|mpl|mozilla|lgpl|lesser|zpl", re.IGNORECASE
+    )
+    # Its file LICENSE is Apache's, its metadata says nothing.
+    rows = [row for row in rows if row[0] != "namex"]
+    assert [row for row in rows if not allowed.search(row[2])] == []
+
+
+def test_a_character_that_the_terminal_lacks_is_escaped(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "edgefer.cli", "config", "show", "caf\u00e9.toml"]
+    (tmp_path / "caf\u00e9.toml").write_text('camera = "file:\u5bb6.mkv"\n', "utf-8")
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        check=True,
+    )
+    assert b'camera = "file:\\u5bb6.mkv"' in done.stdout
+    assert b"# caf\xe9.toml, line 1" in done.stdout
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    for name in ("XDG_STATE_HOME", "STATE_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    done = CliRunner().invoke(main, ["status"])
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "edgefer: this user has no home folder; set HOME, or state in the configuration\n"
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import logging
 import os
 import sys
@@ -136,6 +137,9 @@ class Program(LazyGroup):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; `--debug` lets the traceback through."""
         debug, as_json = ctx.params["debug"], ctx.params["log_format"] == "json"
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A character that the terminal's encoding lacks is escaped, as on stderr.
+            sys.stdout.reconfigure(errors="backslashreplace")
         with logging_to_stderr(ctx.params["verbose"], as_json):
             try:
                 return super().invoke(ctx)
@@ -177,8 +181,24 @@ def _missing_extra(exc: ModuleNotFoundError) -> MissingExtra | None:
     return None if extra is None else MissingExtra(str(exc.name), extra)
 
 
+def _show_licences(ctx: click.Context) -> None:
+    from edgefer.licences import packages
+
+    for one in packages():
+        click.echo(f"{one.name:<32} {one.version:<16} {one.licence}")
+    ctx.exit()
+
+
 @click.group(cls=Program)
 @click.version_option(__version__)
+@click.option(
+    "--licenses",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, given: _show_licences(ctx) if given else None,
+    help="List the licences of edgefer and its packages.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Log details too.")
 @click.option(
     "--log-format",

@@ -171,7 +171,15 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
         # systemd joins several with colons; the unit names one.
         return Path(given.partition(":")[0])
     home = environment.get("XDG_CACHE_HOME")
-    return Path(home or Path.home() / ".cache") / "edgefer"
+    return Path(home or home_folder("XDG_CACHE_HOME") / ".cache") / "edgefer"
+
+
+def home_folder(instead: str) -> Path:
+    """Return the user's home; raise `SettingsError`, with what may be set `instead`."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise SettingsError(f"this user has no home folder; set HOME, or {instead}") from None
 
 
 def _keep_access(path: Path, descriptor: int) -> None:

@@ -11,6 +11,9 @@ from edgefer.errors import SettingsError
 from edgefer.files import atomic_folder
 from edgefer_device.export import magicmirror, microcontroller, native, web
 
+PLATFORMS = {"android": b"Android", "ios": b"iOS"}
+"""With which the heading of an app's README ends."""
+
 
 def export_web(model: str, out: Path) -> dict[str, bytes]:
     """Write the phone page to a folder; return its files by name.
@@ -29,6 +32,10 @@ def export_app(platform: Literal["android", "ios"], model: str, out: Path) -> di
     Raises `BundleError` without a mobile file, and `SettingsError` as `export_web` does.
     """
     files = native.native_files(open_bundle(model), platform)
+    before = out / native.README
+    heading = before.read_bytes().partition(b"\n")[0] if before.is_file() else None
+    if heading is not None and not heading.endswith(PLATFORMS[platform]):
+        raise SettingsError(f"{out}: is the export of another kind; choose another --out")
     write_folder(out, files, native.MARK)
     return files
 
@@ -54,11 +61,18 @@ def write_folder(out: Path, files: Mapping[str, bytes], mark: str) -> None:
     """Write files, by their paths below `out`; an older folder with the same `mark` is replaced.
 
     `mark` is a file that only this kind of folder has. Raises `SettingsError` where something
-    else lies at `out`, or it cannot be written.
+    else lies at `out`, or in it, or it cannot be written.
     """
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / mark).is_file())):
         raise SettingsError(
             f"{out}: exists and is no earlier export; choose another --out, or remove it"
+        )
+    held = [one.relative_to(out) for one in out.rglob("*") if not one.is_dir()]
+    own = [one for one in held if str(one) not in files]
+    if own:
+        raise SettingsError(
+            f"{out}: holds {own[0]}, which is no file of this export and would be lost; move it "
+            "away, or choose another --out"
         )
     try:
         with atomic_folder(out) as folder:

@@ -17,7 +17,7 @@ from edgefer_device.faces.search import TILE
 TEMPLATES = Path(__file__).parent / "native"
 LANGUAGES = {"android": "Kotlin", "ios": "Swift"}
 """Of apps, by target."""
-MARK = "thresholds.json"
+MARK, README = "thresholds.json", "README.md"
 
 
 class Thresholds(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ def native_files(bundle: Bundle, target: str) -> dict[str, bytes]:
         "labels.txt": "".join(f"{label}\n" for label in decoder.labels).encode(),
         "MODEL_CARD.md": bundle.read("card"),
         MARK: msgspec.json.format(msgspec.json.encode(thresholds), indent=2) + b"\n",
-        "README.md": _readme(target, thresholds, model).encode(),
+        README: _readme(target, thresholds, model).encode(),
     }
 
 

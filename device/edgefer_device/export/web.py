@@ -7,6 +7,7 @@ import base64
 import gzip
 import hashlib
 import html
+import importlib.metadata
 import logging
 import mimetypes
 import re
@@ -52,6 +53,18 @@ TYPES = {
     ".bin": "application/octet-stream",
 }
 
+NOTICE = f"""This page holds, each under the Apache License 2.0, whose text follows:
+
+- edgefer's page and model
+- LiteRT {LITERT.version}, Copyright The AI Edge Authors (Google): litert.js, unchanged but for
+  comments and indentation, and its WebAssembly; https://github.com/google-ai-edge/LiteRT
+- BlazeFace, Copyright The MediaPipe Authors (Google): the face detector's weights;
+  https://github.com/google-ai-edge/mediapipe
+
+The font Jost is under the SIL Open Font License 1.1, whose text lies beside it.
+
+"""
+
 Files = dict[str, bytes]
 
 
@@ -77,6 +90,7 @@ def web_files(bundle: Bundle, cache: Path | None = None) -> Files:
     files[FILES["far"]] = _packed(find_model(FULL).read_bytes())
     files[FILES["near"]] = _packed(find_model(SHORT).read_bytes())
     files |= _runtime(cache)
+    files["LICENSES.txt"] = _licences()
     # Last, since it names all others with their hashes.
     files[SERVICE] = _release(files) + files[SERVICE]
     return dict(sorted(files.items()))
@@ -144,6 +158,12 @@ def _runtime(cache: Path | None) -> Files:
     # A classic script that names its factory; the page imports modules only.
     glue = UNREAD.sub(b"", member(tarball, GLUE)) + b"\nexport default ModuleFactory;\n"
     return {"litert.js": glue, FILES["runtime"]: _packed(member(tarball, WASM))}
+
+
+def _licences() -> bytes:
+    """Return what the licences of the parts ask to be handed on."""
+    texts = importlib.metadata.distribution("edgefer").read_text("licenses/LICENSE") or ""
+    return NOTICE.encode() + texts.encode()
 
 
 def _packed(content: bytes) -> bytes:

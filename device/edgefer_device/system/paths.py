@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgefer.errors import StateError
+from edgefer.files import home_folder
 
 SYSTEM = Path("/var/lib/edgefer")
 """What systemd makes of `StateDirectory=edgefer`."""
@@ -35,7 +36,7 @@ def state_folder(chosen: str | None, environment: Mapping[str, str] = os.environ
         # systemd joins several with colons; the unit names one.
         return Path(given.partition(":")[0])
     home = environment.get("XDG_STATE_HOME")
-    return Path(home or Path.home() / ".local" / "state") / "edgefer"
+    return Path(home or home_folder("state in the configuration") / ".local" / "state") / "edgefer"
 
 
 def is_volatile(folder: Path, proc: Path = Path("/proc")) -> bool:

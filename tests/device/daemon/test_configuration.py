@@ -101,18 +101,21 @@ def numbers(kind: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def test_a_number_beyond_its_range_is_one_line_with_key_value_and_range(
     tmp_path: Path, key: str, kind: Any
 ) -> None:
-    assert None not in (kind.ge, kind.le), f"{key} has no range"
+    low = kind.ge if kind.gt is None else kind.gt
+    assert None not in (low, kind.le), f"{key} has no range"
     *tables, name = key.split(".")
     rule = ["[[content.rule]]", 'text = "x"'] if "[0]" in key else [f"[{'.'.join(tables)}]"]
-    for value in (kind.ge - 1, kind.le + 1, 10**30, "nan", "-inf"):
+    shown = key.replace("content.rule[0].", "[[content.rule]] 1: ")
+    for value in (low - 1, kind.le + 1, 10**30, "nan", "-inf"):
         text = "\n".join([*(rule if tables else []), f"{name} = {value}"])
         with pytest.raises(SettingsError) as refused:
             load_config(written(tmp_path, text))
-        assert key in str(refused.value)
+        assert shown in str(refused.value)
         assert "\n" not in str(refused.value)
         if isinstance(value, int):
-            expected = f"{key} must be from {kind.ge:g} to {kind.le:g}, got {value!s:.20}"
-            assert str(refused.value).endswith(expected)
+            bounds = f"from {low:g}" if kind.gt is None else f"above {low:g} and at most"
+            assert f"{shown} must be {bounds}" in str(refused.value)
+            assert str(refused.value).endswith(f"{kind.le:g}, got {value!s:.20}")
 
 
 def test_a_certainty_in_percent_is_refused(tmp_path: Path) -> None:

@@ -93,6 +93,13 @@ def test_another_model_is_another_version_and_the_same_one_is_not(files: Files) 
     assert changed == {"classifier.bin", "contract.json", "service.js"}
 
 
+def test_the_licences_of_its_parts_come_with_it(files: Files) -> None:
+    text = files["LICENSES.txt"].decode()
+    assert [part for part in ("LiteRT", "BlazeFace", "MediaPipe") if part not in text] == []
+    assert "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION" in text
+    assert [name for name in files if name.endswith("OFL.txt")]
+
+
 def test_the_model_is_the_bundles_own(files: Files) -> None:
     assert gzip.decompress(files[FILES["classifier"]]) == open_bundle("small").read("int8")
     contract = msgspec.json.decode(files["contract.json"])
@@ -114,6 +121,16 @@ def test_a_changed_folder_is_replaced_and_a_strangers_is_not(tmp_path: Path) -> 
     out = tmp_path / "out"
     for _ in range(2):
         assert export("android", "--out", out).exit_code == 0
+    line = only_line(export("ios", "--out", out))
+    assert "is the export of another kind; choose another --out" in line
+    (out / "notes").mkdir()
+    (out / "notes" / "mine.txt").write_text("mine")
+    assert "holds notes/mine.txt, which is no file of this" in only_line(
+        export("android", "--out", out)
+    )
+    assert (out / "notes" / "mine.txt").read_text() == "mine"
+    (out / "notes" / "mine.txt").unlink()
+    (out / "README.md").unlink()
     (out / "thresholds.json").unlink()
     assert "no earlier export; choose another --out" in only_line(export("ios", "--out", out))
     (tmp_path / "file").write_text("mine")

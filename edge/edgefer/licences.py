@@ -1,0 +1,61 @@
+"""The licences of edgefer and of the installed packages that it stands on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import metadata
+
+import msgspec
+
+OURS = "edgefer"
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+
+
+class Package(msgspec.Struct, frozen=True):
+    """One installed package."""
+
+    name: str
+    version: str
+    licence: str
+    """As its metadata has it: an SPDX expression, or in words; `unknown` where it has none."""
+
+
+def packages() -> list[Package]:
+    """Return edgefer and every installed package that it asks for, by name.
+
+    Those of the extra `dev`, which only tests use, are left out.
+    """
+    return sorted(_required(OURS, set()), key=lambda one: one.name.lower())
+
+
+def _required(name: str, seen: set[str]) -> Iterator[Package]:
+    canonical = re.sub(r"[-_.]+", "-", name).lower()
+    try:
+        found = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return
+    if canonical in seen:
+        return
+    seen.add(canonical)
+    yield Package(canonical, found.version, _licence(found.metadata))
+    for requirement in found.requires or ():
+        needed, _, marker = requirement.partition(";")
+        extra = re.search(r"extra == ['\"]([^'\"]+)", marker)
+        if extra and (canonical != OURS or extra[1] == "dev"):
+            continue
+        match = NAME.match(needed.strip())
+        if match is not None:
+            yield from _required(match[0], seen)
+
+
+def _licence(about: metadata.PackageMetadata) -> str:
+    expression = about.get("License-Expression")
+    if expression:
+        return expression
+    named = about.get_all("Classifier") or []
+    classes = [one.rpartition(" :: ")[2] for one in named if one.startswith("License ::")]
+    text = (about.get("License") or "").strip()
+    if classes or not text:
+        return ", ".join(classes) or "unknown"
+    return text.splitlines()[0][:60]
