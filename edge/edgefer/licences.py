@@ -50,12 +50,12 @@ def _required(name: str, seen: set[str]) -> Iterator[Package]:
 
 
 def _licence(about: metadata.PackageMetadata) -> str:
-    expression = about.get("License-Expression")
-    if expression:
-        return expression
-    named = about.get_all("Classifier") or []
-    classes = [one.rpartition(" :: ")[2] for one in named if one.startswith("License ::")]
-    text = (about.get("License") or "").strip()
+    """Return the newest form of the three in which packages say it (PEP 639)."""
+    for expression in about.get_all("License-Expression") or ():
+        return str(expression)
+    named = about.get_all("Classifier") or ()
+    classes = [str(one).rpartition(" :: ")[2] for one in named if one.startswith("License ::")]
+    text = "".join(map(str, about.get_all("License") or ())).strip()
     if classes or not text:
         return ", ".join(classes) or "unknown"
     return text.splitlines()[0][:60]
