@@ -14,7 +14,6 @@ import aiomqtt
 import msgspec
 from typing_extensions import Self
 
-from edgefer import __version__
 from edgefer.errors import BrokerError
 from edgefer.messages import Report, to_json
 from edgefer_device.pipeline.control_state import Controls, ControlState
@@ -23,20 +22,12 @@ from edgefer_device.sinks.mqtt import discovery
 from edgefer_device.sinks.mqtt.broker import Broker, MqttSettings, risks
 from edgefer_device.sinks.mqtt.commands import OFF, ON, PRIVACY, THRESHOLD, Commands
 from edgefer_device.sinks.mqtt.connection import TIMEOUT_SECONDS, connection, is_final, refusal
-from edgefer_device.sinks.mqtt.rival import Rival
-from edgefer_device.sinks.mqtt.state import (
-    Change,
-    Diagnostics,
-    Outgoing,
-    OutgoingQueue,
-    RateGate,
-    State,
-)
+from edgefer_device.sinks.mqtt.diagnostics import Measurements, Rival
+from edgefer_device.sinks.mqtt.state import Change, Outgoing, OutgoingQueue, RateGate, State
 from edgefer_device.sinks.mqtt.summary import MoodSums
 from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.tasks import cancel_and_wait
-from edgefer_device.system.thermal import read_heat
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +70,7 @@ class MqttSink:
     ) -> None:
         self._broker, self._settings = broker, settings or MqttSettings()
         self._device = device or discovery.DeviceInfo()
-        self._controls, self._health = controls or Controls(), health or Health()
+        self._controls = controls or Controls()
         self._timing, self._clock = timing or Timing(), clock
         self._backoff = Backoff(*self._timing.reconnect, jitter)
         self._commands = Commands(broker, self._controls)
@@ -91,7 +82,7 @@ class MqttSink:
         self._due = RateGate(self._settings.max_rate, self._queue_state)
         self._rival = Rival(broker.prefix)
         self._sums = MoodSums(clock)
-        self._reports, self._counted_at = 0, clock()
+        self._measured = Measurements(self._device.model, health or Health(), clock)
         self._client: aiomqtt.Client | None = None
         self._online = False
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -112,7 +103,7 @@ class MqttSink:
         self._unsubscribe = self._controls.listen(on_change)
         self._publish_discovery()
         self._on_change(self._controls.state)
-        self._counted_at = self._clock()
+        self._measured.start()
         connected: asyncio.Future[None] = loop.create_future()
         self._connection = asyncio.create_task(self._keep_connected(connected), name="mqtt")
         try:
@@ -140,7 +131,7 @@ class MqttSink:
         if self._connection is not None and self._connection.done():
             # It ends only by an error of ours: better a restart than silence for ever.
             self._connection.result()
-        self._reports += 1
+        self._measured.count()
         self._sums.add(report)
         # While paused, a frame from before may still be on its way.
         paused = self._controls.paused
@@ -295,17 +286,8 @@ class MqttSink:
 
     async def _diagnostics_loop(self) -> None:
         while True:
-            # On some boards it runs a program.
-            heat = await asyncio.to_thread(read_heat)
-            now = self._clock()
-            passed = now - self._counted_at
-            rate = round(self._reports / passed, 1) if passed > 0 else 0.0
-            self._reports, self._counted_at = 0, now
-            inference_ms, model = self._health.inference_ms, self._device.model
-            diagnostics = Diagnostics(
-                rate, inference_ms, heat.celsius, model, __version__, self._rival.instance
-            )
-            self._queue.put(self._broker.topic("diagnostics"), to_json(diagnostics).encode())
+            measured = await self._measured.diagnostics(self._rival.instance)
+            self._queue.put(self._broker.topic("diagnostics"), to_json(measured).encode())
             summary = msgspec.json.encode(self._sums.summary())
             self._queue.put(self._broker.topic("summary"), summary)
             await asyncio.sleep(self._timing.diagnostics)

@@ -76,23 +76,6 @@ class Change(msgspec.Struct, frozen=True):
         return cls(shown(now.mood), shown(before.mood), now.confidence)
 
 
-class Diagnostics(msgspec.Struct, frozen=True):
-    """Payload of `TOPIC/diagnostics`."""
-
-    frame_rate: float
-    """Reports a second since the last diagnostics."""
-    inference_ms: float | None
-    """Milliseconds from a frame to its report, the last seconds' mean; None before the first."""
-    temperature: float | None
-    """Of the processor, degrees Celsius; None where that is unknown."""
-    model: str
-    """Name of the model bundle, and the beginning of its hash."""
-    version: str
-    """Of edgefer."""
-    instance: str
-    """Random, of one start of the daemon: two on one topic know each other by it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """One message to the broker."""
