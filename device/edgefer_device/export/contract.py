@@ -21,9 +21,11 @@ from edgefer_device.mood.baseline import expected
 from edgefer_device.mood.filter import (
     CORRELATION,
     INERTIA,
+    KNOWN_INERTIA,
     OUTLIERS,
     REASON_SECONDS,
     UNKNOWN_PRIOR,
+    UNREADABLE,
     MoodSettings,
 )
 from edgefer_device.pipeline.analyzer import GAP_SECONDS
@@ -52,7 +54,9 @@ class MoodFilter(msgspec.Struct, frozen=True):
     seconds: float = MoodSettings().seconds
     correlation: float = CORRELATION
     outliers: float = OUTLIERS
+    unreadable: float = UNREADABLE
     inertia: float = INERTIA
+    known_inertia: float = KNOWN_INERTIA
     unknown: float = UNKNOWN_PRIOR
     """Prior of `unknown`."""
     hold: float = REASON_SECONDS

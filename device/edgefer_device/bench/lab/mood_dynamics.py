@@ -132,19 +132,19 @@ def measure(request: MoodRequest) -> MoodDynamics:
     """Measure the default mood; raises an `EdgeferError` for what cannot be read or opened."""
     cv2.setNumThreads(1)
     bundle = open_bundle(request.model or Config().model)
-    kind = MirroredInTurn if request.mirrored else FaceClassifier
+    kind, phases = (MirroredInTurn, 2) if request.mirrored else (FaceClassifier, 1)
     classifier = kind(open_classifier(bundle), bundle.manifest)
     bench = MoodBench(classifier.labels, Config().mood, classifier.threshold)
     folder = request.data / "clips"
     own = [path for path in files_in(folder) if path.suffix in VIDEOS] if folder.is_dir() else []
     paths = [*own, *request.clips]
     read = {path.name: read_clip(path, classifier) for path in track(paths, "clips")}
-    noise = [part for rows in read.values() for part in noise_of(rows, classifier.labels)]
+    noise = [part for rows in read.values() for part in noise_of(rows, classifier.labels, phases)]
     if not noise:
         raise DatasetError(f"{request.data}/clips: no clip shows a face for a second; use --clip")
     clips = tuple(bench.clip(name, rows) for name, rows in read.items() if rows)
     faces = read_fer2013(request.data, "PublicTest")
-    drawn = DrawnFaces(faces, classifier, noise, request.seed)
+    drawn = DrawnFaces(faces, classifier, noise, request.seed, phases)
     results = tuple(bench.drawn(drawn, request.count, share) for share in (None, MIRROR))
     return MoodDynamics(machine(), bundle.manifest.name, request.mirrored, clips, results)
 

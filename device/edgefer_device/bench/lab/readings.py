@@ -75,8 +75,13 @@ def read_clip(path: Path, classifier: FaceClassifier) -> list[Reading]:
     return [*found[:1], *fresh]
 
 
-def noise_of(readings: Sequence[Reading], labels: tuple[str, ...]) -> Iterator[Logs]:
-    """Yield the noise of each part of a clip in which one label leads; see the module."""
+def noise_of(
+    readings: Sequence[Reading], labels: tuple[str, ...], phases: int = 1
+) -> Iterator[Logs]:
+    """Yield the noise of each part of a clip in which one label leads; see the module.
+
+    With two phases each of every second frame has a mean of its own: mirrored, and as it is.
+    """
     rows = [[seen.probabilities[label] for label in labels] for seen in readings if seen[1]]
     if len(rows) < LEAST:
         return
@@ -86,21 +91,30 @@ def noise_of(readings: Sequence[Reading], labels: tuple[str, ...]) -> Iterator[L
     cuts = [0, *np.flatnonzero(np.diff(leads)) + 1, len(logs)]
     for start, end in pairwise(cuts):
         if end - start >= LEAST:
-            yield logs[start:end] - logs[start:end].mean(0)
+            part = logs[start:end].copy()
+            for phase in range(phases):
+                part[phase::phases] -= part[phase::phases].mean(0)
+            yield part
 
 
 class DrawnFaces:
     """Draws sequences of readings, always the same ones for a seed."""
 
     def __init__(
-        self, faces: LabelledFaces, classifier: FaceClassifier, noise: Sequence[Logs], seed: int
+        self,
+        faces: LabelledFaces,
+        classifier: FaceClassifier,
+        noise: Sequence[Logs],
+        seed: int,
+        phases: int = 1,
     ) -> None:
-        """Classify the faces; `noise` is that of the clips."""
+        """Classify the faces, each in so many phases; `noise` is that of the clips."""
         crops = classifier.resized(faces.images)
-        read = np.concatenate([classifier.read([crop]) for crop in crops])
+        read = np.stack([[classifier.read([crop])[0] for _ in range(phases)] for crop in crops])
         self._logs = np.log(np.maximum(read.astype(np.float64), FLOOR))
         self._labels, self._noise = faces.labels, noise
-        self._random = np.random.default_rng(seed)
+        # Of their own, so that the same faces are drawn whatever the noise.
+        self._random, self._noise_random = np.random.default_rng(seed).spawn(2)
 
     def pick(self, neutral: float | None) -> int:
         """Return a face's row: any, or a neutral one with this probability, else another."""
@@ -116,23 +130,26 @@ class DrawnFaces:
 
     def reading(self, row: int) -> NDArray[np.float32]:
         """Return a face's probabilities (labels,) without noise."""
-        return softmax(self._logs[row].astype(np.float32))
+        return softmax(self._logs[row].mean(0).astype(np.float32))
 
     def held(self, row: int, seconds: float) -> NDArray[np.float32]:
         """Return the probabilities (frames, labels) of a face that does not change."""
         frames = round(seconds / FRAME)
-        return softmax((self._logs[row] + self._play(frames)).astype(np.float32))
+        return softmax((self._still(row, frames) + self._play(frames)).astype(np.float32))
 
     def blended(self, rows: tuple[int, int], seconds: float, blend: float) -> NDArray[np.float32]:
         """Return those of a face that becomes another in the middle, over `blend` seconds."""
         frames = round(seconds / FRAME)
         share = np.clip((np.arange(frames) - frames // 2) * FRAME / blend + 0.5, 0, 1)[:, None]
-        first, second = self._logs[list(rows)]
+        first, second = (self._still(row, frames) for row in rows)
         return softmax((first + share * (second - first) + self._play(frames)).astype(np.float32))
+
+    def _still(self, row: int, frames: int) -> Logs:
+        return np.resize(self._logs[row], (frames, self._logs.shape[2]))
 
     def _play(self, frames: int) -> Logs:
         """Return so many frames of one clip's noise, to and fro from a random moment."""
-        part = self._noise[int(self._random.integers(len(self._noise)))]
+        part = self._noise[int(self._noise_random.integers(len(self._noise)))]
         round_trip = np.concatenate([part, part[-2:0:-1]])
-        start = int(self._random.integers(len(round_trip)))
+        start = int(self._noise_random.integers(len(round_trip)))
         return np.take(round_trip, start + np.arange(frames), axis=0, mode="wrap")

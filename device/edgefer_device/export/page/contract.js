@@ -11,7 +11,9 @@
  * @property {number} seconds  for which an expression lasts
  * @property {number} correlation  seconds between frames that count as two
  * @property {number} outliers  share of readings that say nothing
- * @property {number} inertia  how much more the evidence of what is believed counts
+ * @property {number} unreadable  odds of an unreadable frame for a label
+ * @property {number} inertia  how much more the evidence of a believed label counts
+ * @property {number} known_inertia  how much more that of whether there is one counts
  * @property {number} unknown  prior of it
  * @property {number} hold  seconds for which a reason holds
  *

@@ -14,8 +14,8 @@ export class Mood {
   constructor(labels, filter) {
     this.labels = labels;
     this.filter = filter;
-    this.prior = [...filter.prior.map((share) => share * (1 - filter.unknown)), filter.unknown];
-    this.belief = this.prior; // of each label, and of unknown
+    this.belief = filter.prior;
+    this.unknown = filter.unknown; // how likely no label can be named
     /** @type {number | null} */
     this.time = null;
     this.wasRead = false;
@@ -26,7 +26,7 @@ export class Mood {
   /** What is reported now: no label whose probability is under the threshold. */
   get label() {
     const reaches = this.wasRead && this.confidence >= this.filter.threshold;
-    return reaches ? this.labels[this.belief.indexOf(this.confidence)] : UNKNOWN;
+    return reaches ? this.labels[this.belief.indexOf(Math.max(...this.belief))] : UNKNOWN;
   }
 
   /** Why the label is unknown; null when it is not. */
@@ -36,7 +36,7 @@ export class Mood {
 
   /** Probability of the likeliest label; 0 before the face was read. */
   get confidence() {
-    return this.wasRead ? Math.max(...this.belief.slice(0, -1)) : 0;
+    return this.wasRead ? Math.max(...this.belief) * (1 - this.unknown) : 0;
   }
 
   /**
@@ -46,8 +46,8 @@ export class Mood {
   update(probabilities, time) {
     const { outliers, threshold } = this.filter;
     const shares = probabilities.map((one) => one * (1 - outliers) + outliers / this.labels.length);
-    const doubt = (1 - Math.max(...shares)) * threshold / (1 - threshold);
-    this.#weigh([...shares, doubt], time);
+    const best = Math.max(...shares);
+    this.#carry(shares, best / (1 - best) / threshold * (1 - threshold), time);
     this.wasRead = true;
     this.#explain(UNSURE, time);
   }
@@ -59,7 +59,7 @@ export class Mood {
    * @param {number} time  seconds
    */
   miss(reason, time) {
-    this.#weigh([...this.labels.map(() => this.filter.outliers), 1], time);
+    this.#carry(this.labels.map(() => 1), this.filter.unreadable, time);
     this.#explain(reason, time);
   }
 
@@ -75,23 +75,30 @@ export class Mood {
   }
 
   /**
-   * Carry the belief to a frame and multiply it by the frame's evidence.
+   * Carry the beliefs to a frame.
    *
-   * @param {number[]} evidence  of each label, and of unknown
+   * @param {number[]} evidence  of each label
+   * @param {number} odds  that one can be named
    * @param {number} time
    */
-  #weigh(evidence, time) {
-    const { correlation, inertia, seconds } = this.filter;
+  #carry(evidence, odds, time) {
+    const { correlation, prior, seconds, unknown } = this.filter;
     const first = this.time === null;
+    const inertia = first ? 0 : this.filter.inertia;
+    const knownInertia = first ? 0 : this.filter.known_inertia;
     const passed = Math.max(0, time - (this.time ?? time));
     const weight = first ? 1 : 1 - Math.exp(-passed / correlation);
     const changed = 1 - Math.exp(-passed / seconds);
     const belief = this.belief.map((share, at) => {
-      const now = share + changed * (this.prior[at] - share);
-      return now * (evidence[at] * (first ? 1 : 1 + inertia * now)) ** weight;
+      const now = share + changed * (prior[at] - share);
+      return now * (evidence[at] * (1 + inertia * now)) ** weight;
     });
     const sum = belief.reduce((all, share) => all + share);
     this.belief = belief.map((share) => share / sum);
+    const doubt = this.unknown + changed * (unknown - this.unknown);
+    const named = (1 - doubt) * (odds * (1 + knownInertia * (1 - doubt))) ** weight;
+    const unnamed = doubt * (1 + knownInertia * doubt) ** weight;
+    this.unknown = unnamed / (named + unnamed);
     this.time = time;
   }
 }
