@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import random
 import tempfile
 import time
@@ -64,7 +65,8 @@ class Scene:
     paused: bool = False
     keep_days: int = 90
     script: str = ""
-    flags: tuple[str, ...] = ()
+    bare: bool = False
+    """Whether the system has no font but DejaVu."""
 
 
 def settings(**keys: object) -> MirrorSettings:
@@ -79,7 +81,7 @@ SCENES = {
     "mirror-paused-de": Scene(paused=True, settings=settings(language="de")),
     "mirror-no-camera": Scene(None, settings=settings(language="en")),
     "mirror-week": Scene(script=WEEK_KEY),
-    "mirror-portrait-zh": Scene(size=(720, 1280), settings=settings(language="zh")),
+    "mirror-portrait-zh": Scene(size=(720, 1280), settings=settings(language="zh"), bare=True),
     "mirror-800x480": Scene(report("sad", 0.61), size=(800, 480)),
     "mirror-contrast": Scene(report("fear", 0.64), settings=settings(theme="contrast")),
     "mirror-light": Scene(report("disgust", 0.71), settings=settings(theme="light", clock=12)),
@@ -137,8 +139,27 @@ def _remember(sink: MirrorSink) -> None:
             at += 1
 
 
+@contextmanager
+def _fonts(bare: bool) -> Iterator[None]:
+    """Let Chromium find no font but DejaVu."""
+    if not bare:
+        yield
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as settings_file:
+        settings_file.write(
+            "<fontconfig><dir>/usr/share/fonts/truetype/dejavu</dir>"
+            f"<cachedir>{tempfile.gettempdir()}/edgefer-fonts</cachedir></fontconfig>"
+        )
+        settings_file.flush()
+        os.environ["FONTCONFIG_FILE"] = settings_file.name
+        try:
+            yield
+        finally:
+            del os.environ["FONTCONFIG_FILE"]
+
+
 def _take(url: str, out: Path, scene: Scene) -> None:
-    with chromium(*scene.size, *scene.flags) as driver:
+    with _fonts(scene.bare), chromium(*scene.size) as driver:
         driver.get(url)
         time.sleep(2)
         if not scene.arrival:

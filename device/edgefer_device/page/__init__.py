@@ -8,7 +8,9 @@ from aiohttp import web
 
 SHARED = Path(__file__).parent
 """Its files stand beside each page's own, in one flat folder: they import one another so."""
-KINDS = frozenset({".css", ".html", ".js", ".svg", ".txt", ".webmanifest", ".woff2", ".png"})
+KINDS = frozenset(
+    (".css", ".html", ".js", ".svg", ".txt", ".webmanifest", ".woff", ".woff2", ".png")
+)
 
 
 def page_files(*folders: Path) -> dict[str, Path]:

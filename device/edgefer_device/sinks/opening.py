@@ -205,7 +205,7 @@ def _mirror(spec: SinkSpec) -> Sink:
 
         server.routes += week_routes(context.store)
     days = context.history.keep_days
-    return MirrorSink(server, context.mirror, context.controls, context.board, days)
+    return MirrorSink(server, context.mirror, context.controls, context.board, days, context.health)
 
 
 def _metrics(spec: SinkSpec) -> Sink:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from selenium.webdriver import Chrome
 
 from edgefer.messages import Report
 from edgefer_device.export.npm import Package
+from edgefer_device.pipeline.sink import RecordingSink
 from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.mirror.settings import MirrorSettings
 from edgefer_device.sinks.opening import SinkContext
@@ -257,6 +259,34 @@ def test_the_week_has_a_name_and_a_glyph_for_each_hour(browser: Chrome, tmp_path
         ]
 
 
+# --- what is missing ----------------------------------------------------------------------
+
+
+class Unreachable(RecordingSink):
+    """A sink that takes reports and cannot deliver them."""
+
+    fault: str | None = "broker localhost:1883 cannot be reached"
+
+
+def test_the_page_says_what_is_missing_and_what_to_do(browser: Chrome) -> None:
+    context = SinkContext(mirror=MirrorSettings(language="de"))
+    broker = context.health.watch_sink("mqtt", Unreachable())
+    context.health.monitor_of(broker).begin()
+    context.health.monitor_of(broker).done()
+    detail = "document.querySelector('#detail').textContent"
+    with page(browser, None, context):
+        assert ask(browser, detail) == (
+            "Warte auf die Kamera: Steckt ihr Kabel?"
+            " Auf diesem Gerät sagt “edgefer doctor”, was fehlt."
+        )
+        trouble = "document.querySelector('#trouble').innerText"
+        wait(browser, trouble, "Keine Antwort von mqtt: Ist das Netzwerk da?")
+        broker.fault = None
+        wait(browser, "document.querySelector('#trouble').hidden")
+    wait(browser, "document.body.dataset.state", "lost")
+    assert "sudo systemctl status edgefer" in ask(browser, detail)
+
+
 # --- settings ------------------------------------------------------------------------------
 
 
@@ -339,9 +369,10 @@ def test_axe_finds_no_violation(browser: Chrome, tmp_path: Path, theme: str) -> 
 
 def test_at_the_largest_text_everything_fits(browser: Chrome) -> None:
     table = MirrorSettings(text_size=1.6, clock=12)
-    for size in [(320, 568), (800, 480), (1080, 1920), (1920, 1080)]:
+    sizes = [(320, 568), (800, 480), (1080, 1920), (1920, 1080)]
+    for size, seen in product(sizes, [people("contempt", "surprise"), None]):
         resize(browser, *size)
-        with page(browser, people("contempt", "surprise"), SinkContext(mirror=table)):
+        with page(browser, seen, SinkContext(mirror=table)):
             outside = (
                 "['#clock', '#date', '#halo', '#mood', '#detail', '#ribbon', '#notice', '#pause']"
                 ".filter((name) => { const box = document.querySelector(name)"

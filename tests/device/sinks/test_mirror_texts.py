@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from fontTools.ttLib import TTFont
 
+from chinese_font import FONT, wanted
 from edgefer.labels import FER2013, FERPLUS, UNKNOWN
 from edgefer.messages import REASONS
 from edgefer_device.sinks.mirror.settings import (
@@ -81,3 +83,10 @@ def test_an_unknown_language_is_refused_with_those_there_are() -> None:
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"time of day|one line"):
         MirrorSettings(**wrong)  # type: ignore[arg-type]  # each key is a text
+
+
+def test_the_page_brings_every_chinese_character_that_it_says() -> None:
+    """Where this fails, `python tools/chinese_font.py` makes the font anew."""
+    characters = TTFont(FONT).getBestCmap()
+    assert [letter for letter in wanted() if ord(letter) not in characters] == []
+    assert len(wanted()) > 200

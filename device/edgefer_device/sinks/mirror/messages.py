@@ -70,6 +70,13 @@ class Paused(msgspec.Struct, frozen=True, tag="paused"):
     paused: bool
 
 
+class Trouble(msgspec.Struct, frozen=True, tag="trouble"):
+    """Which other sinks cannot deliver; sent when that changes."""
+
+    parts: tuple[str, ...]
+    """Their names, such as `mqtt`."""
+
+
 class ShowWeek(msgspec.Struct, frozen=True, tag="week"):
     """Open the weekly view; sent when somebody asks for it elsewhere than on the page."""
 
@@ -94,13 +101,14 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """None without a current report."""
     history: tuple[Moment, ...]
     content: Content = Content(None)
+    trouble: Trouble = Trouble(())
     kept_days: int = 0
     """Days for which shares of moods are kept on disk; 0: none, and there is no weekly view."""
     paused: bool = False
     settings: MirrorSettings = MirrorSettings()
 
 
-Message = View | Tick | Content | Paused | ShowWeek | Hello
+Message = View | Tick | Content | Paused | Trouble | ShowWeek | Hello
 
 
 class Timeline:

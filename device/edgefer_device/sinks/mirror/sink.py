@@ -16,6 +16,7 @@ from typing_extensions import Self
 from edgefer.messages import Report, to_json
 from edgefer_device.page import SHARED, page_routes
 from edgefer_device.pipeline.control_state import Controls
+from edgefer_device.pipeline.health import Health
 from edgefer_device.sinks.message_board import MessageBoard
 from edgefer_device.sinks.mirror import api
 from edgefer_device.sinks.mirror.messages import (
@@ -28,6 +29,7 @@ from edgefer_device.sinks.mirror.messages import (
     ShowWeek,
     Tick,
     Timeline,
+    Trouble,
     View,
 )
 from edgefer_device.sinks.mirror.open_page import OpenPage
@@ -57,22 +59,21 @@ class MirrorSink:
         controls: Controls | None = None,
         board: MessageBoard | None = None,
         kept_days: int = 0,
+        health: Health | None = None,
         *,
         clock: Clock = time.monotonic,
-        heartbeat: float = 10.0,
     ) -> None:
-        """`kept_days` are those of the history; 0 hides the weekly view.
-
-        A page that leaves a ping unanswered for half of `heartbeat` seconds is dropped.
-        """
+        """`kept_days` are those of the history; 0 hides the weekly view."""
         self.server = server
         # They go to the page, which has no use for the names of proxies.
         self._settings = msgspec.structs.replace(
             settings or MirrorSettings(), hosts=(), frame_ancestors=()
         )
         self._controls, self._board = controls or Controls(), board or MessageBoard(clock)
-        self._kept_days = kept_days
-        self._clock, self._heartbeat = clock, heartbeat
+        self._kept_days, self._health = kept_days, health or Health()
+        self._clock = clock
+        self.heartbeat = 10.0
+        """Seconds; a page that leaves a ping unanswered for half of them is dropped."""
         self.timeline = Timeline(longest=3600 * self._settings.hours)
         self._view: View | None = None
         self._seen_at = -STALE_SECONDS
@@ -141,7 +142,15 @@ class MirrorSink:
             *([] if view is None else [view]),
             Content(self._board.line),
             ShowWeek(self._controls.state.weeks),
+            self._trouble(),
         ]
+
+    def _trouble(self) -> Trouble:
+        sinks = self._health.state().sinks
+        # One that was given nothing yet is not well, and no trouble.
+        return Trouble(
+            tuple(name for name, sink in sinks.items() if sink.note and sink.age is not None)
+        )
 
     def _current(self) -> View | None:
         fresh = self._clock() - self._seen_at < STALE_SECONDS and not self._controls.paused
@@ -173,6 +182,7 @@ class MirrorSink:
             view=self._current(),
             history=tuple(self.timeline),
             content=Content(self._board.line),
+            trouble=self._trouble(),
             kept_days=self._kept_days,
             paused=self._controls.paused,
             settings=self._settings,
@@ -213,7 +223,7 @@ class MirrorSink:
         on_message: Callable[[str], None],
     ) -> web.StreamResponse:
         # Commands are short: whatever is longer is refused.
-        channel = web.WebSocketResponse(heartbeat=self._heartbeat, max_msg_size=1024)
+        channel = web.WebSocketResponse(heartbeat=self.heartbeat, max_msg_size=1024)
         try:
             await channel.prepare(request)
         except ValueError as exc:

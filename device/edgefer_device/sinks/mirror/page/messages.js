@@ -31,6 +31,10 @@
  * @property {"paused"} type
  * @property {boolean} paused  the camera is closed
  *
+ * @typedef {object} Trouble
+ * @property {"trouble"} type
+ * @property {string[]} parts  names of the sinks that cannot deliver
+ *
  * @typedef {object} ShowWeek
  * @property {"week"} type
  *
@@ -53,11 +57,12 @@
  * @property {View | null} view
  * @property {Moment[]} history  oldest first
  * @property {Content} content
+ * @property {Trouble} trouble
  * @property {number} kept_days  days for which shares of moods are kept; 0: none
  * @property {boolean} paused
  * @property {Settings} settings
  *
- * @typedef {(View & {type: "view"}) | Tick | Content | Paused | ShowWeek | Hello} Message
+ * @typedef {(View & {type: "view"}) | Tick | Content | Paused | Trouble | ShowWeek | Hello} Message
  */
 
 /**

@@ -36,6 +36,7 @@ const presence = new Presence({
   },
 });
 const greetingWords = /** @type {HTMLElement} */ (find("#greeting"));
+const trouble = /** @type {HTMLElement} */ (find("#trouble"));
 const largeNotice = /** @type {HTMLElement} */ (find("#large-notice"));
 const pauseButton = /** @type {HTMLButtonElement} */ (find("#pause"));
 let ticksWithoutReport = 0;
@@ -51,8 +52,10 @@ let language = null;
 await loadTexts();
 
 const CONNECTING = plainScene("connecting", "", text("connecting"));
-const LOST = plainScene("lost", text("lost"), text("lost_detail"));
-const WAITING = plainScene("waiting", text("waiting"), text("waiting_detail"));
+const LOST = plainScene("lost", text("lost"), `${text("lost_detail")} ${text("lost_advice")}`);
+const WAITING = plainScene(
+  "waiting", text("waiting"), `${text("waiting_detail")} ${text("waiting_advice")}`,
+);
 const PAUSED = plainScene("paused", text("paused"), text("paused_detail"));
 const NOBODY = plainScene("nobody", text("nobody"));
 
@@ -89,6 +92,16 @@ function showLine(line) {
   link.rel = "noopener noreferrer";
   link.target = "_blank"; // the mirror stays where it is
   content.append(link);
+}
+
+/**
+ * Say which brokers or servers do not answer.
+ *
+ * @param {string[]} parts
+ */
+function showTrouble(parts) {
+  trouble.hidden = !parts.length;
+  trouble.textContent = text("trouble", { parts: parts.join(", ") });
 }
 
 /** @param {Line} line */
@@ -146,6 +159,7 @@ function onHello(hello) {
   setPaused(hello.paused);
   show(paused ? PAUSED : hello.view ? sceneOfView(hello.view) : WAITING);
   showLine(hello.content.line);
+  showTrouble(hello.trouble.parts);
 }
 
 /** @param {Message} message */
@@ -166,6 +180,9 @@ function onMessage(message) {
       break;
     case "week":
       week.glance();
+      break;
+    case "trouble":
+      showTrouble(message.parts);
       break;
     case "content":
       showLine(message.line);
