@@ -1,7 +1,4 @@
-"""Images with known faces: FER2013, and marked photographs.
-
-The device reads them itself: training's readers are not installed beside the daemon.
-"""
+"""Images with known faces: FER2013, and marked photographs."""
 
 from __future__ import annotations
 
@@ -13,16 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.errors import DatasetError, ImageError
+from edgefer.fer2013 import FILES, PARTS, WHERE_TO_GET_IT, file_of, read_fer2013
 from edgefer.messages import Box
 from edgefer.preprocess import Pixels
-from edgefer.text_files import read_table
 from edgefer_device.system.image_file import read_image
 
-PARTS = {"Training": 0, "PublicTest": 1, "PrivateTest": 2}
-"""The parts of FER2013 as its CSV names them, and their numbers in the .npz."""
-TABLES = ("fer2013.csv", "icml_face_data.csv")
-"""Kaggle's names of the CSV file."""
-SIDE = 48
 ANNOTATIONS = ("training.xml", "testing.xml")
 """Files of a folder of photographs, in dlib's imglab format."""
 
@@ -46,49 +38,21 @@ class MarkedPhoto:
     boxes: tuple[Box, ...]
 
 
-def read_fer2013(folder: Path, part: str, count: int | None = None, seed: int = 1) -> LabelledFaces:
-    """Read a part of `fer2013.npz`, or else of one of Kaggle's `TABLES`, in a folder.
+def read_part(folder: Path, part: str, count: int | None = None, seed: int = 1) -> LabelledFaces:
+    """Read a part of FER2013 from its file in a folder.
 
     With `count` so many are drawn at random, always the same. Raises `DatasetError`.
     """
-    try:
-        if (folder / "fer2013.npz").is_file():
-            images, labels = _from_npz(folder / "fer2013.npz", PARTS[part])
-        else:
-            images, labels = _from_csv(_table_in(folder), part)
-    except DatasetError:
-        raise
-    except (OSError, KeyError, ValueError) as exc:
-        raise DatasetError(f"{folder}: FER2013 cannot be read: {exc}") from exc
-    if count is not None and count < len(labels):
-        rows = np.sort(np.random.default_rng(seed).choice(len(labels), count, replace=False))
-        images, labels = images[rows], labels[rows]
-    if not len(labels):
+    path = file_of(folder)
+    if path is None:
+        raise DatasetError(f"{folder}: holds no {FILES[0]} or {FILES[1]}; {WHERE_TO_GET_IT}")
+    table = read_fer2013(path)
+    rows = np.flatnonzero(table.usage == PARTS[part])
+    if not len(rows):
         raise DatasetError(f"{folder}: FER2013 has no image in its part {part}")
-    return LabelledFaces(images, labels)
-
-
-def _from_npz(path: Path, number: int) -> tuple[Pixels, NDArray[np.int64]]:
-    with path.open("rb") as file, np.load(file) as arrays:
-        rows = arrays["usage"] == number
-        return arrays["images"][rows], arrays["labels"][rows].astype(np.int64)
-
-
-def _table_in(folder: Path) -> Path:
-    found = [folder / name for name in TABLES if (folder / name).is_file()]
-    if not found:
-        raise DatasetError(
-            f"{folder}: neither fer2013.npz nor fer2013.csv; name their folder with --data"
-        )
-    return found[0]
-
-
-def _from_csv(path: Path, part: str) -> tuple[Pixels, NDArray[np.int64]]:
-    lines = read_table(path, ("emotion", "pixels", "Usage"), "get FER2013 from Kaggle")
-    rows = [row for _, row in lines if row["Usage"] == part]
-    flat = [np.array(row["pixels"].split(), np.uint8) for row in rows]
-    images = np.array(flat, np.uint8).reshape(-1, SIDE, SIDE)
-    return images, np.array([int(row["emotion"]) for row in rows], np.int64)
+    if count is not None and count < len(rows):
+        rows = np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
+    return LabelledFaces(table.images[rows], table.labels[rows].astype(np.int64))
 
 
 def read_photos(folder: Path) -> list[MarkedPhoto]:

@@ -21,7 +21,7 @@ from edgefer_device.bench.benchmarks import (
     stages_benchmark,
 )
 from edgefer_device.bench.components import Components, FrameSource, Request, open_components
-from edgefer_device.bench.labelled_faces import LabelledFaces, read_fer2013
+from edgefer_device.bench.labelled_faces import LabelledFaces, read_part
 from edgefer_device.bench.loops import run_in_turns
 from edgefer_device.bench.result import SCHEMA, Accuracy, Bench, Timing
 from edgefer_device.bench.startup import measure_startup
@@ -115,7 +115,7 @@ def _read_faces(bundle: Bundle, folder: Path, short: bool) -> LabelledFaces:
             f"--data needs FER2013's seven labels, {bundle.manifest.name} has: "
             f"{', '.join(labels)}; measure it with: edgefer evaluate"
         )
-    return read_fer2013(folder, PART, SHORT_IMAGES if short else None)
+    return read_part(folder, PART, SHORT_IMAGES if short else None)
 
 
 def _measure_accuracy(components: Components, faces: LabelledFaces) -> Accuracy:

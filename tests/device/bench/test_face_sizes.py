@@ -22,7 +22,7 @@ from edgefer_device.bench.lab.face_sizes import (
     place,
     read_clip,
 )
-from edgefer_device.bench.labelled_faces import MarkedPhoto, read_fer2013, read_photos
+from edgefer_device.bench.labelled_faces import MarkedPhoto, read_part, read_photos
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.pipeline.scripted import ScriptedDetector
 
@@ -59,7 +59,7 @@ def test_faces_of_any_size_are_found(data: Path, height: int, least: int) -> Non
 
 
 def test_faces_that_fill_the_picture_are_found(data: Path) -> None:
-    chips = read_fer2013(data, "PublicTest", 60).images
+    chips = read_part(data, "PublicTest", 60).images
     detector = open_detector()
     assert sum(bool(detector.detect(_filled(chip).image)) for chip in chips) >= 57
 
@@ -83,8 +83,8 @@ def test_the_table_is_printed_as_text_and_json(data: Path, monkeypatch: pytest.M
 
 
 def test_folders_without_images_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"neither fer2013.npz nor fer2013.csv"):
-        read_fer2013(tmp_path, "PublicTest")
+    with pytest.raises(DatasetError, match=r"holds no fer2013.npz or fer2013.csv; get FER2013"):
+        read_part(tmp_path, "PublicTest")
     with pytest.raises(DatasetError, match=r"expected training.xml or testing.xml"):
         read_photos(tmp_path)
     (tmp_path / "training.xml").write_text("no list")
@@ -96,8 +96,8 @@ def test_kaggles_csv_is_read_too(tmp_path: Path) -> None:
     pixels = " ".join(["7"] * 48 * 48)
     lines = [f"3,{pixels},PublicTest", f"4,{pixels},PrivateTest"]
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
-    read = read_fer2013(tmp_path, "PublicTest")
+    read = read_part(tmp_path, "PublicTest")
     assert read.images.shape == (1, 48, 48)
     assert read.labels.tolist() == [3]
     with pytest.raises(DatasetError, match="no image in its part Training"):
-        read_fer2013(tmp_path, "Training")
+        read_part(tmp_path, "Training")

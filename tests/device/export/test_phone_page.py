@@ -18,7 +18,7 @@ from selenium.webdriver import Chrome
 
 from edgefer.bundle import open_bundle
 from edgefer.litert import open_interpreter
-from edgefer_device.bench.labelled_faces import read_fer2013
+from edgefer_device.bench.labelled_faces import read_part
 from edgefer_device.export.web import policy_of, web_files
 from edgefer_device.faces.opening import open_detector
 from support.browser import CHROMEDRIVER, CHROMIUM, chromium, resize
@@ -150,7 +150,7 @@ OPEN = (
 def test_a_thousand_real_faces_are_counted_as_in_python(
     browser: Chrome, page: LivePage, data: Path
 ) -> None:
-    faces = read_fer2013(data, "PrivateTest", 1000).images
+    faces = read_part(data, "PrivateTest", 1000).images
     browser.get(page.url + ASIDE)
     counts = in_page(
         browser,

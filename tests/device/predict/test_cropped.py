@@ -14,7 +14,7 @@ from edgefer.bundle import open_bundle
 from edgefer.cli import main
 from edgefer.labels import FER2013
 from edgefer.runtime import open_classifier
-from edgefer_device.bench.labelled_faces import read_fer2013
+from edgefer_device.bench.labelled_faces import read_part
 
 COUNT = 24
 
@@ -22,7 +22,7 @@ COUNT = 24
 @pytest.fixture(scope="module")
 def faces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, np.ndarray]:
     folder = tmp_path_factory.mktemp("faces")
-    images = read_fer2013(data, "PrivateTest", COUNT).images
+    images = read_part(data, "PrivateTest", COUNT).images
     named = {folder / f"{at}.png": image for at, image in enumerate(images)}
     for path, image in named.items():
         cv2.imwrite(str(path), image)

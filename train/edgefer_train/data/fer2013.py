@@ -1,132 +1,33 @@
-"""Reader of FER2013 in one file.
-
-- `fer2013.npz`: arrays `images`, `labels`, `usage` and, if known, `ferplus_votes`
-- `fer2013.csv`: columns `emotion`, `pixels`, `Usage` (Kaggle's challenge, 2013); FER+'s
-  votes are taken from `fer2013new.csv` beside it
-"""
+"""FER2013 as a dataset: the table of its one file, with FER+'s votes beside it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgefer.console import track
-from edgefer.errors import DatasetError
+from edgefer.fer2013 import read_fer2013
 from edgefer.labels import FER2013
-from edgefer.preprocess import Pixels
-from edgefer.text_files import read_table
 from edgefer_train.data import ferplus
-from edgefer_train.data.dataset import SIDE, Faces, Usage
+from edgefer_train.data.dataset import Faces
 from edgefer_train.data.files import resize_all
 from edgefer_train.data.near_duplicates import digests
 from edgefer_train.data.splits import UnsplitDataset
 
-WHERE_TO_GET_IT = (
-    "get FER2013 from Kaggle ('challenges-in-representation-learning-facial-expression-"
-    "recognition-challenge' or 'msambare/fer2013') and put fer2013.csv, fer2013.npz or the "
-    "folders train/ and test/ into one folder; name it with DATA=, --data or EDGEFER_DATA"
-)
-
-FILES = ("fer2013.npz", "fer2013.csv", "icml_face_data.csv")
-"""What is read in a folder, the first that is there; Kaggle has the last two."""
-
-Row = tuple[Pixels, int, int]
-"""A image (48, 48), its label and its usage."""
-
-
-def file_of(where: Path) -> Path | None:
-    """Return the file of FER2013 that `where` is or holds, or None."""
-    for path in (where, *(where / name for name in FILES)):
-        if path.suffix in (".npz", ".csv") and path.is_file():
-            return path
-    return None
-
 
 def read(path: Path, side: int) -> UnsplitDataset:
-    """Read fer2013.npz or fer2013.csv; raise `DatasetError` where it is not that."""
-    table = _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
-    labels = _in_range(path, "label", table.labels, len(FER2013))
-    usage = _in_range(path, "usage", table.usage, len(Usage))
-    votes = table.votes if table.votes is not None else ferplus.votes_by_row(path.parent, usage)
+    """Read fer2013.npz or fer2013.csv; raise `DatasetError` where it is not that.
+
+    Votes that the file lacks are taken from `fer2013new.csv` beside it.
+    """
+    table = read_fer2013(path)
+    votes = table.votes
+    if votes is None:
+        votes = ferplus.votes_by_row(path.parent, table.usage)
     return UnsplitDataset(
         path,
         "fer2013",
         FER2013,
-        Faces(resize_all(side, table.images), labels, votes),
-        usage,
+        Faces(resize_all(side, table.images), table.labels, votes),
+        table.usage,
         digests(table.images),
-        [f"row {row}" for row in range(len(labels))],
+        [f"row {row}" for row in range(len(table.labels))],
     )
-
-
-@dataclass(frozen=True)
-class _Table:
-    """The columns of FER2013 as they stand in a file."""
-
-    images: Pixels
-    labels: NDArray[np.integer]
-    usage: NDArray[np.integer]
-    votes: NDArray[np.uint8] | None = None
-
-    def require_shapes(self, path: Path) -> _Table:
-        count = self.labels.size
-        expected = {"images": (count, SIDE, SIDE), "labels": (count,), "usage": (count,),
-                  "votes": (count, len(ferplus.COLUMNS))}  # fmt: skip
-        for name, shape in expected.items():
-            array = getattr(self, name)
-            if array is not None and array.shape != shape:
-                raise DatasetError(f"{path}: {name} must be {shape}, got {array.shape}")
-        if self.images.dtype != np.uint8:
-            raise DatasetError(f"{path}: images must be uint8, got {self.images.dtype}")
-        return self
-
-
-def _read_npz(path: Path) -> _Table:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            images, labels, usage = (arrays[name] for name in ("images", "labels", "usage"))
-            table = _Table(images, labels, usage, arrays.get("ferplus_votes"))
-    except Exception as exc:  # NumPy, zipfile and zlib have many for a damaged file
-        raise DatasetError(f"{path}: not a FER2013 .npz: {exc}") from exc
-    return table.require_shapes(path)
-
-
-def _read_csv(path: Path) -> _Table:
-    lines = read_table(path, ("emotion", "pixels", "Usage"), WHERE_TO_GET_IT)
-    if not lines:
-        raise DatasetError(f"{path}: holds no images; {WHERE_TO_GET_IT}")
-    rows = [_csv_row(path, *line) for line in track(lines, f"reading {path.name}")]
-    images, labels, usage = zip(*rows, strict=True)
-    return _Table(np.stack(images), np.array(labels), np.array(usage))
-
-
-def _csv_row(path: Path, line: int, row: dict[str, str]) -> Row:
-    try:
-        # Eight times faster than to split the text and convert each word.
-        pixels = np.fromstring(row["pixels"], np.int64, sep=" ")
-        label, usage = int(row["emotion"]), Usage[row["Usage"]]
-    except (ValueError, KeyError) as exc:
-        raise DatasetError(f"{path}, line {line}: {exc}") from exc
-    if pixels.size != SIDE * SIDE:
-        raise DatasetError(
-            f"{path}, line {line}: expected {SIDE * SIDE} pixels, got {pixels.size}; "
-            "the file may be cut off: download it again"
-        )
-    if pixels.min() < 0 or pixels.max() > 255:
-        raise DatasetError(f"{path}, line {line}: pixels must be 0 to 255, one is not")
-    return pixels.astype(np.uint8).reshape(SIDE, SIDE), label, usage
-
-
-def _in_range(path: Path, what: str, values: NDArray[np.integer], count: int) -> NDArray[np.int8]:
-    if values.dtype.kind not in "iu":
-        raise DatasetError(
-            f"{path}: {what} must be whole numbers from 0 to {count - 1}, got {values.dtype}"
-        )
-    wrong = (values < 0) | (values >= count)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise DatasetError(f"{path}: row {row} has {what} {values[row]}, expected 0 to {count - 1}")
-    return values.astype(np.int8)

@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 
 from edgefer.errors import DatasetError, SettingsError
+from edgefer.fer2013 import WHERE_TO_GET_IT, file_of
 from edgefer.labels import FER2013, FERPLUS, FOLDERS, LABEL_SETS, spelled
 from edgefer_train.data import fer2013, folders
 from edgefer_train.data.dataset import SIDE, Dataset
-from edgefer_train.data.fer2013 import WHERE_TO_GET_IT
 from edgefer_train.data.files import describe_skipped
 from edgefer_train.data.splits import UnsplitDataset, require_split
 
@@ -52,7 +52,7 @@ def read(
         raise SettingsError(f"an image's side must be {SMALLEST} pixels or more, got {side}")
     if where is None:
         raise DatasetError(f"no dataset was named: {WHERE_TO_GET_IT}")
-    path = fer2013.file_of(where)
+    path = file_of(where)
     if path is None:
         return folders.read(_require_folders(where), _stored(where, labels), side, tolerant)
     if labels == FOLDERS:
@@ -62,7 +62,7 @@ def read(
 
 def labels_in(where: Path | None) -> str:
     """Return the name of the label set that a dataset is stored with: what `load` needs."""
-    if where is None or fer2013.file_of(where) is not None:
+    if where is None or file_of(where) is not None:
         return "fer2013"
     classes = {spelled(name) for name in folders.classes_of(_require_folders(where))}
     return next((name for name in LABEL_SETS if set(LABEL_SETS[name]) == classes), FOLDERS)

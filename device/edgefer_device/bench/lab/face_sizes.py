@@ -23,7 +23,7 @@ from edgefer.errors import SettingsError
 from edgefer.machine import machine
 from edgefer.messages import Box
 from edgefer.preprocess import Pixels
-from edgefer_device.bench.labelled_faces import MarkedPhoto, read_fer2013, read_photos
+from edgefer_device.bench.labelled_faces import MarkedPhoto, read_part, read_photos
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import DETECTORS, open_detector
@@ -102,7 +102,7 @@ def measure(request: FacesRequest) -> FaceSizes:
     cv2.setNumThreads(1)
     photos = read_photos(request.data / "photos")
     room = read_clip(request.data / "clips" / EMPTY)
-    chips = read_fer2013(request.data, "PublicTest", request.count or 300).images
+    chips = read_part(request.data, "PublicTest", request.count or 300).images
     filled = [_filled(chip) for chip in chips]
     faces = [*photos, *(_marked(request.data / "clips" / name) for name in CLIPS)]
     found, whole = [], []

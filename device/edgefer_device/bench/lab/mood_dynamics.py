@@ -33,7 +33,7 @@ from edgefer_device.bench.lab.readings import (
     noise_of,
     read_clip,
 )
-from edgefer_device.bench.labelled_faces import read_fer2013
+from edgefer_device.bench.labelled_faces import read_part
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier
@@ -143,7 +143,7 @@ def measure(request: MoodRequest) -> MoodDynamics:
     if not noise:
         raise DatasetError(f"{request.data}/clips: no clip shows a face for a second; use --clip")
     clips = tuple(bench.clip(name, rows) for name, rows in read.items() if rows)
-    faces = read_fer2013(request.data, "PublicTest")
+    faces = read_part(request.data, "PublicTest")
     drawn = DrawnFaces(faces, classifier, noise, request.seed, phases)
     results = tuple(bench.drawn(drawn, request.count, share) for share in (None, MIRROR))
     return MoodDynamics(machine(), bundle.manifest.name, request.mirrored, clips, results)
