@@ -60,6 +60,21 @@ def write_output(path: Path, content: bytes | str) -> None:
         raise SettingsError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
 
 
+def check_output(path: Path, suffix: str = "") -> None:
+    """Raise `SettingsError` for a file that cannot be written, before the work that it is for.
+
+    Its name must end in `suffix`.
+    """
+    if suffix and path.suffix.lower() != suffix:
+        raise SettingsError(f"{path}: expected a file whose name ends in {suffix}")
+    if path.is_dir():
+        raise SettingsError(f"{path}: is a folder; name a file")
+    if not path.parent.is_dir():
+        raise SettingsError(f"{path}: no such folder {path.parent}; create it first")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise SettingsError(f"{path}: cannot be written; name another file")
+
+
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `path` when the block ends well.

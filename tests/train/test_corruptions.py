@@ -97,6 +97,8 @@ def test_the_verb_refuses_what_does_not_go_together(tmp_path: Path) -> None:
     for words, reason in (
         (("--corruptions", "--kind", "rain"), "unknown corruption 'rain'"),
         (("--kind", "jpeg"), "belong to --corruptions"),
+        (("--corruptions", "--plot", "x.txt"), "x.txt: expected a file whose name ends in .png"),
+        (("--corruptions", "--plot", "/no/x.png"), "/no/x.png: no such folder /no"),
         (("--corruptions", "--out", tmp_path), "leave out --corruptions"),
     ):
         done = evaluate(*words)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgefer.errors import MissingExtra, SettingsError
+from edgefer.errors import MissingExtra
+from edgefer.files import check_output
 from edgefer_device.bench.compare import Comparison
 from edgefer_device.bench.result import Bench
 
@@ -20,17 +21,9 @@ if importlib.util.find_spec("matplotlib"):
 def check_plot(path: Path) -> None:
     """Raise `SettingsError` for a plot that is no PNG, `MissingExtra` without matplotlib, before
     the minutes that a bench takes."""
-    if path.suffix.lower() != ".png":
-        raise SettingsError(f"{path}: plots are PNG files; end its name in .png")
+    check_output(path, ".png")
     if not importlib.util.find_spec("matplotlib"):
         raise MissingExtra("matplotlib", "train")
-    check_folder(path)
-
-
-def check_folder(path: Path) -> None:
-    """Raise `SettingsError` for a file whose folder does not exist."""
-    if not path.parent.is_dir():
-        raise SettingsError(f"{path}: no such folder {path.parent}; create it first")
 
 
 def draw_bench(bench: Bench) -> bytes:

@@ -90,7 +90,7 @@ def measure(
 
     BUNDLE is a path or a shipped bundle's name; by default the configuration's, or `small`.
     """
-    from edgefer.files import write_output
+    from edgefer.files import check_output, write_output
     from edgefer_device.bench import measurement
     from edgefer_device.bench import plot as plots
     from edgefer_device.bench.view import show_bench
@@ -101,7 +101,7 @@ def measure(
     if plot is not None:
         plots.check_plot(plot)
     if json_file is not None:
-        plots.check_folder(json_file)
+        check_output(json_file)
     held = Config() if config is None else load_config(config)
     request = replace(request, bundle=bundle or held.model, signed_by=held.signed_by)
     done = measurement.bench(request, log.info)

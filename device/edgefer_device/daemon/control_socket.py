@@ -140,7 +140,10 @@ def request(folder: Path, command: str, value: float | None = None) -> Any:
             f"{path}: no daemon responds ({why}); start edgefer run, or name its "
             "configuration with --config (a service's needs sudo)"
         ) from exc
-    response = msgspec.json.decode(line, type=Response) if line else Response(error="no response")
+    try:
+        response = msgspec.json.decode(line, type=Response)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        response = Response(error=f"{'another program' if line else 'nobody'} responds there")
     if response.error is not None:
         raise ControlError(f"{path}: {response.error}")
     return response.result

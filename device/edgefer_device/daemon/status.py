@@ -54,10 +54,15 @@ class Status(msgspec.Struct, frozen=True):
     page: str | None
     """The address of the mirror page, with its token; None where none is served."""
     parts: dict[str, Part]
+    refused: str | None = None
+    """Why the last reload was refused; None where it was not."""
 
 
-def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
-    """Return the status of a running assembly, `uptime` seconds after the daemon's start."""
+def status_of(now: Assembly, controls: Controls, uptime: float, refused: str | None) -> Status:
+    """Return the status of a running assembly, `uptime` seconds after the daemon's start.
+
+    `refused` tells why the last reload was.
+    """
     health, heat = now.health, now.frame_rate.heat
     seen = None if controls.paused else now.sinks.metrics.present
     state, threshold = health.state(), controls.threshold
@@ -81,6 +86,7 @@ def status_of(now: Assembly, controls: Controls, uptime: float) -> Status:
         threshold=now.threshold if threshold is None else threshold,
         page=now.sinks.page,
         parts=state.parts,
+        refused=refused,
     )
 
 
@@ -129,6 +135,8 @@ def _rows(status: Status) -> list[tuple[str, str]]:
         ("memory", f"{status.memory_mb:.0f} MB"),
         ("processor", f"{share:.1f} % of one core"),
     ]
+    if status.refused is not None:
+        rows.append(("last reload", f"refused: {status.refused}"))
     if status.celsius is not None:
         rows.append(("temperature", f"{status.celsius:.0f} °C"))
     return rows if status.page is None else [*rows, ("mirror page", status.page)]

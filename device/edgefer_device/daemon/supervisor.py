@@ -72,6 +72,7 @@ class Supervisor:
         self._next: tuple[Config, Opener] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._stopping = False
+        self._refused: str | None = None
 
     async def run(self, limit: Limit) -> bool:
         """Run to the end; return whether the daemon is to be restarted.
@@ -108,7 +109,8 @@ class Supervisor:
         """Return the current status; raise `ControlError` during the start."""
         if self._current is None:
             raise ControlError("the daemon is starting; try again in a second")
-        return status_of(self._current, self.controls, time.monotonic() - self._began)
+        uptime = time.monotonic() - self._began
+        return status_of(self._current, self.controls, uptime, self._refused)
 
     def _restore(self) -> Opener:
         """Restore a pause from before, and build what is configured; the camera comes later."""
@@ -142,7 +144,7 @@ class Supervisor:
             except Exception as exc:
                 if before is None or self._has_begun:
                     raise
-                _report_refused(exc)
+                self._refuse(exc)
                 config, before = before, None
                 opener = self._prepare(config, self.controls)
                 continue
@@ -186,9 +188,10 @@ class Supervisor:
             config = await asyncio.to_thread(self._reread)
             self._next = config, self._prepare(config, self.controls)
         except Exception as exc:
-            _report_refused(exc)
+            self._refuse(exc)
             self._notifier.ready()
             return
+        self._refused = None
         log.info("configuration reloaded")
         if self._current is not None:
             self._current.pipeline.stop()
@@ -268,15 +271,14 @@ class Supervisor:
     def _on_hangup(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self.reload)
 
+    def _refuse(self, exc: Exception) -> None:
+        """Tell why a new configuration is not used; whatever it raises, the daemon goes on."""
+        self._refused = str(exc) if isinstance(exc, EdgeferError) else f"reload failed: {exc!r}"
+        log.warning("%s; the previous configuration stays", self._refused)
+        log.debug("reload failed", exc_info=exc)
+
     def _state(self) -> contextlib.AbstractContextManager[None]:
         """Hold the state folder, where the camera is one that can be paused."""
         if pause_persists(self._config.camera):
             return lock_state(state_folder(self._config.state))
         return contextlib.nullcontext()
-
-
-def _report_refused(exc: Exception) -> None:
-    """Log why a new configuration is not used; whatever it raises, the daemon goes on."""
-    what = str(exc) if isinstance(exc, EdgeferError) else f"reload failed: {exc!r}"
-    log.warning("%s; the previous configuration stays", what)
-    log.debug("reload failed", exc_info=exc)

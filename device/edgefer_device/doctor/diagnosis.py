@@ -94,6 +94,8 @@ def _configured(config: Config) -> Iterator[NamedCheck]:
     yield NamedCheck("detector", detector, REINSTALL)
     yield NamedCheck("camera", partial(camera_checks.check_camera, config.camera))
     yield NamedCheck("state", partial(services.check_state, config.state))
+    if config.history.keep_days:
+        yield NamedCheck("history", partial(services.check_history, config.state))
     for uri in config.sinks:
         scheme, _, place = uri.partition(":")
         if scheme in ("mqtt", "mqtts"):

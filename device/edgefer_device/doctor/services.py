@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgefer.errors import SettingsError
+from edgefer.errors import HistoryError, SettingsError
 from edgefer_device.system.check import Check, current_user, fail, ok, warn
 
 if TYPE_CHECKING:
@@ -55,6 +55,22 @@ def check_state(configured: str | None) -> Check:
     from edgefer_device.system.paths import state_folder
 
     return check_writable("state", state_folder(configured))
+
+
+def check_history(configured: str | None) -> Check:
+    """Check that the history, where there is one, can be read."""
+    from edgefer_device.sinks.history import FILE
+    from edgefer_device.sinks.history.store import HistoryStore
+    from edgefer_device.system.paths import state_folder
+
+    store = HistoryStore(state_folder(configured) / FILE)
+    if not store.path.exists():
+        return ok("history", "none is kept yet")
+    try:
+        store.check()
+    except HistoryError as exc:
+        return fail("history", str(exc), "edgefer history --delete removes it")
+    return ok("history", f"{store.path} is whole")
 
 
 def check_writable(what: str, folder: Path) -> Check:

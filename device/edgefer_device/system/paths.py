@@ -91,6 +91,8 @@ def lock_state(folder: Path) -> Iterator[None]:
                 f"{folder}: another edgefer run uses this state folder (edgefer status shows it); "
                 "end it, or set another one as state"
             ) from None
+        except (FileExistsError, NotADirectoryError):
+            raise StateError(f"{folder}: is no folder; set another one as state") from None
         except OSError:
             pass
         yield

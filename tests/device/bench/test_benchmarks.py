@@ -269,7 +269,7 @@ def without(bundle: Path, *formats: str) -> Path:
         (["--runtime", "float16"], "has no file for the runtime 'float16' (float16); it has: int8"),
         (["--duration", "0.02"], "5 loops of 0.02 s are too short for a 99th percentile: "),
         (["--duration", "1", "--short"], "--short sets the time itself: give it without"),
-        (["--plot", "a.svg"], "a.svg: plots are PNG files; end its name in .png"),
+        (["--plot", "a.svg"], "a.svg: expected a file whose name ends in .png"),
         (["--json", "none/a.json"], "none/a.json: no such folder none; create it first"),
         (["--short", "--data", "none"], "none: neither fer2013.npz nor fer2013.csv"),
         (["compare", "a.json", "b.json"], "a.json: cannot be read: No such file"),

@@ -20,12 +20,13 @@ from typing import Any
 
 import pytest
 
-from edgefer.errors import ControlError
+from edgefer.errors import ControlError, StateError
 from edgefer_device.daemon.assembly import prepare
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.control_socket import request
 from edgefer_device.daemon.supervisor import Supervisor
 from edgefer_device.daemon.systemd import Notifier
+from edgefer_device.system.paths import lock_state
 
 PATIENCE = 60.0
 """Seconds that a test waits for what should come within two: CI machines are busy."""
@@ -175,13 +176,15 @@ def test_sighup_reloads_the_configuration_and_a_bad_one_changes_nothing(
     daemon.process.send_signal(signal.SIGHUP)
     daemon.heard("RELOADING=1")
     daemon.heard("READY=1")
-    assert daemon.until(lambda said: said["analysed"] > before["analysed"])
+    said = daemon.until(lambda said: said["analysed"] > before["analysed"])
+    assert said["refused"] == f"{daemon.config}: unknown key 'camra'; did you mean 'camera'?"
     daemon.configure('camera = "demo:?rotate=180"\n[mood]\nthreshold = 0.7')
     daemon.process.send_signal(signal.SIGHUP)
     daemon.heard("RELOADING=1")
     daemon.heard("READY=1")
     said = daemon.until(lambda said: said["analysed"] > 0)
     assert (said["camera"], said["threshold"]) == ("demo:?rotate=180", 0.7)
+    assert said["refused"] is None
     assert said["pid"] == before["pid"]
     status, errors = daemon.end()
     assert (status, errors.splitlines()) == (
@@ -295,6 +298,13 @@ def test_a_second_daemon_on_one_state_folder_is_refused_in_one_line(daemon: Daem
     daemon.end(signal.SIGKILL)
     daemon.start_again()
     daemon.until(lambda said: said["analysed"] > 0)
+
+
+def test_a_state_folder_that_is_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("mine")
+    refused = pytest.raises(StateError, match="state: is no folder; set another one as state")
+    with refused, lock_state(tmp_path / "state"):
+        pass
 
 
 def test_repeated_reloads_leak_no_descriptor_and_no_thread(daemon: Daemon) -> None:

@@ -28,6 +28,7 @@ from edgefer.cli import main
 from edgefer.errors import HistoryError, SettingsError
 from edgefer.messages import Report
 from edgefer_device.daemon.configuration import load_config
+from edgefer_device.doctor.services import check_history
 from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.history.plot import to_svg
 from edgefer_device.sinks.history.report import by_day, moods_of
@@ -35,6 +36,7 @@ from edgefer_device.sinks.history.sink import PENDING, HistorySink
 from edgefer_device.sinks.history.store import HistoryStore, MoodSpan, first_minute
 from edgefer_device.sinks.mirror.week import QUARTER, week
 from edgefer_device.sinks.opening import SinkContext, open_sinks
+from edgefer_device.system.check import Level
 from edgefer_device.system.clock import duration
 from edgefer_device.system.paths import state_folder
 from support.browser import CHROMEDRIVER, CHROMIUM, resize
@@ -121,6 +123,22 @@ def test_deleted_is_deleted_from_the_very_bytes(store: HistoryStore) -> None:
     assert b"bewildered" not in everything
     assert store.path.stat().st_size < 10_000
     assert store.spans() == []
+
+
+@pytest.mark.parametrize(
+    "damage", [b"no database at all" * 99, b"SQLite format 3\0" + b"\xff" * 4096]
+)
+def test_a_damaged_history_is_found_by_doctor_and_can_be_deleted(
+    store: HistoryStore, damage: bytes
+) -> None:
+    store.add({NOON: {"happy": 1.5}})
+    assert check_history(str(store.path.parent)).level is Level.ok
+    store.path.write_bytes(damage)
+    found = check_history(str(store.path.parent))
+    assert (found.level, found.advice) == (Level.fail, "edgefer history --delete removes it")
+    assert store.delete() == 0
+    assert not store.path.exists()
+    assert check_history(str(store.path.parent)).level is Level.ok
 
 
 def test_forgotten_is_overwritten_too(store: HistoryStore) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from edgefer.console import track
 from edgefer.errors import SettingsError
+from edgefer.files import check_output
 from edgefer.machine import machine
 from edgefer.metrics import best_temperature, calibration_error, softmax
 from edgefer.preprocess import Pixels
@@ -82,11 +83,14 @@ class Suite:
     seed: int = 0
 
     def require_alone(self, report: Path | None) -> None:
-        """Raise `SettingsError` for options that only one of both evaluations has."""
+        """Raise `SettingsError` for options that only one of both evaluations has, and for a
+        plot that cannot be written."""
         if self.corruptions and report is not None:
             raise SettingsError("--out is the report of clean faces; leave out --corruptions")
         if not self.corruptions and (self.kinds or self.plot or self.part != "PrivateTest"):
             raise SettingsError("--kind, --part and --plot belong to --corruptions; add it")
+        if self.plot:
+            check_output(self.plot, ".png")
         for kind in self.kinds:
             require_corruption(kind)
 

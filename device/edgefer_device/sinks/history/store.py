@@ -133,12 +133,29 @@ class HistoryStore:
         The file is written anew, so that no page of it still holds what was deleted; what
         a flash card keeps in blocks that it took out of use, nobody can reach or erase.
         """
+        try:
+            with self._open() as file:
+                with file:
+                    count = file.execute("DELETE FROM moods").rowcount
+                file.execute("VACUUM")
+                file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return count
+        except HistoryError as exc:
+            if not isinstance(exc.__cause__, sqlite3.DatabaseError) or isinstance(
+                exc.__cause__, sqlite3.OperationalError
+            ):
+                raise
+            log.warning("%s: is damaged; the file is removed", self.path)
+            for end in ("", "-wal", "-shm"):
+                self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+            return 0
+
+    def check(self) -> None:
+        """Raise `HistoryError` for a file that is damaged or not a history."""
         with self._open() as file:
-            with file:
-                count = file.execute("DELETE FROM moods").rowcount
-            file.execute("VACUUM")
-            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            return count
+            (found,) = file.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
