@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -344,6 +344,20 @@ def test_what_is_too_old_goes_at_the_start_and_each_day(store: HistoryStore) -> 
     asyncio.run(whole())
 
 
+def test_it_is_written_every_ten_minutes_for_an_sd_cards_sake(store: HistoryStore) -> None:
+    clock, written = Clock(), []
+    add = store.add
+
+    def counted(minutes: Mapping[int, Mapping[str, float]]) -> None:
+        written.append(len(minutes))
+        add(minutes)
+
+    store.add = counted  # type: ignore[method-assign]  # the store is counted, not replaced
+    watch(HistorySink(store, 90, clock, clock), clock, ("happy", 25 * 60))
+    assert written == [10, 10, 5]
+    assert len(kept(store)) == 25
+
+
 def test_a_full_disk_ends_nothing_and_is_made_up_for(
     store: HistoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -353,7 +367,7 @@ def test_a_full_disk_ends_nothing_and_is_made_up_for(
     async def whole() -> None:
         async with sink:
             with no_room():
-                for _ in range(1800):
+                for _ in range(7200):
                     await sink.publish(report("happy"))
                     clock.now += 0.1
             assert sink.fault == "the history cannot be written"
@@ -364,7 +378,7 @@ def test_a_full_disk_ends_nothing_and_is_made_up_for(
             assert sink.fault is None
 
     asyncio.run(whole())
-    assert sum(one.seconds for one in store.spans()) == pytest.approx(249.9, abs=0.5)
+    assert sum(one.seconds for one in store.spans()) == pytest.approx(789.9, abs=0.5)
     assert len(caplog.records) == 1
     assert "the history cannot be used" in caplog.text
 
