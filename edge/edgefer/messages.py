@@ -89,6 +89,8 @@ class Report(msgspec.Struct, frozen=True):
     """Why there are no frames, in words; None while the camera delivers."""
     reason: str | None = None
     """Why `mood` is `unknown`, one of `REASONS`; None when it is not."""
+    still: tuple[Box, ...] = ()
+    """Faces that have not moved for long: a poster, a photograph. They are none of `faces`."""
 
 
 class Prediction(msgspec.Struct, frozen=True):

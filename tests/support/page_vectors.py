@@ -192,7 +192,7 @@ def _search() -> dict[str, Any]:
         ([], True, {"far": [[there]]}),
         ([there], False, {"near": [[moved]]}),
         ([there], True, {"near": [[moved]], "far": [[there, faint]]}),
-        ([there], True, {"near": [[moved]], "far": [[tiny]]}),
+        ([there], True, {"near": [[moved]], "far": [[there], [tiny]]}),
         ([there, tiny], False, {"near": [[moved], []], "far": [[there]]}),
         (row, True, {"far": [row[:3]], "near": [[row[3]]]}),
     ]

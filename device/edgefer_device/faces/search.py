@@ -83,19 +83,17 @@ class FaceSearch(FaceDetector):
         Known faces are followed by the short-range model. A search is over the whole frame and
         one tile after the other; it looks for close faces where nobody is seen.
         """
-        found: list[Detection] = []
-        if len(known) > FEW:
-            found, search = self._far.detect(image), False
+        if not known:
+            return distinct(self._search(image))
+        many = len(known) > FEW
+        found = self._far.detect(image) if many else []
         for box in known:
             if not _seen(found, box):
                 found += self._near.look(image, _followed(box))
-        if not known:
-            found = self._search(image)
-        elif not all(_seen(found, box) for box in known):
-            found += self._far.detect(image) if len(known) <= FEW else []
-        elif search:
-            self._turn += 1
-            found += self._far.detect(image) if self._turn % 2 else self._next_tile(image)
+        if not many and (search or not all(_seen(found, box) for box in known)):
+            found += self._far.detect(image)
+        if search:
+            found += self._next_tile(image)
         return _surest(distinct(found))
 
     def _search(self, image: Pixels) -> list[Detection]:
@@ -103,13 +101,13 @@ class FaceSearch(FaceDetector):
         if not _sure(found):
             found += self._near.look(image, around(image, PADDED))
         if not _sure(found):
-            self._turn += 2
             found += self._next_tile(image)
         return _surest(found)
 
     def _next_tile(self, image: Pixels) -> list[Detection]:
+        self._turn += 1
         every = tiles(image, TILE)
-        return self._in_tile(image, every[self._turn // 2 % len(every)]) if every else []
+        return self._in_tile(image, every[self._turn % len(every)]) if every else []
 
     def _in_tile(self, image: Pixels, tile: Box) -> list[Detection]:
         most = SMALL * tile.width

@@ -31,6 +31,18 @@ class TrackingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds unseen after which a confirmed track is dropped."""
     smallest: Annotated[float, Meta(ge=0, le=2000)] = 20.0
     """Side of the smallest face that is followed, pixels; `[quality]` says which are read."""
+    ignore_still: Annotated[float, Meta(ge=0, le=86_400)] = 600.0
+    """Seconds without any movement after which a face is taken for a poster or a photograph:
+    reported as `still`, and nobody's mood. 0 takes none for one."""
+
+
+HIDDEN = 1.5
+"""Seconds for which a face is kept that passes behind another one."""
+MOVED = 0.15
+"""Of its side: movement, or change in size, by which a face is somebody's. Detections of a picture
+lie within 0.05."""
+FARTHEST = 0.5
+"""Seconds over which a face is taken to go on as it went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +63,45 @@ class Track:
     confirmed: bool
     turn: float | None = None
     """As the detector last saw it; see `Detection`."""
+    pace: tuple[float, float] = (0.0, 0.0)
+    """Of its middle, across and down, pixels a second; the last detections count more."""
+    place: Box | None = None
+    """Where it was when it last moved."""
+    moved: float = 0.0
+    """When that was."""
+
+    def expected(self, time: float) -> Box:
+        """Return where the face is at a time if it went on as it did."""
+        passed = min(time - self.seen, FARTHEST)
+        left, top = self.box.left + passed * self.pace[0], self.box.top + passed * self.pace[1]
+        return Box(left, top, self.box.width, self.box.height)
 
 
 class Tracker:
-    """Joins detections to tracks by overlap; numbers are never used again."""
+    """Joins detections to tracks by overlap with where each goes; numbers are never used again."""
 
     def __init__(self, settings: TrackingSettings) -> None:
         self._settings = settings
         self._tracks: list[Track] = []
         self._detected: float | None = None
         self._searched: float | None = None
+        self._stills: list[Track] = []
         self._next = 1
 
     @property
     def tracks(self) -> list[Track]:
-        """The confirmed tracks, the largest first."""
-        confirmed = (track for track in self._tracks if track.confirmed)
-        return sorted(confirmed, key=lambda track: (-track.box.area, track.number))
+        """The confirmed tracks, the largest first, without those that are `still`."""
+        alive = (one for one in self._tracks if one.confirmed and not self._is_still(one))
+        return sorted(alive, key=lambda track: (-track.box.area, track.number))
+
+    @property
+    def still(self) -> list[Track]:
+        """The confirmed tracks that have not moved for `ignore_still`."""
+        return [track for track in self._tracks if track.confirmed and self._is_still(track)]
+
+    def _is_still(self, track: Track) -> bool:
+        limit = self._settings.ignore_still
+        return 0 < limit <= track.seen - track.moved
 
     def wants_detection(self, time: float, moved: bool = True) -> bool:
         """Whether to detect faces in the frame of this time.
@@ -87,10 +121,9 @@ class Tracker:
             return True
         return time - self._searched >= self._settings.still
 
-    @property
-    def boxes(self) -> list[Box]:
-        """Where the known faces were last seen, confirmed or not."""
-        return [track.box for track in self._tracks]
+    def boxes(self, time: float) -> list[Box]:
+        """Return where the known faces are expected, confirmed or not."""
+        return [track.expected(time) for track in self._tracks]
 
     @property
     def has_unconfirmed(self) -> bool:
@@ -99,6 +132,7 @@ class Tracker:
 
     def reset(self) -> None:
         """Drop every track, as after a gap in the frames."""
+        self._remember_stills()
         self._tracks, self._detected = [], None
 
     def update(self, detections: list[Detection], time: float, searched: bool = True) -> None:
@@ -106,17 +140,30 @@ class Tracker:
         self._detected = time
         self._searched = time if searched else self._searched
         large = [face for face in detections if face.box.width >= self._settings.smallest]
-        pairs = self._pairs(large)
+        pairs = self._pairs(large, time)
         kept = [self._follow(track, pairs.get(track.number), time) for track in self._tracks]
         followed = {id(face) for face in pairs.values()}
         fresh = [self._begin(face, time) for face in large if id(face) not in followed]
-        self._tracks = [track for track in kept if self._lives(track, time)] + fresh
+        seen = [track.box for track in [*kept, *fresh] if not track.missed]
+        self._tracks = [track for track in kept if self._lives(track, time, seen)] + fresh
+        self._remember_stills()
 
-    def _pairs(self, detections: list[Detection]) -> dict[int, Detection]:
+    def _remember_stills(self) -> None:
+        """Keep where a picture hangs: who passes before it ends its track, not its stillness."""
+        now, limit = self.still, self._settings.ignore_still
+        latest = self._detected or 0.0
+        kept = (
+            one
+            for one in self._stills
+            if latest - one.seen < limit and all(_moved(one.box, other.box) for other in now)
+        )
+        self._stills = [*now, *kept]
+
+    def _pairs(self, detections: list[Detection], time: float) -> dict[int, Detection]:
         """Return the detection of each continued track, by number; best overlaps first."""
         overlaps = sorted(
             (
-                (track.box.overlap(face.box), track.number, index)
+                (track.expected(time).overlap(face.box), track.number, index)
                 for track in self._tracks
                 for index, face in enumerate(detections)
             ),
@@ -141,7 +188,10 @@ class Tracker:
             hits=track.hits + 1,
             seen=time,
             missed=False,
+            pace=_pace(track, face.box, time),
         )
+        if _moved(track.place or track.box, face.box):
+            fresh = replace(fresh, place=face.box, moved=time)
         return replace(fresh, confirmed=track.confirmed or self._convinces(fresh))
 
     def _convinces(self, track: Track) -> bool:
@@ -151,10 +201,33 @@ class Tracker:
     def _begin(self, face: Detection, time: float) -> Track:
         number, self._next = self._next, self._next + 1
         track = Track(number, face.box, face.score, face.score, 1, time, False, False, face.turn)
+        known = next((one for one in self._stills if not _moved(one.box, face.box)), None)
+        moved = time if known is None else known.moved
+        track = replace(track, place=face.box, moved=moved)
         return replace(track, confirmed=self._convinces(track))
 
-    def _lives(self, track: Track, time: float) -> bool:
+    def _lives(self, track: Track, time: float, seen: list[Box]) -> bool:
         """Whether to keep a track: an unconfirmed one must be seen every time."""
         if not track.missed:
             return True
-        return track.confirmed and time - track.seen < self._settings.patience
+        box, since = track.expected(time), time - track.seen
+        behind = any(box.intersection(other) > 0 for other in seen)
+        return track.confirmed and since < max(HIDDEN if behind else 0.0, self._settings.patience)
+
+
+def _moved(place: Box, box: Box) -> bool:
+    """Whether a face that was at a place is elsewhere now, or of another size."""
+    enough = MOVED * place.width
+    across = box.left + box.width / 2 - place.left - place.width / 2
+    down = box.top + box.height / 2 - place.top - place.height / 2
+    return max(abs(across), abs(down), abs(box.width - place.width)) > enough
+
+
+def _pace(track: Track, box: Box, time: float) -> tuple[float, float]:
+    """Return how fast a face moves that is at `box` now, half of it by this step alone."""
+    passed = time - track.seen
+    if passed <= 0:
+        return track.pace
+    across = box.left + box.width / 2 - track.box.left - track.box.width / 2
+    down = box.top + box.height / 2 - track.box.top - track.box.height / 2
+    return (track.pace[0] + across / passed) / 2, (track.pace[1] + down / passed) / 2

@@ -115,6 +115,7 @@ class FrameAnalyzer:
             mood=first.label if first else None,
             confidence=first.confidence if first else None,
             reason=first.reason if first else None,
+            still=tuple(track.box for track in self._tracker.still),
         )
         self._on_latency(self._clock() - begun)
         return report if self._household is None else self._household.apply(report)
@@ -127,7 +128,7 @@ class FrameAnalyzer:
         moved = self._motion.moved(frame.image)
         if self._tracker.wants_detection(frame.time, moved):
             search = self._tracker.wants_search(frame.time)
-            found = self._detector.watch(frame.image, self._tracker.boxes, search)
+            found = self._detector.watch(frame.image, self._tracker.boxes(frame.time), search)
             self._tracker.update(found, frame.time, search)
             self._motion.mark()
 

@@ -136,3 +136,34 @@ def test_a_face_that_is_unsure_is_searched_as_often_as_one_that_moves() -> None:
     tracker.update([face(score=0.55)], 0.1)
     assert not tracker.wants_detection(0.25, moved=False)
     assert tracker.wants_detection(0.31, moved=False)
+
+
+def hung(tracker: Tracker, *others: Detection, begin: int, seconds: int) -> None:
+    """Show a picture that hangs there, found a little elsewhere each time, once a second."""
+    for second in range(begin, begin + seconds):
+        tracker.update([face(left=100 + second % 3, score=0.95), *others], float(second))
+
+
+def test_what_never_moves_is_a_picture_and_nobody() -> None:
+    settings = TrackingSettings(ignore_still=600, patience=5)
+    tracker = Tracker(settings)
+    hung(tracker, begin=0, seconds=600)
+    assert (numbers(tracker), tracker.still) == ([1], [])
+    somebody = face(left=400)
+    hung(tracker, somebody, begin=600, seconds=5)
+    assert (numbers(tracker), [track.number for track in tracker.still]) == ([2], [1])
+    # Somebody stands before it for a while: it is known again at once.
+    for second in range(605, 620):
+        tracker.update([somebody], float(second))
+    hung(tracker, somebody, begin=620, seconds=4)
+    assert (numbers(tracker), [track.number for track in tracker.still]) == ([2], [3])
+    never = Tracker(TrackingSettings(ignore_still=0))
+    hung(never, begin=0, seconds=1200)
+    assert numbers(never) == [1]
+
+
+def test_who_moves_a_little_now_and_then_stays_somebody() -> None:
+    tracker = Tracker(TrackingSettings(ignore_still=600, patience=5))
+    for second in range(1500):
+        tracker.update([face(left=100 + 15 * (second // 500))], float(second))
+    assert (numbers(tracker), tracker.still) == ([1], [])

@@ -189,3 +189,16 @@ def test_it_is_told_how_long_each_look_took() -> None:
     for frame in frames(3):
         watcher.process(frame)
     assert on_latency == [1.0, 1.0, 1.0]
+
+
+def test_a_picture_on_the_wall_is_reported_and_has_no_mood() -> None:
+    poster = Detection(Box(0, 0, 90, 90), 0.95)
+    script = [[poster, Detection(Box(100 + step % 20, 30, 40, 40), 0.95)] for step in range(120)]
+    faces = FaceClassifier(ScriptedClassifier([HAPPY]), manifest())
+    tracker = Tracker(TrackingSettings(ignore_still=2))
+    watcher = FrameAnalyzer(ScriptedDetector(script), faces, tracker, MoodSettings())
+    told = [watcher.process(frame) for frame in frames(90)]
+    assert (len(told[20].faces), told[20].still) == (2, ())
+    assert told[-1].still == (poster.box,)
+    assert [face.box.width for face in told[-1].faces] == [40]
+    assert told[-1].mood == "happy"

@@ -202,7 +202,7 @@ def reported(
         now = number * period
         if tracker.wants_detection(now):
             search = tracker.wants_search(now)
-            tracker.update(detector.watch(image, tracker.boxes, search), now, search)
+            tracker.update(detector.watch(image, tracker.boxes(now), search), now, search)
         yield [one.box for one in tracker.tracks]
 
 

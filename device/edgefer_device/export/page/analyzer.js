@@ -5,7 +5,7 @@ import { cropFace } from "./face_crop.js";
 import { Mood } from "./mood.js";
 import { Motion } from "./motion.js";
 import { rejectionReason } from "./quality.js";
-import { Tracker } from "./tracker.js";
+import { expected, Tracker } from "./tracker.js";
 
 /** @typedef {import("./pixels.js").Pixels} Pixels */
 /** @typedef {import("./pixels.js").Box} Box */
@@ -73,7 +73,7 @@ export class FrameAnalyzer {
     const moved = this.motion.moved(pixels);
     if (!this.tracker.wantsDetection(time, moved)) return false;
     const search = this.tracker.wantsSearch(time);
-    const known = this.tracker.all.map((track) => track.box);
+    const known = this.tracker.all.map((track) => expected(track, time));
     this.tracker.update(await this.detector.watch(pixels, known, search), time, search);
     this.motion.mark();
     return true;

@@ -30,19 +30,16 @@ export class FaceSearch {
    * @returns {Promise<Detection[]>}  the surest first
    */
   async watch(pixels, known, search) {
-    const { few } = this.settings;
-    const many = known.length > few;
+    if (!known.length) return this.#distinct(await this.#search(pixels));
+    const many = known.length > this.settings.few;
     const found = many ? await this.#whole(pixels) : [];
     for (const box of known) {
       if (!this.#seen(found, box)) found.push(...await this.near.look(pixels, this.followed(box)));
     }
-    if (!known.length) found.push(...await this.#search(pixels));
-    else if (many) return surest(this.#distinct(found));
-    else if (!known.every((box) => this.#seen(found, box))) found.push(...await this.#whole(pixels));
-    else if (search) {
-      this.turn += 1;
-      found.push(...await (this.turn % 2 ? this.#whole(pixels) : this.#nextTile(pixels)));
+    if (!many && (search || !known.every((box) => this.#seen(found, box)))) {
+      found.push(...await this.#whole(pixels));
     }
+    if (search) found.push(...await this.#nextTile(pixels));
     return surest(this.#distinct(found));
   }
 
@@ -57,18 +54,16 @@ export class FaceSearch {
     if (!this.#sure(found)) {
       found.push(...await this.near.look(pixels, around(pixels, this.settings.padded)));
     }
-    if (!this.#sure(found)) {
-      this.turn += 2;
-      found.push(...await this.#nextTile(pixels));
-    }
+    if (!this.#sure(found)) found.push(...await this.#nextTile(pixels));
     return surest(found);
   }
 
   /** @param {Pixels} pixels */
   async #nextTile(pixels) {
+    this.turn += 1;
     const every = tiles(pixels, this.settings);
     if (!every.length) return [];
-    const tile = every[Math.floor(this.turn / 2) % every.length];
+    const tile = every[this.turn % every.length];
     const found = await this.far.look(pixels, tile);
     return found.filter((face) => face.box.width <= this.settings.small * tile.width);
   }

@@ -1,7 +1,7 @@
 // @ts-check
 /** Which face is which from frame to frame, as tracker.py follows them. */
 
-import { area, overlap } from "./pixels.js";
+import { area, intersection, overlap } from "./pixels.js";
 
 /** @typedef {import("./pixels.js").Box} Box */
 /** @typedef {import("./contract.js").TrackingSettings} TrackingSettings */
@@ -22,7 +22,11 @@ import { area, overlap } from "./pixels.js";
  * @property {boolean} missed
  * @property {boolean} confirmed
  * @property {number | null} turn
+ * @property {[across: number, down: number]} pace  of its middle, pixels a second
  */
+
+const HIDDEN = 1.5; // seconds for which a face is kept that passes behind another one
+const FARTHEST = 0.5; // seconds over which a face is taken to go on as it went
 
 export class Tracker {
   /** @param {TrackingSettings} settings */
@@ -80,24 +84,26 @@ export class Tracker {
     this.detected = time;
     if (searched) this.searched = time;
     const large = detections.filter((face) => face.box.width >= this.settings.smallest);
-    const pairs = this.#pairs(large);
+    const pairs = this.#pairs(large, time);
     const followed = new Set(pairs.values());
     const kept = this.all
-      .map((track) => this.#follow(track, pairs.get(track.number), time))
-      .filter((track) => this.#lives(track, time));
+      .map((track) => this.#follow(track, pairs.get(track.number), time));
     const fresh = large.filter((face) => !followed.has(face)).map((face) => this.#begin(face, time));
-    this.all = [...kept, ...fresh];
+    const seen = [...kept, ...fresh].filter((track) => !track.missed).map((track) => track.box);
+    this.all = [...kept.filter((track) => this.#lives(track, time, seen)), ...fresh];
   }
 
   /**
    * The detection of each continued track, best overlaps first.
    *
    * @param {Detection[]} detections
+   * @param {number} time  seconds
    * @returns {Map<number, Detection>}
    */
-  #pairs(detections) {
-    const overlaps = this.all.flatMap(({ number, box }) =>
-      detections.map((face) => ({ number, face, shared: overlap(box, face.box) })));
+  #pairs(detections, time) {
+    const overlaps = this.all.flatMap((track) => detections.map((face) => (
+      { number: track.number, face, shared: overlap(expected(track, time), face.box) }
+    )));
     overlaps.sort((one, other) => other.shared - one.shared || one.number - other.number);
     /** @type {Map<number, Detection>} */
     const pairs = new Map();
@@ -125,6 +131,7 @@ export class Tracker {
       hits: track.hits + 1,
       seen: time,
       missed: false,
+      pace: paceOf(track, face.box, time),
     };
     return { ...fresh, confirmed: track.confirmed || this.#convinces(fresh) };
   }
@@ -141,15 +148,48 @@ export class Tracker {
    */
   #begin(face, time) {
     const begun = { ...face, number: this.next++, certainty: face.score, hits: 1 };
-    return { ...begun, seen: time, missed: false, confirmed: this.#convinces(begun) };
+    const confirmed = this.#convinces(begun);
+    return { ...begun, seen: time, missed: false, confirmed, pace: [0, 0] };
   }
 
   /**
    * @param {Track} track
    * @param {number} time
+   * @param {Box[]} seen  the faces that are seen now
    */
-  #lives(track, time) {
+  #lives(track, time, seen) {
     if (!track.missed) return true;
-    return track.confirmed && time - track.seen < this.settings.patience;
+    const box = expected(track, time);
+    const behind = seen.some((other) => intersection(box, other) > 0);
+    const patience = Math.max(behind ? HIDDEN : 0, this.settings.patience);
+    return track.confirmed && time - track.seen < patience;
   }
+}
+
+/**
+ * Where a face is at a time if it went on as it did.
+ *
+ * @param {Track} track
+ * @param {number} time
+ * @returns {Box}
+ */
+export function expected({ box, seen, pace }, time) {
+  const passed = Math.min(time - seen, FARTHEST);
+  return { ...box, left: box.left + passed * pace[0], top: box.top + passed * pace[1] };
+}
+
+/**
+ * How fast a face moves that is at `box` now, half of it by this step alone.
+ *
+ * @param {Track} track
+ * @param {Box} box
+ * @param {number} time
+ * @returns {[across: number, down: number]}
+ */
+function paceOf(track, box, time) {
+  const passed = time - track.seen;
+  if (passed <= 0) return track.pace;
+  const across = box.left + box.width / 2 - track.box.left - track.box.width / 2;
+  const down = box.top + box.height / 2 - track.box.top - track.box.height / 2;
+  return [(track.pace[0] + across / passed) / 2, (track.pace[1] + down / passed) / 2];
 }
