@@ -262,3 +262,13 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
     assert done.stderr == (
         "edgefer: this user has no home folder; set HOME, or state in the configuration\n"
     )
+
+
+def test_an_empty_path_is_wrong_usage() -> None:
+    done = edgefer("export", "android", "--out", "")
+    assert (done.exit_code, "a path must not be empty" in done.stderr) == (2, True)
+
+
+def test_help_of_bench_shows_the_command_as_it_is_written() -> None:
+    usage = edgefer("bench", "--help").stdout.splitlines()[0]
+    assert usage.endswith(" bench [OPTIONS] [BUNDLE]")

@@ -26,6 +26,12 @@ class PathType(click.Path):
         super().__init__(path_type=Path)
         self.name = name
 
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """Return the path, or end with a usage error: an empty one would be this folder."""
+        if not str(value):
+            self.fail("a path must not be empty.", param, ctx)
+        return Path(super().convert(value, param, ctx))
+
 
 class Number(click.FloatRange):
     """A number within bounds; never NaN or infinity, which Python reads too."""

@@ -57,12 +57,21 @@ class Measuring(click.Group):
         return super().parse_args(ctx, args)
 
 
+class Unnamed(click.Command):
+    """What a `Measuring` does without one of its commands, which nobody has to write."""
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the usage without this command's own name."""
+        above = ctx.parent.command_path if ctx.parent else ctx.command_path
+        formatter.write_usage(above, " ".join(self.collect_usage_pieces(ctx)))
+
+
 @click.group(cls=Measuring)
 def bench() -> None:
     """Time a model and the pipeline on this machine."""
 
 
-@bench.command(epilog="Compare two: edgefer bench compare A.json B.json")
+@bench.command(cls=Unnamed, epilog="Compare two: edgefer bench compare A.json B.json")
 @click.argument("bundle", required=False)
 @grouped(
     "request",
