@@ -6,6 +6,7 @@ import functools
 import importlib
 import math
 import operator
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -30,7 +31,7 @@ class PathType(click.Path):
         """Return the path, or end with a usage error: an empty one would be this folder."""
         if not str(value):
             self.fail("a path must not be empty.", param, ctx)
-        return Path(super().convert(value, param, ctx))
+        return Path(os.fsdecode(super().convert(value, param, ctx)))
 
 
 class Number(click.FloatRange):
