@@ -63,6 +63,7 @@ ACCELERATORS = click.Choice([*ETHOS_U, *ROCKCHIP], case_sensitive=False)
     click.option("--ptq", is_flag=True, help="Use post-training quantization for a run."),
     click.option("--representative", type=FILE, help=".npz of Training images to quantize by."),
     click.option("--calibration", type=FOLDER, help="Also write those images as arrays."),
+    click.option("--appearance", type=FILE, help="TOML of the labels' colours and names."),
     click.option("--gate", type=FILE, help="TOML file whose [gate] sets limits."),
     click.option("--allow", metavar="CHECK", help="Allow one failed check; needs --because."),
     click.option("--because", metavar="TEXT", help="Reason, kept in the bundle with your name."),

@@ -10,6 +10,7 @@ from shutil import which
 from msgspec.structs import replace as changed
 
 from edgefer.affine import Affine
+from edgefer.appearance import require_labels
 from edgefer.bundle import Bundle, describe, write_bundle
 from edgefer.errors import ConversionError, EdgeferError, SettingsError
 from edgefer.heads import Calibration, Ensemble, Head, decoder_of
@@ -105,6 +106,8 @@ def _to_bundle(
     formats = select_formats(request.formats, supported, source.evidence.origin or "a run")
     if request.on_measured and "int8" not in formats:
         raise SettingsError("--sensitivity needs the int8 TFLite file; add int8 to --formats")
+    labels = [label for labels in source.heads.values() for label in labels]
+    require_labels(request.appearance, labels, "--appearance")
     if request.exemption:
         heads = dict.fromkeys(source.heads, formats)
         require_known(request.exemption.name, heads, request.limits)
@@ -143,7 +146,7 @@ def _measured(
     files: dict[str, bytes] = {}
     for format in (format for format in formats if format in source.converters):
         files[format] = source.converters[format](files)
-    bundle, confusions = calibrate(Bundle(out, _draft(source, files), files), dataset)
+    bundle, confusions = calibrate(Bundle(out, _draft(source, files, request), files), dataset)
     edgetpu = edgetpu_entry(
         files.get("int8"), selected="edgetpu" in formats, required=request.requires_edgetpu
     )
@@ -163,7 +166,7 @@ def _measured(
     return Bundle(out, changed(manifest, gate=gate), files)
 
 
-def _draft(source: Source, files: Mapping[str, bytes]) -> Manifest:
+def _draft(source: Source, files: Mapping[str, bytes], request: Request) -> Manifest:
     """Return the manifest before anything was measured."""
     dtype, first, last = _quantization(files)
     last = last or (Affine(1.0, 0),) * len(source.heads)
@@ -184,6 +187,7 @@ def _draft(source: Source, files: Mapping[str, bytes]) -> Manifest:
         evidence=source.evidence,
         gate=Gate(()),
         licences=dict(source.licences),
+        appearance=request.appearance,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgefer.appearance import Appearance, read_appearance
 from edgefer.bundle import Bundle
 from edgefer_convert.gate.limits import Exemption, GateLimits, exemption, load_limits
 from edgefer_train.data.dataset import Dataset
@@ -35,6 +36,8 @@ class Request:
     """An .npz of images for quantization after training; some of Training where None."""
     calibration: Path | None = None
     """A folder for the representative images as arrays, which other compilers quantize by."""
+    appearance: Appearance = field(default_factory=Appearance)
+    """Colours and names of the labels."""
     limits: GateLimits = field(default_factory=GateLimits)
     exemption: Exemption | None = None
     on_measured: Callable[[Bundle, Dataset], None] | None = None
@@ -46,16 +49,23 @@ class Request:
         return "edgetpu" in (self.formats or "")
 
 
-def request_of(
+def request_of(  # noqa: PLR0913, PLR0917 - the verb's options
     formats: str | None,
     ptq: bool,
     representative: Path | None,
     calibration: Path | None,
+    appearance: Path | None,
     gate: Path | None,
     allow: str | None,
     because: str | None,
 ) -> Request:
     """Return the request that the options make; raise `SettingsError` for invalid ones."""
     return Request(
-        formats, ptq, representative, calibration, load_limits(gate), exemption(allow, because)
+        formats,
+        ptq,
+        representative,
+        calibration,
+        read_appearance(appearance),
+        load_limits(gate),
+        exemption(allow, because),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -117,10 +117,3 @@ def ensemble_decoder(heads: Sequence[Head], ensemble: Ensemble) -> Decoder:
         for its, share, head in zip(columns, shares, heads, strict=True)
     )
     return Decoder(BOTH, first.labels, terms, ensemble.calibration)
-
-
-def split_logits(heads: Sequence[Head], logits: Logits) -> Mapping[str, Logits]:
-    """Return each head's logits (N, labels) of all heads' side by side."""
-    ends = np.cumsum([len(head.labels) for head in heads])[:-1]
-    parts = np.split(logits, ends, axis=-1)
-    return {head.label_set: part for head, part in zip(heads, parts, strict=True)}

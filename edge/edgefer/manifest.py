@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from edgefer.affine import Affine
+from edgefer.appearance import Appearance
 from edgefer.errors import SchemaMismatch, SettingsError
 from edgefer.heads import Calibration, Decoder, Ensemble, Head, decoder_of, ensemble_decoder
 from edgefer.labels import BOTH
@@ -201,6 +202,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evidence: Evidence
     gate: Gate
     licences: dict[str, str]
+    appearance: Appearance = Appearance()
+    """Of labels of one's own."""
 
     def __post_init__(self) -> None:
         if not self.heads or len({*self.label_sets}) < len(self.heads):
@@ -215,6 +218,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("files must have 0 bytes or more")
         if unknown := {file.head for file in self.files.values()} - {"", *self.label_sets}:
             raise ValueError(f"files name the head {min(unknown)}, which the model has not")
+        self.appearance.require_labels(label for head in self.heads for label in head.labels)
 
     @property
     def label_sets(self) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ import pytest
 
 from convert.conftest import edgefer, last_line
 from edgefer.bundle import Bundle, open_bundle
-from edgefer.heads import split_logits
 from edgefer.labels import FER2013, FERPLUS
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
@@ -18,6 +17,7 @@ from edgefer_convert.importers.keras_model import logits_of
 from edgefer_convert.importers.run import load_heads
 from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.run import Run
+from support.heads import split_logits
 from support.runs import write_run
 
 GATE = """

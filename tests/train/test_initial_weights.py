@@ -9,11 +9,11 @@ import tf_keras as keras
 
 from edgefer.bundle import open_bundle
 from edgefer.errors import RunError, SettingsError
-from edgefer.heads import split_logits
 from edgefer.preprocess import Preprocess
 from edgefer.runtime import open_classifier
 from edgefer_train.fitting.initial_weights import build_model, load_bundle_weights
 from edgefer_train.recipe import Recipe
+from support.heads import split_logits
 from support.slices import write_slice
 
 HEADS = {"fer2013": 7, "ferplus": 8}

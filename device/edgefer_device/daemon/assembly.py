@@ -107,6 +107,7 @@ def sink_context(config: Config, bundle: Bundle, health: Health, controls: Contr
             page_url(config.sinks),
             config.mirror.language,
         ),
+        appearance=bundle.manifest.appearance,
         mqtt=config.mqtt,
         mirror=config.mirror,
         history=config.history,

@@ -25,7 +25,7 @@ from edgefer_device.export.contract import FILES, contract_of
 from edgefer_device.export.npm import Package, fetch, member
 from edgefer_device.faces.blazeface import FULL, SHORT, find_model
 from edgefer_device.page import SHARED, page_files
-from edgefer_device.sinks.mirror.settings import languages, load_texts
+from edgefer_device.sinks.mirror.settings import languages, texts_for
 from edgefer_device.system.service import run_service
 from edgefer_device.web.access import guard
 from edgefer_device.web.server import listen
@@ -83,7 +83,9 @@ def web_files(bundle: Bundle, cache: Path | None = None) -> Files:
     own = _own_texts()
     # The mirror's texts, and the phone's own over them.
     for code, table in own.items():
-        files[f"texts.{code}.json"] = msgspec.json.encode(load_texts(code) | table)
+        files[f"texts.{code}.json"] = msgspec.json.encode(
+            texts_for(code, bundle.manifest.appearance) | table
+        )
     names = {code: str(table["language"]) for code, table in own.items()}
     files["contract.json"] = msgspec.json.encode(contract_of(bundle.manifest, names))
     files[FILES["classifier"]] = _packed(bundle.read("int8"))

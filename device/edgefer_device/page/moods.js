@@ -45,13 +45,24 @@ export function moodName(mood) {
 }
 
 /**
- * A model may bring labels of its own: each then gets a steady colour from its name.
+ * A model may bring labels of its own, with their colours; else each gets a steady one by its name.
  *
  * @param {string} mood
  * @returns {Look}
  */
 export function lookFor(mood) {
-  return LOOKS[mood] ?? generatedLook(mood);
+  const known = LOOKS[mood] ?? generatedLook(mood);
+  const own = lookUp("colours", mood);
+  return own === mood ? known : { ...known, ...shades(own) };
+}
+
+/**
+ * @param {string} hex  `#rrggbb`
+ * @returns {{ near: Colour, far: Colour }}
+ */
+function shades(hex) {
+  const near = /** @type {Colour} */ ([1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+  return { near, far: /** @type {Colour} */ (near.map((level) => level * 0.6)) };
 }
 
 /** The page's background: light is added to a dark one, taken from a light one. */

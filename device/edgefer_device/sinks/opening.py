@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from edgefer.appearance import Appearance
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.sink import Sink
@@ -40,6 +41,8 @@ class SinkContext:
     health: Health = field(default_factory=Health)
     controls: Controls = field(default_factory=Controls)
     device: DeviceInfo = field(default_factory=DeviceInfo)
+    appearance: Appearance = field(default_factory=Appearance)
+    """Of the model's labels."""
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     mirror: MirrorSettings = field(default_factory=MirrorSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
@@ -205,7 +208,15 @@ def _mirror(spec: SinkSpec) -> Sink:
 
         server.routes += week_routes(context.store)
     days = context.history.keep_days
-    return MirrorSink(server, context.mirror, context.controls, context.board, days, context.health)
+    return MirrorSink(
+        server,
+        context.mirror,
+        context.controls,
+        context.board,
+        days,
+        context.health,
+        context.appearance,
+    )
 
 
 def _metrics(spec: SinkSpec) -> Sink:

@@ -92,3 +92,18 @@ test("what a browser lacks is named", () => {
   assert.equal(missingFeature({ ...whole, WebAssembly: undefined }), "simd");
   assert.equal(missingFeature({ ...whole, DecompressionStream: undefined }), "unpack");
 });
+
+test("a model's own labels have its colours and names", async () => {
+  const own = { tag: "de", moods: { "Bored Stiff": "gelangweilt" }, colours: { "😀": "#ffcc00", happy: "#000001" } };
+  Object.assign(globalThis, {
+    fetch: async () => ({ ok: true, json: async () => own }),
+    document: { documentElement: {}, querySelectorAll: () => [] },
+  });
+  const { lookFor, moodName } = await page("moods.js");
+  const before = lookFor("happy");
+  await (await page("texts.js")).loadTexts();
+  assert.deepEqual(lookFor("😀").near, [255, 204, 0]);
+  assert.deepEqual([lookFor("happy").near, lookFor("happy").sway], [[0, 0, 1], before.sway]);
+  assert.notDeepEqual(lookFor("Bored Stiff").near, lookFor("Überrascht").near);
+  assert.deepEqual([moodName("Bored Stiff"), moodName("😀")], ["gelangweilt", "😀"]);
+});

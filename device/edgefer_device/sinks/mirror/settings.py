@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from edgefer.appearance import Appearance
 from edgefer.settings import nearest
 from edgefer_device.sinks.content.rule import WEEKDAYS, time_of_day
 
@@ -90,6 +91,13 @@ def load_texts(code: str) -> dict[str, Any]:
         nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = {**merged[key], **value} if nested else value
     return merged
+
+
+def texts_for(code: str, appearance: Appearance) -> dict[str, Any]:
+    """Return the page's texts in a language, with a model's own names and colours of labels."""
+    texts = load_texts(code)
+    moods = texts["moods"] | appearance.names_in(code)
+    return texts | {"moods": moods, "colours": appearance.colours}
 
 
 def choose_language(setting: str, accepted: str) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 from typing_extensions import Self
 
+from edgefer.appearance import Appearance
 from edgefer.messages import Report, to_json
 from edgefer_device.page import SHARED, page_routes
 from edgefer_device.pipeline.control_state import Controls
@@ -33,7 +34,7 @@ from edgefer_device.sinks.mirror.messages import (
     View,
 )
 from edgefer_device.sinks.mirror.open_page import OpenPage
-from edgefer_device.sinks.mirror.settings import MirrorSettings, choose_language, load_texts
+from edgefer_device.sinks.mirror.settings import MirrorSettings, choose_language, texts_for
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.tasks import cancel_and_wait
 from edgefer_device.web.server import WebServer
@@ -52,7 +53,7 @@ API_SECONDS = 10
 class MirrorSink:
     """Serve the mirror page and push what is seen to every open page over a WebSocket."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the page shows, each with a maker of its own
         self,
         server: WebServer,
         settings: MirrorSettings | None = None,
@@ -60,10 +61,13 @@ class MirrorSink:
         board: MessageBoard | None = None,
         kept_days: int = 0,
         health: Health | None = None,
+        appearance: Appearance | None = None,
         *,
         clock: Clock = time.monotonic,
     ) -> None:
-        """`kept_days` are those of the history; 0 hides the weekly view."""
+        """`kept_days` are those of the history; 0 hides the weekly view. `appearance` is the
+        model's own.
+        """
         self.server = server
         # They go to the page, which has no use for the names of proxies.
         self._settings = msgspec.structs.replace(
@@ -71,6 +75,7 @@ class MirrorSink:
         )
         self._controls, self._board = controls or Controls(), board or MessageBoard(clock)
         self._kept_days, self._health = kept_days, health or Health()
+        self._appearance = appearance or Appearance()
         self._clock = clock
         self.heartbeat = 10.0
         """Seconds; a page that leaves a ping unanswered for half of them is dropped."""
@@ -202,7 +207,7 @@ class MirrorSink:
     async def _serve_texts(self, request: web.Request) -> web.Response:
         accepted = request.headers.get("Accept-Language", "")
         code = choose_language(self._settings.language, accepted)
-        body = msgspec.json.encode(load_texts(code))
+        body = msgspec.json.encode(texts_for(code, self._appearance))
         return web.Response(body=body, content_type="application/json")
 
     async def _serve_page(self, request: web.Request) -> web.StreamResponse:
