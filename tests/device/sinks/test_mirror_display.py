@@ -325,7 +325,7 @@ def test_text_is_as_large_and_the_clock_and_the_motion_as_configured(browser: Ch
 
 @pytest.mark.parametrize("wrong", ["sunday 19:00", "sun", "19:00", "sun 25:00"])
 def test_a_moment_of_the_week_that_cannot_be_is_refused(wrong: str) -> None:
-    with pytest.raises(ValueError, match=r"expected a (day|time)"):
+    with pytest.raises(ValueError, match="week_at must be"):
         MirrorSettings(week_at=wrong)
 
 
@@ -379,4 +379,4 @@ def test_at_the_largest_text_everything_fits(browser: Chrome) -> None:
                 ".getBoundingClientRect(); return box.left < 0 || box.right > innerWidth"
                 " || box.top < 0 || box.bottom > innerHeight; })"
             )
-            assert ask(browser, outside) == []
+            wait(browser, outside, [])  # once the font is there
