@@ -163,17 +163,6 @@ def size(picture: bytes) -> tuple[int, int]:
     return int.from_bytes(picture[16:20], "big"), int.from_bytes(picture[20:24], "big")
 
 
-def test_journal_and_kiosk_write_next_to_nothing_to_the_card(device: Device) -> None:
-    """The daemon's own writes are counted by tools/disk_writes.py, with a history."""
-    device.check("touch /run/mark; sleep 90", seconds=300)
-    changed = device.check("find / -xdev -type f -newer /run/mark -printf '%p %s\\n'")
-    said = device.check("journalctl --output=export --since=-90s | wc -c")
-    print(f"\njournal: {int(said) * 960 / 1e6:.1f} MB a day; changed files:\n{changed}")
-    outside = [line for line in changed.splitlines() if not line.startswith("/var/log/journal/")]
-    assert outside == []
-    assert int(said) * 960 < 10e6
-
-
 def test_the_screen_is_rotated_sleeps_and_wakes_by_presence(device: Device) -> None:
     set_to(device, rotate="90", off_after="0.05")
     wait_for(device, "yes 90")
