@@ -22,7 +22,7 @@ from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras import STALL_SECONDS
 from edgefer_device.cameras.camera import VGA, Size, View
 from edgefer_device.cameras.capture import CaptureCamera
-from edgefer_device.system.address import flag, number
+from edgefer_device.system.address import choice, flag, number
 from edgefer_device.system.clock import Clock
 
 INSTALL = (
@@ -41,6 +41,8 @@ CONVERSIONS = {
     "YUV420": cv2.COLOR_YUV2BGR_I420,
 }
 """To BGR from what a camera sends: without a Raspberry Pi's image processor, one of its own."""
+FLICKER_MANUAL = 1
+"""AeFlickerMode by a period that is given, which libcamera's control_ids_core.yaml numbers so."""
 BUFFERS = 3
 """Frames on their way at once: enough for the full rate, and none of them old."""
 REFUSALS = (RuntimeError, IndexError, OSError, ValueError, TypeError)
@@ -57,6 +59,10 @@ class PiOptions:
     """Frames a second."""
     autofocus: Annotated[bool | None, flag] = None
     """Whether to focus all the time; by default where the sensor's lens can."""
+    mains: Annotated[str | None, choice("50", "60")] = None
+    """Hertz of the mains, 50 or 60: exposure keeps to whole flashes of lamps, against bands."""
+    slowest: Annotated[float | None, number(0.1, 240)] = None
+    """Frames a second to which a dark room may slow the sensor, for longer exposures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +222,19 @@ def _controls(device: Any, options: PiOptions, name: str) -> dict[str, Any]:
     able = device.camera_controls
     controls: dict[str, Any] = {}
     if "FrameDurationLimits" in able:
-        interval = int(1_000_000 / options.rate)
-        controls["FrameDurationLimits"] = (interval, interval)
+        shortest, longest = options.rate, min(options.rate, options.slowest or options.rate)
+        controls["FrameDurationLimits"] = (int(1_000_000 / shortest), int(1_000_000 / longest))
     if "AfMode" in able:
         modes = libcamera.controls.AfModeEnum
         controls["AfMode"] = modes.Manual if options.autofocus is False else modes.Continuous
     elif options.autofocus:
         raise CameraError(f"{name}: its lens has no motor; leave out autofocus=1")
+    if options.mains is not None:
+        if "AeFlickerMode" not in able:
+            raise CameraError(f"{name}: cannot keep to the mains; leave out mains={options.mains}")
+        controls["AeFlickerMode"] = FLICKER_MANUAL
+        # Lamps flash twice a period; microseconds.
+        controls["AeFlickerPeriod"] = 500_000 // int(options.mains)
     return controls
 
 

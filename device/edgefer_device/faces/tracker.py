@@ -17,8 +17,8 @@ class TrackingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interval: Annotated[float, Meta(ge=0, le=60)] = 0.12
     """Seconds between two detections while something moves; frames between hold the box."""
     still: Annotated[float, Meta(ge=0, le=60)] = 0.5
-    """Seconds between two searches for others, and between two detections while nothing moves and
-    every track is sure."""
+    """Seconds between two detections while nothing moves and every track is sure; others are
+    searched for half as often."""
     overlap: Annotated[float, Meta(ge=0.01, le=0.99)] = 0.3
     """Least intersection over union of a detection with the track that it continues."""
     hits: Annotated[int, Meta(ge=1, le=100)] = 3
@@ -119,7 +119,7 @@ class Tracker:
         """Whether to look for others than the known faces in the frame of this time."""
         if not self._tracks or self._searched is None:
             return True
-        return time - self._searched >= self._settings.still
+        return time - self._searched >= 2 * self._settings.still
 
     def boxes(self, time: float) -> list[Box]:
         """Return where the known faces are expected, confirmed or not."""

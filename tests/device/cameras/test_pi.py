@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgefer.errors import CameraError, CameraLost, CameraNotFound
+from edgefer.errors import CameraError, CameraLost, CameraNotFound, SettingsError
 from edgefer_device.cameras.camera import Crop, View
 from edgefer_device.cameras.capture import CaptureCamera
 from edgefer_device.cameras.discovery import find_cameras
@@ -74,6 +74,24 @@ def test_a_lens_that_can_focus_does(pi: Any, lens: bool, option: str, mode: int 
     pi.CABLES.append(cable)
     watch(f"picamera2:{option}", 1)
     assert cable.configuration["controls"].get("AfMode") == mode
+
+
+def test_exposure_keeps_to_the_mains_and_grows_in_the_dark(pi: Any) -> None:
+    cable = pi.Cable("imx708")
+    pi.CABLES.append(cable)
+    watch("picamera2:?rate=30&mains=50&slowest=10", 1)
+    controls = cable.configuration["controls"]
+    assert (controls["AeFlickerMode"], controls["AeFlickerPeriod"]) == (1, 10_000)
+    assert controls["FrameDurationLimits"] == (33_333, 100_000)
+    watch("picamera2:?mains=60", 1)
+    assert cable.configuration["controls"]["AeFlickerPeriod"] == 8_333
+    cable.steadied = False
+    watch("picamera2:", 1)
+    assert "AeFlickerMode" not in cable.configuration["controls"]
+    with pytest.raises(CameraError, match="cannot keep to the mains; leave out mains=50"):
+        open_camera("picamera2:?mains=50")
+    with pytest.raises(SettingsError, match="50 or 60"):
+        open_camera("picamera2:?mains=55")
 
 
 def test_a_lens_that_cannot_focus_is_not_asked_to(pi: Any) -> None:

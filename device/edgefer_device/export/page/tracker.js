@@ -67,7 +67,7 @@ export class Tracker {
   /** @param {number} time  seconds */
   wantsSearch(time) {
     if (!this.all.length || this.searched === null) return true;
-    return time - this.searched >= this.settings.still;
+    return time - this.searched >= 2 * this.settings.still;
   }
 
   forget() {

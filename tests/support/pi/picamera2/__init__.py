@@ -29,6 +29,8 @@ class Cable:
     usb: bool = False
     rated: bool = True
     """Whether it can be told its frames a second."""
+    steadied: bool = True
+    """Whether its exposure can keep to the mains."""
     turns: bool = True
     """Whether it can flip its pictures."""
     refuses: bool = False
@@ -111,6 +113,8 @@ class Picamera2:
         return {
             **({"FrameDurationLimits": (1, 2, 3)} if self._cable.rated else {}),
             **({"AfMode": (0, 2, 0)} if self._cable.lens else {}),
+            **({"AeFlickerMode": (0, 2, 0)} if self._cable.steadied else {}),
+            **({"AeFlickerPeriod": (100, 2, 0)} if self._cable.steadied else {}),
         }
 
     def create_video_configuration(
