@@ -65,8 +65,12 @@ ACCELERATORS = click.Choice([*ETHOS_U, *ROCKCHIP], case_sensitive=False)
     click.option("--calibration", type=FOLDER, help="Also write those images as arrays."),
     click.option("--appearance", type=FILE, help="TOML of the labels' colours and names."),
     click.option("--gate", type=FILE, help="TOML file whose [gate] sets limits."),
-    click.option("--allow", metavar="CHECK", help="Allow one failed check; needs --because."),
-    click.option("--because", metavar="TEXT", help="Reason, kept in the bundle with your name."),
+    click.option(
+        "--allow", metavar="CHECK", multiple=True, help="Allow a failed check; repeatable."
+    ),
+    click.option(
+        "--because", metavar="TEXT", multiple=True, help="Reason, kept with your name; repeatable."
+    ),
 )
 @click.option("--sensitivity", is_flag=True, help="Show which layers lose accuracy in int8.")
 def convert(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from shutil import which
@@ -26,7 +28,12 @@ from edgefer_convert.formats.representative import representative, write_calibra
 from edgefer_convert.formats.space_to_depth import with_space_to_depth
 from edgefer_convert.formats.table import FORMATS, select_formats
 from edgefer_convert.gate.checks import require_known, require_passed, run_checks
-from edgefer_convert.gate.measurements import calibrate, measure_formats
+from edgefer_convert.gate.measurements import (
+    calibrate,
+    corruption_drops,
+    measure_formats,
+    plurality_accuracy,
+)
 from edgefer_convert.importers.external_model import source_of_model
 from edgefer_convert.importers.keras_model import logits_of
 from edgefer_convert.importers.run import load_heads, select_head, source_of_run
@@ -34,7 +41,10 @@ from edgefer_convert.importers.source import ExternalModel, ImageSource, Source
 from edgefer_convert.model_card import with_texts
 from edgefer_convert.request import Request
 from edgefer_train.data.dataset import Dataset
+from edgefer_train.recipe import UNLIMITED, GateLimits
 from edgefer_train.run import Run
+
+log = logging.getLogger(__name__)
 
 
 def convert_run(
@@ -51,9 +61,10 @@ def convert_run(
     the one it was trained on and `GateFailed` when a format loses too much: an older
     bundle at `out` then stays as it is.
     """
-    request = request or Request()
+    request, recipe = request or Request(), run.record().recipe
+    request = replace(request, limits=request.limits or recipe.gate)
     run.require_data(dataset)
-    images = _representative(dataset, run.record().recipe.side, request)
+    images = _representative(dataset, recipe.side, request)
     source = source_of_run(run, select_head(run, labels), request.ptq, images)
     return _to_bundle(source, dataset, out, request, images)
 
@@ -108,14 +119,15 @@ def _to_bundle(
         raise SettingsError("--sensitivity needs the int8 TFLite file; add int8 to --formats")
     labels = [label for labels in source.heads.values() for label in labels]
     require_labels(request.appearance, labels, "--appearance")
-    if request.exemption:
+    for exemption in request.exemptions:
         heads = dict.fromkeys(source.heads, formats)
-        require_known(request.exemption.name, heads, request.limits)
+        require_known(exemption.name, heads, request.limits or GateLimits())
     try:
         bundle = _measured(source, formats, dataset, out, request)
         if request.on_measured:
             request.on_measured(bundle, dataset)
         require_passed(bundle.manifest.gate)
+        _warn_of_undecided(bundle.manifest.gate)
         if request.calibration:
             write_calibration(request.calibration, images())
         return write_bundle(out, *with_texts(bundle))
@@ -162,8 +174,19 @@ def _measured(
     manifest = changed(bundle.manifest, files=_entries(files, source), evidence=evidence)
     bundle = Bundle(out, manifest, files)
     manifest, found = measure_formats(bundle, dataset, source.logits, confusions, edgetpu.mapped)
-    gate = run_checks(found, request.limits, request.exemption)
-    return Bundle(out, changed(manifest, gate=gate), files)
+    bundle, limits = Bundle(out, manifest, files), request.limits or GateLimits()
+    if limits.corruption_drop < UNLIMITED:
+        drops = corruption_drops(bundle, dataset)
+        found = tuple(replace(one, corruption_drop=drops[one.head]) for one in found)
+    gate = run_checks(found, limits, request.exemptions)
+    plurality = plurality_accuracy(bundle, dataset)
+    evidence = changed(manifest.evidence, plurality=plurality)
+    return Bundle(out, changed(manifest, gate=gate, evidence=evidence), files)
+
+
+def _warn_of_undecided(gate: Gate) -> None:
+    if names := ", ".join(check.name for check in gate.undecided):
+        log.warning("not enough images to tell: %s; a larger PrivateTest would", names)
 
 
 def _draft(source: Source, files: Mapping[str, bytes], request: Request) -> Manifest:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace as changed
 
 from edgefer.bundle import Bundle, describe
+from edgefer.labels import FOLDERS
 from edgefer.manifest import Gate, Manifest
 from edgefer.metrics import Scores
 from edgefer.runtime import first_format
@@ -58,7 +59,7 @@ It reads expressions, not feelings: what a face shows is not what a person feels
 | --- | --- | --- | --- |
 {label_sets}
 {ensemble}
-{measured}
+{measured}{plurality}
 Measured by `edgefer convert`, and again by `edgefer evaluate BUNDLE --data DIR --format FORMAT
 --labels SET`.
 
@@ -68,12 +69,15 @@ Measured by `edgefer convert`, and again by `edgefer evaluate BUNDLE --data DIR 
 | --- | --- | --- | --- |
 {checks}
 
+## Never measured
+
+{unmeasured}
+
 ## Use
 
 Meant for a mirror, a toy or a study in which those in view know that expressions are
-being read. Not for hiring, policing, teaching, medicine or any decision about a person:
-people agree with FER2013's own labels on about 65 % of its images, and the images
-come from web search, with the biases of their time. In the European Union, inferring
+being read. Not for hiring, policing, teaching, medicine or any decision about a person{labelling}
+In the European Union, inferring
 emotions at work or in education is prohibited (AI Act, article 5(1)(f)), and people
 must be informed wherever it is done (article 50(3)).
 """
@@ -89,6 +93,9 @@ def with_texts(bundle: Bundle) -> tuple[Manifest, dict[str, bytes]]:
     }
     complete = changed(manifest, files={**manifest.files, **entries})
     return complete, {**bundle.contents, **texts}
+LABELLING = """:
+people agree with FER2013's own labels on about 65 % of its images, and the images
+come from web search, with the biases of their time."""
 
 
 def card(manifest: Manifest) -> bytes:
@@ -114,6 +121,9 @@ def card(manifest: Manifest) -> bytes:
         ),
         verdict=_verdict(manifest.gate),
         checks=_checks(manifest),
+        plurality=_plurality(manifest),
+        unmeasured=_unmeasured(manifest.gate),
+        labelling="." if FOLDERS in manifest.label_sets else LABELLING,
     )
     return text.encode()
 
@@ -174,11 +184,37 @@ def _classes(scores: Scores) -> str:
     )
 
 
+def _plurality(manifest: Manifest) -> str:
+    counted = manifest.evidence.plurality
+    if counted is None:
+        return ""
+    return (
+        "\n\nFER+ labels are counted by two rules: above, images of which one label has more than half "
+        f"of the votes (single ones left out); of the {counted.n:,} of which one has the most, "
+        f"{counted.accuracy:.2%} are right.\n"
+    )
+
+
+def _unmeasured(gate: Gate) -> str:
+    lines = [
+        "- Groups of people: age, gender, skin, glasses, beards, masks, head covers.",
+        "- Conditions: head turns, light, distance, lenses, other cameras than the dataset's.",
+    ]
+    if not any(check.name == "corruption drop" for check in gate.checks):
+        lines.append(
+            "- Corruptions by noise, blur or compression: `edgefer evaluate --corruptions`."
+        )
+    lines += [f"- {name}: left out by the limits of the gate." for name in gate.omitted]
+    return "\n".join(lines)
+
+
 def _verdict(gate: Gate) -> str:
-    allowed = sum(check.accepted and not check.passed for check in gate.checks)
     if not gate.passed:
         return "FAILED"
-    return f"passed, but for {allowed} check that was allowed to fail" if allowed else "passed"
+    allowed = sum(check.allowed is not None for check in gate.checks)
+    notes = [f"{allowed} allowed to fail"] if allowed else []
+    notes += [f"{len(gate.undecided)} with not enough images to tell"] if gate.undecided else []
+    return f"passed, but for {' and '.join(notes)}" if notes else "passed"
 
 
 def _checks(manifest: Manifest) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgefer.appearance import Appearance, read_appearance
 from edgefer.bundle import Bundle
-from edgefer_convert.gate.limits import Exemption, GateLimits, exemption, load_limits
+from edgefer_convert.gate.limits import Exemption, exemptions, load_limits
 from edgefer_train.data.dataset import Dataset
+from edgefer_train.recipe import GateLimits
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ class Request:
     """A folder for the representative images as arrays, which other compilers quantize by."""
     appearance: Appearance = field(default_factory=Appearance)
     """Colours and names of the labels."""
-    limits: GateLimits = field(default_factory=GateLimits)
-    exemption: Exemption | None = None
+    limits: GateLimits | None = None
+    """None for those of a run's recipe, else the defaults."""
+    exemptions: tuple[Exemption, ...] = ()
     on_measured: Callable[[Bundle, Dataset], None] | None = None
     """Called with the bundle before the gate decides: `--sensitivity` shows why a model fails."""
 
@@ -56,8 +58,8 @@ def request_of(  # noqa: PLR0913, PLR0917 - the verb's options
     calibration: Path | None,
     appearance: Path | None,
     gate: Path | None,
-    allow: str | None,
-    because: str | None,
+    allow: Sequence[str],
+    because: Sequence[str],
 ) -> Request:
     """Return the request that the options make; raise `SettingsError` for invalid ones."""
     return Request(
@@ -66,6 +68,6 @@ def request_of(  # noqa: PLR0913, PLR0917 - the verb's options
         representative,
         calibration,
         read_appearance(appearance),
-        load_limits(gate),
-        exemption(allow, because),
+        load_limits(gate) if gate else None,
+        exemptions(allow, because),
     )

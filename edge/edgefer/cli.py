@@ -90,7 +90,9 @@ SECTIONS: dict[str, dict[str, str | click.Command]] = {
         **_in("edgefer_device.commands.control", "status", "pause", "resume", "reload", "restart"),
     },
     "Training": {
-        **_in("edgefer_train.commands", "data", "train", "quantize"),
+        **_in("edgefer_train.commands", "data"),
+        **_in("edgefer_train.recipe_commands", "recipe"),
+        **_in("edgefer_train.commands", "train", "quantize"),
         **_in("edgefer_convert.commands", "convert"),
         **_in("edgefer_train.commands", "evaluate"),
     },

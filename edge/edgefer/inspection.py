@@ -132,6 +132,8 @@ def gate_table(gate: Gate) -> Table:
     for check in gate.checks:
         colour = "green" if check.passed else "yellow" if check.accepted else "red"
         table.add_row(check.name, check.found, check.wanted, styled((check.verdict, colour)))
+    for name in gate.omitted:
+        table.add_row(name, "-", "-", styled(("left out by the limits", "yellow")))
     return table
 
 

@@ -119,6 +119,15 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the int8 scales were found."""
     edgetpu: str = ""
     """Operations that an Edge TPU runs of the int8 file, and whether it was compiled."""
+    plurality: Counted | None = None
+    """Of FER+ labels: the figure by the wider of the two rules by which its images are counted."""
+
+
+class Counted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An accuracy and the images that it is of."""
+
+    accuracy: float
+    n: int
 
 
 class Allowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,7 +139,7 @@ class Allowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One measured value and its limit."""
+    """One measured value and its limit; its 95 % interval lies on one side of that, or not."""
 
     name: str
     measured: float
@@ -143,11 +152,18 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     detail: str = ""
     """The class or tensor that was measured."""
     allowed: Allowed | None = None
+    interval: tuple[float, float] | None = None
+    """Of 95 %, for what is measured on images."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether there are not enough images to tell."""
+        return self.interval is not None and self.interval[0] < self.limit < self.interval[1]
 
     @property
     def accepted(self) -> bool:
-        """Whether it passed or was allowed."""
-        return self.passed or self.allowed is not None
+        """Whether it does not fail, or was allowed to."""
+        return self.passed or self.undecided or self.allowed is not None
 
     @property
     def found(self) -> str:
@@ -162,9 +178,12 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def verdict(self) -> str:
-        """`passed`, `FAILED`, or who allowed it and why."""
+        """`passed`, `FAILED`, not enough images to tell, or who allowed it and why."""
         if self.passed:
             return "passed"
+        if self.undecided and self.interval:
+            low, high = (_figure(end, self.unit) for end in self.interval)
+            return f"not enough images to tell (95 %: {low} to {high})"
         if self.allowed:
             return f"FAILED, allowed by {self.allowed.by}: {self.allowed.because}"
         return "FAILED"
@@ -180,11 +199,18 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The verdict on a conversion."""
 
     checks: tuple[Check, ...]
+    omitted: tuple[str, ...] = ()
+    """Checks that the limits left out."""
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed or was allowed."""
+        """Whether no check failed, but for those allowed to."""
         return all(check.accepted for check in self.checks)
+
+    @property
+    def undecided(self) -> tuple[Check, ...]:
+        """The checks with not enough images to tell."""
+        return tuple(check for check in self.checks if check.undecided)
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

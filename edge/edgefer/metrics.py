@@ -198,6 +198,33 @@ def wilson(share: float, n: int) -> Interval:
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
+def paired_difference(difference: float, differing: float, n: int) -> Interval:
+    """Return the 95 % interval of a difference of two shares of the same `n` images.
+
+    `differing` is the share of images on which the two can differ at all. Source: Agresti & Min
+    2005, who add half an image to either side.
+    """
+    total = n + 2
+    middle = difference * n / total
+    spread = (differing * n + 1) / total - middle * middle
+    half = 1.959964 * math.sqrt(max(spread, 0.0) / total)
+    return Interval(middle - half, middle + half)
+
+
+def error_by_chance(probabilities: NDArray[np.floating], draws: int = 200) -> float:
+    """Return what the calibration error of these predictions (N, labels) seldom exceeds by chance.
+
+    It is the 95 % quantile over labels that are drawn from the predictions themselves, which
+    are then calibrated. Source: consistency resampling, Bröcker & Smith 2007.
+    """
+    random, upper = np.random.default_rng(0), np.cumsum(probabilities, -1)
+    errors = []
+    for _ in range(draws):
+        drawn = (random.random((len(upper), 1)) > upper[:, :-1]).sum(-1)
+        errors.append(calibration_error(probabilities, drawn))
+    return float(np.quantile(errors, 0.95))
+
+
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTest:
     """Compare two models by which images (N,) each classified correctly.
 

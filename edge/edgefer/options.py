@@ -66,9 +66,7 @@ recipe_option = click.option(
     "--recipe",
     "name",
     metavar="RECIPE",
-    default="small",
-    show_default=True,
-    help="Recipe: a shipped one's name or a TOML file.",
+    help="Shipped recipe's name or a TOML file; default: small.",
 )
 run_option = click.option(
     "--run", "run_folder", type=FOLDER, required=True, help="Folder of a training run."

@@ -63,7 +63,9 @@ def elu(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
 
 
 def normalized(x: Tensor, filters: int, stride: int, name: str) -> Tensor:
-    x = classic._normalized_relu(classic._same(x, filters, 3, name, use_bias=False), name)
+    x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)(x)
+    x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
+    x = keras.layers.ReLU(name=f"{name}_relu")(x)
     return classic._pool(x, 0.0, name) if stride == 2 else x
 
 

@@ -28,13 +28,15 @@ def text(name: str) -> str:
 
 
 def test_every_architecture_has_a_recipe_and_every_recipe_one_of_its_name() -> None:
-    assert set(NAMED) <= set(recipes()) == set(ARCHITECTURES)
-    assert all(load_recipe(name).architecture == name for name in recipes())
+    named = set(recipes()) - {"finetune"}
+    assert set(NAMED) <= named == set(ARCHITECTURES)
+    assert all(load_recipe(name).architecture == name for name in named)
 
 
 @pytest.mark.parametrize("name", recipes())
 def test_a_recipe_trains_on_the_side_that_its_network_is_listed_with(name: str) -> None:
-    assert load_recipe(name).side == ARCHITECTURES[name].side
+    recipe = load_recipe(name)
+    assert recipe.side == ARCHITECTURES[recipe.architecture].side
 
 
 @pytest.mark.parametrize("name", [name for name in recipes() if load_recipe(name).fit.sizes])
@@ -60,8 +62,9 @@ def test_a_fine_tuning_by_adam_is_slower_than_one_by_sgd(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in recipes() if name != "small"])
 def test_a_recipe_says_only_what_differs(name: str) -> None:
-    recipe, plain = load_recipe(name), Recipe(name)
-    for table in ("fit", "augment", "distill", "quantize"):
+    recipe = load_recipe(name)
+    plain = Recipe(recipe.architecture)
+    for table in ("head", "fit", "augment", "distill", "quantize", "gate"):
         given, default = getattr(recipe, table), getattr(plain, table)
         written = keys(text(name), table)
         fields = given.__struct_fields__

@@ -197,3 +197,33 @@ def test_a_strategy_that_cannot_be_used_is_one_line(
     assert done.stderr.startswith(f"edgefer: {line}")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("localhost", port)) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_whose_peer_does_not_come_says_so_and_ends_when_told(
+    faces: Path, tmp_path: Path, ending: signal.Signals
+) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(RECIPE)
+    with socket.socket() as mine, socket.socket() as nobody:
+        mine.bind(("localhost", 0))
+        nobody.bind(("localhost", 0))
+        addresses = [f"localhost:{one.getsockname()[1]}" for one in (mine, nobody)]
+    task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
+    words = ("--strategy", "multiworker")
+    waits = start(recipe, faces, tmp_path / "run", *words, config=json.dumps(task))
+    assert waits.stderr is not None
+    told = f"edgefer: waiting for all workers: {', '.join(addresses)}\n"
+    assert told in iter(waits.stderr.readline, "")
+    # It is in TensorFlow's wait once its server listens.
+    while not listens(int(addresses[0].rpartition(":")[2])):
+        assert waits.poll() is None
+        time.sleep(0.1)  # a real process, watched from outside
+    waits.send_signal(ending)
+    assert waits.wait(20) == -ending

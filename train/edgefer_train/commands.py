@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from edgefer.errors import RunError
 from edgefer.options import (
     FOLDER,
     Number,
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from edgefer_train.data.dataset import Dataset
     from edgefer_train.evaluation.candidate import Candidate, Facts
     from edgefer_train.evaluation.robustness import Suite
+    from edgefer_train.recipe import Choice
     from edgefer_train.run import Stage
 
 log = logging.getLogger(__name__)
@@ -37,16 +41,36 @@ FORMATS = click.Choice(
 PARTS = click.Choice(["PublicTest", "PrivateTest"])
 
 
+@contextmanager
+def _continued_by(command: str) -> Iterator[None]:
+    """End a training that the user interrupts with what continues it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise RunError(f"interrupted; continue it with: {command}") from None
+
+
 @click.command()
-@recipe_option
+@grouped(
+    "chosen",
+    "edgefer_train.recipe:Choice",
+    recipe_option,
+    click.option(
+        "--from", "start", metavar="MODEL", help="Start from a bundle or run; recipe: finetune."
+    ),
+    click.option("--labels", help="fer2013, ferplus or folders, instead of the recipe's."),
+    click.option("--split", help="official or 72/8/20, instead of the recipe's."),
+    click.option(
+        "--epochs",
+        type=Number(min=0, min_open=True),
+        help="Epochs instead of the recipe's; 0.1 tries a tenth of one.",
+    ),
+    click.option("--set", "changes", metavar="KEY=VALUE", multiple=True,
+                 help="Change the recipe, as fit.batch_size=32; repeatable."),
+)  # fmt: skip
 @data_option
 @click.option("--out", type=FOLDER, required=True, help="Folder for the training run.")
 @click.option("--resume", is_flag=True, help="Continue the training in --out.")
-@click.option(
-    "--epochs",
-    type=Number(min=0, min_open=True),
-    help="Epochs instead of the recipe's; 0.1 tries a tenth of one.",
-)
 @click.option(
     "--strategy",
     metavar="NAME",
@@ -54,21 +78,44 @@ PARTS = click.Choice(["PublicTest", "PrivateTest"])
     show_default=True,
     help="none, mirrored (all GPUs here) or multiworker (the machines in TF_CONFIG).",
 )
-def train(
-    name: str, data: Path | None, out: Path, resume: bool, epochs: float | None, strategy: str
-) -> None:
-    """Train a float model from a recipe."""
-    from edgefer_train.data.sources import load
-    from edgefer_train.recipe import load_recipe
+def train(chosen: Choice, data: Path | None, out: Path, resume: bool, strategy: str) -> None:
+    """Train a float model from a recipe.
 
-    recipe = load_recipe(name).with_epochs(epochs)
+    With --resume the recipe is the run's own unless --recipe names one; more --epochs go on
+    longer. With --from a bundle's float weights learn the labels of the data.
+    """
+    from edgefer_train.run import Run
+
+    before = Run(out).record_if_any() if resume else None
+    if chosen.start:
+        chosen = _started(chosen, data)
+        before = None
+    name = chosen.name or (before.recipe_name if before else "small")
+    recipe = chosen.apply(before.recipe if before and not chosen.name else None)
+    from edgefer_train.data.sources import load
+
     dataset = load(data, recipe.labels, recipe.split, recipe.side)
     from edgefer_train.fitting.fit import fit
     from edgefer_train.fitting.strategy import from_name
 
-    done = fit(recipe, Path(name).stem, dataset, out, resume, from_name(strategy))
+    with _continued_by(f"edgefer train --resume --out {out}"):
+        done = fit(recipe, Path(name).stem, dataset, out, resume, from_name(strategy))
     accuracy = _accuracy(done.float, recipe.labels)
     log.info("%s: trained, %s; next: edgefer quantize --run %s", done.folder, accuracy, done.folder)
+    if chosen.start:
+        from edgefer_train.evaluation.against_start import against_start
+
+        log.info("%s", against_start(done, chosen.start, dataset))
+
+
+def _started(chosen: Choice, data: Path | None) -> Choice:
+    """Return the choice with the architecture and the weights of what it starts from."""
+    from edgefer_train.data.sources import labels_in, split_in
+    from edgefer_train.evaluation.candidate import open_candidate
+
+    facts = open_candidate(str(chosen.start)).facts
+    own = (f"labels={labels_in(data)}", f"split={split_in(data)}") if chosen.name is None else ()
+    return chosen.started_from(facts.architecture, facts.side, own)
 
 
 def _accuracy(stage: Stage, head: str) -> str:
@@ -105,7 +152,8 @@ def quantize(run_folder: Path, data: Path | None) -> None:
     dataset = load(data, recipe.labels, recipe.split, recipe.side)
     from edgefer_train.quantization.quantize import quantize as fine_tune
 
-    fine_tune(work, dataset)
+    with _continued_by(f"edgefer quantize --run {run_folder}"):
+        fine_tune(work, dataset)
     scores = [_accuracy(stage, recipe.labels) for stage in (work.qat, work.float)]
     log.info("%s: quantized, %s, float %s; next: edgefer convert --run %s",
              run_folder, *scores, run_folder)  # fmt: skip
@@ -254,13 +302,13 @@ def check(
 @recipe_option
 @click.option("--seconds", type=Number(min=1), default=60.0, show_default=True)
 @json_option
-def throughput(name: str, seconds: float, as_json: bool) -> None:
+def throughput(name: str | None, seconds: float, as_json: bool) -> None:
     """Time the input pipeline against training from memory."""
     from edgefer.messages import to_json
     from edgefer_train.recipe import load_recipe
 
-    recipe = load_recipe(name)
+    recipe = load_recipe(name or "small")
     from edgefer_train.fitting import throughput as benchmark
 
-    done = benchmark.throughput(recipe, Path(name).stem, seconds)
+    done = benchmark.throughput(recipe, Path(name or "small").stem, seconds)
     click.echo(to_json(done) if as_json else benchmark.describe(done))

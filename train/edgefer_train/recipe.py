@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from edgefer.errors import SettingsError
 from edgefer.settings import parse, read_toml
+from edgefer.text_files import read_text
 
 VOTES = "ferplus"
 """Name of the second head, which learns FER+ votes."""
@@ -22,6 +26,10 @@ Rate = Annotated[float, Meta(gt=0, le=10)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 PartShare = Annotated[float, Meta(ge=0, lt=1)]
 Amount = Annotated[float, Meta(ge=0, le=1000)]
+Limit = Annotated[float, Meta(ge=0)]
+
+UNLIMITED = sys.float_info.max
+"""What `inf` becomes in a limit of the gate."""
 
 
 class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,23 +38,40 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epochs: Count = 60
     epoch_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     """Of Training's images that an epoch shows; the next epoch continues with the others."""
+    checkpoint_minutes: Amount = 10.0
+    """After which a long epoch is saved before its end; every epoch is at its end."""
     batch_size: Count = 128
     learning_rate: Rate = 0.05
     """After warm-up."""
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Literal["sgd", "adam", "nadam"] = "sgd"
     """SGD is with Nesterov momentum 0.9."""
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"
     """The rate falls to 0 along a cosine, or by `plateau_factor` after `plateau_patience`
     epochs that did no better on PublicTest, or not at all."""
+    monitor: Literal["accuracy", "loss"] = "accuracy"
+    """Of PublicTest: what plateau and early stopping go by. The epoch kept is the most accurate."""
+    min_delta: Share = 0.0
+    """By which an epoch must be better than the best before, to count as such."""
     plateau_patience: Count = 5
     plateau_factor: Annotated[float, Meta(gt=0, lt=1)] = 0.5
     early_stopping: CountOrNone = 0
     """End after this many epochs that did no better on PublicTest; 0 is never."""
     warmup_epochs: Amount = 0.5
     weight_decay: Share = 5e-4
-    balance: Literal["none", "oversample", "undersample", "class_weights", "batches"] = "none"
-    """Against imbalance: repeat faces of the rarer labels, leave out some of the others,
-    weigh the loss, or draw each label equally often into each batch."""
+    balance: Literal[
+        "none",
+        "oversample",
+        "undersample",
+        "both",
+        "class_weights",
+        "batches",
+        "logit_adjustment",
+    ] = "none"
+    """Against imbalance: repeat faces of the rarer labels, leave out some of the others, or both
+    towards the mean; weigh the loss; draw each label equally often into each batch; or shift the
+    logits by the labels' frequency in training alone (Menon et al. 2021)."""
+    dropout: PartShare | None = None
+    """Of every dropout layer, instead of the network's own."""
     label_smoothing: PartShare = 0.05
     votes_weight: Amount = 1.0
     """Weight of a second head that learns FER+ votes; ignored where there are none."""
@@ -103,6 +128,13 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     (Zhang et al. 2018)."""
 
 
+class HeadFit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A fit of the heads alone, before that of the whole net, whose `weights` it keeps."""
+
+    epochs: CountOrNone = 0
+    learning_rate: Rate = 0.05
+
+
 class FineTune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Quantization-aware fine-tuning of the float model."""
 
@@ -131,6 +163,64 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By which the teachers' logits are divided."""
 
 
+class GateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of the gate; shares are 0..1. `inf` for what may be at most, or 0 for what must
+    be at least, leaves a check out."""
+
+    accuracy_drop: Limit = 0.005
+    """Of each format on PrivateTest, against float, at most."""
+    class_recall_drop: Limit = 0.03
+    """Of the class that loses most, against float, at most."""
+    class_images: Limit = 2
+    """Images of a class that may be lost though they are a larger share of it."""
+    agreement: Limit = 0.97
+    """Share of images with the same label as float, at least."""
+    calibration_error: Limit = 0.05
+    """Of int8 formats at the bundle's temperature, at most."""
+    float_tensors: Limit = 0
+    """In int8 TFLite files, at most."""
+    bytes: Limit = 1_000_000
+    """Of each int8 file, at most."""
+    mmac: Limit = 60.0
+    """Million multiply-accumulates an inference, at most."""
+    parity: Limit = 0.995
+    """Share of images with the same label in the formats of one int8 model, at least.
+    Measured: 99.97 % and more."""
+    label_order: Limit = 0.01
+    """Accuracy that exchanging two labels would gain on PublicTest, at most."""
+    corruption_drop: Limit = UNLIMITED
+    """Of accuracy by the fifteen corruptions at the third of five strengths, at most; measured
+    only where it is set, since it takes fifteen times as long as all else."""
+    edgetpu_mapped: Limit = 0.0
+    """Share of the operations that an Edge TPU would run, at least."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            # JSON has no infinity.
+            msgspec.structs.force_setattr(self, name, min(getattr(self, name), UNLIMITED))
+
+    def __str__(self) -> str:
+        return (
+            f"accuracy drop at most {self.accuracy_drop:.2%}, agreement at least "
+            f"{self.agreement:.2%}, calibration error at most {self.calibration_error:g}, "
+            f"{_amount(self.bytes)} bytes, {_amount(self.mmac)} MMAC"
+        )
+
+    def refusal(self, parameters: int, macs: int) -> str:
+        """Say why `convert` would refuse a net of this size, whatever it learns; else nothing."""
+        sizes = (("bytes", parameters, self.bytes), ("mmac", macs / 1e6, self.mmac))
+        over = [
+            f"{name} at least {value:,.0f}, the gate allows {limit:,.0f}"
+            for name, value, limit in sizes
+            if value > limit
+        ]
+        return "; ".join(over)
+
+
+def _amount(limit: float) -> str:
+    return "any" if limit == UNLIMITED else f"{limit:,.0f}"
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that decides a training, next to the data."""
 
@@ -148,10 +238,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the base of a transfer architecture also `imagenet` or a file; or `none`."""
     frozen: bool = False
     """Leave those weights as they are and train only what follows them."""
+    head: HeadFit = HeadFit()
     fit: Fit = Fit()
     augment: Augment = Augment()
     distill: Distill = Distill()
     quantize: FineTune = FineTune()
+    gate: GateLimits = GateLimits()
 
     def with_epochs(self, epochs: float | None) -> Recipe:
         """Return the recipe with so many epochs of float training; None leaves its own.
@@ -173,11 +265,111 @@ def recipes() -> list[str]:
     return sorted(Path(item.name).stem for item in folder.iterdir() if item.name.endswith(".toml"))
 
 
+def recipe_text(name: str) -> str:
+    """Return a shipped recipe's TOML text; raise `SettingsError` for an unknown name."""
+    return read_text(_path(name))
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A shipped recipe in a list."""
+
+    name: str
+    heading: str
+    """First sentence of its comment."""
+
+
+def listed() -> list[Listed]:
+    """Return the recipes that ship, with what each says of itself."""
+    found = []
+    for name in recipes():
+        comment = recipe_text(name).partition("\narchitecture =")[0].replace("\n#", "")
+        found.append(Listed(name, re.split(r"(?<! al)\.(?: |$)", comment.strip("# "))[0]))
+    return found
+
+
 def load_recipe(name: str) -> Recipe:
     """Return a shipped recipe by its name or any by its file; raise `SettingsError`."""
-    path = Path(name)
-    if path.suffix != ".toml":
-        if name not in recipes():
-            raise SettingsError(f"unknown recipe '{name}'; known: {', '.join(recipes())}")
-        path = Path(str(resources.files("edgefer_train") / "recipes" / f"{name}.toml"))
-    return parse(read_toml(path), Recipe, str(path))
+    path = _path(name)
+    return parse(_extended(path), Recipe, str(path))
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """A recipe, and what the command line changes in it."""
+
+    name: str | None = None
+    labels: str | None = None
+    split: str | None = None
+    epochs: float | None = None
+    start: str | None = None
+    """Run or bundle to start from."""
+    changes: tuple[str, ...] = ()
+    """`key=value` or `table.key=value`, the value as in TOML; text needs no quotes."""
+
+    def started_from(self, architecture: str, side: int, more: Sequence[str]) -> Choice:
+        """Return the choice with the net of `start`, by the recipe `finetune` unless one is named.
+
+        `more` are changes that the user's own go over.
+        """
+        net = (f"architecture={architecture}", f"side={side}", f"weights={self.start}")
+        name, changes = self.name or "finetune", (*net, *more, *self.changes)
+        return msgspec.structs.replace(self, name=name, changes=changes)
+
+    def apply(self, base: Recipe | None = None) -> Recipe:
+        """Return the recipe, over `base` instead of the named one; raise `SettingsError`."""
+        recipe = base or load_recipe(self.name or "small")
+        table: dict[str, Any] = msgspec.to_builtins(recipe)
+        named = {"labels": self.labels, "split": self.split}
+        options = [f"{key}={value}" for key, value in named.items() if value is not None]
+        for text in (*self.changes, *options):
+            table = _merged(table, _change(text))
+            recipe = parse(table, Recipe, f"--set {text}" if text in self.changes else f"--{text}")
+        return recipe.with_epochs(self.epochs)
+
+
+def _path(name: str, beside: Path = Path()) -> Path:
+    """The file of a shipped recipe's name, or a file that is named from another one's folder."""
+    if Path(name).suffix == ".toml":
+        return beside / name
+    if name not in recipes():
+        raise SettingsError(f"unknown recipe '{name}'; known: {', '.join(recipes())}")
+    return Path(str(resources.files("edgefer_train") / "recipes" / f"{name}.toml"))
+
+
+def _extended(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The table in a recipe's file, over the one that it extends."""
+    table = read_toml(path)
+    base = table.pop("extends", "")
+    if base == "":
+        return table
+    if not isinstance(base, str):
+        raise SettingsError(f"{path}: `extends` must be a recipe's name or file, got {base!s:.20}")
+    below = _path(base, path.parent)
+    if below.resolve() in (one.resolve() for one in (*seen, path)):
+        raise SettingsError(f"{path}: extends itself by way of {below}; leave `extends` out")
+    return _merged(_extended(below, (*seen, path)), table)
+
+
+def _merged(table: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table with the values of another one, table by table."""
+    merged = dict(table)
+    for key, value in over.items():
+        old = merged.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merged(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _change(text: str) -> dict[str, Any]:
+    """The table that `fit.epochs=3` is."""
+    key, equals, value = text.partition("=")
+    if not (key.strip() and equals):
+        raise SettingsError(f"--set {text}: expected KEY=VALUE, as fit.batch_size=32")
+    try:
+        table: Any = msgspec.toml.decode(f"value = {value}")["value"]
+    except msgspec.DecodeError:
+        table = value.strip()
+    for part in reversed(key.strip().split(".")):
+        table = {part: table}
+    return dict(table)

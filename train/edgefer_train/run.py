@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from edgefer.bundle import is_shipped
 from edgefer.errors import DatasetError, RunError
@@ -103,27 +104,46 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.record_file = folder / "run.json"
+        self.head = Stage(folder, "head")
         self.float = Stage(folder, "float")
         self.qat = Stage(folder, "qat")
 
     def start(self, record: Record, resume: bool) -> None:
-        """Claim the folder; raise `RunError` where that would lose or mix a training."""
-        if not self.record_file.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(self.record_file, msgspec.json.format(msgspec.json.encode(record)))
-            return
-        if not resume:
-            raise RunError(f"{self.folder}: already holds a training; add --resume to continue it")
-        before = self.record()
-        if (before.recipe, before.fingerprint) != (record.recipe, record.fingerprint):
-            what = "recipe" if before.recipe != record.recipe else "dataset"
+        """Claim the folder; raise `RunError` where that would lose or mix a training.
+
+        A resumed one may have more epochs than before, and other limits of the gate.
+        """
+        if self.record_file.exists():
+            if not resume:
+                raise RunError(
+                    f"{self.folder}: already holds a training; add --resume to continue it"
+                )
+            self._require_same(self.record(), record)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.record_file, msgspec.json.format(msgspec.json.encode(record)))
+
+    def _require_same(self, before: Record, now: Record) -> None:
+        fit = replace(before.recipe.fit, epochs=now.recipe.fit.epochs)
+        same_recipe = replace(before.recipe, fit=fit, gate=now.recipe.gate) == now.recipe
+        if not same_recipe or before.fingerprint != now.fingerprint:
+            what = "dataset" if same_recipe else "recipe"
             raise RunError(f"{self.folder}: was trained with another {what}; choose another --out")
+        done = len(self.float.rows())
+        if now.recipe.fit.epochs < done:
+            raise RunError(
+                f"{self.folder}: has {done} epochs already, expected at least as many, "
+                f"got {now.recipe.fit.epochs}; leave --epochs out"
+            )
 
     def record(self) -> Record:
         """Read run.json; raise `RunError` when there is none."""
         if not self.record_file.exists():
             raise RunError(f"{self.folder}: no training here; run: edgefer train")
         return _read(self.record_file, Record)
+
+    def record_if_any(self) -> Record | None:
+        """Read run.json; None when there is none."""
+        return self.record() if self.record_file.exists() else None
 
     def model(self, stage: Stage) -> Path:
         """Return a stage's finished model; raise `RunError` naming the verb that makes it."""
@@ -145,8 +165,8 @@ class Run:
             )
 
     def minutes(self) -> float:
-        """Wall time of both stages."""
-        return self.float.minutes() + self.qat.minutes()
+        """Wall time of all stages."""
+        return sum(stage.minutes() for stage in (self.head, self.float, self.qat))
 
 
 def run_at(name: str) -> Run | None:

@@ -10,10 +10,12 @@ import msgspec
 
 from edgefer.errors import GateFailed, SettingsError
 from edgefer.manifest import Check, Gate
+from edgefer.metrics import paired_difference, wilson
 from edgefer.settings import nearest
 from edgefer_convert.formats.table import FORMATS, INT8_TFLITE
-from edgefer_convert.gate.limits import Exemption, GateLimits
+from edgefer_convert.gate.limits import Exemption
 from edgefer_convert.gate.measurements import Measurements
+from edgefer_train.recipe import UNLIMITED, GateLimits
 
 SLACK = 1e-9
 """Two of 55 images are not more than two of 55, whatever their difference's last digits."""
@@ -28,16 +30,22 @@ SAME = {"onnx-int8": "int8", "mobile": "int8"}
 def run_checks(
     measured: Sequence[Measurements],
     limits: GateLimits | None = None,
-    exemption: Exemption | None = None,
+    exemptions: Sequence[Exemption] = (),
 ) -> Gate:
-    """Compare the measurements of each head with the limits; return the verdict."""
+    """Compare the measurements of each head with the limits; return the verdict.
+
+    A share of images passes or fails where its whole 95 % interval does; else there are not
+    enough images to tell.
+    """
     limits, (first, *_) = limits or GateLimits(), measured
     heads = {head.head: tuple(head.predictions) for head in measured}
     checks = [
         check(name, head) for head in measured for name, check in _of_head(head.head, heads, limits)
     ]
     checks += [check(name, first) for name, check in _of_files(tuple(first.bytes), limits)]
-    return Gate(tuple(_exempted(check, exemption) for check in checks))
+    left = {name for name, _ in planned(heads, limits)}
+    omitted = tuple(name for name, _ in planned(heads, GateLimits()) if name not in left)
+    return Gate(tuple(_exempted(check, exemptions) for check in checks), omitted)
 
 
 def planned(
@@ -60,8 +68,10 @@ def _of_head(
         if format in SAME and SAME[format] in formats and limits.parity > 0:
             check = partial(parity, format=format, limit=limits.parity)
             yield f"{format} = {SAME[format]}{suffix}", check
-    if limits.label_order < math.inf:
+    if limits.label_order < UNLIMITED:
         yield f"labels out of order{suffix}", partial(label_order, limit=limits.label_order)
+    if limits.corruption_drop < UNLIMITED:
+        yield f"corruption drop{suffix}", partial(corruption_drop, limit=limits.corruption_drop)
 
 
 def _predictions_of(format: str, limits: GateLimits) -> Iterator[tuple[str, Function]]:
@@ -72,7 +82,7 @@ def _predictions_of(format: str, limits: GateLimits) -> Iterator[tuple[str, Func
         ("calibration error", calibration_error, limits.calibration_error,
          FORMATS[format].integer),
     ):  # fmt: skip
-        if applies and limit < math.inf:
+        if applies and limit < UNLIMITED:
             yield f"{name} of {format}", partial(function, format=format, limit=limit)
     if limits.agreement > 0:
         yield f"{format} = float", partial(agreement, format=format, limit=limits.agreement)
@@ -85,9 +95,9 @@ def _of_files(formats: Sequence[str], limits: GateLimits) -> Iterator[tuple[str,
             ("float tensors", float_tensors, limits.float_tensors, format in INT8_TFLITE),
             ("size", size, limits.bytes, FORMATS[format].integer),
         ):
-            if applies and limit < math.inf:
+            if applies and limit < UNLIMITED:
                 yield f"{name} of {format}", partial(function, format=format, limit=limit)
-    if limits.mmac < math.inf:
+    if limits.mmac < UNLIMITED:
         yield "multiply-accumulates", partial(mmac, limit=limits.mmac)
     if limits.edgetpu_mapped > 0:
         yield "mapped to the Edge TPU", partial(edgetpu_mapped, limit=limits.edgetpu_mapped)
@@ -112,7 +122,8 @@ def require_passed(gate: Gate) -> None:
         raise GateFailed(
             f"{worst.name} is {worst.found}, expected {worst.wanted}{others}; no bundle was "
             "written; improve the model (--sensitivity shows its worst layers), set other limits "
-            f'with --gate FILE, or allow it: --allow "{worst.name}" --because TEXT',
+            f'with --gate FILE, or allow it: --allow "{worst.name}" --because TEXT; each can be '
+            "repeated",
             gate,
         )
 
@@ -124,24 +135,37 @@ def _excess(check: Check) -> float:
     return over / room if room > 0 else math.inf
 
 
-def _exempted(check: Check, exemption: Exemption | None) -> Check:
-    if check.passed or exemption is None or check.name != exemption.name:
-        return check
-    return msgspec.structs.replace(check, allowed=exemption.allowed)
+def _exempted(check: Check, exemptions: Sequence[Exemption]) -> Check:
+    allowed = next((one.allowed for one in exemptions if one.name == check.name), None)
+    return check if check.accepted else msgspec.structs.replace(check, allowed=allowed)
 
 
-def _at_most(name: str, measured: float, limit: float) -> Check:
-    return Check(name, measured, limit, passed=measured <= limit + SLACK)
+def _at_most(
+    name: str, measured: float, limit: float, interval: tuple[float, float] | None = None
+) -> Check:
+    highest = interval[1] if interval else measured
+    return Check(name, measured, limit, passed=highest <= limit + SLACK, interval=interval)
 
 
-def _at_least(name: str, measured: float, limit: float) -> Check:
-    return Check(name, measured, limit, passed=measured >= limit - SLACK, at_least=True)
+def _at_least(
+    name: str, measured: float, limit: float, interval: tuple[float, float] | None = None
+) -> Check:
+    lowest = interval[0] if interval else measured
+    return Check(name, measured, limit, lowest >= limit - SLACK, at_least=True, interval=interval)
 
 
 def accuracy_drop(name: str, measured: Measurements, format: str, limit: float) -> Check:
     """Accuracy on PrivateTest that a format loses against float."""
-    scores = measured.scores
-    return _at_most(name, scores["float"].accuracy - scores[format].accuracy, limit)
+    before, after = measured.scores["float"], measured.scores[format]
+    drop = before.accuracy - after.accuracy
+    differing = max(1 - after.agreement_with_float, abs(drop))
+    return _at_most(name, drop, limit, paired_difference(drop, differing, after.n))
+
+
+def corruption_drop(name: str, measured: Measurements, limit: float) -> Check:
+    """Accuracy on PrivateTest that the first format loses by corruptions of the third strength."""
+    drop, n = measured.corruption_drop, measured.scores["float"].n
+    return _at_most(name, drop, limit, wilson(max(drop, 0.0), n))
 
 
 def worst_class(
@@ -149,23 +173,30 @@ def worst_class(
 ) -> Check:
     """Recall that the worst class loses; `images` of a class may, whatever their share."""
     before, after = measured.scores["float"].per_class, measured.scores[format].per_class
-    worst = _at_most(name, 0.0, limit)
+    checks = []
     for label, one in before.items():
+        lost = one.recall - after[label].recall
         allowed = max(limit, images / max(one.n, 1))
-        check = _at_most(name, one.recall - after[label].recall, allowed)
-        if check.measured - check.limit > worst.measured - worst.limit or not worst.detail:
-            worst = msgspec.structs.replace(check, detail=f"{label}, {one.n} images")
-    return worst
+        check = _at_most(name, lost, allowed, wilson(max(lost, 0.0), one.n))
+        checks.append(msgspec.structs.replace(check, detail=f"{label}, {one.n} images"))
+    return max(checks, key=lambda check: (not check.accepted, check.measured - check.limit))
 
 
 def agreement(name: str, measured: Measurements, format: str, limit: float) -> Check:
     """Share of PrivateTest on which a format predicts the same label as float."""
-    return _at_least(name, measured.scores[format].agreement_with_float, limit)
+    scores = measured.scores[format]
+    same = scores.agreement_with_float
+    return _at_least(name, same, limit, wilson(same, scores.n))
 
 
 def calibration_error(name: str, measured: Measurements, format: str, limit: float) -> Check:
-    """Expected calibration error of a format at the bundle's temperature."""
-    return _at_most(name, measured.scores[format].calibration_error, limit)
+    """Expected calibration error of a format at the bundle's temperature.
+
+    Few images make it large by chance: the interval begins below it by as much.
+    """
+    error = measured.scores[format].calibration_error
+    lowest = max(0.0, error - measured.error_by_chance.get(format, 0.0))
+    return _at_most(name, error, limit, (lowest, error))
 
 
 def float_tensors(name: str, measured: Measurements, format: str, limit: float) -> Check:
@@ -183,7 +214,7 @@ def size(name: str, measured: Measurements, format: str, limit: float) -> Check:
 def parity(name: str, measured: Measurements, format: str, limit: float) -> Check:
     """Share of PrivateTest on which two formats of one int8 model predict the same."""
     same = measured.predictions[format] == measured.predictions[SAME[format]]
-    return _at_least(name, float(same.mean()), limit)
+    return _at_least(name, float(same.mean()), limit, wilson(float(same.mean()), len(same)))
 
 
 def mmac(name: str, measured: Measurements, limit: float) -> Check:
@@ -200,7 +231,10 @@ def label_order(name: str, measured: Measurements, limit: float) -> Check:
     right, total = table.diagonal(), max(table.sum(), 1)
     gains = (table + table.T - right[:, None] - right[None, :]) / total
     one, other = divmod(int(gains.argmax()), len(labels))
-    check = _at_most(name, max(0.0, float(gains.max())), limit)
+    gain = max(0.0, float(gains.max()))
+    pair = table[[one, one, other, other], [one, other, one, other]].sum() if gain else 0
+    interval = paired_difference(gain, float(pair / total), int(total))
+    check = _at_most(name, gain, limit, (max(0.0, interval.low), interval.high))
     detail = f"{labels[one]} and {labels[other]}" if check.measured > 0 else ""
     return msgspec.structs.replace(check, detail=detail)
 

@@ -1,10 +1,10 @@
-"""The gate's limits: the `[gate]` table of a TOML file."""
+"""Reading limits from a TOML file, and a person's permission for a check to fail."""
 
 from __future__ import annotations
 
 import getpass
-import math
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,53 +13,19 @@ import msgspec
 from edgefer.errors import SettingsError
 from edgefer.manifest import Allowed
 from edgefer.settings import parse, read_toml
-
-
-class GateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of the gate; shares are 0..1. `inf` for what may be at most, or 0 for what must
-    be at least, leaves a check out."""
-
-    accuracy_drop: float = 0.005
-    """Of each format on PrivateTest, against float, at most."""
-    class_recall_drop: float = 0.03
-    """Of the class that loses most, against float, at most."""
-    class_images: float = 2
-    """Images of a class that may be lost though they are a larger share of it."""
-    agreement: float = 0.97
-    """Share of images with the same label as float, at least."""
-    calibration_error: float = 0.05
-    """Of int8 formats at the bundle's temperature, at most."""
-    float_tensors: float = 0
-    """In int8 TFLite files, at most."""
-    bytes: float = 1_000_000
-    """Of each int8 file, at most."""
-    mmac: float = 60.0
-    """Million multiply-accumulates an inference, at most."""
-    parity: float = 0.995
-    """Share of images with the same label in the formats of one int8 model, at least.
-    Measured: 99.97 % and more."""
-    label_order: float = 0.01
-    """Accuracy that exchanging two labels would gain on PublicTest, at most."""
-    edgetpu_mapped: float = 0.0
-    """Share of the operations that an Edge TPU would run, at least."""
-
-    def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if math.isnan(value) or value < 0:
-                raise ValueError(f"{name} must be 0 or more, got {value}")
+from edgefer_train.recipe import GateLimits
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gate: GateLimits = GateLimits()
 
 
-def load_limits(path: Path | None) -> GateLimits:
+def load_limits(path: Path) -> GateLimits:
     """Return the limits in a TOML file's `[gate]`, the defaults for those it leaves out.
 
     Raises `SettingsError` or `UnknownKey`.
     """
-    return parse(read_toml(path), _File, str(path)).gate if path else GateLimits()
+    return parse(read_toml(path), _File, str(path)).gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +37,19 @@ class Exemption:
     allowed: Allowed
 
 
-def exemption(allow: str | None, because: str | None) -> Exemption | None:
-    """Return the exemption for a check, in the name of who runs this; None where none is named.
+def exemptions(allow: Sequence[str], because: Sequence[str]) -> tuple[Exemption, ...]:
+    """Return the exemptions for checks, in the name of who runs this.
 
-    Raises `SettingsError` for a check without a reason, and the reverse.
+    One reason stands for all, or each check has its own. Raises `SettingsError` for other counts.
     """
-    if not allow and not because:
-        return None
-    if not allow or not because or not because.strip():
+    reasons = [" ".join(text.split()) for text in because]
+    if len(reasons) not in ((1, len(allow)) if allow else (0,)) or not all(reasons):
         raise SettingsError(
-            "--allow NAME requires --because TEXT, and the reverse: name one check and the reason "
-            "why it may fail"
+            "--allow NAME requires --because TEXT, and the reverse: name the checks and one reason "
+            "for all, or a reason for each"
         )
     who = f"{getpass.getuser()}@{socket.gethostname()}"
-    return Exemption(allow, Allowed(who, " ".join(because.split())))
+    each = reasons * len(allow) if len(reasons) == 1 else reasons
+    return tuple(
+        Exemption(name, Allowed(who, text)) for name, text in zip(allow, each, strict=True)
+    )

@@ -29,7 +29,17 @@ def predict(
     With `upright` the image is turned until its faces are surest. A label is `unknown` under the
     model's threshold. Raises `ImageError`.
     """
-    image = read_image(path)
+    return predict_image(str(path), read_image(path), detector, classifier, upright)
+
+
+def predict_image(
+    name: str,
+    image: Pixels,
+    detector: FaceDetector,
+    classifier: FaceClassifier,
+    upright: bool = False,
+) -> Prediction:
+    """Return the faces of a BGR image (H, W, 3), called `name`; else as `predict`."""
     quarters, found = _turned(image, detector) if upright else (0, detector.detect(image))
     crops = classifier.crop(np.rot90(image, quarters), [face.box for face in found])
     rows = classifier.read(crops)
@@ -39,7 +49,7 @@ def predict(
     ]
     height, width = image.shape[:2]
     placed = [replace(face, box=_turned_back(face.box, quarters, width, height)) for face in faces]
-    return Prediction(str(path), tuple(placed), 90 * quarters)
+    return Prediction(name, tuple(placed), 90 * quarters)
 
 
 def predictor(

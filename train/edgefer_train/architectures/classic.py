@@ -31,18 +31,17 @@ def elu_cnn(image: Tensor) -> Tensor:
 
 
 def deepfer(image: Tensor) -> Tensor:
-    """Four wide convolutions, each normalized, pooled and thinned; two dense layers."""
+    """Four wide convolutions, each with ReLU, then normalized, pooled and thinned; two dense."""
     x = image
     for stage, (filters, kernel) in enumerate(((64, 5), (128, 3), (512, 3), (512, 3)), 1):
-        x = _same(x, filters, kernel, f"conv{stage}", use_bias=False)
-        x = _pool(_normalized_relu(x, f"conv{stage}"), 0.25, str(stage))
+        name = f"conv{stage}"
+        x = layers.Conv2D(filters, kernel, padding="same", activation="relu", name=name)(x)
+        x = _pool(layers.BatchNormalization(name=f"{name}_bn")(x), 0.3, str(stage))
     x = layers.Flatten(name="flatten")(x)
     for at, units in enumerate((256, 512), 1):
-        x = layers.Dense(units, use_bias=False, kernel_initializer="he_normal", name=f"dense{at}")(
-            x
-        )
-        x = _normalized_relu(x, f"dense{at}")
-        x = layers.Dropout(0.25, name=f"dense{at}_dropout")(x)
+        x = layers.Dense(units, activation="relu", name=f"dense{at}")(x)
+        x = layers.BatchNormalization(name=f"dense{at}_bn")(x)
+        x = layers.Dropout(0.3, name=f"dense{at}_dropout")(x)
     return x
 
 
@@ -50,24 +49,14 @@ def _relu(x: Tensor, filters: int, name: str) -> Tensor:
     return layers.Conv2D(filters, 3, activation="relu", name=name)(x)
 
 
-def _same(x: Tensor, filters: int, kernel: int, name: str, use_bias: bool = True) -> Tensor:
+def _same(x: Tensor, filters: int, kernel: int, name: str) -> Tensor:
     return layers.Conv2D(
-        filters,
-        kernel,
-        padding="same",
-        use_bias=use_bias,
-        kernel_initializer="he_normal",
-        name=name,
+        filters, kernel, padding="same", kernel_initializer="he_normal", name=name
     )(x)
 
 
 def _elu(x: Tensor, name: str) -> Tensor:
     return layers.BatchNormalization(name=f"{name}_bn")(layers.ELU(name=f"{name}_elu")(x))
-
-
-def _normalized_relu(x: Tensor, name: str) -> Tensor:
-    x = layers.BatchNormalization(name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _pool(x: Tensor, dropout: float, stage: str) -> Tensor:

@@ -159,6 +159,17 @@ def majority(votes: NDArray[np.uint8]) -> NDArray[np.int8]:
     return np.where(best < len(FERPLUS), best, -1).astype(np.int8)
 
 
+def plurality(votes: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Turn FER+ votes (N, 10) into labels (N,) that have more votes than any other, -1 for none.
+
+    The wider of the two rules that figures on FER+ are told by: 3,375 images of PrivateTest,
+    not 3,152.
+    """
+    ordered = np.sort(votes, 1)
+    clear = (ordered[:, -1] > ordered[:, -2]) & (votes.argmax(1) < len(FERPLUS))
+    return np.where(clear, votes.argmax(1), -1).astype(np.int8)
+
+
 def majority_column(votes: NDArray[np.uint8]) -> NDArray[np.int8]:
     """Return the column (N,) of FER+ votes (N, 10) that has the majority, -1 for none.
 

@@ -53,6 +53,11 @@ def is_folders(where: Path) -> bool:
     )
 
 
+def has_parts(where: Path) -> bool:
+    """Return whether a folder holds parts, as train/ and test/."""
+    return bool(_parts_of(where))
+
+
 def classes_of(where: Path) -> tuple[str, ...]:
     """Return the sorted names of all class folders; raise `DatasetError` for fewer than two."""
     names = sorted({name for part in _roots(where).values() for name in _folders_of(part)})

@@ -11,7 +11,7 @@ from edgefer.labels import FER2013, FERPLUS, FOLDERS, LABEL_SETS, spelled
 from edgefer_train.data import fer2013, folders
 from edgefer_train.data.dataset import SIDE, Dataset
 from edgefer_train.data.files import describe_skipped
-from edgefer_train.data.splits import UnsplitDataset, require_split
+from edgefer_train.data.splits import Split, UnsplitDataset, require_split
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,12 @@ def labels_in(where: Path | None) -> str:
         return "fer2013"
     classes = {spelled(name) for name in folders.classes_of(_require_folders(where))}
     return next((name for name in LABEL_SETS if set(LABEL_SETS[name]) == classes), FOLDERS)
+
+
+def split_in(where: Path | None) -> Split:
+    """Return the split that a dataset can be used with: its own parts, else drawn ones."""
+    no_parts = where is not None and fer2013.file_of(where) is None and not folders.has_parts(where)
+    return "72/8/20" if no_parts else "official"
 
 
 def _stored(where: Path, labels: str) -> tuple[str, ...] | None:

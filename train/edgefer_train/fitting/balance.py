@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from edgefer.errors import DatasetError
 from edgefer_train.architectures import Tensor
 
-Balance = Literal["none", "oversample", "undersample", "class_weights", "batches"]
+Balance = Literal[
+    "none", "oversample", "undersample", "both", "class_weights", "batches", "logit_adjustment"
+]
 Labels = NDArray[np.integer[Any]]
 """(N,) indices into the label set."""
 
@@ -32,6 +34,8 @@ def faces_per_epoch(labels: Labels, balance: Balance) -> int:
         return int(len(counts) * counts.max())
     if balance == "undersample":
         return int(len(counts) * counts.min())
+    if balance == "both":
+        return int(len(counts) * round(counts.mean()))
     return len(labels)
 
 
@@ -66,7 +70,8 @@ def sample_order(labels: Labels, balance: Balance, size: int, seed: int) -> Samp
 
     if balance == "batches":
         return balanced_batch
-    return balanced_epoch if balance in ("oversample", "undersample") else shuffled_epoch
+    resampled = balance in ("oversample", "undersample", "both")
+    return balanced_epoch if resampled else shuffled_epoch
 
 
 def weights_of(labels: Labels, count: int, balance: Balance) -> NDArray[np.float32]:
@@ -79,6 +84,12 @@ def weights_of(labels: Labels, count: int, balance: Balance) -> NDArray[np.float
         return np.ones(len(labels), np.float32)
     sizes = np.bincount(labels, minlength=count)
     return np.asarray(len(labels) / (count * sizes[labels]), np.float32)
+
+
+def log_prior(labels: Labels, count: int) -> NDArray[np.float32]:
+    """Return the logarithm of each label's share (count,) of the faces."""
+    sizes = np.bincount(labels, minlength=count)
+    return np.asarray(np.log(np.maximum(sizes, 1) / len(labels)), np.float32)
 
 
 def require_every_label(labels: Labels, names: Sequence[str], balance: Balance) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -19,16 +20,23 @@ from edgefer_train.fitting.curves import draw_curves
 from edgefer_train.recipe import Fit
 from edgefer_train.run import Stage, save_weights
 
+log = logging.getLogger(__name__)
+
+TRIAL = 10.0
+"""Seconds of steps from which the time to expect is told."""
+
 
 class ProgressBar(keras.callbacks.Callback):
-    """Shows batches as a bar and leaves one line an epoch."""
+    """Shows batches as a bar, leaves one line an epoch and, once, the time to expect."""
 
-    def __init__(self, epochs: int, steps: int, first_epoch: int = 0) -> None:
+    def __init__(self, epochs: int, steps: int, done: int = 0) -> None:
         super().__init__()
         self.progress = progress_bar()
         self.epochs = epochs
         self.total = epochs * steps
-        self.done = first_epoch * steps
+        self.done = done
+        self.ends: list[float] | None = []
+        """Moments, seconds, at which steps ended, until the time to expect is told."""
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Show the bar, in the context of `progress`."""
@@ -37,6 +45,16 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move the bar."""
         self.progress.advance(self.task)
+        self.done += 1
+        if self.ends is not None:
+            self.ends.append(time.monotonic())
+            # The first steps compile.
+            timed = self.ends[2:]
+            if timed and timed[-1] - timed[0] >= TRIAL:
+                step = (timed[-1] - timed[0]) / (len(timed) - 1)
+                left = step * (self.total - self.done)
+                log.info("%.3g s a step: about %s to go", step, _in_words(left))
+                self.ends = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Leave the epoch's figures above the bar."""
@@ -46,6 +64,9 @@ class ProgressBar(keras.callbacks.Callback):
 
 class BestCheckpoint(keras.callbacks.Callback):
     """After each epoch: validates the averaged weights, keeps the best, saves all to resume.
+
+    Within a long epoch it saves every `checkpoint_minutes`; the figures on Training of an epoch
+    that was resumed in its middle are of its rest.
 
     Everything that a resumed fit needs is in one checkpoint: weights, optimizer
     (momentum, step, moving average), epoch and the best accuracy so far. A loss that is no
@@ -59,10 +80,13 @@ class BestCheckpoint(keras.callbacks.Callback):
         self.validation = validation
         self.metric = metric
         self.epoch = tf.Variable(0, dtype=tf.int64)
-        self.best = tf.Variable(0.0)
+        self.best = tf.Variable(-1.0)
 
-    def restore(self, model: Any) -> int:
-        """Load the last checkpoint, if there is one; return the number of epochs done."""
+    def restore(self, model: Any, steps: int) -> tuple[int, int]:
+        """Load the last checkpoint, if there is one.
+
+        Returns the number of epochs done, and of the steps done of the next one, of `steps`.
+        """
         model.optimizer.build(model.trainable_variables)
         state = tf.train.Checkpoint(
             model=model, optimizer=model.optimizer, epoch=self.epoch, best=self.best
@@ -71,21 +95,25 @@ class BestCheckpoint(keras.callbacks.Callback):
         self.manager = tf.train.CheckpointManager(state, folder, max_to_keep=1)
         if self.manager.latest_checkpoint:
             state.restore(self.manager.latest_checkpoint).assert_existing_objects_matched()
-        return int(self.epoch.numpy())
+        epochs = int(self.epoch.numpy())
+        return epochs, int(model.optimizer.iterations.numpy()) - epochs * steps
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Start the epoch's clock."""
-        self.began = time.monotonic()
+        self.began = self.saved = time.monotonic()
         self.at = epoch + 1
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """End a fit that diverges."""
+        """End a fit that diverges, save one that has long not been."""
         self._require_finite(logs, f"step {batch + 1}")
+        if time.monotonic() - self.saved >= 60 * self.how.checkpoint_minutes:
+            self.manager.save()
+            self.saved = time.monotonic()
 
     def _require_finite(self, logs: Any, place: str) -> None:
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
-            table = "fit" if self.stage.name == "float" else "quantize"
+            table = {"float": "fit", "qat": "quantize"}.get(self.stage.name, self.stage.name)
             raise RunError(
                 f"the loss is {loss} in epoch {self.at}, {place}: the training diverged; set a "
                 f"lower {table}.learning_rate than {self.how.learning_rate:g} and train into "
@@ -120,8 +148,9 @@ class LearningRateSchedule(keras.callbacks.Callback):
         self.metric = metric
 
     def scores(self) -> list[float]:
-        """Return the metric of each epoch so far."""
-        return [float(row[self.metric]) for row in self.stage.rows()]
+        """Return what is monitored after each epoch so far, the more the better."""
+        sign = -1 if self.metric.endswith("loss") else 1
+        return [sign * float(row[self.metric]) for row in self.stage.rows()]
 
     def ended(self) -> bool:
         """Return whether early stopping has ended the fit."""
@@ -137,26 +166,39 @@ class LearningRateSchedule(keras.callbacks.Callback):
         self.model.stop_training = self.ended()
 
 
-def rate_after(scores: Sequence[float], how: Fit) -> float:
-    """Return the rate of the next epoch on a plateau schedule, from each epoch's accuracy so far.
+def _in_words(seconds: float) -> str:
+    """Return a duration as `2 h 10 min`."""
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def waits(scores: Sequence[float], min_delta: float = 0.0) -> list[int]:
+    """Return after each epoch's score how many epochs ago one was better than all before it.
 
     From the whole history, so that a resumed fit needs no memory of its own.
     """
-    rate, best, waited = how.learning_rate, -1.0, 0
+    best, waited, all_waits = -math.inf, 0, []
     for score in scores:
-        waited = 0 if score > best else waited + 1
-        best = max(best, score)
-        if waited >= how.plateau_patience:
-            rate, waited = rate * how.plateau_factor, 0
-    return rate
+        better = score > best + min_delta
+        waited, best = (0, score) if better else (waited + 1, best)
+        all_waits.append(waited)
+    return all_waits
+
+
+def rate_after(scores: Sequence[float], how: Fit) -> float:
+    """Return the rate of the next epoch on a plateau schedule, from each epoch's score so far."""
+    falls, since = 0, 0
+    for waited in waits(scores, how.min_delta):
+        since = 0 if waited == 0 else since + 1
+        if since >= how.plateau_patience:
+            falls, since = falls + 1, 0
+    return how.learning_rate * how.plateau_factor**falls
 
 
 def has_ended(scores: Sequence[float], how: Fit) -> bool:
-    """Return whether early stopping ends the fit after these epochs' accuracies."""
-    if not how.early_stopping or not scores:
-        return False
-    best = max(range(len(scores)), key=scores.__getitem__)
-    return len(scores) - 1 - best >= how.early_stopping
+    """Return whether early stopping ends the fit after these epochs' scores."""
+    waited = [0, *waits(scores, how.min_delta)][-1]
+    return 0 < how.early_stopping <= waited
 
 
 class TensorBoard(keras.callbacks.Callback):

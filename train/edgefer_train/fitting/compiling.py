@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from numpy.typing import NDArray
 
+from edgefer.errors import SettingsError
 from edgefer_train.architectures import ARCHITECTURES, Tensor
 from edgefer_train.recipe import VOTES, Fit, Recipe
 
@@ -68,16 +71,23 @@ def computing_in(precision: str) -> Iterator[None]:
 
 
 def compile_model(
-    model: Any, recipe: Recipe, steps_per_epoch: int, xla: bool, followed: str = "accuracy"
+    model: Any,
+    recipe: Recipe,
+    steps_per_epoch: int,
+    xla: bool,
+    followed: str = "accuracy",
+    shift: NDArray[np.float32] | None = None,
 ) -> None:
     """Give the model its losses and its optimizer, and make its dropout deterministic.
 
-    `followed` is what the share of images is called whose label is the target's.
+    `followed` is what the share of images is called whose label is the target's; `shift` (labels,)
+    is added to the first head's logits in its loss.
     """
     optimizer = optimizer_of(recipe.fit, steps_per_epoch)
     cross_entropy = keras.losses.CategoricalCrossentropy
     share = keras.metrics.CategoricalAccuracy
-    losses = {recipe.labels: cross_entropy(True, recipe.fit.label_smoothing)}
+    first = cross_entropy(True, recipe.fit.label_smoothing)
+    losses = {recipe.labels: first if shift is None else _shifted(first, shift)}
     if len(model.outputs) == 1:
         (loss,) = losses.values()
         model.compile(optimizer, loss, metrics=[share(followed)], jit_compile=xla)
@@ -90,7 +100,26 @@ def compile_model(
             loss_weights={recipe.labels: 1.0, VOTES: recipe.fit.votes_weight},
             jit_compile=xla,
         )
+    if recipe.fit.dropout is not None:
+        _set_dropout(model, recipe.fit.dropout)
     make_deterministic(model, recipe.seed)
+
+
+def _shifted(loss: Any, shift: NDArray[np.float32]) -> Any:
+    """Return a loss of logits (B, labels) that sees them shifted."""
+
+    def shifted(targets: Tensor, logits: Tensor) -> Tensor:
+        return loss.call(targets, logits + shift)
+
+    return shifted
+
+
+def _set_dropout(model: Any, rate: float) -> None:
+    dropouts = [layer for layer in model.submodules if isinstance(layer, keras.layers.Dropout)]
+    if not dropouts:
+        raise SettingsError(f"{model.name} has no dropout; leave `dropout` out of the recipe")
+    for layer in dropouts:
+        layer.rate = rate
 
 
 class _Averaging:
@@ -117,12 +146,17 @@ class _Adam(_Averaging, keras.optimizers.Adam):
     """Adam."""
 
 
+class _Nadam(_Averaging, keras.optimizers.Nadam):
+    """Nadam."""
+
+
 def optimizer_of(how: Fit, steps_per_epoch: int) -> Any:
     """Return the Keras optimizer of a recipe; its moving average of weights included."""
     average = {"use_ema": how.average > 0, "ema_momentum": how.average or 0.99}
     rate = _cosine(how, steps_per_epoch) if how.schedule == "cosine" else how.learning_rate
-    if how.optimizer == "adam":
-        optimizer = _Adam(rate, weight_decay=how.weight_decay or None, **average)
+    if how.optimizer in ("adam", "nadam"):
+        kind = _Adam if how.optimizer == "adam" else _Nadam
+        optimizer = kind(rate, weight_decay=how.weight_decay or None, **average)
     else:
         # Decoupled from the momentum: ten times the figure that coupled decay would need.
         decay = 10 * how.weight_decay or None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import logging
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from msgspec.structs import replace
 
 from edgefer.errors import DatasetError, EdgeferError, RunError
 from edgefer.labels import FERPLUS, LABEL_SETS
@@ -22,6 +24,7 @@ from edgefer.metrics import best_temperature, calibration_error, softmax
 from edgefer.preprocess import Preprocess
 from edgefer_train.architectures import macs, one_head, parameters
 from edgefer_train.data.dataset import Dataset, Faces, Usage, soft_labels
+from edgefer_train.fitting.balance import log_prior
 from edgefer_train.fitting.batches import Targets, batches, steps_per_epoch, unaugmented
 from edgefer_train.fitting.callbacks import (
     BestCheckpoint,
@@ -76,14 +79,30 @@ def fit(
     with writing(out), group.run_dir(out) as folder:
         run, heads = Run(folder), heads_of(recipe, dataset)
         model = build_model(recipe, heads, recipe.side, training.images)
-        group.start(run, record_of(recipe, recipe_name, dataset, model), resume)
+        record = record_of(recipe, recipe_name, dataset, model)
+        group.start(run, record, resume)
+        announce_net(recipe, record.parameters, record.macs)
         teachers = load_teachers(recipe.distill)
         trained = _trainable(model, recipe, heads, group, compute)
+        if recipe.head.epochs:
+            fit_heads(trained, run.head, recipe, dataset, teachers, group)
         fit_stage(trained, run.float, recipe, dataset, teachers, group)
         model.load_weights(run.float.weights)
         calibrate(model, run.float, validation, targets_of(recipe, dataset, validation))
         save_model(model, run.float.model)
     return run
+
+
+def announce_net(recipe: Recipe, parameters: int, macs: int) -> None:
+    """Log what the net is and what `convert` will ask of it, before hours are spent."""
+    log.info("%s: %s parameters, %.1f MMAC", recipe.architecture, f"{parameters:,}", macs / 1e6)
+    log.info("the gate of convert: %s", recipe.gate)
+    if refusal := recipe.gate.refusal(parameters, macs):
+        log.warning(
+            "the gate will refuse this net as int8: %s; raise that in the recipe's [gate], or by "
+            "--set gate.bytes=inf --set gate.mmac=inf",
+            refusal,
+        )
 
 
 @contextmanager
@@ -116,6 +135,35 @@ def _trainable(
     return copy
 
 
+def fit_heads(
+    model: Any,
+    stage: Stage,
+    recipe: Recipe,
+    dataset: Dataset,
+    teachers: Teachers | None,
+    group: ReplicaGroup,
+) -> None:
+    """Fit what follows the body, which stays as it is, its normalizations too."""
+    how = recipe.head
+    short = replace(
+        recipe.fit,
+        epochs=how.epochs,
+        learning_rate=how.learning_rate,
+        schedule="cosine",
+        warmup_epochs=0.0,
+        early_stopping=0,
+        sizes=(),
+    )
+    heads = {name for head in model.output_names for name in (head, f"{head}_map")}
+    learned = {layer: layer.trainable for layer in model.layers}
+    for layer in model.layers:
+        layer.trainable = layer.name in heads
+    fit_stage(model, stage, replace(recipe, fit=short), dataset, teachers, group)
+    model.load_weights(stage.weights)
+    for layer, trainable in learned.items():
+        layer.trainable = trainable
+
+
 def fit_stage(
     model: Any,
     stage: Stage,
@@ -138,20 +186,27 @@ def fit_stage(
     compute = choose_compute(recipe, group.replicas)
     length = f"{len(training):,} images, {how.epochs} epochs of {steps} steps of {how.batch_size}"
     log.info("%s, %s: %s, %s", model.name, stage.name, length, compute)
+    adjusted = how.balance == "logit_adjustment"
+    shift = log_prior(training.labels, len(dataset.labels)) if adjusted else None
     group.synchronize(model)
     with group.strategy.scope():
-        compile_model(model, recipe, steps, compute.xla, followed)
+        compile_model(model, recipe, steps, compute.xla, followed, shift)
         metric = followed if len(model.outputs) == 1 else f"{recipe.labels}_{followed}"
         expected = float_targets or targets_of(recipe, dataset, validation)
+        if group.workers > 1:
+            # Workers save together, and their clocks differ.
+            how = replace(how, checkpoint_minutes=math.inf)
         checkpoint = BestCheckpoint(stage, unaugmented(validation, expected), metric, how)
-        first = checkpoint.restore(model)
-    schedule = LearningRateSchedule(stage, how, f"val_{metric}")
+        first, done = checkpoint.restore(model, steps)
+    monitored = metric if how.monitor == "accuracy" else metric.replace(followed, "loss")
+    schedule = LearningRateSchedule(stage, how, f"val_{monitored}")
     targets = targets_of(recipe, dataset, training)
     if teachers:
         targets = teachers.scale_own(targets)
-    for side, last in side_schedule(recipe):
-        if first >= last or schedule.ended():
-            continue
+    for side, begin, end in _parts(recipe, first, done):
+        if schedule.ended():
+            break
+        before = done if begin == first else 0
         make = functools.partial(
             batches,
             training,
@@ -159,23 +214,33 @@ def fit_stage(
             recipe.augment,
             how.batch_size,
             recipe.seed,
-            first_step=first * steps,
+            first_step=begin * steps + before,
             side=side,
             balance=how.balance,
             labels=dataset.labels,
             teach=teachers,
         )
-        bar = ProgressBar(how.epochs, steps, first)
+        bar = ProgressBar(how.epochs, steps, begin * steps + before)
         with bar.progress:
             model.fit(
                 group.distribute(make),
-                epochs=last,
-                initial_epoch=first,
-                steps_per_epoch=steps,
+                epochs=end,
+                initial_epoch=begin,
+                steps_per_epoch=steps - before,
                 callbacks=[checkpoint, schedule, TensorBoard(stage), bar],
                 verbose=0,
             )
-        first = last
+
+
+def _parts(recipe: Recipe, first: int, done: int) -> Iterator[tuple[int, int, int]]:
+    """Yield side, first epoch and end of each part to do; an epoch begun (`done`) is its own."""
+    for side, last in side_schedule(recipe):
+        if first < last and done:
+            yield side, first, first + 1
+            first, done = first + 1, 0
+        if first < last:
+            yield side, first, last
+            first = last
 
 
 def side_schedule(recipe: Recipe) -> list[tuple[int, int]]:

@@ -90,7 +90,10 @@ def load_bundle_weights(model: Any, bundle: Bundle) -> None:
     if "onnx" not in bundle.manifest.files:
         raise RunError(f"{bundle.path}: has no float weights (onnx); name a bundle that has them")
     graph = onnx.load_model_from_string(bundle.read("onnx")).graph
-    missing = _OnnxWeights(graph, model, bundle.manifest.label_sets).copy()
+    sizes = dict(zip(model.output_names, (one.shape[-1] for one in model.outputs), strict=True))
+    same = [head.label_set for head in bundle.manifest.heads
+            if sizes.get(head.label_set) == len(head.labels)]  # fmt: skip
+    missing = _OnnxWeights(graph, model, same).copy()
     if missing:
         raise RunError(
             f"{bundle.path}: its ONNX file does not name the weights of {missing[0]}; name the "

@@ -9,7 +9,9 @@ the first one keeps what comes of it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,6 +29,8 @@ from edgefer.errors import EdgeferError, RunError, SettingsError
 from edgefer_train.fitting.batches import Shard, shard_size
 from edgefer_train.recipe import Recipe
 from edgefer_train.run import Record, Run
+
+log = logging.getLogger(__name__)
 
 KNOWN = "none, mirrored, mirrored:N (N devices) and multiworker"
 EXAMPLE = (
@@ -140,8 +144,9 @@ class ReplicaGroup:
             run.start(record, resume)
         except EdgeferError as exc:
             return StartMessage(refusal=str(exc))
-        paths = [run.record_file, run.float.history, run.float.weights]
-        paths += run.float.checkpoint.glob("*")
+        paths = [run.record_file]
+        for stage in (run.head, run.float):
+            paths += [stage.history, stage.weights, *stage.checkpoint.glob("*")]
         found = {str(path.relative_to(run.folder)): path for path in paths if path.is_file()}
         return StartMessage(files={name: path.read_bytes() for name, path in found.items()})
 
@@ -237,11 +242,27 @@ def _mirrored(count: int | None) -> ReplicaGroup:
 def _multiworker() -> ReplicaGroup:
     cluster = read_cluster()
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        with ended_by_signals():
+            log.info("waiting for all workers: %s", ", ".join(cluster.addresses))
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError, ValueError) as exc:
         first_line = str(exc).partition("\n")[0]
         raise SettingsError(f"the workers of TF_CONFIG cannot join: {first_line}") from exc
     return ReplicaGroup(strategy, cluster.worker, cluster.workers)
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the process at once.
+
+    TensorFlow waits for other workers in C++ and without end, where Python's handlers never run.
+    """
+    before = {one: signal.signal(one, signal.SIG_DFL) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 class Addresses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -266,9 +287,14 @@ class Cluster(msgspec.Struct, frozen=True):
     task: Task
 
     @property
+    def addresses(self) -> tuple[str, ...]:
+        """Those of all workers, the first one's first."""
+        return (*self.cluster.chief, *self.cluster.worker)
+
+    @property
     def workers(self) -> int:
         """Number of all workers."""
-        return len(self.cluster.chief) + len(self.cluster.worker)
+        return len(self.addresses)
 
     @property
     def worker(self) -> int:
@@ -296,7 +322,7 @@ def _require_place(cluster: Cluster) -> None:
             f"TF_CONFIG: task index {cluster.task.index} is none of the "
             f"{len(addresses)} addresses of '{cluster.task.type}'"
         )
-    for address in (*cluster.cluster.chief, *cluster.cluster.worker):
+    for address in cluster.addresses:
         host, _, port = address.rpartition(":")
         if not (host and port.isdecimal()):
             raise SettingsError(f"TF_CONFIG: '{address}' is not an address, expected HOST:PORT")

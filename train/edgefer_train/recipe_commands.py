@@ -1,0 +1,66 @@
+"""The verbs of recipes: list, show, check."""
+
+from __future__ import annotations
+
+import click
+
+from edgefer.options import json_option
+
+
+@click.group()
+def recipe() -> None:
+    """List, show and check training recipes."""
+
+
+@recipe.command("list")
+@json_option
+def list_recipes(as_json: bool) -> None:
+    """List the shipped recipes."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from edgefer.messages import to_json
+    from edgefer_train.recipe import listed
+
+    table = Table(box=None, show_header=False)
+    for one in listed():
+        if as_json:
+            click.echo(to_json(one))
+        table.add_row(one.name, one.heading)
+    if not as_json:
+        Console().print(table)
+
+
+@recipe.command()
+@click.argument("name", metavar="RECIPE")
+def show(name: str) -> None:
+    """Print a recipe as TOML, to start one's own."""
+    from edgefer_train.recipe import recipe_text
+
+    click.echo(recipe_text(name), nl=False)
+
+
+@recipe.command()
+@click.argument("name", metavar="RECIPE")
+def check(name: str) -> None:
+    """Check a recipe: its keys, its ranges, its network and weights.
+
+    The exit status is 1 where a training would be refused.
+    """
+    from edgefer.labels import LABEL_SETS
+    from edgefer_train.recipe import load_recipe
+
+    recipe = load_recipe(name)
+    from edgefer_train.architectures import macs, parameters
+    from edgefer_train.fitting.compiling import choose_compute
+    from edgefer_train.fitting.fit import announce_net
+    from edgefer_train.fitting.initial_weights import build_model
+    from edgefer_train.fitting.teachers import load_teachers
+
+    labels = LABEL_SETS.get(recipe.labels, LABEL_SETS["fer2013"])
+    side = None if recipe.fit.sizes else recipe.side
+    build_model(recipe, {recipe.labels: len(labels)}, side)
+    model = build_model(recipe, {recipe.labels: len(labels)}, recipe.side)
+    load_teachers(recipe.distill)
+    announce_net(recipe, parameters(model), macs(model))
+    click.echo(f"{name}: a training would start, {choose_compute(recipe)}")
