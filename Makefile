@@ -81,6 +81,14 @@ quantize: .venv/installed ## quantization-aware fine-tuning of RUN
 convert: .venv/installed ## RUN to a gated model bundle, BUNDLE=runs/small/bundle (FORMATS=all: every form)
 	.venv/bin/edgefer convert --run $(RUN) $(data) $(FORMATS:%=--formats %) --out $(BUNDLE)
 
+.PHONY: seeds
+seeds: .venv/installed ## table of the seeds' networks on DATA, trained where they are not (SHOW=1: as it is)
+	.venv/bin/python tools/training_table.py seeds $(DATA) runs/seeds $(if $(SHOW),--show)
+
+.PHONY: balance
+balance: .venv/installed ## table of the ways to balance labels, by tiny on DATA (SHOW=1: as it is)
+	.venv/bin/python tools/training_table.py balance $(DATA) runs/balance $(if $(SHOW),--show)
+
 .PHONY: bench
 bench: .venv-device/installed ## how fast the shipped model runs on this machine
 	.venv-device/bin/edgefer bench --short

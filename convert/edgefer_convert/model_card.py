@@ -93,6 +93,8 @@ def with_texts(bundle: Bundle) -> tuple[Manifest, dict[str, bytes]]:
     }
     complete = changed(manifest, files={**manifest.files, **entries})
     return complete, {**bundle.contents, **texts}
+
+
 LABELLING = """:
 people agree with FER2013's own labels on about 65 % of its images, and the images
 come from web search, with the biases of their time."""
@@ -189,9 +191,9 @@ def _plurality(manifest: Manifest) -> str:
     if counted is None:
         return ""
     return (
-        "\n\nFER+ labels are counted by two rules: above, images of which one label has more than half "
-        f"of the votes (single ones left out); of the {counted.n:,} of which one has the most, "
-        f"{counted.accuracy:.2%} are right.\n"
+        "\n\nFER+ labels are counted by two rules: above, images of which one label has more than "
+        f"half of the votes, single ones left out; of the {counted.n:,} of which one label has the "
+        f"most, {counted.accuracy:.2%} are right.\n"
     )
 
 

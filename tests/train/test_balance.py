@@ -10,6 +10,7 @@ from edgefer.errors import DatasetError
 from edgefer_train.fitting.balance import (
     Balance,
     faces_per_epoch,
+    log_prior,
     require_every_label,
     sample_order,
     shuffled,
@@ -46,6 +47,16 @@ def test_oversampling_repeats_the_faces_of_rare_labels_evenly() -> None:
     assert {seen[row] for row in range(20)} == {1}
     assert {seen[row] for row in range(20, 27)} == {2, 3}
     assert {seen[row] for row in range(27, 30)} == {6, 7}
+
+
+def test_both_bring_each_label_to_the_mean() -> None:
+    rows = epoch_of("both", 0)
+    assert np.bincount(LABELS[rows]).tolist() == [10, 10, 10]
+    assert len(set(rows)) == 10 + 7 + 3, "the frequent ones once, the rare ones all"
+
+
+def test_the_prior_is_the_logarithm_of_each_labels_share() -> None:
+    np.testing.assert_allclose(np.exp(log_prior(LABELS, 4)), [20 / 30, 7 / 30, 3 / 30, 1 / 30])
 
 
 def test_undersampling_shows_as_many_of_each_label_and_others_in_the_next_epoch() -> None:

@@ -9,7 +9,13 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
-from edgefer_train.fitting.compiling import Compute, choose_compute, make_deterministic
+from edgefer.errors import SettingsError
+from edgefer_train.fitting.compiling import (
+    Compute,
+    choose_compute,
+    compile_model,
+    make_deterministic,
+)
 from edgefer_train.recipe import Fit, Recipe
 
 ONES = np.ones((64, 16), np.float32)
@@ -39,6 +45,32 @@ def test_what_is_dropped_follows_from_seed_layer_and_step_alone() -> None:
     assert (first != second).any()
     assert (dropped(model, 6)[0] != first).any()
     assert (dropped(net(seed=2), 5)[0] != first).any()
+
+
+def with_head(*, dropout: bool) -> Any:
+    """A net whose logits of three labels are all zero."""
+    inputs = keras.layers.Input((16,))
+    x = keras.layers.Dropout(0.25)(inputs) if dropout else inputs
+    head = keras.layers.Dense(3, kernel_initializer="zeros", name="fer2013")
+    return keras.Model(inputs, head(x), name="plain")
+
+
+def test_a_recipe_sets_the_rate_of_every_dropout() -> None:
+    model, recipe = with_head(dropout=True), Recipe("plain", fit=Fit(dropout=0.6))
+    compile_model(model, recipe, 1, xla=False)
+    assert [one.rate for one in model.layers if isinstance(one, keras.layers.Dropout)] == [0.6]
+    with pytest.raises(SettingsError, match="plain has no dropout; leave `dropout` out"):
+        compile_model(with_head(dropout=False), recipe, 1, xla=False)
+
+
+def test_a_loss_with_adjusted_logits_expects_the_frequent_label_by_itself() -> None:
+    model, shares = with_head(dropout=False), np.array([0.8, 0.15, 0.05], np.float32)
+    compile_model(model, Recipe("plain", fit=Fit(label_smoothing=0.0)), 1, False, "accuracy",
+                  np.log(shares))  # fmt: skip
+    for label, share in enumerate(shares):
+        targets = np.eye(3, dtype=np.float32)[[label] * 64]
+        loss, _ = model.evaluate(ONES, targets, verbose=0)
+        assert loss == pytest.approx(-np.log(share), rel=1e-5)
 
 
 def test_it_is_a_dropout() -> None:

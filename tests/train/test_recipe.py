@@ -54,7 +54,7 @@ def test_a_recipe_can_be_made_shorter() -> None:
         ("fit", "learning_rate", "nan", "above 0 and at most 10, got nan"),
         ("fit", "label_smoothing", "2", "at least 0 and below 1, got 2"),
         ("fit", "epochs", "0", "from 1 to 1e+06, got 0"),
-        ("fit", "optimizer", '"sdg"', "one of adam, sgd, got sdg"),
+        ("fit", "optimizer", '"sdg"', "one of adam, nadam, sgd, got sdg"),
         ("fit", "xla", '"yes"', "one of true, false, auto, got yes"),
         ("augment", "jpeg", "1.5", "from 0 to 1, got 1.5"),
         ("distill", "temperature", "0", "above 0 and at most 100, got 0"),

@@ -28,7 +28,7 @@ def text(name: str) -> str:
 
 
 def test_every_architecture_has_a_recipe_and_every_recipe_one_of_its_name() -> None:
-    named = set(recipes()) - {"finetune"}
+    named = set(recipes()) - {"finetune", "custom_cnn_augmented"}
     assert set(NAMED) <= named == set(ARCHITECTURES)
     assert all(load_recipe(name).architecture == name for name in named)
 
@@ -60,7 +60,7 @@ def test_a_fine_tuning_by_adam_is_slower_than_one_by_sgd(name: str) -> None:
         assert recipe.quantize.learning_rate <= 1e-4
 
 
-@pytest.mark.parametrize("name", [name for name in recipes() if name != "small"])
+@pytest.mark.parametrize("name", sorted({*recipes()} - {"small", "custom_cnn_augmented"}))
 def test_a_recipe_says_only_what_differs(name: str) -> None:
     recipe = load_recipe(name)
     plain = Recipe(recipe.architecture)
@@ -82,3 +82,15 @@ def keys(toml: str, table: str) -> set[str]:
 def test_a_recipe_names_its_source(name: str) -> None:
     head = text(name).partition("architecture =")[0]
     assert any(word in head for word in ("github.com", "kaggle.com", " et al. ", "& "))
+
+
+def test_the_plain_cnn_with_augmentation_is_else_the_plain_one() -> None:
+    plain, augmented = load_recipe("custom_cnn"), load_recipe("custom_cnn_augmented")
+    assert (augmented.fit, augmented.gate) == (plain.fit, plain.gate)
+    assert augmented.augment.flip
+    assert augmented.augment.brightness == 0.0
+
+
+def test_deepfer_has_the_layers_of_its_source() -> None:
+    # What Keras counts of the original, https://github.com/Ayush245101, cell "Building Model".
+    assert build("deepfer", {"fer2013": 7}).count_params() == 4_348_679

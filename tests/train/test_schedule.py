@@ -50,8 +50,16 @@ def test_a_fit_shorter_than_its_warm_up_still_comes_down() -> None:
     assert float(rate(100)) == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam"])
-def test_scales_shifts_and_biases_do_not_decay(name: Literal["sgd", "adam"]) -> None:
+def test_an_epoch_counts_as_better_by_min_delta_alone() -> None:
+    how = Fit(early_stopping=2, min_delta=0.05)
+    assert has_ended([0.5, 0.52, 0.54], how)
+    assert not has_ended([0.5, 0.52, 0.56], how)
+    # A loss, which is to fall.
+    assert not has_ended([-1.0, -0.9, -0.8], how)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "nadam"])
+def test_scales_shifts_and_biases_do_not_decay(name: Literal["sgd", "adam", "nadam"]) -> None:
     import tf_keras as keras
 
     optimizer = optimizer_of(Fit(optimizer=name, schedule="constant", average=0), 1)

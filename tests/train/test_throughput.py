@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import itertools
+import time
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,13 +15,14 @@ from edgefer.cli import main
 from edgefer_train.fitting.throughput import (
     FeedTimes,
     Throughput,
+    _another,
     describe,
     noise,
     throughput,
     time_pipeline,
     time_turn,
 )
-from edgefer_train.recipe import Fit, Recipe
+from edgefer_train.recipe import Distill, Fit, Recipe
 
 BATCH = np.zeros((8, 4), np.float32)
 
@@ -46,8 +49,8 @@ def slow_feed(milliseconds: int) -> Any:
 def test_a_turn_sees_how_long_its_feed_takes() -> None:
     model = net()
     quick = tf.data.Dataset.from_tensors((BATCH, BATCH[:, :1])).repeat()
-    time_turn(model, quick, 1)
-    bare, fed = time_turn(model, quick, 5), time_turn(model, slow_feed(30), 5)
+    time_turn(model, quick, 1, 1)
+    bare, fed = time_turn(model, quick, 5, 4), time_turn(model, slow_feed(30), 5, 4)
     assert fed.wall > 0.03
     assert bare.wall < fed.wall
 
@@ -69,10 +72,24 @@ def test_a_net_is_timed_at_every_side_that_its_images_have() -> None:
     done = throughput(recipe, "mine", seconds=0.2)
     assert [one.side for one in done.sides] == [24, 32]
     for one in done.sides:
-        assert one.pairs >= 3
+        assert one.pairs >= 2
         assert one.memory > 0
         assert one.quartiles[0] <= one.ratio <= one.quartiles[1]
         assert one.step_cpu_ms > one.pipeline_cpu_ms > 0
+
+
+def test_a_teacher_costs_its_time_in_the_pipeline() -> None:
+    alone = Recipe("tiny", fit=Fit(batch_size=8, xla=False))
+    taught = msgspec.structs.replace(alone, distill=Distill(teachers=("tiny",)))
+    (bare,), (with_teacher,) = (throughput(one, "mine", 0.2).sides for one in (alone, taught))
+    assert with_teacher.pipeline_cpu_ms > 2 * bare.pipeline_cpu_ms
+
+
+def test_pairs_end_with_the_time_that_was_given() -> None:
+    # Two pairs took ten seconds: a third would take five.
+    began = time.monotonic() - 10
+    assert _another(began, 2, 16)
+    assert not _another(began, 2, 14)
 
 
 def test_the_benchmark_names_its_machine_and_its_spread() -> None:

@@ -108,7 +108,7 @@ def test_recipes_are_listed_and_shown_as_they_are_written(tmp_path: Path) -> Non
         ("fit.batch_sise=32", "'fit.batch_sise'; did you mean 'fit.batch_size'"),
         ("fit.batch_size=0", "fit.batch_size must be from 1 to 1e+06, got 0"),
         ("fit.batch_size", "expected KEY=VALUE, as fit.batch_size=32"),
-        ("fit.optimizer=sdg", "fit.optimizer must be one of adam, sgd, got sdg"),
+        ("fit.optimizer=sdg", "fit.optimizer must be one of adam, nadam, sgd, got sdg"),
         ("fit=3", "Expected `object`, got `int`"),
     ],
 )

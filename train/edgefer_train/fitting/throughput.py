@@ -19,6 +19,7 @@ from edgefer_train.data.dataset import Dataset, Faces, Usage
 from edgefer_train.fitting.batches import batches, steps_per_epoch
 from edgefer_train.fitting.compiling import choose_compute, compile_model, computing_in
 from edgefer_train.fitting.fit import heads_of, side_schedule, targets_of
+from edgefer_train.fitting.teachers import Teachers, load_teachers
 from edgefer_train.recipe import Recipe
 
 FACES = 28_709
@@ -27,8 +28,10 @@ WARM_UP = 4
 """Steps of each turn before those that count: the pipeline fills its buffers."""
 TURN = 2.0
 """Seconds that the steps of a turn should take; short, since other work comes and goes."""
-LEAST_PAIRS = 3
+LEAST_PAIRS = 2
 """Turns of either kind, however short the time."""
+PAIRS = 4
+"""Turns of either kind that are to fit into the time, where a step is short enough."""
 
 
 class FeedTimes(msgspec.Struct, frozen=True):
@@ -72,7 +75,10 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 def throughput(recipe: Recipe, name: str, seconds: float) -> Throughput:
-    """Time a recipe's model for `seconds` at each side that its images have.
+    """Time a recipe's model and its teachers for `seconds` over all sides that its images have.
+
+    Compiling comes before that and is not counted. Of steps so long that four turns of each feed do
+    not fit into the time there are two.
 
     The images are noise: what they show changes no figure. From memory comes one and the same
     batch again and again, which costs nothing: no `fit` on tensors can be faster.
@@ -84,7 +90,10 @@ def throughput(recipe: Recipe, name: str, seconds: float) -> Throughput:
         model = build(recipe.architecture, heads_of(recipe, dataset), side)
     steps = steps_per_epoch(dataset.faces, recipe.fit.batch_size)
     compile_model(model, recipe, steps, compute.xla)
-    times = tuple(_at(model, recipe, dataset, side, seconds / len(sides)) for side in sides)
+    teachers = load_teachers(recipe.distill)
+    times = tuple(
+        _at(model, recipe, dataset, teachers, side, seconds / len(sides)) for side in sides
+    )
     return Throughput(machine(), name, recipe.fit.batch_size, times)
 
 
@@ -99,29 +108,37 @@ def noise(recipe: Recipe) -> Dataset:
     return Dataset("noise", labels, Faces(images, chosen, votes), usage)
 
 
-def _at(model: Any, recipe: Recipe, dataset: Dataset, side: int, seconds: float) -> FeedTimes:
+def _at(
+    model: Any, recipe: Recipe, dataset: Dataset, teachers: Teachers | None, side: int,
+    seconds: float,
+) -> FeedTimes:  # fmt: skip
     """Alternate between the two feeds, which of them first by turns as well."""
     faces, size = dataset.faces, recipe.fit.batch_size
+    targets = targets_of(recipe, dataset, faces)
     stream = batches(
         faces,
-        targets_of(recipe, dataset, faces),
+        teachers.scale_own(targets) if teachers else targets,
         recipe.augment,
         size,
         recipe.seed,
         side=side,
         balance=recipe.fit.balance,
         labels=dataset.labels,
+        teach=teachers,
     )
     feeds = [tf.data.Dataset.from_tensors(next(iter(stream))).repeat(), stream]
-    # The first two turns compile the step for each feed.
-    walls = [time_turn(model, feed, 3).wall for feed in (*feeds, *feeds)]
-    steps = max(5, round(min(TURN, seconds / (2 * LEAST_PAIRS)) / walls[-1]))
+    # The first turn of each compiles the step for its feed.
+    walls = [time_turn(model, feed, 1, warm_up).wall for feed in feeds for warm_up in (2, 1)]
+    share = min(TURN, seconds / (2 * PAIRS + 1))
+    # A turn warms up for as long as it lasts, at most.
+    steps = max(1, round(share / (2 * max(walls[1], walls[3]))))
     memory, pipeline = list[Turn](), list[Turn]()
-    end = time.monotonic() + seconds
-    while len(memory) < LEAST_PAIRS or time.monotonic() < end:
+    began = time.monotonic()
+    while len(memory) < LEAST_PAIRS or _another(began, len(memory), 0.9 * seconds):
         order = ((feeds[0], memory), (feeds[1], pipeline))
         for feed, turns in order[:: 1 if len(memory) % 2 else -1]:
-            turns.append(time_turn(model, feed, steps))
+            turns.append(time_turn(model, feed, steps, min(WARM_UP, steps)))
+    alone = max(1, min(20, round(0.02 * seconds / walls[3])))
     ratios = [a.wall / b.wall for a, b in zip(memory, pipeline, strict=True)]
     low, _, high = quantiles(ratios, n=4)
     return FeedTimes(
@@ -133,15 +150,21 @@ def _at(model: Any, recipe: Recipe, dataset: Dataset, side: int, seconds: float)
         quartiles=(low, high),
         cpu_ratio=median(a.cpu / b.cpu for a, b in zip(memory, pipeline, strict=True)),
         step_cpu_ms=1e3 * median(turn.cpu for turn in memory),
-        pipeline_cpu_ms=1e3 * time_pipeline(stream),
+        pipeline_cpu_ms=1e3 * time_pipeline(stream, alone),
     )
 
 
-def time_turn(model: Any, feed: Any, steps: int) -> Turn:
+def _another(began: float, done: int, seconds: float) -> bool:
+    """Return whether one more pair fits, as long as those before it were."""
+    spent = time.monotonic() - began
+    return spent + spent / done < seconds
+
+
+def time_turn(model: Any, feed: Any, steps: int, warm_up: int) -> Turn:
     """Fit some steps after a warm-up, as `fit` does it; a feed starts anew with each turn."""
     clock = Clock()
-    model.fit(feed, epochs=1, steps_per_epoch=WARM_UP + steps, callbacks=[clock], verbose=0)
-    (wall, cpu), (wall_end, cpu_end) = clock.times[WARM_UP - 1], clock.times[-1]
+    model.fit(feed, epochs=1, steps_per_epoch=warm_up + steps, callbacks=[clock], verbose=0)
+    (wall, cpu), (wall_end, cpu_end) = clock.times[warm_up - 1], clock.times[-1]
     return Turn((wall_end - wall) / steps, (cpu_end - cpu) / steps)
 
 
@@ -157,7 +180,7 @@ class Clock(keras.callbacks.Callback):
         self.times.append((time.perf_counter(), time.process_time()))
 
 
-def time_pipeline(stream: Any, count: int = 20, turns: int = 5) -> float:
+def time_pipeline(stream: Any, count: int, turns: int = 3) -> float:
     """Return the CPU seconds of a batch of a stream that nothing else runs beside."""
     batch = iter(stream)
     times = [time.process_time() for _ in range(turns + 2) if list(islice(batch, count))]
@@ -169,7 +192,7 @@ def describe(done: Throughput) -> str:
     """Return the benchmark as a table in text."""
     lines = [
         f"{done.recipe}, batches of {done.batch_size}, on {done.machine}",
-        "speed of a fit that the pipeline feeds, over one that is fed from memory",
+        "speed of a fit that the pipeline feeds, its teachers included, over one fed from memory",
         f"{'side':>4}  {'images/s':^17}  {'ratio (quartiles)':<22}  {'CPU ms a batch':^16}  by CPU",
         f"{'':>4}  {'memory':>8} {'pipeline':>8}  {'':<22}  {'step':>7} {'pipeline':>8}"
         "   time  pairs",
