@@ -99,28 +99,15 @@ def convert(
         request = replace(request, on_measured=_show_sensitivity)
     try:
         if run_folder:
-            show(_convert_run(run_folder, data, out, options.labels, request))
+            from edgefer_convert.conversion import convert_folder
+
+            show(convert_folder(run_folder, data, out, options.labels, request))
         elif model:
             show(_convert_model(model, data, out, options, request))
     except GateFailed as failed:
         if isinstance(failed.verdict, Gate):
             show_gate(failed.verdict)
         raise
-
-
-def _convert_run(
-    folder: Path, data: Path | None, out: Path, labels: str | None, request: Request
-) -> Bundle:
-    from edgefer_train.data.sources import load
-    from edgefer_train.run import Run
-
-    run = Run(folder)
-    run.model(run.float if request.ptq else run.qat)
-    recipe = run.record().recipe
-    dataset = load(data, recipe.labels, recipe.split, recipe.side)
-    from edgefer_convert.conversion import convert_run
-
-    return convert_run(run, dataset, out, labels, request)
 
 
 def _convert_model(

@@ -41,10 +41,26 @@ from edgefer_convert.importers.source import ExternalModel, ImageSource, Source
 from edgefer_convert.model_card import with_texts
 from edgefer_convert.request import Request
 from edgefer_train.data.dataset import Dataset
+from edgefer_train.data.sources import load
 from edgefer_train.recipe import UNLIMITED, GateLimits
 from edgefer_train.run import Run
 
 log = logging.getLogger(__name__)
+
+
+def convert_folder(
+    folder: Path,
+    data: Path | None,
+    out: Path,
+    labels: str | None = None,
+    request: Request | None = None,
+) -> Bundle:
+    """Convert the run in a folder with the dataset that it was trained on; see `convert_run`."""
+    run = Run(folder)
+    run.model(run.float if request and request.ptq else run.qat)
+    recipe = run.record().recipe
+    dataset = load(data, recipe.labels, recipe.split, recipe.side)
+    return convert_run(run, dataset, out, labels, request)
 
 
 def convert_run(

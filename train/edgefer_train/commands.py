@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edgefer.errors import RunError
 from edgefer.options import (
     FOLDER,
     Number,
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
     from edgefer_train.evaluation.candidate import Candidate, Facts
     from edgefer_train.evaluation.robustness import Suite
     from edgefer_train.recipe import Choice
-    from edgefer_train.run import Stage
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +35,6 @@ FORMATS = click.Choice(
     ["int8", "onnx-int8", "float16", "onnx", "onnx-symmetric", "mobile", "keras", "qat", "float"]
 )
 PARTS = click.Choice(["PublicTest", "PrivateTest"])
-
-
-@contextmanager
-def _continued_by(command: str) -> Iterator[None]:
-    """End a training that the user interrupts with what continues it."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise RunError(f"interrupted; continue it with: {command}") from None
 
 
 @click.command()
@@ -84,44 +71,9 @@ def train(chosen: Choice, data: Path | None, out: Path, resume: bool, strategy: 
     With --resume the recipe is the run's own unless --recipe names one; more --epochs go on
     longer. With --from a bundle's float weights learn the labels of the data.
     """
-    from edgefer_train.run import Run
+    from edgefer_train.training import train as start_training
 
-    before = Run(out).record_if_any() if resume else None
-    if chosen.start:
-        chosen = _started(chosen, data)
-        before = None
-    name = chosen.name or (before.recipe_name if before else "small")
-    recipe = chosen.apply(before.recipe if before and not chosen.name else None)
-    from edgefer_train.data.sources import load
-
-    dataset = load(data, recipe.labels, recipe.split, recipe.side)
-    from edgefer_train.fitting.fit import fit
-    from edgefer_train.fitting.strategy import from_name
-
-    with _continued_by(f"edgefer train --resume --out {out}"):
-        done = fit(recipe, Path(name).stem, dataset, out, resume, from_name(strategy))
-    accuracy = _accuracy(done.float, recipe.labels)
-    log.info("%s: trained, %s; next: edgefer quantize --run %s", done.folder, accuracy, done.folder)
-    if chosen.start:
-        from edgefer_train.evaluation.against_start import against_start
-
-        log.info("%s", against_start(done, chosen.start, dataset))
-
-
-def _started(chosen: Choice, data: Path | None) -> Choice:
-    """Return the choice with the architecture and the weights of what it starts from."""
-    from edgefer_train.data.sources import labels_in, split_in
-    from edgefer_train.evaluation.candidate import open_candidate
-
-    facts = open_candidate(str(chosen.start)).facts
-    own = (f"labels={labels_in(data)}", f"split={split_in(data)}") if chosen.name is None else ()
-    return chosen.started_from(facts.architecture, facts.side, own)
-
-
-def _accuracy(stage: Stage, head: str) -> str:
-    """Say how a finished stage does on PublicTest."""
-    outcome = stage.outcome()
-    return f"{outcome.accuracy[head]:.2%} on PublicTest" if outcome else "not measured"
+    start_training(chosen, data, out, resume, strategy)
 
 
 @click.command()
@@ -143,20 +95,9 @@ def architectures(as_json: bool) -> None:
 @data_option
 def quantize(run_folder: Path, data: Path | None) -> None:
     """Fine-tune a trained model for int8 (quantization-aware training)."""
-    from edgefer_train.data.sources import load
-    from edgefer_train.run import Run
+    from edgefer_train.training import quantize as fine_tune
 
-    work = Run(run_folder)
-    work.model(work.float)
-    recipe = work.record().recipe
-    dataset = load(data, recipe.labels, recipe.split, recipe.side)
-    from edgefer_train.quantization.quantize import quantize as fine_tune
-
-    with _continued_by(f"edgefer quantize --run {run_folder}"):
-        fine_tune(work, dataset)
-    scores = [_accuracy(stage, recipe.labels) for stage in (work.qat, work.float)]
-    log.info("%s: quantized, %s, float %s; next: edgefer convert --run %s",
-             run_folder, *scores, run_folder)  # fmt: skip
+    fine_tune(run_folder, data)
 
 
 @click.command()

@@ -1,0 +1,32 @@
+"""A model for notebooks: images in, faces out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgefer.bundle import open_bundle
+from edgefer.messages import Prediction
+from edgefer.preprocess import Pixels
+from edgefer.runtime import choose, open_classifier
+from edgefer_device.faces.opening import open_detector
+from edgefer_device.pipeline.analyzer import FaceClassifier
+from edgefer_device.predict.images import predict_image
+from edgefer_device.system.image_file import read_image
+
+
+class BundleModel:
+    """A bundle's first format and a face detector, opened once."""
+
+    def __init__(self, model: str, labels: str, detector: str | None) -> None:
+        bundle = open_bundle(model)
+        decoder = bundle.manifest.decoder(labels, choose(bundle, None))
+        self._classifier = FaceClassifier(open_classifier(bundle), bundle.manifest, decoder)
+        self._detector = open_detector(detector)
+        self.labels = self._classifier.labels
+
+    def predict(self, image: str | Path | Pixels, *, cropped: bool = False) -> Prediction:
+        """Return the faces of an image file or of pixels; see `edgefer.notebook.Model`."""
+        named = isinstance(image, str | Path)
+        pixels = read_image(Path(image)) if isinstance(image, str | Path) else image
+        name = str(image) if named else ""
+        return predict_image(name, pixels, None if cropped else self._detector, self._classifier)
