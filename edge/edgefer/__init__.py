@@ -4,7 +4,12 @@
 """
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgefer.notebook import convert as convert
+    from edgefer.notebook import load as load
+    from edgefer.notebook import train as train
 
 __version__ = "0.1.0"
 

@@ -11,6 +11,7 @@ from edgefer.bundle import open_bundle
 from edgefer.errors import RunError, SettingsError
 from edgefer.preprocess import Preprocess
 from edgefer.runtime import open_classifier
+from edgefer_train.architectures import build
 from edgefer_train.fitting.initial_weights import build_model, load_bundle_weights
 from edgefer_train.recipe import Recipe
 from support.heads import split_logits
@@ -39,6 +40,17 @@ def test_a_model_from_a_bundle_gives_what_its_onnx_file_gives(name: str, faces: 
         found = logits(build_model(Recipe(name, weights=name), HEADS, 48, images), faces)
         for head, values in expected.items():
             assert np.abs(found[head] - values).max() < 1e-4
+
+
+def test_heads_of_other_labels_keep_their_own_weights() -> None:
+    keras.utils.set_random_seed(1)
+    fresh = build("tiny", {"folders": 3, "fer2013": 5})
+    learned = build("tiny", {"folders": 3, "fer2013": 5})
+    learned.set_weights(fresh.get_weights())
+    load_bundle_weights(learned, open_bundle("tiny"))
+    for name, same in (("stem", False), ("folders", True), ("fer2013", True)):
+        before, after = (model.get_layer(name).get_weights()[0] for model in (fresh, learned))
+        assert np.array_equal(before, after) == same, name
 
 
 def test_a_step_of_training_starts_from_what_the_bundle_knows(faces: np.ndarray) -> None:

@@ -148,7 +148,7 @@ def _files_of(
     folders = _by_class(root) if respell else _folders_of(root)
     for label, name in enumerate(names):
         if name not in folders:
-            other = '; for classes of your own set labels = "folders"' if respell else ""
+            other = "; for classes of your own: --labels folders" if respell else ""
             raise DatasetError(
                 f"{root / name}: no such folder; expected one for each class: "
                 f"{', '.join(names)}{other}"
@@ -165,7 +165,7 @@ def _files_of(
     if unknown:
         raise DatasetError(
             f"{folders[unknown[0]]}: not one of the classes {', '.join(names)}; "
-            'labels = "folders" takes all folders as they are named'
+            "--labels folders takes all folders as they are named"
         )
 
 

@@ -56,7 +56,7 @@ def read(
     if path is None:
         return folders.read(_require_folders(where), _stored(where, labels), side, tolerant)
     if labels == FOLDERS:
-        raise DatasetError(f'{path}: holds no class folders; use labels = "fer2013" or "ferplus"')
+        raise DatasetError(f"{path}: holds no class folders; use --labels fer2013 or ferplus")
     return fer2013.read(path, side)
 
 

@@ -69,14 +69,14 @@ class UnsplitDataset:
         if self.usage is None:
             raise DatasetError(
                 f"{self.where}: has no parts of its own (folders train/, val/ and test/); "
-                'draw them with split = "72/8/20"'
+                "draw them with --split 72/8/20"
             )
         usage = held_out(self.usage)
         for part in Usage:
             if part not in usage:
                 raise DatasetError(
                     f"{self.where}: has no {part.name} images; use the complete dataset, or "
-                    'draw its parts with split = "72/8/20"'
+                    "draw its parts with --split 72/8/20"
                 )
         return Dataset(self.name, self.labels, self.faces, usage)
 
@@ -102,7 +102,7 @@ def stratified_split(
         if len(groups) < len(Usage):
             raise DatasetError(
                 f"{names[label]} has only {len(groups)} different images: "
-                'split = "72/8/20" needs one for each of its three parts'
+                "--split 72/8/20 needs one for each of its three parts"
             )
         for part, group in zip(_parts([len(group) for group in groups]), groups, strict=True):
             usage[group] = part

@@ -99,7 +99,7 @@ def require_every_label(labels: Labels, names: Sequence[str], balance: Balance) 
     if balance != "none" and empty:
         raise DatasetError(
             f"Training has no image of {', '.join(empty)}, and balance = '{balance}' needs "
-            "some of every label; add images, or set balance = 'none' in the recipe"
+            "some of every label; add images, or --set fit.balance=none"
         )
 
 

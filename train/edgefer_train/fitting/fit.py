@@ -69,7 +69,7 @@ def fit(
     if expected != dataset.labels:
         raise DatasetError(
             f"the recipe expects the labels of {recipe.labels}, {dataset.name} has "
-            f"{', '.join(dataset.labels)}; change `labels` in the recipe"
+            f"{', '.join(dataset.labels)}; name others with --labels"
         )
     group = group or single()
     group.require_equal_parts(recipe)

@@ -91,9 +91,10 @@ def load_bundle_weights(model: Any, bundle: Bundle) -> None:
         raise RunError(f"{bundle.path}: has no float weights (onnx); name a bundle that has them")
     graph = onnx.load_model_from_string(bundle.read("onnx")).graph
     sizes = dict(zip(model.output_names, (one.shape[-1] for one in model.outputs), strict=True))
-    same = [head.label_set for head in bundle.manifest.heads
-            if sizes.get(head.label_set) == len(head.labels)]  # fmt: skip
-    missing = _OnnxWeights(graph, model, same).copy()
+    # A head of other labels, though of the same name, is none that the model has.
+    heads = [head.label_set if sizes.get(head.label_set) == len(head.labels) else ""
+             for head in bundle.manifest.heads]  # fmt: skip
+    missing = _OnnxWeights(graph, model, heads).copy()
     if missing:
         raise RunError(
             f"{bundle.path}: its ONNX file does not name the weights of {missing[0]}; name the "
@@ -145,9 +146,10 @@ class _OnnxWeights:
             layer = self.made_by.get(node.input[0])
             after = self.graph.consumer(layer) if layer is not None else None
             return [(after, list(own))] if isinstance(after, layers.BatchNormalization) else []
-        if node.op_type not in ("Conv", "Gemm") or not own:
+        head = self.heads.get(node.output[0])
+        if node.op_type not in ("Conv", "Gemm") or not own or head == "":
             return []
-        layer = self.layers.get(self.heads.get(node.output[0]) or _layer_name(node))
+        layer = self.layers.get(head or _layer_name(node))
         if layer is None:
             return []
         if not isinstance(layer, layers.BatchNormalization):
