@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from edgefer.bundle import open_bundle
 from edgefer.messages import Prediction
 from edgefer.preprocess import Pixels
 from edgefer.runtime import choose, open_classifier
-from edgefer_device.faces.opening import open_detector
+from edgefer_device.faces.opening import WHOLE, open_detector
 from edgefer_device.pipeline.analyzer import FaceClassifier
 from edgefer_device.predict.images import predict_image
 from edgefer_device.system.image_file import read_image
@@ -21,12 +23,14 @@ class BundleModel:
         bundle = open_bundle(model)
         decoder = bundle.manifest.decoder(labels, choose(bundle, None))
         self._classifier = FaceClassifier(open_classifier(bundle), bundle.manifest, decoder)
-        self._detector = open_detector(detector)
+        self._detector, self._whole = open_detector(detector), open_detector(WHOLE)
         self.labels = self._classifier.labels
 
     def predict(self, image: str | Path | Pixels, *, cropped: bool = False) -> Prediction:
         """Return the faces of an image file or of pixels; see `edgefer.notebook.Model`."""
-        named = isinstance(image, str | Path)
-        pixels = read_image(Path(image)) if isinstance(image, str | Path) else image
-        name = str(image) if named else ""
-        return predict_image(name, pixels, None if cropped else self._detector, self._classifier)
+        detector, name = self._whole if cropped else self._detector, ""
+        if isinstance(image, str | Path):
+            name, image = str(image), read_image(Path(image))
+        if image.ndim == 2:
+            image = np.stack([image] * 3, -1)
+        return predict_image(name, image, detector, self._classifier)
