@@ -70,7 +70,7 @@ def labels_in(where: Path | None) -> str:
 
 def split_in(where: Path | None) -> Split:
     """Return the split that a dataset can be used with: its own parts, else drawn ones."""
-    no_parts = where is not None and fer2013.file_of(where) is None and not folders.has_parts(where)
+    no_parts = where is not None and file_of(where) is None and not folders.has_parts(where)
     return "72/8/20" if no_parts else "official"
 
 
