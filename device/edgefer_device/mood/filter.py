@@ -35,8 +35,8 @@ from edgefer.labels import UNKNOWN
 from edgefer.messages import UNSURE
 from edgefer_device.mood.baseline import Baseline, expected
 
-CORRELATION = 0.05
-"""Seconds; at 30 frames a second each counts as half a reading."""
+CORRELATION = 0.04
+"""Seconds; at 30 frames a second each counts a little over half a reading."""
 OUTLIERS = 0.03
 """Share of readings that may be about anything."""
 UNREADABLE = 0.1
@@ -44,7 +44,7 @@ UNREADABLE = 0.1
 INERTIA, KNOWN_INERTIA = 1.5, 0.7
 """How much more the evidence of what is believed counts at most: of a label, and of whether there
 is one; 0 would be the plain filter."""
-UNKNOWN_PRIOR = 0.1
+UNKNOWN_PRIOR = 0.15
 """Share of the time in which a face is expected to show nothing that can be named."""
 REASON_SECONDS = 0.5
 """For which a reason must not be given before another is reported."""
