@@ -41,8 +41,8 @@ def commands(document: Path) -> Iterator[tuple[tuple[str, ...], bool]]:
 
 def split(code: str) -> Iterator[tuple[str, ...]]:
     """Yield the words of each command on a line, without comments and variables."""
-    # What is optional stands in brackets.
-    lexer = shlex.shlex(re.sub(r"[\[\]]", "", code), posix=True, punctuation_chars=";&")
+    # What is optional stands in brackets; where the output goes is the shell's part.
+    lexer = shlex.shlex(re.sub(r"[\[\]]| >.*", "", code), posix=True, punctuation_chars=";&")
     lexer.whitespace_split = True
     for separator, words in groupby(lexer, lambda word: set(word) <= set(";&")):
         named = list(words)
