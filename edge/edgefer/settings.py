@@ -126,6 +126,8 @@ def _in_value(value: Any, hint: Any, key: str) -> Iterator[Problem]:
         expected = expectation(hint)
         error = f"must be {expected}, got {_shown(value, expected)}" if expected else str(exc)
         yield Problem(key, error)
+    except UnicodeEncodeError:  # of an option: bytes that are no UTF-8
+        yield Problem(key, "must be UTF-8, got other bytes")
 
 
 def _is_struct(hint: Any) -> bool:

@@ -96,3 +96,8 @@ def test_settings_on_a_device_in_another_encoding_are_refused_in_one_line() -> N
 @pytest.mark.parametrize("content", [b"", b"{", b'{"runtime": "\xf6"}', b"[]"])
 def test_a_damaged_measurement_counts_as_none(content: bytes) -> None:
     assert measured({tuned_file("one"): Placed(content, 0o644)}, "one") == {}
+
+
+def test_a_table_within_an_inline_one_is_set() -> None:
+    merged = merge("mqtt = { name = 'x' }\n", "", SHIPPED, {"mqtt": {"a": {"b": 1}}}, "host")
+    assert "a = {b = 1}" in merged.text

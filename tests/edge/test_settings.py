@@ -7,6 +7,7 @@ import pytest
 
 from edgefer.errors import SettingsError, UnknownKey
 from edgefer.settings import parse, read_toml
+from edgefer_device.daemon.configuration import load_config
 
 
 class Inner(msgspec.Struct, frozen=True):
@@ -41,3 +42,8 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
         read_toml(tmp_path / "bad.toml")
     with pytest.raises(SettingsError, match="no such file"):
         read_toml(tmp_path / "none.toml")
+
+
+def test_bytes_of_an_option_that_are_no_utf8_are_refused() -> None:
+    with pytest.raises(SettingsError, match="options: labels must be UTF-8, got other bytes"):
+        load_config(None, {"labels": "\udcff"})

@@ -12,6 +12,7 @@ from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import InlineTable
 
 from edgefer.errors import SettingsError
 from edgefer_device.daemon.configuration import Config, load_config
@@ -98,7 +99,8 @@ def _set(document: tomlkit.TOMLDocument, path: tuple[str, ...], value: Any, sour
     table: Any = document
     for key in path[:-1]:
         if key not in table:
-            table[key] = tomlkit.table()
+            inline = isinstance(table, InlineTable)  # which holds none but its own kind
+            table[key] = tomlkit.inline_table() if inline else tomlkit.table()
         table = table[key]
         if not isinstance(table, Mapping):
             found = tomlkit.item(table).as_string()
