@@ -89,7 +89,7 @@ def test_the_int8_file_holds_no_float_and_takes_int8(bundle: Path) -> None:
     model = open_bundle(bundle).read("int8")
     assert {tensor.dtype for tensor in tflite_tensors(model)} <= {"int8", "int32", "int64"}
     assert [tensor.dtype for tensor in tflite_tensors(model, "inputs")] == ["int8"]
-    assert [tensor.dtype for tensor in tflite_tensors(model, "outputs")] == ["int8"]
+    assert [tensor.dtype for tensor in tflite_tensors(model, "outputs")] == ["int8"] * 2
 
 
 def test_the_int8_input_is_the_grey_level_less_128(bundle: Path) -> None:
