@@ -34,7 +34,8 @@ def device(card: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev
     """One whose topic is a mirror's, and whose broker knows Home Assistant."""
     settings = card / "etc/edgefer/edgefer.toml"
     text = settings.read_text()
-    settings.write_text(re.sub('"mqtt://[^"]*"', '"mqtt://127.0.0.1/edgefer/mirror"', text))
+    sinks = 'sinks = ["mirror:", "mqtt://127.0.0.1/edgefer/mirror"]'
+    settings.write_text(re.sub("(?m)^sinks = .*$", sinks, text))
     with online([card], tmp_path_factory.mktemp("probe")) as device:
         device.check(f"sh /{PLACE}/first-boot debian --broker", seconds=600)
         device.check(f"mosquitto_passwd -b /etc/mosquitto/edgefer.passwd homeassistant {SECRET}")
