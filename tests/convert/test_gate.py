@@ -258,7 +258,7 @@ def test_an_exemption_for_no_check_is_refused_with_the_nearest() -> None:
     [
         ("[gate]\nagrement = 0.9\n", UnknownKey, "did you mean 'gate.agreement'"),
         ("[gates]\n", UnknownKey, "did you mean 'gate'"),
-        ("[gate]\nagreement = 'high'\n", SettingsError, "agreement must be a number, got a text"),
+        ("[gate]\nagreement = 'high'\n", SettingsError, "agreement must be at least 0, got a text"),
         ("[gate]\nmmac = -1\n", SettingsError, "gate.mmac must be at least 0, got -1"),
     ],
 )
