@@ -323,7 +323,8 @@ def test_an_apps_folder_has_the_file_its_labels_and_the_lines(
     assert "$" not in readme.replace("{ ($0.categoryName", "").replace("$0.score", "")
     told = msgspec.json.decode((tmp_path / "app" / "thresholds.json").read_bytes())
     assert tuple(told["labels"]) == FER2013
-    assert told["mood"]["threshold"] == 0.4
+    wanted = bundle.manifest.decoder(format="mobile").calibration.threshold
+    assert told["mood"]["threshold"] == pytest.approx(wanted)
 
 
 def test_mediapipe_loads_what_is_written_for_phones(mediapipe: list[str], tmp_path: Path) -> None:
