@@ -242,27 +242,22 @@ def _mirrored(count: int | None) -> ReplicaGroup:
 def _multiworker() -> ReplicaGroup:
     cluster = read_cluster()
     try:
-        with ended_by_signals():
-            log.info("waiting for all workers: %s", ", ".join(cluster.addresses))
-            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        end_by_sigint()
+        log.info("waiting for all workers: %s", ", ".join(cluster.addresses))
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError, ValueError) as exc:
         first_line = str(exc).partition("\n")[0]
         raise SettingsError(f"the workers of TF_CONFIG cannot join: {first_line}") from exc
     return ReplicaGroup(strategy, cluster.worker, cluster.workers)
 
 
-@contextlib.contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the process at once.
+def end_by_sigint() -> None:
+    """Let SIGINT end the process at once, from now on.
 
     TensorFlow waits for other workers in C++ and without end, where Python's handlers never run.
+    For SIGTERM it has a handler of its own, which waits too.
     """
-    before = {one: signal.signal(one, signal.SIG_DFL) for one in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Addresses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
