@@ -32,14 +32,12 @@ pytestmark = pytest.mark.timeout(1800)
 @pytest.fixture(scope="module")
 def device(card: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     """One whose topic is a mirror's, and whose broker knows Home Assistant."""
-    settings = card / "etc/edgefer/edgefer.toml"
-    text = settings.read_text()
-    sinks = 'sinks = ["mirror:", "mqtt://127.0.0.1/edgefer/mirror"]'
-    settings.write_text(re.sub("(?m)^sinks = .*$", sinks, text))
     with online([card], tmp_path_factory.mktemp("probe")) as device:
         device.check(f"sh /{PLACE}/first-boot debian --broker", seconds=600)
         device.check(f"mosquitto_passwd -b /etc/mosquitto/edgefer.passwd homeassistant {SECRET}")
         device.check("systemctl reload mosquitto")
+        topic = "s#mqtt://127.0.0.1/edgefer#&/mirror#"
+        device.check(f"sed -i '{topic}' /etc/edgefer/edgefer.toml && systemctl restart edgefer")
         yield device
 
 
