@@ -18,7 +18,7 @@ from edgefer.options import (
     labels_option,
     plot_option,
 )
-from edgefer_convert.formats.table import ETHOS_U, ROCKCHIP
+from edgefer_convert.formats.accelerators import ETHOS_U, ROCKCHIP
 
 if TYPE_CHECKING:
     from edgefer.bundle import Bundle

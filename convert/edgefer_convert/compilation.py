@@ -13,8 +13,9 @@ from edgefer.errors import SettingsError
 from edgefer.manifest import Compiled
 from edgefer.runtime import open_classifier
 from edgefer_convert.formats import ethos_u, rknn
+from edgefer_convert.formats.accelerators import ETHOS_U
 from edgefer_convert.formats.representative import representative
-from edgefer_convert.formats.table import ETHOS_U, FORMATS
+from edgefer_convert.formats.table import FORMATS
 from edgefer_convert.model_card import with_texts
 from edgefer_train.data.dataset import Usage
 from edgefer_train.data.sources import labels_in, read

@@ -52,7 +52,7 @@ def test_all_cells_run_beside_a_folder_of_faces(
             cv2.imwrite(str(folder / f"{row}.png"), images[row])
     monkeypatch.chdir(tmp_path)
     bundle = run(cells())["bundle"]
-    assert bundle.manifest.labels == ("Happy", "Surprise")
+    assert bundle.manifest.heads[0].labels == ("Happy", "Surprise")
     assert edgefer.load(tmp_path / "runs/mine/bundle").labels == ("Happy", "Surprise")
 
 

@@ -43,7 +43,7 @@ def show(name: str) -> None:
 @recipe.command()
 @click.argument("name", metavar="RECIPE")
 def check(name: str) -> None:
-    """Check a recipe: its keys, its ranges, its network and weights.
+    """Check a recipe's keys, ranges, network and weights.
 
     The exit status is 1 where a training would be refused.
     """

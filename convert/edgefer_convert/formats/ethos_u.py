@@ -26,7 +26,7 @@ OPERATIONS = re.compile(r"^(CPU|NPU) operators = (\d+)", re.MULTILINE)
 
 
 def compile_for_ethos_u(content: bytes, accelerator: str) -> tuple[bytes, Compiled]:
-    """Compile an int8 TFLite file for one of `table.ETHOS_U`, with Vela's default memories.
+    """Compile an int8 TFLite file for one of `accelerators.ETHOS_U`, with Vela's default memories.
 
     Raises `MissingExtra` without Vela, `ConversionError` where it refuses the file.
     """

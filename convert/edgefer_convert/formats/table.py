@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgefer.errors import SettingsError
 from edgefer.settings import nearest
+from edgefer_convert.formats.accelerators import ETHOS_U, ROCKCHIP
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,6 @@ FORMATS = {
 }
 """In the order in which they are made."""
 
-ETHOS_U = (
-    "ethos-u55-32", "ethos-u55-64", "ethos-u55-128", "ethos-u55-256",
-    "ethos-u65-256", "ethos-u65-512",
-    "ethos-u85-128", "ethos-u85-256", "ethos-u85-512", "ethos-u85-1024", "ethos-u85-2048",
-)  # fmt: skip
-"""Vela's names: the family, and how many int8 multiplications it does a cycle."""
-ROCKCHIP = ("rk3562", "rk3566", "rk3568", "rk3576", "rk3588")
-"""rknn-toolkit2's names of systems-on-chip."""
 COMPILED = {"ethos-u": ETHOS_U, "rknn": ROCKCHIP}
 """Formats that are made from a finished bundle, for one of these accelerators."""
 

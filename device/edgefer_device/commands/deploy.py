@@ -297,7 +297,7 @@ def status(
 )
 @click.option("--wheel", type=FILE, help="Wheel of edgefer, where this is no checkout.")
 def card(out: Path, wanted: Card, wheel: Path | None) -> None:
-    """Prepare a Raspberry Pi's card that installs a mirror by itself."""
+    """Prepare a Raspberry Pi's card that installs itself."""
     from tempfile import TemporaryDirectory
 
     from edgefer.files import cache_folder

@@ -62,7 +62,7 @@ def ios(model: str, out: Path) -> None:
 @model_option
 @out_option
 def microcontroller(model: str, out: Path) -> None:
-    """Write the model as a C array, and C around it."""
+    """Write the model and its preprocessing in C."""
     from edgefer_device.export.folder import export_microcontroller
 
     _summarize(out, export_microcontroller(model, out))
