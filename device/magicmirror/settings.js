@@ -5,7 +5,7 @@
   else root.EdgeferSettings = make();
 })(globalThis, () => {
   const DEFAULTS = {
-    source: "mqtt://localhost/edgefer/mirror",
+    source: "mqtt://localhost/edgefer",
     user: "", // of the broker
     password: "",
     token: "", // of the daemon's page, for a source ws://

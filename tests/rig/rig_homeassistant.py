@@ -35,7 +35,8 @@ def device(card: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev
     with online([card], tmp_path_factory.mktemp("probe")) as device:
         device.check(f"sh /{PLACE}/first-boot debian --broker", seconds=600)
         device.check(f"mosquitto_passwd -b /etc/mosquitto/edgefer.passwd homeassistant {SECRET}")
-        device.check("systemctl reload mosquitto")
+        mine = "s#edgefer/#edgefer/mirror/#; s#edgefer_edgefer/#edgefer_edgefer_mirror/#"
+        device.check(f"sed -i '{mine}' /etc/mosquitto/edgefer.acl && systemctl reload mosquitto")
         topic = "s#mqtt://127.0.0.1/edgefer#&/mirror#"
         device.check(f"sed -i '{topic}' /etc/edgefer/edgefer.toml && systemctl restart edgefer")
         yield device
