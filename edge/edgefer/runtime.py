@@ -29,6 +29,7 @@ from edgefer.errors import (
     SettingsError,
 )
 from edgefer.litert import EDGETPU, LiteRT
+from edgefer.litert_gpu import GPU, LiteRTGpu
 from edgefer.metrics import Logits
 from edgefer.onnx_runtime import OnnxRuntime
 from edgefer.preprocess import Pixels
@@ -103,6 +104,7 @@ class Accelerator(NamedTuple):
 ACCELERATORS = {
     EDGETPU: Accelerator((EDGETPU,), LiteRT),
     RKNN: Accelerator((RKNN,), Rknn),
+    GPU: Accelerator(("float16",), LiteRTGpu),
     "tensorrt": Accelerator(("onnx-symmetric", "onnx"), partial(OnnxRuntime, provider="tensorrt")),
     **{
         name: Accelerator(formats, partial(OnnxRuntime, provider=name))

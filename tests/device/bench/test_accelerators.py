@@ -20,6 +20,8 @@ from edgefer.bundle import Bundle, describe, open_bundle, write_bundle
 from edgefer.cli import main
 from edgefer.console import FallbackWarning
 from edgefer.errors import RuntimeMissing, SettingsError
+from edgefer.litert import LiteRT
+from edgefer.litert_gpu import LiteRTGpu
 from edgefer.manifest import Compiled
 from edgefer.metrics import Logits
 from edgefer.onnx_runtime import onnx_session
@@ -41,6 +43,7 @@ from edgefer_device.doctor import installation
 from edgefer_device.system.check import Level
 from support.edgetpu_library import build_library, write_edgetpu_bundle
 from support.rknnlite_board import write_library
+from support.tflite_files import Op, Tensor, constant, tflite
 
 SMALL = open_bundle("small")
 ALL = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
@@ -368,3 +371,41 @@ def test_without_rockchips_library_the_line_says_how_to_install_it(board: Path) 
     done = run_on(board, "rknn")
     (line,) = [line for line in done.stderr.splitlines() if "instead" in line]
     assert "rknn-toolkit-lite2 is not installed; run: pip install 'edgefer[rknn]'" in line
+
+
+# --- a GPU by LiteRT -------------------------------------------------------------------
+
+
+@pytest.fixture
+def float_bundle() -> Bundle:
+    """A bundle of one head whose float16 file has random weights."""
+    rng = np.random.default_rng(0)
+    tensors = [
+        Tensor((1, 48, 48, 1), "float32", None),
+        constant([1, 2]),
+        Tensor((1, 1), "float32", None),
+        Tensor((7, 1), "float32", None, rng.normal(size=(7, 1)).astype(np.float32)),
+        Tensor((7,), "float32", None, rng.normal(size=7).astype(np.float32)),
+        Tensor((1, 7), "float32", None),
+    ]
+    ops = [
+        Op("MEAN", (0, 1), (2,), kind="Reducer"),
+        Op("FULLY_CONNECTED", (2, 3, 4), (5,), kind="FullyConnected"),
+    ]
+    content = tflite(tensors, ops)
+    files = {"float16": describe("model.float16.tflite", content, "LiteRT")}
+    manifest = replace(SMALL.manifest, heads=SMALL.manifest.heads[:1], ensemble=None, files=files)
+    return Bundle(Path("float"), manifest, {"float16": content})
+
+
+def test_litert_without_a_gpu_falls_back_to_the_processor(float_bundle: Bundle) -> None:
+    with pytest.warns(FallbackWarning, match="gpu: LiteRT runs nothing on a GPU here") as warned:
+        opened = open_or_fall_back(float_bundle, "gpu")
+    assert str(warned[0].message).endswith("; using the processor instead")
+    assert isinstance(opened, LiteRT)
+
+
+def test_what_a_gpu_gets_and_returns_is_what_the_processor_does(float_bundle: Bundle) -> None:
+    crops = np.random.default_rng(1).integers(0, 256, (5, 48, 48), np.uint8)
+    found = LiteRTGpu(float_bundle, "float16", accelerator="CPU").logits(crops)
+    np.testing.assert_allclose(found, LiteRT(float_bundle, "float16").logits(crops), atol=1e-5)
