@@ -182,7 +182,12 @@ def compile(  # the verb's own name
     from edgefer.inspection import show
     from edgefer_convert.compilation import compile_bundle
 
-    show(compile_bundle(bundle, out, options))
+    done = compile_bundle(bundle, out, options)
+    show(done)
+    for file in done.manifest.files.values():
+        report = file.compiled
+        if report and report.accelerator == options.target and report.on_cpu:
+            log.warning("%s runs %d of them on the CPU", report.summary, report.on_cpu)
 
 
 @click.command()

@@ -65,6 +65,11 @@ class Compiled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Share of them with float's label."""
 
     @property
+    def on_cpu(self) -> int:
+        """How many operations the accelerator does not run, as far as the compiler says."""
+        return (self.operations or 0) - (self.mapped or 0)
+
+    @property
     def summary(self) -> str:
         """One line."""
         words = [f"{self.accelerator}, by {self.compiler}"]

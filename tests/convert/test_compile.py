@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
-from edgefer.bundle import open_bundle, write_bundle
+from edgefer.bundle import describe, open_bundle, write_bundle
 from edgefer.cli import main
 from edgefer.errors import ConversionError, SettingsError
 from edgefer.tflite_file import read_graph
@@ -20,6 +20,7 @@ from edgefer_convert.formats.ethos_u import compile_for_ethos_u, parse_report
 from edgefer_convert.formats.space_to_depth import fold, unfold, without_space_to_depth
 from edgefer_convert.formats.table import COMPILED, select_formats
 from support.rknn_toolkit import write_python
+from support.tflite_files import Op, Tensor, tflite
 
 
 def compiled(*words: object) -> Result:
@@ -114,6 +115,22 @@ def test_without_vela_the_line_says_how_to_install_it(
 def test_what_vela_refuses_is_a_line(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=r"^Vela refused the file: .*ethos-u99"):
         compile_for_ethos_u(open_bundle("tiny").read("int8"), "ethos-u99")
+
+
+def test_an_operation_that_the_npu_lacks_is_counted_and_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    features = Tensor((1, 48, 48, 1))
+    content = tflite([features, features], [Op("CUSTOM", (0,), (1,), custom="mine")])
+    tiny = open_bundle("tiny")
+    files = {**tiny.manifest.files, "int8": describe("model.int8.tflite", content, "LiteRT")}
+    write_bundle(
+        tmp_path / "own", replace(tiny.manifest, files=files), {**tiny.contents, "int8": content}
+    )
+    words = ("--target", "ethos-u55-128", "--out", tmp_path / "out")
+    assert compiled(tmp_path / "own", *words).exit_code == 0
+    assert "0 of 1 operations on the accelerator" in caplog.messages[-1]
+    assert caplog.messages[-1].endswith("runs 1 of them on the CPU")
 
 
 def test_a_report_of_another_version_is_a_line() -> None:

@@ -41,9 +41,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is also what a model of one head reports its own by."""
     runtime: str | None = None
     """`litert`, `onnxruntime`, an accelerator (`tensorrt`, `cuda`, `openvino`, `qnn`, `coreml`,
-    `edgetpu`, `rknn`), or a format of the bundle, which belongs to one of the first two; None takes
-    the bundle's preferred one for the CPU. An accelerator that cannot be opened is replaced by the
-    next (`tensorrt` by `cuda`, all by the CPU), with a warning."""
+    `edgetpu`, `rknn`, `gpu`), or a format of the bundle, which belongs to one of the first two;
+    None takes the bundle's preferred one for the CPU. An accelerator that cannot be opened is
+    replaced by the next (`tensorrt` by `cuda`, all by the CPU), with a warning."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=MAX_THREADS)] = 1
     """Threads of the model; `edgefer bench --tune` finds the best runtime and number."""
     signed_by: Annotated[str, msgspec.Meta(min_length=1)] | None = None
