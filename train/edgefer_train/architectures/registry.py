@@ -70,7 +70,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "deepfer": Architecture(
         deepfer, "github.com/Ayush245101/DeepFER-…-Using-Deep-Learning", fixed_by=FLATTEN, xla=True
     ),
-    "mini_xception": Architecture(mini_xception, "Arriaga et al. 2017", head=map_head, side=64),
+    "mini_xception": Architecture(mini_xception, "Arriaga et al. 2017", head=map_head),
     "resnet50": Architecture(RESNET50, f"{APPLICATIONS}; He et al. 2016"),
     "vgg16": Architecture(VGG16, f"{APPLICATIONS}; Simonyan & Zisserman 2015", xla=True),
     "inceptionv3": Architecture(
