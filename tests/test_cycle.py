@@ -201,7 +201,7 @@ def test_a_model_that_int8_ruins_is_refused_and_the_old_bundle_stays(
     words = ("--run", ruined, "--data", faces, "--gate", gate, "--out", bundle)
     error = edgefer("convert", *words, status=1).stderr.splitlines()[-1]
     assert re.match(
-        r"edgefer: .*accuracy drop of int8 is \d+\.\d\d%, expected at most 1\.00%", error
+        r"edgefer: .*accuracy drop of int8, fer2013 is \d+\.\d\d%, expected at most 1\.00%", error
     )
     assert (bundle / "manifest.json").read_bytes() == before
 
