@@ -90,6 +90,7 @@ def _configured(config: Config) -> Iterator[NamedCheck]:
     model = partial(installation.check_model, config)
     detector = partial(installation.check_detector, config.detector)
     yield NamedCheck("edgetpu", edge_tpu)
+    yield NamedCheck("rknn", partial(installation.check_rknn, config.runtime == "rknn"))
     yield NamedCheck("model", model, REINSTALL)
     yield NamedCheck("detector", detector, REINSTALL)
     yield NamedCheck("camera", partial(camera_checks.check_camera, config.camera))

@@ -6,7 +6,7 @@ Each is imported by its own check: a broken one raises there, and must not hide 
 from __future__ import annotations
 
 import ctypes
-import importlib
+import importlib.util
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +87,15 @@ def check_onnxruntime() -> Check:
     except ModuleNotFoundError:
         return ok("onnxruntime", "not installed; only int8 TFLite files run here")
     return ok("onnxruntime", f"{version}: {', '.join(filter(has_provider, PROVIDERS))}")
+
+
+def check_rknn(wanted: bool = False) -> Check:
+    """Check the library for Rockchip's NPU, which must be there where it is `wanted`."""
+    if importlib.util.find_spec("rknnlite") is not None:
+        return ok("rknn", "rknn-toolkit-lite2 is installed")
+    if wanted:
+        return fail("rknn", "configured, but not installed", "run: pip install 'edgefer[rknn]'")
+    return ok("rknn", "none: rknn-toolkit-lite2 is not installed")
 
 
 def check_model(config: Config) -> Check:

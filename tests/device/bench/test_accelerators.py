@@ -367,6 +367,12 @@ def test_an_npu_that_fails_while_it_runs_is_a_line(board: Path) -> None:
     assert "edgefer: rknn: failed to submit!, op id: 1" in done.stderr
 
 
+def test_the_doctor_requires_a_configured_npus_library() -> None:
+    assert installation.check_rknn().found == "none: rknn-toolkit-lite2 is not installed"
+    missing = installation.check_rknn(wanted=True)
+    assert (missing.level, missing.advice) == (Level.fail, "run: pip install 'edgefer[rknn]'")
+
+
 def test_without_rockchips_library_the_line_says_how_to_install_it(board: Path) -> None:
     done = run_on(board, "rknn")
     (line,) = [line for line in done.stderr.splitlines() if "instead" in line]

@@ -52,6 +52,7 @@ def test_without_a_failure_the_exit_status_is_0(data: Path, tmp_path: Path) -> N
         "opencv",
         "litert",
         "onnxruntime",
+        "rknn",
         "edgetpu",
         "camera stack",
         "permission",
