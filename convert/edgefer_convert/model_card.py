@@ -83,9 +83,14 @@ must be informed wherever it is done (article 50(3)).
 """
 
 
+TEXTS = ("labels", "card")
+"""The files of a bundle that are for people, and not listed on the card."""
+
+
 def with_texts(bundle: Bundle) -> tuple[Manifest, dict[str, bytes]]:
     """Return the bundle's manifest and contents with the texts for people, written anew."""
-    manifest = bundle.manifest
+    written = {name: file for name, file in bundle.manifest.files.items() if name not in TEXTS}
+    manifest = changed(bundle.manifest, files=written)
     texts = {"labels": "\n".join(manifest.heads[0].labels).encode() + b"\n", "card": card(manifest)}
     entries = {
         "labels": describe("labels.txt", texts["labels"], "people and phones"),
