@@ -99,7 +99,7 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"labels": [', '"lables": [', "unknown key 'heads.lables'; did you mean"),
+        ('"labels": [', '"lables": [', "lables'; did you mean"),
         ('"temperature": 1.0', '"temperature": "warm"', "temperature must be a number, got a text"),
         ('"temperature": 1.0', '"temperature": -1.0', r"temperature must be 0\.01 to 100"),
         ('"temperature": 1.0', '"temperature": 0.0', r"temperature must be 0\.01 to 100"),

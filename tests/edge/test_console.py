@@ -10,7 +10,7 @@ import pytest
 from rich.table import Table
 
 from edgefer.console import FallbackWarning, logging_to_stderr, track
-from edgefer.errors import SettingsError
+from edgefer.errors import SettingsError, one_line
 from edgefer.terminal import Terminal, styled
 
 LOG = logging.getLogger("edgefer_device.camera")
@@ -41,12 +41,14 @@ def test_what_a_stranger_sent_stays_one_line_and_moves_no_cursor(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with logging_to_stderr():
-        LOG.warning("mqtt: cannot be '%s'", "\x1b[2J\nedgefer: all is well\u202e\udcff é")
+        LOG.warning("mqtt: cannot be '%s'", "\x1b[2J\nedgefer: all is well\u202e é")
         LOG.error("%s", SettingsError("a\rb"))
     assert capsys.readouterr().err.splitlines() == [
-        "edgefer: warning: mqtt: cannot be '\\x1b[2J\\nedgefer: all is well\\u202e\\udcff é'",
+        "edgefer: warning: mqtt: cannot be '\\x1b[2J\\nedgefer: all is well\\u202e é'",
         "edgefer: a\\rb",
     ]
+    # Not logged: the tests' workers cannot send what is no UTF-8.
+    assert one_line("a\udcff") == "a\\udcff"
 
 
 def test_a_table_shows_the_texts_of_others_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 
 def main() -> int:
     camera, detector, *sinks = sys.argv[1:]
-    config = Config(camera=camera, detector=detector, sinks=tuple(sinks))
+    config = Config(camera=camera, detector=detector, sinks=tuple(sinks), labels="fer2013")
     try:
         run(config, prepare=partial(prepare, load=lambda *_: ScriptedClassifier([HAPPY])))
     except EdgeferError as exc:

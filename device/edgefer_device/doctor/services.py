@@ -69,7 +69,9 @@ def check_history(configured: str | None) -> Check:
     try:
         store.check()
     except HistoryError as exc:
-        return fail("history", str(exc), "edgefer history --delete removes it")
+        damaged = store.is_damaged(exc.__cause__)
+        advice = "edgefer history --delete removes it" if damaged else "move the file away"
+        return fail("history", str(exc), advice)
     return ok("history", f"{store.path} is whole")
 
 

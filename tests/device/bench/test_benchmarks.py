@@ -271,7 +271,7 @@ def without(bundle: Path, *formats: str) -> Path:
         (["--duration", "1", "--short"], "--short sets the time itself: give it without"),
         (["--plot", "a.svg"], "a.svg: expected a file whose name ends in .png"),
         (["--json", "none/a.json"], "none/a.json: no such folder none; create it first"),
-        (["--short", "--data", "none"], "none: neither fer2013.npz nor fer2013.csv"),
+        (["--short", "--data", "none"], "none: holds no fer2013.npz or fer2013.csv"),
         (["compare", "a.json", "b.json"], "a.json: cannot be read: No such file"),
     ],
 )

@@ -100,6 +100,7 @@ def test_json_lines_has_one_object_a_report(tmp_path: Path) -> None:
         "confidence": None,
         "problem": None,
         "reason": None,
+        "still": [],
     }
     assert second["faces"] == [
         {

@@ -57,6 +57,9 @@ SELECT minute / :span * :span, mood, sum(seconds) FROM moods
 WHERE minute >= :since AND {SOUND} GROUP BY 1, 2 ORDER BY 1, 2
 """
 
+MAGIC = b"SQLite format 3\0"
+"""With which each file of SQLite begins."""
+
 Minutes = Mapping[int, Mapping[str, float]]
 """Seconds by minute (since 1970, UTC) and mood."""
 
@@ -141,14 +144,19 @@ class HistoryStore:
                 file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 return count
         except HistoryError as exc:
-            if not isinstance(exc.__cause__, sqlite3.DatabaseError) or isinstance(
-                exc.__cause__, sqlite3.OperationalError
-            ):
+            if not self.is_damaged(exc.__cause__):
                 raise
             log.warning("%s: is damaged; the file is removed", self.path)
             for end in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + end).unlink(missing_ok=True)
             return 0
+
+    def is_damaged(self, cause: BaseException | None) -> bool:
+        """Whether SQLite refused a file of its own: what is no database is somebody else's."""
+        refused = isinstance(cause, sqlite3.DatabaseError)
+        with self.path.open("rb") as file:
+            ours = file.read(len(MAGIC)) == MAGIC
+        return refused and ours and not isinstance(cause, sqlite3.OperationalError)
 
     def check(self) -> None:
         """Raise `HistoryError` for a file that is damaged or not a history."""
