@@ -116,7 +116,8 @@ def run_child(
     """Fuzz one parser in a child; a child that dies is an outcome."""
     words = [*without_rights(), sys.executable, "-m", "fuzz.run", "--child", name]
     words += ["--cases", str(cases), "--seconds", str(seconds), "--seed", str(first)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(words, env=path, capture_output=True, text=True, check=False)
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
