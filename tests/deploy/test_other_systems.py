@@ -16,7 +16,7 @@ FOREIGN = Path(__file__).parents[1] / "support" / "foreign"
 
 
 def test_a_laptop_without_linux_deploys(laptop: Laptop) -> None:
-    path = os.pathsep.join([str(FOREIGN), os.environ["PYTHONPATH"]])
+    path = os.pathsep.join([str(FOREIGN), *sys.path])
     done = laptop.deploy("--kiosk", "--no-camera", "--dry-run", PYTHONPATH=path)
     assert done.status == 0, done.out + done.err
     assert "would write /usr/local/bin/edgefer-screen" in done.out

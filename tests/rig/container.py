@@ -218,7 +218,8 @@ def sweep(unified: Path) -> None:
             remove(group)
     for work in Path("/run").glob(f"{NAME}*"):
         if not alive(work.name):
-            shutil.rmtree(work)
+            # Another worker may be at the same remains.
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def alive(name: str) -> bool:

@@ -82,7 +82,7 @@ def test_a_teacher_costs_its_time_in_the_pipeline() -> None:
     alone = Recipe("tiny", fit=Fit(batch_size=8, xla=False))
     taught = msgspec.structs.replace(alone, distill=Distill(teachers=("tiny",)))
     (bare,), (with_teacher,) = (throughput(one, "mine", 0.2).sides for one in (alone, taught))
-    assert with_teacher.pipeline_cpu_ms > 2 * bare.pipeline_cpu_ms
+    assert with_teacher.pipeline_cpu_ms > 1.2 * bare.pipeline_cpu_ms
 
 
 def test_pairs_end_with_the_time_that_was_given() -> None:
