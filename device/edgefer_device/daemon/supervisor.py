@@ -256,6 +256,9 @@ class Supervisor:
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.stop)
+        # asyncio has Python complain of signals that come faster than the loop reads them; they are
+        # handled all the same.
+        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
         # Not the loop's: that resets it to the default, which ends the process.
         signal.signal(signal.SIGHUP, self._on_hangup)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})

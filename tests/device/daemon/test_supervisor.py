@@ -270,7 +270,7 @@ def test_a_sighup_during_a_restart_does_not_end_the_daemon(daemon: Daemon) -> No
     asked, ended = time.monotonic(), threading.Event()
 
     def shout() -> None:
-        while not ended.wait(0.01):
+        while not ended.wait(0.002):
             daemon.process.send_signal(signal.SIGHUP)
 
     shouting = threading.Thread(target=shout)
