@@ -13,6 +13,7 @@ from edgefer.appearance import Appearance
 from edgefer.errors import SchemaMismatch, SettingsError
 from edgefer.heads import Calibration, Decoder, Ensemble, Head, decoder_of, ensemble_decoder
 from edgefer.labels import BOTH
+from edgefer.messages import NOT_JSON
 from edgefer.preprocess import Preprocess
 from edgefer.settings import parse
 
@@ -302,7 +303,7 @@ def read_manifest(content: bytes, source: str) -> Manifest:
     """Check and decode manifest.json; raise `SchemaMismatch` or `SettingsError`."""
     try:
         table = msgspec.json.decode(content, type=dict[str, object])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+    except NOT_JSON as exc:
         raise SettingsError(f"{source}: not a manifest: {exc}") from exc
     found = table.get("schema_version")
     if found != SCHEMA_VERSION:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for a message that is not the JSON expected: of another form, of bytes that
+are no UTF-8, nested without end."""
 UNSURE = "unsure"
 """The reason of a face with no label that is probable enough."""
 REASONS = (UNSURE, "small", "dark", "bright", "blurred", "turned")

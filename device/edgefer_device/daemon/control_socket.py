@@ -19,6 +19,7 @@ import msgspec
 from typing_extensions import Self
 
 from edgefer.errors import ControlError, EdgeferError
+from edgefer.messages import NOT_JSON
 from edgefer_device.system.paths import SYSTEM, state_folder
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ def request(folder: Path, command: str, value: float | None = None) -> Any:
         ) from exc
     try:
         response = msgspec.json.decode(line, type=Response)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         response = Response(error=f"{'another program' if line else 'nobody'} responds there")
     if response.error is not None:
         raise ControlError(f"{path}: {response.error}")

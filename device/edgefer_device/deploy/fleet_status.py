@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from edgefer.errors import BrokerError, EdgeferError
+from edgefer.messages import NOT_JSON
 from edgefer_device.deploy.agent.messages import DaemonStatus
 from edgefer_device.deploy.agent_client import Agent, parsed
 from edgefer_device.deploy.connection import Remote, Report
@@ -134,7 +135,7 @@ def _retained(topic: str, parts: dict[str, bytes]) -> DeviceStatus | None:
 def _decoded(payload: bytes | None, kind: type[Message]) -> Message | None:
     try:
         return msgspec.json.decode(payload or b"", type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         return None
 
 

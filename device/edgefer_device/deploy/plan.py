@@ -11,6 +11,7 @@ import msgspec
 
 from edgefer import litert
 from edgefer.errors import HostRefused
+from edgefer.messages import NOT_JSON
 from edgefer.text_files import decode_text, read_text
 from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.daemon.configuration import Config
@@ -143,7 +144,7 @@ def measured(there: Files, release: str) -> dict[str, Any]:
     kept = there.get(tuned_file(release))
     try:
         return msgspec.json.decode(kept.content, type=dict[str, Any]) if kept else {}
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_JSON:
         return {}
 
 

@@ -20,6 +20,7 @@ from edgefer_device.pipeline.health import Health
 from edgefer_device.sinks.mqtt import discovery
 from edgefer_device.sinks.mqtt.broker import MqttSettings, parse_broker
 from edgefer_device.sinks.mqtt.commands import COMMANDS_A_SECOND, Commands
+from edgefer_device.sinks.mqtt.diagnostics import Rival
 from edgefer_device.sinks.mqtt.sink import MqttSink, Timing
 from edgefer_device.sinks.mqtt.summary import MoodSums, Summary
 from edgefer_device.sinks.opening import page_url
@@ -426,3 +427,21 @@ def test_diagnostics_tell_rate_and_time_of_inference(broker: Mosquitto) -> None:
             assert told["version"]
 
     asyncio.run(whole())
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", b'{"instance":"\xff"}', b'{"instance":' + b"[" * 100_000]
+)
+def test_what_strangers_put_on_the_diagnostics_topic_is_dropped(payload: bytes) -> None:
+    rival = Rival("home")
+    rival.hear(payload)
+    rival.hear(msgspec.json.encode({"instance": rival.instance}))
+
+
+def test_the_window_of_ten_minutes_does_not_grow_while_the_broker_is_away() -> None:
+    now = 0.0
+    sums = MoodSums(lambda: now)
+    for second in range(0, 7200, 2):
+        now = float(second)
+        sums.add(Report(now, second, (), "happy", 0.9))
+    assert len(sums._window) <= 600 / 5 + 2

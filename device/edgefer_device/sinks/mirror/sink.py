@@ -14,7 +14,7 @@ from aiohttp import web
 from typing_extensions import Self
 
 from edgefer.appearance import Appearance
-from edgefer.messages import Report, to_json
+from edgefer.messages import NOT_JSON, Report, to_json
 from edgefer_device.page import SHARED, page_routes
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.health import Health
@@ -197,7 +197,7 @@ class MirrorSink:
         """Carry out a page's command; ignore what is none."""
         try:
             command = msgspec.json.decode(text, type=Command).command
-        except msgspec.DecodeError:
+        except NOT_JSON:
             return
         if command == "pause":
             self._controls.pause()

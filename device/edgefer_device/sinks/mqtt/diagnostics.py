@@ -9,6 +9,7 @@ import secrets
 import msgspec
 
 from edgefer import __version__
+from edgefer.messages import NOT_JSON
 from edgefer_device.pipeline.health import Health
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.thermal import read_heat
@@ -76,7 +77,7 @@ class Rival:
         """Take a message of the diagnostics' topic; log once for another daemon's."""
         try:
             instance = msgspec.json.decode(payload, type=_Signed).instance
-        except msgspec.DecodeError:
+        except NOT_JSON:
             return
         if instance == self.instance:
             self._heard_own = True

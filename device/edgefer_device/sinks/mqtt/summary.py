@@ -45,7 +45,7 @@ class MoodSums:
         self._mood = report.mood
         if mood is None or report.problem is not None:
             return
-        now = self._clock()
+        now = self._forget()
         if not self._window or now - self._window[-1][0] >= GRAIN_SECONDS:
             self._window.append((now, Counter()))
         self._window[-1][1][mood] += passed  # type: ignore[assignment]  # Counter of seconds
@@ -54,11 +54,16 @@ class MoodSums:
 
     def summary(self) -> Summary:
         """Return both, as of now."""
-        oldest = self._clock() - WINDOW_SECONDS
-        while self._window and self._window[0][0] < oldest:
-            self._window.popleft()
+        self._forget()
         self._new_day()
         return Summary(self._longest(), self._smiles())
+
+    def _forget(self) -> float:
+        """Drop what is older than the window; return the time."""
+        now = self._clock()
+        while self._window and self._window[0][0] < now - WINDOW_SECONDS:
+            self._window.popleft()
+        return now
 
     def _longest(self) -> str | None:
         held = sum((each for _, each in self._window), Counter[str]())
