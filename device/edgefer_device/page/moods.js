@@ -44,16 +44,25 @@ export function moodName(mood) {
   return lookUp("moods", mood);
 }
 
+/** The looks given out, by mood and colour: the halo tells them apart by identity. @type {Map<string, Look>} */
+const given = new Map();
+
 /**
  * A model may bring labels of its own, with their colours; else each gets a steady one by its name.
  *
  * @param {string} mood
- * @returns {Look}
+ * @returns {Look}  the same object for as long as the mood has the same colour
  */
 export function lookFor(mood) {
-  const known = LOOKS[mood] ?? generatedLook(mood);
   const own = lookUp("colours", mood);
-  return own === mood ? known : { ...known, ...shades(own) };
+  const key = `${own} ${mood}`;
+  let found = given.get(key);
+  if (found === undefined) {
+    const known = LOOKS[mood] ?? generatedLook(mood);
+    found = own === mood ? known : { ...known, ...shades(own) };
+    given.set(key, found);
+  }
+  return found;
 }
 
 /**

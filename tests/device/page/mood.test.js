@@ -105,5 +105,8 @@ test("a model's own labels have its colours and names", async () => {
   assert.deepEqual(lookFor("😀").near, [255, 204, 0]);
   assert.deepEqual([lookFor("happy").near, lookFor("happy").sway], [[0, 0, 1], before.sway]);
   assert.notDeepEqual(lookFor("Bored Stiff").near, lookFor("Überrascht").near);
+  for (const mood of ["😀", "happy", "Bored Stiff"]) {
+    assert.equal(lookFor(mood), lookFor(mood), "the halo would add a layer with each report");
+  }
   assert.deepEqual([moodName("Bored Stiff"), moodName("😀")], ["gelangweilt", "😀"]);
 });
