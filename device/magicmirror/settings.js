@@ -66,15 +66,15 @@
 
   function sourceProblem(source) {
     const wanted = "expected mqtt://BROKER/TOPIC or ws://DAEMON:8137";
-    let url;
+    let [url, topic] = [];
     try {
       url = new URL(source);
+      topic = topicOf(url); // a % of no letter throws
     } catch {
       return `source: ${wanted}, got ${JSON.stringify(source)}`;
     }
     if (!SCHEMES.includes(url.protocol)) return `source: ${wanted}, got ${url.protocol}//`;
     if (url.username || url.password) return "source: write user and password as settings of their own";
-    const topic = topicOf(url);
     if (url.protocol.startsWith("mqtt") && (!topic || /[+#]/.test(source))) {
       return `source: ${wanted}; the topic is that of the daemon's sink, without + and #`;
     }

@@ -39,8 +39,7 @@ class Source {
 
   stop() {
     this.ended = true;
-    for (const timer of this.timers) clearTimeout(timer);
-    this.timers.clear();
+    for (const timer of this.timers) this.forget(timer);
     this.close();
   }
 
@@ -70,6 +69,11 @@ class Source {
     return timer;
   }
 
+  forget(timer) {
+    clearTimeout(timer);
+    this.timers.delete(timer);
+  }
+
   openBroker() {
     const { user, password } = this.settings;
     const topic = topicOf(this.url);
@@ -90,6 +94,7 @@ class Source {
     };
     this.close = () => {
       ended = true;
+      this.forget(silence);
       client.end(true);
     };
     this.command = (paused) => client.publish(`${topic}/privacy/set`, paused ? "ON" : "OFF");
@@ -111,7 +116,7 @@ class Source {
         if (!state) return this.heard("version", null, this.url.host);
       }
       if (online === null) return; // a state that nobody stands by may be of yesterday
-      clearTimeout(silence);
+      this.forget(silence);
       if (!online) this.heard("offline", null);
       else if (state) this.heard("online", state);
     });
@@ -126,13 +131,13 @@ class Source {
     const end = (link, detail) => {
       if (ended) return;
       ended = true;
-      clearTimeout(guard);
+      this.forget(guard);
       this.lost(link, detail);
     };
     let guard = this.later(GONE, () => end("unreachable", this.url.host));
     this.close = () => {
       ended = true;
-      clearTimeout(guard);
+      this.forget(guard);
       socket.terminate();
     };
     this.command = (paused) => {
@@ -152,7 +157,7 @@ class Source {
     });
     socket.on("message", (data) => {
       this.wait = FIRST;
-      clearTimeout(guard);
+      this.forget(guard);
       guard = this.later(GONE, () => end("unreachable", this.url.host));
       const state = readState(data.toString());
       if (state) this.heard("online", state);

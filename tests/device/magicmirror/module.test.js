@@ -21,6 +21,7 @@ for (const [given, wanted] of [
   [{ source: "http://mirror:8137" }, /^source: expected .*, got http:/],
   [{ source: "mqtt://localhost" }, /the topic is that of the daemon's sink/],
   [{ source: "mqtt://localhost/home/#" }, /without \+ and #/],
+  [{ source: "mqtt://localhost/%zz" }, /^source: expected .*, got "mqtt:\/\/localhost\/%zz"/],
   [{ source: "mqtt://me:secret@localhost/home" }, /^source: write user and password as settings/],
   [{ sources: "mqtt://localhost/x" }, /^sources: there is no such setting; did you mean source\?/],
   [{ size: "big" }, /^size: expected 0, or pixels from 40 to 1000, got "big"/],
@@ -191,4 +192,42 @@ test("a refused password, a silent topic and an unknown state have names of thei
   says(clients[1], "state", "{}");
   assert.equal(heard.at(-1)[0], "version");
   source.stop();
+});
+
+test("timers that were cleared are forgotten", (t) => {
+  const { source, clients } = played(t);
+  says(clients[0], "availability", "online");
+  assert.equal(source.timers.size, 0);
+  clients[0].emit("close");
+  assert.equal(source.timers.size, 1); // the next attempt
+  t.mock.timers.tick(1000);
+  clients[1].emit("close");
+  assert.equal(source.timers.size, 1);
+  source.stop();
+  assert.equal(source.timers.size, 0);
+});
+
+test("a socket that speaks keeps one timer", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const sockets = [];
+  class FakeSocket extends EventEmitter {
+    constructor() {
+      super();
+      sockets.push(this);
+    }
+
+    terminate() {}
+  }
+  const heard = [];
+  const source = new Source({ source: "ws://mirror:8137" }, ({ link }) => heard.push(link), { WebSocket: FakeSocket });
+  source.start();
+  for (let report = 0; report < 5; report++) {
+    t.mock.timers.tick(20000);
+    sockets[0].emit("message", Buffer.from(JSON.stringify(HAPPY)));
+  }
+  assert.deepEqual([sockets.length, source.timers.size], [1, 1]);
+  t.mock.timers.tick(25000);
+  assert.equal(heard.at(-1), "unreachable");
+  source.stop();
+  assert.equal(source.timers.size, 0);
 });
