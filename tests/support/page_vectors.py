@@ -80,6 +80,7 @@ def vectors() -> dict[str, Any]:
     return {
         "contract": contract_of(open_bundle("small").manifest, {}),
         "grey": _grey(), "shrink": _shrink(), "face_crop": _chip(), "letterbox": _letterboxes(),
+        "outside": _outside(),
         "tiles": _tiles(), "search": _search(),
         "counts": _counts(), "softmax": _softmax(), "decoded": _decoded(), "quality": _quality(),
         "motion": _motion(), "turn": _turn(), "mood": _mood(), "analysis": _analysis(),
@@ -149,6 +150,34 @@ def _letterboxes() -> list[dict[str, Any]]:
     return [one(seed, *size) for seed, size in enumerate(whole, 3)] + [
         one(seed, 640, 480, place) for seed, place in enumerate([*parts, padded], 3)
     ]
+
+
+class _Counted(BlazeFace):
+    """Sees nothing, and counts how often it was run."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self._square = InputSquare(FULL.size)
+        self._model = self
+        self._view = lambda: np.zeros((1, FULL.size, FULL.size, 3), np.float32)
+        self._scores = lambda: np.full((1, 4, 1), -9, np.float32)
+
+    def invoke(self) -> None:
+        """Run."""
+        self.runs += 1
+
+
+def _outside() -> list[dict[str, Any]]:
+    """Return squares at each edge of a frame, the last ones wholly outside, and which are seen."""
+    width, height, side = 640, 480, 64
+    lefts = [-side - 8, -side, 8 - side, 288, width - 8, width, width + 8]
+    tops = [-side - 200, -side, 8 - side, 208, height - 8, height, height + 200]
+    found = []
+    for place in (Box(left, top, side, side) for left in lefts for top in tops):
+        model = _Counted()
+        assert model.look(bgr(noise(1, width, height)), place) == []
+        found.append({"width": width, "height": height, "place": place, "wanted": model.runs})
+    return found
 
 
 def _tiles() -> list[dict[str, Any]]:

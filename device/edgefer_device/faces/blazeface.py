@@ -110,8 +110,12 @@ class BlazeFace(FaceDetector):
     def look(self, image: Pixels, square: Box) -> list[Detection]:
         """Return the faces within a square of a BGR image, the surest first.
 
-        The square's corners are whole pixels; what lies outside the image is black.
+        The square's corners are whole pixels; what lies outside the image is black, and a square
+        wholly outside it, where a face that walked out is expected, has none.
         """
+        height, width = image.shape[:2]
+        if not square.intersection(Box(0, 0, width, height)):
+            return []
         self._view()[0] = self._square.fill(image, square)
         self._model.invoke()
         raw_scores = self._scores()[0, :, 0]

@@ -120,6 +120,27 @@ def test_scores_are_probabilities_the_surest_first(photos: list[Photo], name: st
     assert all(0 <= score <= 1 for score in scores)
 
 
+OUTSIDE = [
+    Box(left, top, 96, 96)
+    for left in (-400, -96, 112, 320, 600)
+    for top in (-400, -96, 72, 240, 600)
+    if (left, top) != (112, 72)
+]
+"""Squares beside each edge and corner of `BLANK`, touching it and farther away."""
+
+
+@pytest.mark.parametrize("square", OUTSIDE)
+def test_a_square_outside_the_picture_has_no_face(square: Box) -> None:
+    assert BlazeFace(variant=blazeface.SHORT).look(BLANK, square) == []
+
+
+@pytest.mark.parametrize("known", [1, 5])
+@pytest.mark.parametrize("square", OUTSIDE)
+def test_a_face_expected_outside_the_picture_is_not_seen(square: Box, known: int) -> None:
+    detector = open_detector("blazeface")
+    assert detector.watch(BLANK, [square] * known, search=False) == []
+
+
 def test_an_unknown_detector_is_refused_with_the_list() -> None:
     with pytest.raises(
         SettingsError, match="unknown detector 'yolo'; known: blazeface, blazeface-short, haar"

@@ -8,7 +8,7 @@ import { digest, noise, page, vectors } from "./given.js";
 const { toGrey } = await page("pixels.js");
 const { shrink } = await page("resizing.js");
 const { cropFace, quantizeLevels } = await page("face_crop.js");
-const { letterbox, turnOf } = await page("blazeface.js");
+const { BlazeFace, letterbox, turnOf } = await page("blazeface.js");
 const { FaceSearch, tiles } = await page("search.js");
 const { decoded, logitsOf, softmax } = await page("classifier.js");
 const { rejectionReason, sharpness } = await page("quality.js");
@@ -56,6 +56,21 @@ test("the detector's square is the device's", () => {
   for (const { seed, width, height, place, wanted } of vectors.letterbox) {
     const reals = letterbox(noise(seed, width, height), boxOf(place), contract.far.size);
     assert.equal(digest(Array.from(reals, (real) => Math.round((real + 1) * 127.5))), wanted);
+  }
+});
+
+test("squares wholly outside the frame are not looked at, those at its edge are", async () => {
+  const blank = noise(1, vectors.outside[0].width, vectors.outside[0].height);
+  for (const { place, wanted } of vectors.outside) {
+    let runs = 0;
+    const model = {
+      run: async () => {
+        runs += 1;
+        return [new Float32Array(4).fill(-9), new Float32Array(64)];
+      },
+    };
+    assert.deepEqual(await new BlazeFace(model, contract.far).look(blank, boxOf(place)), []);
+    assert.equal(runs, wanted, `${place}`);
   }
 });
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from edgefer.messages import Box, Detection, Report
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier
+from edgefer_device.bench.lab.face_sizes import read_clip
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.detector import FaceDetector
@@ -139,6 +141,28 @@ def test_a_face_half_outside_the_picture_is_read() -> None:
     detector = ScriptedDetector([[Detection(Box(-30, -30, 80, 80), 0.9)]])
     watcher = analyzer(detector)
     assert [watcher.process(frame) for frame in frames(4)][-1].mood == "happy"
+
+
+@pytest.mark.parametrize("pace", [150, 300, 500])
+@pytest.mark.parametrize(("across", "down"), [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_a_face_that_walks_out_of_the_picture_ends_nothing(
+    data: Path, pace: int, across: int, down: int
+) -> None:
+    image, size = read_clip(data / "clips/single_face.mp4")[0], (320, 240)
+    face = open_detector("blazeface").detect(image)[0].box
+    scale = 50 / face.width
+    middle = face.left + face.width / 2, face.top + face.height / 2
+    watcher, told = analyzer(open_detector("blazeface")), []
+    for number in range(60):
+        time = number / 15
+        shift = pace * max(0.0, time - 0.6)
+        x = size[0] / 2 + across * shift - scale * middle[0]
+        y = size[1] / 2 + down * shift - scale * middle[1]
+        moved = np.array([[scale, 0, x], [0, scale, y]])
+        there = np.asarray(cv2.warpAffine(image, moved, size, flags=cv2.INTER_AREA), np.uint8)
+        told.append(watcher.process(Frame(there, time, number)))
+    assert len(told[8].faces) == 1
+    assert told[-1].faces == ()
 
 
 def darkened(frame: Frame) -> Frame:

@@ -1,7 +1,7 @@
 // @ts-check
 /** BlazeFace: where faces are in a square of a frame, decoded as by blazeface.py. */
 
-import { cut, rounded } from "./pixels.js";
+import { cut, intersection, rounded } from "./pixels.js";
 import { halved } from "./pyramid.js";
 import { stretch } from "./resizing.js";
 
@@ -47,9 +47,11 @@ export class BlazeFace {
   /**
    * @param {Pixels} pixels  in colour
    * @param {Box} place  a square, its corners whole pixels; black outside the frame
-   * @returns {Promise<Detection[]>}  the surest first
+   * @returns {Promise<Detection[]>}  the surest first; none for a square wholly outside it
    */
   async look(pixels, place) {
+    const frame = { left: 0, top: 0, width: pixels.width, height: pixels.height };
+    if (!intersection(place, frame)) return [];
     const { size, same_face: same, calibration } = this.settings;
     const outputs = await this.model.run(letterbox(pixels, place, size));
     const [scores, raw] = outputs
