@@ -136,6 +136,15 @@ def test_a_damaged_history_is_found_by_doctor_and_can_be_deleted(store: HistoryS
     assert check_history(str(store.path.parent)).level is Level.ok
 
 
+def test_a_folder_in_its_place_is_left_and_named(store: HistoryStore) -> None:
+    store.path.mkdir(parents=True)
+    with pytest.raises(HistoryError, match="the history cannot be used"):
+        store.delete()
+    found = check_history(str(store.path.parent))
+    assert (found.level, found.advice) == (Level.fail, "move the file away")
+    assert store.path.is_dir()
+
+
 def test_forgotten_is_overwritten_too(store: HistoryStore) -> None:
     store.add({NOON: {"bewildered": 1.5}, NOON + DAY + 1: {"happy": 1.5}})
     assert store.prune(NOON + DAY + 1, keep_days=1) == 1

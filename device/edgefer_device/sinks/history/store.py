@@ -154,9 +154,13 @@ class HistoryStore:
     def is_damaged(self, cause: BaseException | None) -> bool:
         """Whether SQLite refused a file of its own: what is no database is somebody else's."""
         refused = isinstance(cause, sqlite3.DatabaseError)
-        with self.path.open("rb") as file:
-            ours = file.read(len(MAGIC)) == MAGIC
-        return refused and ours and not isinstance(cause, sqlite3.OperationalError)
+        if not refused or isinstance(cause, sqlite3.OperationalError):
+            return False
+        try:
+            with self.path.open("rb") as file:
+                return file.read(len(MAGIC)) == MAGIC
+        except OSError:
+            return False
 
     def check(self) -> None:
         """Raise `HistoryError` for a file that is damaged or not a history."""
