@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -305,6 +306,37 @@ def test_without_a_page_the_screen_tells_what_is_missing(
                 await asyncio.sleep(0.02)
 
     run(story)
+
+
+def test_root_writes_the_settings_through_no_link(tmp_path: Path) -> None:
+    """The folder is the session's user's, who could leave a link to any file of root's."""
+    (tmp_path / "roots").write_text("root's own")
+    (tmp_path / "settings.part").symlink_to(tmp_path / "roots")
+    environment = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
+    command = [sys.executable, str(SESSION), "--read-settings"]
+    subprocess.run(command, env=environment, check=True)
+    assert (tmp_path / "roots").read_text() == "root's own"
+    assert not (tmp_path / "settings.json").is_symlink()
+    assert isinstance(json.loads((tmp_path / "settings.json").read_text()), dict)
+
+
+def test_a_command_without_an_end_is_ended(tmp_path: Path) -> None:
+    script = f"""
+import asyncio, runpy, sys
+session = runpy.run_path({str(SESSION)!r})
+session["run"].__globals__["SECONDS"] = 0.3
+async def story():
+    try:
+        await session["run"]("sh", "-c", "echo $$ >{tmp_path}/pid; exec sleep 1000")
+    except session["Failed"] as exc:
+        print(exc)
+asyncio.run(story())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == "sh: no end\n"
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
 
 
 def test_a_kiosk_that_does_not_run_is_a_fault_only_where_it_is_to_go_off(tmp_path: Path) -> None:
