@@ -39,6 +39,6 @@ def on_the_device(image: Pixels) -> Pixels:
     scene = np.zeros((480, 640, 3), np.uint8)
     scene[100:148, 200:248] = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     classifier = ScriptedClassifier([(1.0,) * 7])
-    reader = FaceClassifier(classifier, manifest())
+    reader = FaceClassifier(classifier, manifest(), manifest().decoder())
     reader.read(reader.crop(scene, [Box(200, 100, 48, 48)]))
     return np.asarray(classifier.crops[-1][0])

@@ -93,7 +93,7 @@ def count_ours(bundle_name: str, picture: Pixels) -> None:
     counted("face", lambda: classifier.logits(crops), FACES)
     seen = view(picture, 0.0)
     counted("detection", lambda: detector.watch(seen), PICTURES)
-    faces = FaceClassifier(classifier, bundle.manifest)
+    faces = FaceClassifier(classifier, bundle.manifest, bundle.manifest.decoder())
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(detector, faces, tracker, MoodSettings(), quality=QualitySettings())
     for number in range(FIRST + FRAMES):

@@ -357,7 +357,7 @@ def _analysis() -> list[dict[str, Any]]:
     """Return frames with scripted faces and answers, and what is reported of each."""
     faces = _scripted_faces()
     rows = [HAPPY] * 14 + [SAD] * 16 + [TORN] * 3
-    classifier = FaceClassifier(ScriptedClassifier(rows), manifest())
+    classifier = FaceClassifier(ScriptedClassifier(rows), manifest(), manifest().decoder())
     detector = ScriptedDetector(faces)
     settings = MoodSettings(threshold=_threshold())
     analyzer = FrameAnalyzer(detector, classifier, Tracker(TrackingSettings()), settings)

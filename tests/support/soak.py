@@ -20,7 +20,6 @@ import numpy as np
 
 from edgefer.bundle import open_bundle
 from edgefer.preprocess import Pixels
-from edgefer.runtime import open_classifier
 from edgefer_device.cameras.camera import Due, Frame, always
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
@@ -136,7 +135,7 @@ def simulate(
     )
     sinks = open_sinks(uris, context).sinks
     bundle = open_bundle("small")
-    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier.open(bundle)
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(open_detector(None), classifier, tracker, MoodSettings())
     asyncio.run(Pipeline(day, analyzer, sinks, health=health).run())

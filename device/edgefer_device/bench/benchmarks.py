@@ -62,7 +62,7 @@ class TimedFaceClassifier(FaceClassifier):
     """A face classifier whose cropping and classification are timed."""
 
     def __init__(self, components: Components, crop: Series, classify: Series) -> None:
-        super().__init__(components.classifier, components.bundle.manifest)
+        super().__init__(components.classifier, components.bundle.manifest, components.decoder)
         self._crop, self._classify = crop, classify
 
     def crop(self, image: Pixels, boxes: Sequence[Box]) -> list[Pixels]:

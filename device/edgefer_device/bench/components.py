@@ -12,6 +12,7 @@ import numpy as np
 
 from edgefer.bundle import Bundle
 from edgefer.errors import CameraError, SettingsError
+from edgefer.heads import Decoder
 from edgefer.preprocess import Pixels
 from edgefer.runtime import Classifier, choose, open_classifier, runtime_of
 from edgefer_device.bench.loops import SECONDS, SHORT_SECONDS, Plan
@@ -89,10 +90,14 @@ class Components:
         kind = type(self.detector).__name__.lower()
         return "blazeface" if kind == "facesearch" else kind
 
+    @property
+    def decoder(self) -> Decoder:
+        """How the format's logits become probabilities."""
+        return self.bundle.manifest.decoder(format=self.format)
+
     def face_classifier(self) -> FaceClassifier:
         """Return the daemon's classifier of faces."""
-        manifest = self.bundle.manifest
-        return FaceClassifier(self.classifier, manifest, manifest.decoder(format=self.format))
+        return FaceClassifier(self.classifier, self.bundle.manifest, self.decoder)
 
     def analyzer(
         self, detector: FaceDetector | None = None, classifier: FaceClassifier | None = None

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefer.bundle import Bundle
 from edgefer.heads import Decoder
+from edgefer.labels import BOTH
 from edgefer.manifest import Manifest
 from edgefer.messages import Box, Face, Report
 from edgefer.preprocess import Pixels
-from edgefer.runtime import Classifier
+from edgefer.runtime import Classifier, choose, open_classifier
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.motion import Motion
@@ -25,6 +28,8 @@ from edgefer_device.system.clock import Clock
 Probabilities = NDArray[np.float32]
 """(faces, labels), calibrated; rows sum to 1."""
 
+Kind = TypeVar("Kind", bound="FaceClassifier")
+
 GAP_SECONDS = 2.0
 """Gap between two frames after which a face may be somebody else's."""
 
@@ -32,12 +37,15 @@ GAP_SECONDS = 2.0
 class FaceClassifier:
     """Crops faces and returns their calibrated probabilities, as the manifest says."""
 
-    def __init__(
-        self, classifier: Classifier, manifest: Manifest, decoder: Decoder | None = None
-    ) -> None:
-        """`decoder` is the manifest's for the label set and the format, by default `both`."""
-        self._classifier, self._manifest = classifier, manifest
-        self.decoder = decoder or manifest.decoder()
+    def __init__(self, classifier: Classifier, manifest: Manifest, decoder: Decoder) -> None:
+        """`decoder` is the manifest's for the label set and the classifier's format."""
+        self._classifier, self._manifest, self.decoder = classifier, manifest, decoder
+
+    @classmethod
+    def open(cls: type[Kind], bundle: Bundle, labels: str = BOTH) -> Kind:
+        """Open a bundle's first format; raises what `open_classifier` and `decoder` raise."""
+        format, manifest = choose(bundle, None), bundle.manifest
+        return cls(open_classifier(bundle, format), manifest, manifest.decoder(labels, format))
 
     @property
     def labels(self) -> tuple[str, ...]:

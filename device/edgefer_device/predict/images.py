@@ -12,7 +12,6 @@ from edgefer.bundle import open_bundle
 from edgefer.labels import UNKNOWN
 from edgefer.messages import UNSURE, Box, Detection, Face, Prediction
 from edgefer.preprocess import Pixels
-from edgefer.runtime import open_classifier
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.opening import open_detector
@@ -57,7 +56,7 @@ def predictor(
 ) -> Callable[[Path], Prediction]:
     """Return `predict` with a detector and a bundle by their names."""
     bundle = open_bundle(model or Config().model)
-    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier.open(bundle)
     opened = open_detector(detector)
     return lambda path: predict(path, opened, classifier, upright)
 

@@ -9,7 +9,6 @@ import numpy as np
 from edgefer.bundle import open_bundle
 from edgefer.messages import Prediction
 from edgefer.preprocess import Pixels
-from edgefer.runtime import choose, open_classifier
 from edgefer_device.faces.opening import WHOLE, open_detector
 from edgefer_device.pipeline.analyzer import FaceClassifier
 from edgefer_device.predict.images import predict_image
@@ -21,8 +20,7 @@ class BundleModel:
 
     def __init__(self, model: str, labels: str, detector: str | None) -> None:
         bundle = open_bundle(model)
-        decoder = bundle.manifest.decoder(labels, choose(bundle, None))
-        self._classifier = FaceClassifier(open_classifier(bundle), bundle.manifest, decoder)
+        self._classifier = FaceClassifier.open(bundle, labels)
         self._detector, self._whole = open_detector(detector), open_detector(WHOLE)
         self.labels = self._classifier.labels
 

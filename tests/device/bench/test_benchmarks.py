@@ -17,15 +17,18 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 from rich.console import Console
 
-from edgefer.bundle import open_bundle
+from edgefer.bundle import Bundle, open_bundle
 from edgefer.cli import main
 from edgefer.errors import SettingsError
 from edgefer.machine import describe_machine
 from edgefer.signature import make_keys
 from edgefer.tflite_file import read_graph
+from edgefer_device.bench.benchmarks import TimedFaceClassifier
 from edgefer_device.bench.compare import permutation_test
+from edgefer_device.bench.components import Request, noise, open_components
 from edgefer_device.bench.lab.peak import convolution
 from edgefer_device.bench.lab.sweep import Point, Sweep, beyond_bound
 from edgefer_device.bench.loops import (
@@ -48,6 +51,7 @@ from edgefer_device.bench.telemetry import (
 from edgefer_device.bench.tune import ranked, write_keys
 from edgefer_device.bench.view import show_bench
 from edgefer_device.daemon.configuration import load_config
+from edgefer_device.pipeline.analyzer import FaceClassifier
 
 ALONE = ("classifier, a face", "detector, a frame")
 STAGES = ("next frame", "detect", "crop", "classify", "track and filter")
@@ -285,6 +289,26 @@ def test_bad_input_is_one_line(
     assert line in done.stderr
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_with_one_head_is_read_as_such() -> None:
+    """`small` has two heads, its `mobile` file only the first."""
+    components = open_components(open_bundle("small"), "mobile", Request(detector="haar"))
+    crops = [noise(components.size)[0]]
+    turn = TurnClock("stages", Plan(1.0))
+    timed = TimedFaceClassifier(components, Series("crop", turn), Series("classify", turn))
+    wanted = components.face_classifier().read(crops)
+    assert timed.read(crops) == pytest.approx(wanted)
+    assert timed.threshold == components.bundle.manifest.heads[0].calibration.threshold
+
+
+def test_a_bundle_whose_first_file_has_one_head_is_read_as_such() -> None:
+    bundle = open_bundle("small")
+    files = {name: file for name, file in bundle.manifest.files.items() if name == "mobile"}
+    manifest = replace(bundle.manifest, files=files)
+    mobile = Bundle(bundle.path, manifest, bundle.contents)
+    (row,) = FaceClassifier.open(mobile).read([noise(48)[0]])
+    assert row.sum() == pytest.approx(1.0)
 
 
 def test_a_bundle_for_another_runtime_lists_its_formats(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from edgefer.bundle import open_bundle
 from edgefer.messages import Box, Detection, Report
-from edgefer.runtime import open_classifier
 from edgefer_device.cameras.camera import Camera, Frame
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
@@ -36,7 +35,7 @@ HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 
 
 def analyzer() -> FrameAnalyzer:
-    classifier = FaceClassifier(ScriptedClassifier([HAPPY]), manifest())
+    classifier = FaceClassifier(ScriptedClassifier([HAPPY]), manifest(), manifest().decoder())
     return FrameAnalyzer(
         ScriptedDetector([[FACE]]), classifier, Tracker(TrackingSettings()), MoodSettings()
     )
@@ -151,7 +150,7 @@ def test_a_clip_is_never_silent() -> None:
 def moods(address: str) -> set[str | None]:
     """What the shipped model says of a clip."""
     bundle, tracker = open_bundle("small"), Tracker(TrackingSettings())
-    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier.open(bundle)
     whole = FrameAnalyzer(open_detector(), classifier, tracker, MoodSettings())
     camera = open_camera(address)
     said = {whole.process(frame).mood for frame in camera.frames()}

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from edgefer.bundle import open_bundle
 from edgefer.labels import FER2013
-from edgefer.runtime import open_classifier
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.mood.baseline import LEARNING_SECONDS, Baseline
@@ -60,7 +59,7 @@ def test_labels_without_neutral_are_left_alone() -> None:
 def readings(data: Path) -> NDArray[np.float32]:
     """What the shipped model reads in each frame of a clip: neutral first, a smile at its end."""
     bundle, detector = open_bundle("small"), open_detector()
-    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier.open(bundle)
     camera = open_camera(f"file:{data / 'clips/single_face.mp4'}")
     crops = []
     for frame in camera.frames():

@@ -38,7 +38,9 @@ def analyzer(
     still: float = 0.5,
     **parts: Any,
 ) -> FrameAnalyzer:
-    faces = FaceClassifier(classifier or ScriptedClassifier([HAPPY]), manifest())
+    faces = FaceClassifier(
+        classifier or ScriptedClassifier([HAPPY]), manifest(), manifest().decoder()
+    )
     tracker = Tracker(TrackingSettings(interval, still))
     return FrameAnalyzer(detector, faces, tracker, MoodSettings(), **parts)
 
@@ -218,7 +220,7 @@ def test_it_is_told_how_long_each_look_took() -> None:
 def test_a_picture_on_the_wall_is_reported_and_has_no_mood() -> None:
     poster = Detection(Box(0, 0, 90, 90), 0.95)
     script = [[poster, Detection(Box(100 + step % 20, 30, 40, 40), 0.95)] for step in range(120)]
-    faces = FaceClassifier(ScriptedClassifier([HAPPY]), manifest())
+    faces = FaceClassifier(ScriptedClassifier([HAPPY]), manifest(), manifest().decoder())
     tracker = Tracker(TrackingSettings(ignore_still=2))
     watcher = FrameAnalyzer(ScriptedDetector(script), faces, tracker, MoodSettings())
     told = [watcher.process(frame) for frame in frames(90)]

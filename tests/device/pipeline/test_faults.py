@@ -14,7 +14,6 @@ import pytest
 
 from edgefer.bundle import open_bundle
 from edgefer.messages import Box, Detection, Report
-from edgefer.runtime import open_classifier
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
@@ -54,7 +53,7 @@ def _no_thread_is_left() -> Iterator[None]:
 
 def real_analyzer() -> FrameAnalyzer:
     bundle = open_bundle("small")
-    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier.open(bundle)
     return FrameAnalyzer(
         open_detector(None), classifier, Tracker(TrackingSettings()), MoodSettings()
     )
@@ -63,7 +62,7 @@ def real_analyzer() -> FrameAnalyzer:
 def test_after_a_minute_without_a_picture_the_face_before_is_forgotten() -> None:
     # 21 frames before the gap, of which the first two only confirm that it is a face.
     script = [HAPPY] * 19 + [SAD]
-    classifier = FaceClassifier(ScriptedClassifier(script), manifest())
+    classifier = FaceClassifier(ScriptedClassifier(script), manifest(), manifest().decoder())
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(ScriptedDetector([[FACE]]), classifier, tracker, MoodSettings())
     noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
@@ -158,7 +157,7 @@ def test_twenty_faces_are_read_one_and_all() -> None:
     boxes = [Box(130.0 * (at % 5), 120.0 * (at // 5), 100, 100) for at in range(20)]
     found = [Detection(box, 0.95) for box in boxes]
     bundle = open_bundle("small")
-    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier.open(bundle)
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(ScriptedDetector([found]), classifier, tracker, MoodSettings())
     sink = RecordingSink()
@@ -213,7 +212,7 @@ def test_a_camera_faster_than_its_reader_loses_frames_and_never_gains_on_memory(
         yield from blank_frames(2000)
         ended.set()
 
-    classifier = FaceClassifier(ScriptedClassifier([HAPPY]), manifest())
+    classifier = FaceClassifier(ScriptedClassifier([HAPPY]), manifest(), manifest().decoder())
     tracker = Tracker(TrackingSettings(interval=0))
     analyzer = FrameAnalyzer(Slow([]), classifier, tracker, MoodSettings())
     sink, health = RecordingSink(), Health()

@@ -202,7 +202,9 @@ def test_memory_of_frames_without_reports_is_bounded(clock: Clock) -> None:
 
 def test_a_running_pipeline_is_well_from_end_to_end(tmp_path: Path) -> None:
     health = Health()
-    classifier = FaceClassifier(ScriptedClassifier([(0.9, *[0.02] * 6)]), manifest())
+    classifier = FaceClassifier(
+        ScriptedClassifier([(0.9, *[0.02] * 6)]), manifest(), manifest().decoder()
+    )
     face = Detection(Box(40, 30, 60, 60), 0.95)
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(ScriptedDetector([[face]]), classifier, tracker, MoodSettings())

@@ -31,7 +31,7 @@ HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 
 
 def analyzer(detector: ScriptedDetector | None = None) -> FrameAnalyzer:
-    classifier = FaceClassifier(ScriptedClassifier([HAPPY]), manifest())
+    classifier = FaceClassifier(ScriptedClassifier([HAPPY]), manifest(), manifest().decoder())
     tracker = Tracker(TrackingSettings())
     return FrameAnalyzer(
         detector or ScriptedDetector([[FACE]]), classifier, tracker, MoodSettings()

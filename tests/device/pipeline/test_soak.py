@@ -9,7 +9,6 @@ import pytest
 
 from edgefer.bundle import open_bundle
 from edgefer.messages import Report
-from edgefer.runtime import open_classifier
 from edgefer_device.cameras.opening import open_camera
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
@@ -37,7 +36,7 @@ def test_nothing_grows_over_the_hours(data: Path, tmp_path: Path) -> None:
 def reports(address: str, seconds: float) -> list[Report]:
     """The reports of the shipped model on a camera, on its own clock."""
     bundle = open_bundle("small")
-    classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
+    classifier = FaceClassifier.open(bundle)
     tracker = Tracker(TrackingSettings())
     analyzer = FrameAnalyzer(open_detector(None), classifier, tracker, MoodSettings())
     camera = open_camera(address)

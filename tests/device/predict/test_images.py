@@ -42,7 +42,9 @@ def edgefer(*words: object) -> Result:
 def read(
     path: Path, *probabilities: float, faces: tuple[Detection, ...] = tuple(FACES)
 ) -> Prediction:
-    classifier = FaceClassifier(ScriptedClassifier([probabilities]), manifest())
+    classifier = FaceClassifier(
+        ScriptedClassifier([probabilities]), manifest(), manifest().decoder()
+    )
     return predict(path, ScriptedDetector([faces]), classifier)
 
 

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from edgefer.bundle import open_bundle
-from edgefer.runtime import open_classifier
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.faces.opening import open_detector
@@ -22,7 +21,7 @@ class Adapter:
     def __init__(self, model: str = "small") -> None:
         cv2.setNumThreads(1)
         settings, bundle = Config(), open_bundle(model)
-        self._classifier = FaceClassifier(open_classifier(bundle), bundle.manifest)
+        self._classifier = FaceClassifier.open(bundle)
         self._analyzer = FrameAnalyzer(
             open_detector(),
             self._classifier,

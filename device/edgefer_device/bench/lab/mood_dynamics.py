@@ -24,7 +24,6 @@ from edgefer.files import files_in
 from edgefer.labels import UNKNOWN
 from edgefer.machine import machine
 from edgefer.messages import UNSURE
-from edgefer.runtime import open_classifier
 from edgefer_device.bench.lab.readings import (
     FRAME,
     DrawnFaces,
@@ -133,7 +132,7 @@ def measure(request: MoodRequest) -> MoodDynamics:
     cv2.setNumThreads(1)
     bundle = open_bundle(request.model or Config().model)
     kind, phases = (MirroredInTurn, 2) if request.mirrored else (FaceClassifier, 1)
-    classifier = kind(open_classifier(bundle), bundle.manifest)
+    classifier = kind.open(bundle)
     bench = MoodBench(classifier.labels, Config().mood, classifier.threshold)
     folder = request.data / "clips"
     own = [path for path in files_in(folder) if path.suffix in VIDEOS] if folder.is_dir() else []
