@@ -207,7 +207,7 @@ def _unmeasured(gate: Gate) -> str:
         "- Groups of people: age, gender, skin, glasses, beards, masks, head covers.",
         "- Conditions: head turns, light, distance, lenses, other cameras than the dataset's.",
     ]
-    if not any(check.name == "corruption drop" for check in gate.checks):
+    if not any(check.name.startswith("corruption drop") for check in gate.checks):
         lines.append(
             "- Corruptions by noise, blur or compression: `edgefer evaluate --corruptions`."
         )

@@ -15,7 +15,7 @@ from edgefer.heads import Calibration, Decoder, Ensemble, Head, decoder_of, ense
 from edgefer.labels import BOTH
 from edgefer.messages import NOT_JSON
 from edgefer.preprocess import Preprocess
-from edgefer.settings import parse
+from edgefer.settings import JSON, parse
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 2
@@ -313,7 +313,7 @@ def read_manifest(content: bytes, source: str) -> Manifest:
             found=found,
             expected=SCHEMA_VERSION,
         )
-    return parse(table, Manifest, source)
+    return parse(table, Manifest, source, JSON)
 
 
 def write_manifest(manifest: Manifest) -> bytes:

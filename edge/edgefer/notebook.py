@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from edgefer.bundle import Bundle
 from edgefer.messages import Prediction
 from edgefer.preprocess import Pixels
+from edgefer.settings import to_toml
 
 OPEN = "edgefer_device.predict.model:BundleModel"
 TRAIN = "edgefer_train.training:train_and_quantize"
@@ -60,7 +61,7 @@ def train(
     and `RunError`.
     """
     named = {"name": recipe and str(recipe), "start": start and str(start), "epochs": epochs}
-    sets = tuple(f"{key.replace('__', '.')}={value}" for key, value in changes.items())
+    sets = tuple(f"{key.replace('__', '.')}={to_toml(value)}" for key, value in changes.items())
     _stage(TRAIN)(Path(data), Path(out), resume, changes=sets, **named)
     return Path(out)
 

@@ -45,6 +45,19 @@ class Problem(NamedTuple):
         return f"{self.key}{'' if self.error.startswith(':') else ' '}{self.error}".strip()
 
 
+class Form(NamedTuple):
+    """How a form of text writes the tables of a list, in errors."""
+
+    element: str
+    """What stands before a key of the `number`th."""
+    list_wanted: str
+    """What completes the key of one table where a list is expected."""
+
+
+TOML = Form("[[{key}]] {number}: ", "must have double brackets: [[{key}]]")
+JSON = Form("{key} {number}.", "must be a list")
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the table in a TOML file; raise `SettingsError` if it is absent or not TOML."""
     text = read_text(path)
@@ -54,9 +67,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: not TOML: {exc}") from exc
 
 
-def parse(table: Mapping[str, Any], kind: type[T], source: str) -> T:
+def to_toml(value: object) -> str:
+    """Return a text, a number, true, false or a list of these as TOML: it writes them as JSON."""
+    return msgspec.json.encode(value).decode()
+
+
+def parse(table: Mapping[str, Any], kind: type[T], source: str, form: Form = TOML) -> T:
     """Turn a table into `kind`; raise `UnknownKey` or `SettingsError`, naming `source`."""
-    first = next(problems(table, kind), None)
+    first = next(problems(table, kind, form=form), None)
     if first is None:
         return msgspec.convert(table, kind, strict=True)
     if first.unknown:
@@ -65,7 +83,7 @@ def parse(table: Mapping[str, Any], kind: type[T], source: str) -> T:
 
 
 def problems(
-    table: Mapping[str, Any], kind: type[msgspec.Struct], at: str = ""
+    table: Mapping[str, Any], kind: type[msgspec.Struct], at: str = "", form: Form = TOML
 ) -> Iterator[Problem]:
     """Yield all that is wrong with a table, unknown keys of all its tables among it."""
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
@@ -75,7 +93,7 @@ def problems(
             guess = nearest(key, fields)
             found = [Problem(at + key, "", True, at + guess if guess else None)]
         else:
-            found = list(_in_value(value, fields[key].type, at + key))
+            found = list(_in_value(value, fields[key].type, at + key, form))
         yield from found
         if not found:
             sound[key] = value
@@ -98,27 +116,28 @@ def _refused_by_itself(
         yield Problem(where, f": {error}" if where else error)
 
 
-def _in_value(value: Any, hint: Any, key: str) -> Iterator[Problem]:
+def _in_value(value: Any, hint: Any, key: str, form: Form) -> Iterator[Problem]:
     """Yield what is wrong with the value of a key, tables and lists in it included."""
     members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     for one in members:
         origin, inner = get_origin(one), get_args(one)
         if isinstance(value, Mapping) and _is_struct(one):
-            yield from problems(value, one, f"{key}.")
+            yield from problems(value, one, f"{key}.", form)
             return
         if isinstance(value, Mapping) and origin is dict:
             for name, held in value.items():
-                yield from _in_value(held, inner[1], f"{key}.{name}")
+                yield from _in_value(held, inner[1], f"{key}.{name}", form)
             return
         if isinstance(value, Mapping) and origin is tuple and _is_struct(inner[0]):
-            yield Problem(key, f"must have double brackets: [[{key}]]")
+            yield Problem(key, form.list_wanted.format(key=key))
             return
         if isinstance(value, list) and origin is tuple and inner[-1] is Ellipsis:
             for number, held in enumerate(value, 1):
                 if isinstance(held, Mapping) and _is_struct(inner[0]):
-                    yield from problems(held, inner[0], f"[[{key}]] {number}: ")
+                    at = form.element.format(key=key, number=number)
+                    yield from problems(held, inner[0], at, form)
                 else:
-                    yield from _in_value(held, inner[0], key)
+                    yield from _in_value(held, inner[0], key, form)
             return
     try:
         msgspec.convert(value, hint, strict=True)

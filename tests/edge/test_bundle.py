@@ -99,7 +99,11 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"labels": [', '"lables": [', "lables'; did you mean"),
+        (
+            '"labels": [',
+            '"lables": [',
+            "unknown key 'heads 1.lables'; did you mean 'heads 1.labels'",
+        ),
         ('"temperature": 1.0', '"temperature": "warm"', "temperature must be a number, got a text"),
         ('"temperature": 1.0', '"temperature": -1.0', r"temperature must be 0\.01 to 100"),
         ('"temperature": 1.0', '"temperature": 0.0', r"temperature must be 0\.01 to 100"),

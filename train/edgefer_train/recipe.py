@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from edgefer.errors import SettingsError
-from edgefer.settings import parse, read_toml
+from edgefer.settings import parse, read_toml, to_toml
 from edgefer.text_files import read_text
 
 VOTES = "ferplus"
@@ -310,7 +310,8 @@ class Choice(msgspec.Struct, frozen=True):
 
         `more` are changes that the user's own go over.
         """
-        net = (f"architecture={architecture}", f"side={side}", f"weights={self.start}")
+        # Quoted: a folder may be called by a date or a number.
+        net = (f"architecture={architecture}", f"side={side}", f"weights={to_toml(self.start)}")
         name, changes = self.name or "finetune", (*net, *more, *self.changes)
         return msgspec.structs.replace(self, name=name, changes=changes)
 
@@ -319,7 +320,7 @@ class Choice(msgspec.Struct, frozen=True):
         recipe = base or load_recipe(self.name or "small")
         table: dict[str, Any] = msgspec.to_builtins(recipe)
         named = {"labels": self.labels, "split": self.split}
-        options = [f"{key}={value}" for key, value in named.items() if value is not None]
+        options = [f"{key}={to_toml(value)}" for key, value in named.items() if value is not None]
         for text in (*self.changes, *options):
             table = _merged(table, _change(text))
             recipe = parse(table, Recipe, f"--set {text}" if text in self.changes else f"--{text}")

@@ -179,7 +179,11 @@ def worst_class(
         allowed = max(limit, images / max(one.n, 1))
         check = _at_most(name, lost, allowed, wilson(max(lost, 0.0), one.n))
         checks.append(msgspec.structs.replace(check, detail=f"{label}, {one.n} images"))
-    return max(checks, key=lambda check: (not check.accepted, check.measured - check.limit))
+    # One that is undecided comes before one that passed, though it may lose less.
+    return max(
+        checks,
+        key=lambda check: (not check.accepted, not check.passed, check.measured - check.limit),
+    )
 
 
 def agreement(name: str, measured: Measurements, format: str, limit: float) -> Check:

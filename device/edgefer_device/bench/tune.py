@@ -16,7 +16,7 @@ from edgefer.errors import MissingExtra, RuntimeMissing, SettingsError
 from edgefer.files import write_output
 from edgefer.options import MAX_THREADS
 from edgefer.runtime import ACCELERATORS, Classifier, open_classifier
-from edgefer.settings import read_toml
+from edgefer.settings import read_toml, to_toml
 from edgefer.text_files import read_text
 from edgefer_device.bench.benchmarks import time_classifier
 from edgefer_device.bench.components import noise
@@ -142,5 +142,4 @@ def _decoded(text: str) -> object:
 
 
 def _toml(value: object) -> str:
-    """Return a value as TOML, whose strings and numbers are JSON's."""
-    return "not set" if value is None else msgspec.json.encode(value).decode()
+    return "not set" if value is None else to_toml(value)

@@ -22,7 +22,7 @@ from edgefer.labels import FERPLUS, LABEL_SETS
 from edgefer.machine import machine
 from edgefer.metrics import best_temperature, calibration_error, softmax
 from edgefer.preprocess import Preprocess
-from edgefer_train.architectures import macs, one_head, parameters
+from edgefer_train.architectures import macs, parameters
 from edgefer_train.data.dataset import Dataset, Faces, Usage, soft_labels
 from edgefer_train.fitting.balance import log_prior
 from edgefer_train.fitting.batches import Targets, batches, steps_per_epoch, unaugmented
@@ -277,15 +277,14 @@ def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:
 
 def record_of(recipe: Recipe, recipe_name: str, dataset: Dataset, model: Any) -> Record:
     """Return what decides this training, for run.json."""
-    primary = one_head(model, recipe.labels)
     return Record(
         recipe_name=recipe_name,
         recipe=recipe,
         heads={name: LABEL_SETS.get(name, dataset.labels) for name in model.output_names},
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
-        parameters=parameters(primary),
-        macs=macs(primary),
+        parameters=parameters(model),
+        macs=macs(model),
         versions=versions(),
         machine=machine(),
     )

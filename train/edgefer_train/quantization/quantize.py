@@ -81,6 +81,8 @@ def fine_tuning_recipe(recipe: Recipe) -> Recipe:
         early_stopping=0,
         sizes=(),
         precision="float32",
+        # The float model, which is the teacher here, has no shift in its own probabilities.
+        balance="none" if recipe.fit.balance == "logit_adjustment" else recipe.fit.balance,
         # Smoothing on top of the float model's own doubts would teach int8 to be less sure.
         label_smoothing=recipe.fit.label_smoothing * (1 - how.distill),
     )
