@@ -14,7 +14,13 @@ import pytest
 from edgefer.errors import GateFailed, SettingsError, UnknownKey
 from edgefer.manifest import Check
 from edgefer.metrics import ClassScore, Scores, calibration_error, error_by_chance
-from edgefer_convert.gate.checks import planned, require_known, require_passed, run_checks
+from edgefer_convert.gate.checks import (
+    planned,
+    require_known,
+    require_passed,
+    run_checks,
+    worst_class,
+)
 from edgefer_convert.gate.limits import exemptions, load_limits
 from edgefer_convert.gate.measurements import Measurements
 from edgefer_train.recipe import GateLimits
@@ -275,3 +281,18 @@ def test_limits_come_from_their_table_and_the_rest_is_as_before(tmp_path: Path) 
     path = tmp_path / "gate.toml"
     path.write_text("[gate]\nbytes = 100000\nmmac = inf\n")
     assert load_limits(path) == GateLimits(bytes=100_000, mmac=math.inf)
+
+
+def test_a_class_that_cannot_be_told_is_not_hidden_by_one_that_passed() -> None:
+    def of(many: float, few: float) -> Scores:
+        classes = {
+            "happy": ClassScore(8000, recall=many, precision=0.7, f1=0.7),
+            "disgust": ClassScore(55, recall=few, precision=0.7, f1=0.7),
+        }
+        return msgspec.structs.replace(scored(), per_class=classes)
+
+    # Of 8,000 images 2.4 % are lost for sure, of 55 perhaps none and perhaps too many.
+    both = measured(of(0.876, 0.9), scores={"float": of(0.9, 0.9), "int8": of(0.876, 0.9)})
+    check = worst_class("worst", both, "int8", 0.03, 2)
+    assert check.undecided
+    assert check.detail == "disgust, 55 images"

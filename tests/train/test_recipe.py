@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 from edgefer.errors import SettingsError, UnknownKey
+from edgefer.settings import to_toml
 from edgefer_train.architectures import build
-from edgefer_train.recipe import Fit, Recipe, load_recipe
+from edgefer_train.quantization.quantize import fine_tuning_recipe
+from edgefer_train.recipe import Choice, Fit, Recipe, _change, load_recipe
 
 
 def test_a_recipe_holds_only_its_differences(tmp_path: Path) -> None:
@@ -92,3 +94,21 @@ def test_every_number_of_a_recipe_has_a_range(
         path.write_text(f'architecture = "small"\n{top}{below}')
         with pytest.raises(SettingsError, match=rf"{key} must be .*, got {value}"):
             load_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    "value", ["2024-05-01", "small", ["small", "runs/mine"], True, False, 1e-7, [32, 40]]
+)
+def test_a_value_of_a_program_is_read_as_what_it_is(value: object) -> None:
+    assert _change(f"fit.key={to_toml(value)}") == {"fit": {"key": value}}
+
+
+def test_a_run_whose_folder_is_called_by_a_date_can_be_started_from() -> None:
+    chosen = Choice(start="2024-05-01").started_from("tiny", 48, ())
+    assert chosen.apply().weights == "2024-05-01"
+
+
+def test_int8_is_not_taught_the_shift_that_float_was_trained_with() -> None:
+    for balance, kept in (("logit_adjustment", "none"), ("oversample", "oversample")):
+        recipe = Choice(changes=(f"fit.balance={balance}",)).apply()
+        assert fine_tuning_recipe(recipe).fit.balance == kept
