@@ -49,11 +49,12 @@ def _read_heif(path: Path, content: bytes) -> Pixels:
     pillow_heif.register_heif_opener()
     try:
         with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > MOST:
-                raise ImageError(f"{path}: has over 64 megapixels")
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            fits = image.width * image.height <= MOST
+            upright = ImageOps.exif_transpose(image).convert("RGB") if fits else None
+    except Image.DecompressionBombError:
+        upright = None
     except (OSError, ValueError, SyntaxError, RuntimeError) as exc:
-        if isinstance(exc, ImageError):
-            raise
         raise ImageError(f"{path}: not an image that Pillow can read") from exc
+    if upright is None:
+        raise ImageError(f"{path}: has over 64 megapixels")
     return np.ascontiguousarray(np.asarray(upright, np.uint8)[..., ::-1])

@@ -143,6 +143,19 @@ def test_what_phones_write_is_read_with_its_turn(data: Path, tmp_path: Path, suf
     assert "happy" in done.stdout
 
 
+@pytest.mark.parametrize("most", [64 * 48 // 2 - 1, 1])
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+def test_what_pillow_takes_for_a_bomb_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, most: int
+) -> None:
+    pillow_heif.register_heif_opener()
+    path = tmp_path / f"photo.{suffix}"
+    Image.new("RGB", (64, 48)).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+    with pytest.raises(ImageError, match=r"photo\.(heic|avif): has over 64 megapixels"):
+        read_image(path)
+
+
 def test_a_broken_heic_or_one_without_its_library_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
