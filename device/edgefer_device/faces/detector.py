@@ -17,6 +17,9 @@ class FaceDetector(Protocol):
     would have cropped, since that is what the model learned to read.
     """
 
+    name: str = ""
+    """By which it is opened."""
+
     def detect(self, image: Pixels) -> list[Detection]:
         """Return the faces of a BGR image uint8 (H, W, 3), the surest first."""
         ...

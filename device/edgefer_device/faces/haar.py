@@ -32,6 +32,8 @@ LONGEST = 640
 class Haar(FaceDetector):
     """A cascade of Haar features over a pyramid of sizes."""
 
+    name = "haar"
+
     def __init__(self) -> None:
         # OpenCV 5 has neither the class nor the files.
         data = getattr(cv2, "data", None)

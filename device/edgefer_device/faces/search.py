@@ -51,6 +51,8 @@ INSIDE = 0.6
 class FaceSearch(FaceDetector):
     """Searches stills in every way, and frames of a video in turns."""
 
+    name = "blazeface"
+
     def __init__(self, far: BlazeFace, near: BlazeFace) -> None:
         self._far, self._near = far, near
         self._turn = 0

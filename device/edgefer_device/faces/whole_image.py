@@ -10,6 +10,8 @@ from edgefer_device.faces.detector import FaceDetector
 class WholeImage(FaceDetector):
     """Finds one face, as large as the image."""
 
+    name = "whole"
+
     def detect(self, image: Pixels) -> list[Detection]:
         """Return the face of a BGR image uint8 (H, W, 3)."""
         height, width = image.shape[:2]

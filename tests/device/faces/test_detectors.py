@@ -21,7 +21,7 @@ from edgefer_device.faces import blazeface
 from edgefer_device.faces.blazeface import BlazeFace
 from edgefer_device.faces.detector import BoxCalibration, FaceDetector
 from edgefer_device.faces.haar import Haar
-from edgefer_device.faces.opening import open_detector
+from edgefer_device.faces.opening import DETECTORS, WHOLE, open_detector
 from edgefer_device.faces.search import FaceSearch
 from edgefer_device.pipeline.scripted import ScriptedDetector
 
@@ -139,6 +139,11 @@ def test_a_square_outside_the_picture_has_no_face(square: Box) -> None:
 def test_a_face_expected_outside_the_picture_is_not_seen(square: Box, known: int) -> None:
     detector = open_detector("blazeface")
     assert detector.watch(BLANK, [square] * known, search=False) == []
+
+
+@pytest.mark.parametrize("name", [*DETECTORS, WHOLE])
+def test_a_detector_is_called_what_it_is_opened_by(name: str) -> None:
+    assert open_detector(name).name == name
 
 
 def test_an_unknown_detector_is_refused_with_the_list() -> None:
