@@ -130,7 +130,7 @@ def contract_of(manifest: Manifest, languages: dict[str, str]) -> Contract:
         labels=decoder.labels,
         preprocess=manifest.input.preprocess,
         input=manifest.input.affine,
-        outputs=tuple(head.affine for head in manifest.heads),
+        outputs=tuple(head.affine for head in manifest.heads_of("int8")),
         terms=decoder.terms,
         temperature=decoder.calibration.temperature,
         languages=languages,

@@ -10,6 +10,7 @@ from string import Template
 from edgefer.bundle import Bundle
 from edgefer.errors import BundleError
 from edgefer.heads import Decoder, Head
+from edgefer.manifest import Manifest
 from edgefer.preprocess import int8_table
 from edgefer.tflite_file import read_graph
 
@@ -39,11 +40,12 @@ def microcontroller_files(bundle: Bundle) -> dict[str, bytes]:
             f"{bundle.path}: microcontrollers run an int8 file, which this bundle lacks; "
             "convert it again with --formats int8"
         )
-    content = bundle.read(format)
+    content, manifest = bundle.read(format), bundle.manifest
+    heads, decoder = manifest.heads_of(format), manifest.decoder(format=format)
     operations = sorted({op.name for op in read_graph(content, str(bundle.path)).ops})
-    side = bundle.manifest.input.preprocess.size
+    side = manifest.input.preprocess.size
     values = {
-        "name": bundle.manifest.name,
+        "name": manifest.name,
         "format": format,
         "bytes": f"{len(content):,}",
         "arena": ARENA_SHARE * side**2,
@@ -52,8 +54,8 @@ def microcontroller_files(bundle: Bundle) -> dict[str, bytes]:
         "add": "\n".join(f"    resolver.{_resolver(name)}();" for name in operations),
     }
     return {
-        "edgefer_model.c": _model_source(bundle, content).encode(),
-        MARK: _model_header(bundle, len(content)).encode(),
+        "edgefer_model.c": _model_source(manifest, content, heads, decoder).encode(),
+        MARK: _model_header(manifest, len(content), len(heads), decoder).encode(),
         **{name: (TEMPLATES / name).read_bytes() for name in SOURCES},
         **{name: _filled(name, values) for name in ("example.cc", "README.md")},
         "MODEL_CARD.md": bundle.read("card"),
@@ -70,9 +72,8 @@ def _resolver(operation: str) -> str:
     return RESOLVERS.get(operation, f"Add{words}")
 
 
-def _model_header(bundle: Bundle, size: int) -> str:
-    manifest = bundle.manifest
-    decoder, preprocess = manifest.decoder(format="int8"), manifest.input.preprocess
+def _model_header(manifest: Manifest, size: int, outputs: int, decoder: Decoder) -> str:
+    preprocess = manifest.input.preprocess
     return f"""\
 /* {manifest.name}: what edgefer_face.c and an application need to know of the model. */
 #ifndef EDGEFER_MODEL_H
@@ -82,7 +83,7 @@ def _model_header(bundle: Bundle, size: int) -> str:
 
 #define EDGEFER_SIDE {preprocess.size} /* of the model's grey input, pixels */
 #define EDGEFER_MARGIN {preprocess.margin!r} /* added to each side of a box, as a share of it */
-#define EDGEFER_OUTPUTS {len(manifest.heads)}
+#define EDGEFER_OUTPUTS {outputs}
 #define EDGEFER_LABELS {len(decoder.labels)}
 #define EDGEFER_TERMS {len(decoder.terms)}
 #define EDGEFER_THRESHOLD {decoder.calibration.threshold!r}f /* of a confidence: below is unsure */
@@ -111,12 +112,12 @@ extern const edgefer_term edgefer_terms[EDGEFER_TERMS];
 """
 
 
-def _model_source(bundle: Bundle, content: bytes) -> str:
-    manifest = bundle.manifest
-    decoder = manifest.decoder(format="int8")
+def _model_source(
+    manifest: Manifest, content: bytes, heads: tuple[Head, ...], decoder: Decoder
+) -> str:
     labels = ", ".join(json.dumps(label, ensure_ascii=False) for label in decoder.labels)
     levels = _rows([str(level) for level in int8_table(manifest.input.affine)])
-    terms = "\n".join(_terms(decoder, manifest.heads))
+    terms = "\n".join(_terms(decoder, heads))
     return f"""\
 #include "edgefer_model.h"
 

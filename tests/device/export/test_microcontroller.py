@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from click.testing import CliRunner
+from msgspec.structs import replace
 
-from edgefer.bundle import open_bundle
+from edgefer.bundle import Bundle, open_bundle
 from edgefer.cli import main
 from edgefer.messages import Box
 from edgefer.preprocess import Preprocess
 from edgefer.runtime import open_classifier
+from edgefer_device.export.contract import contract_of
+from edgefer_device.export.microcontroller import microcontroller_files
 
 FACES = int(os.environ.get("MICRO_FACES", "0"))
 """Faces to run, for docs/hardware.md: reference kernels take a fifth of a second each."""
@@ -165,6 +168,27 @@ def test_labels_and_sources_are_c_that_a_stranger_compiles(folder: Path) -> None
     assert "$" not in readme
     assert "`SPACE_TO_DEPTH`" in readme
     assert "resolver.AddSpaceToDepth();" in (folder / "example.cc").read_text()
+
+
+@pytest.mark.parametrize("format", ["int8", "ethos-u"])
+def test_a_file_with_one_head_has_one_output(format: str) -> None:
+    """Other formats of the bundle may have more."""
+    bundle = open_bundle("small")
+    one = replace(bundle.manifest.files["int8"], head="fer2013")
+    manifest = replace(bundle.manifest, files={**bundle.manifest.files, format: one})
+    contents = {**bundle.contents, format: bundle.read("int8")}
+    files = microcontroller_files(Bundle(bundle.path, manifest, contents))
+    header = files["edgefer_model.h"].decode()
+    assert "#define EDGEFER_OUTPUTS 1\n" in header or "#define EDGEFER_OUTPUTS 1 " in header
+    assert "#define EDGEFER_TERMS 1\n" in header
+    assert f"{manifest.heads[0].calibration.threshold!r}f" in header
+
+
+def test_the_page_knows_the_outputs_of_its_file() -> None:
+    manifest = open_bundle("small").manifest
+    one = replace(manifest.files["int8"], head="fer2013")
+    found = contract_of(replace(manifest, files={**manifest.files, "int8": one}), {})
+    assert found.outputs == (manifest.heads[0].affine,)
 
 
 def test_a_bundle_for_an_ethos_u_brings_its_operation(tmp_path: Path) -> None:
