@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -335,6 +336,22 @@ def test_a_moment_of_the_week_that_cannot_be_is_refused(wrong: str) -> None:
 def shown_week(browser: Chrome, context: SinkContext) -> None:
     context.controls.show_week()
     wait(browser, "document.querySelectorAll('#week tr').length", 8)
+
+
+@pytest.mark.parametrize(("theme", "is_light"), [("dark", False), ("light", True)])
+def test_an_hour_without_a_mood_is_near_the_ground(
+    browser: Chrome, tmp_path: Path, theme: str, is_light: bool
+) -> None:
+    table = MirrorSettings(theme=theme, week_at="", motion=False)  # type: ignore[arg-type]
+    context = with_history(tmp_path, table)
+    assert context.store is not None
+    context.store.add({int(time.time() // 60) - 90: {"happy": 60.0}})
+    with page(browser, NOBODY, context):
+        shown_week(browser, context)
+        cell = "document.querySelector('#week tr:nth-child(3) td')"
+        colour = ask(browser, f"getComputedStyle({cell}).backgroundColor")
+    red = float(re.findall(r"[\d.]+", colour)[0]) / (1 if colour.startswith("color(") else 255)
+    assert red > 0.9 if is_light else red < 0.1, colour
 
 
 @pytest.mark.parametrize("theme", ["dark", "light", "contrast"])
