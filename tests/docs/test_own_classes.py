@@ -20,7 +20,7 @@ from edgefer.cli import main
 from edgefer.errors import SettingsError
 from edgefer.labels import FER2013
 from edgefer_device.daemon.assembly import sink_context
-from edgefer_device.daemon.configuration import Config
+from edgefer_device.daemon.configuration import Config, decoder_of
 from edgefer_device.export.npm import fetch
 from edgefer_device.export.web import LITERT
 from edgefer_device.pipeline.control_state import Controls
@@ -121,7 +121,7 @@ def test_the_mirror_page_has_their_names_and_colours(bundle: Bundle) -> None:
 
 def test_home_assistant_gets_them_as_options(bundle: Bundle) -> None:
     config = Config(model=str(bundle.path))
-    device = sink_context(config, bundle, Health(), Controls()).device
+    device = sink_context(config, bundle, decoder_of(config, bundle), Health(), Controls()).device
     broker = parse_broker("mqtt://broker/mirror", MqttSettings())
     components = discovery.message(broker, "Mirror", device, commands=True)["components"]
     assert components["mood"]["options"][:3] == list(CLASSES)

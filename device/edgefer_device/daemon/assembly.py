@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 
 from edgefer.bundle import Bundle
+from edgefer.heads import Decoder
 from edgefer.runtime import Classifier, choose, open_or_fall_back
 from edgefer_device.cameras.managed import ManagedCamera
 from edgefer_device.cameras.opening import camera_address, open_camera
@@ -64,9 +65,11 @@ def prepare(
         sink_address(uri)
     detector = open_detector(config.detector)
     health, bundle = Health(), model_of(config)
-    sinks = open_sinks(config.sinks, sink_context(config, bundle, health, controls))
+    decoder = decoder_of(config, bundle)
+    threshold = threshold_of(config, decoder)
+    context = sink_context(config, bundle, decoder, health, controls)
+    sinks = open_sinks(config.sinks, context)
     runtime = choose(bundle, config.runtime)
-    decoder, threshold = decoder_of(config, bundle), threshold_of(config, bundle)
     analyzer = FrameAnalyzer(
         detector,
         FaceClassifier(load(bundle, runtime, config.threads), bundle.manifest, decoder),
@@ -94,7 +97,9 @@ def prepare(
     return finish
 
 
-def sink_context(config: Config, bundle: Bundle, health: Health, controls: Controls) -> SinkContext:
+def sink_context(
+    config: Config, bundle: Bundle, decoder: Decoder, health: Health, controls: Controls
+) -> SinkContext:
     """Return what the sinks of a configuration are made from."""
     return SinkContext(
         state=state_folder(config.state),
@@ -102,8 +107,8 @@ def sink_context(config: Config, bundle: Bundle, health: Health, controls: Contr
         controls=controls,
         device=DeviceInfo.of(
             bundle.manifest,
-            decoder_of(config, bundle).labels,
-            threshold_of(config, bundle),
+            decoder.labels,
+            threshold_of(config, decoder),
             page_url(config.sinks),
             config.mirror.language,
         ),

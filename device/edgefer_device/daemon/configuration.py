@@ -96,9 +96,9 @@ def decoder_of(config: Config, bundle: Bundle) -> Decoder:
     return bundle.manifest.decoder(config.labels, choose(bundle, config.runtime))
 
 
-def threshold_of(config: Config, bundle: Bundle) -> float:
+def threshold_of(config: Config, decoder: Decoder) -> float:
     """Return the probability that a label needs: the configured one, else the model's own."""
-    return config.mood.threshold or decoder_of(config, bundle).calibration.threshold
+    return config.mood.threshold or decoder.calibration.threshold
 
 
 def labels_of(config: Config) -> tuple[str, ...]:

@@ -112,11 +112,11 @@ def sink_address(uri: str) -> Address:
 
 def page_url(uris: Iterable[str]) -> str | None:
     """Return the mirror page's URL for other machines, without its token; None without one."""
-    from edgefer_device.web.access import is_loopback
-    from edgefer_device.web.server import url_of
-
     for uri in uris:
         if uri.partition(":")[0] == "mirror":
+            from edgefer_device.web.access import is_loopback
+            from edgefer_device.web.server import url_of
+
             host, port = sink_address(uri).host_and_port(MIRROR)
             return None if is_loopback(host) else url_of(host, port)
     return None

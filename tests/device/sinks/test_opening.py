@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -47,6 +49,14 @@ def test_the_mirror_is_served_where_it_is_told() -> None:
     mirror = open_sink("mirror:0.0.0.0:9000")
     assert isinstance(mirror, MirrorSink)
     assert (mirror.server.host, mirror.server.port) == ("0.0.0.0", 9000)
+
+
+def test_who_serves_no_page_loads_no_web_server() -> None:
+    program = (
+        "import sys\nfrom edgefer_device.sinks.opening import page_url\n"
+        "assert page_url(['console:', 'jsonl:-']) is None\nassert 'aiohttp' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize("uri", ["kafka:x", "console", "", "stdout:"])
