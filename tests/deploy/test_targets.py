@@ -13,7 +13,7 @@ from edgefer.cli import main
 from edgefer.errors import DeployError
 from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.targets import TARGETS, model_for
-from edgefer_device.deploy.wheels import Python, Wheelhouse
+from edgefer_device.deploy.wheels import Pin, Python, Wheelhouse, file_hash
 from support.edgetpu_library import build_library, write_edgetpu_bundle
 
 
@@ -101,6 +101,33 @@ def test_only_the_pinned_wheel_is_sent(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(DeployError, match="cannot be fetched"):
         Wheelhouse(tmp_path, here).fetch([pins["click"]])
     assert not wheel.exists()
+
+
+def test_a_wheel_in_the_users_own_folder_is_never_deleted(tmp_path: Path) -> None:
+    here = Python((3, 13), "x86_64", (2, 41))
+    pins = {pin.name: pin for pin in artifacts.pins(here, False, False, ()).needed}
+    wheel = tmp_path / here.name / f"click-{pins['click'].version}-py3-none-any.whl"
+    wheel.parent.mkdir()
+    wheel.write_text("their own")
+    with pytest.raises(DeployError, match=f"{wheel.name}: is not the file that is pinned"):
+        Wheelhouse(tmp_path, here, named=True).fetch([pins["click"]])
+    assert wheel.read_text() == "their own"
+
+
+def test_a_wheel_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, content = Python((3, 13), "x86_64", (2, 41)), b"a wheel"
+    wheel = tmp_path / here.name / "click-8.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    wheel.write_bytes(content)
+    pin = Pin("click", "8.0", frozenset({file_hash(wheel)}))
+    read: list[Path] = []
+
+    def counted(file: Path) -> str:
+        read.append(file)
+        return file_hash(file)
+
+    monkeypatch.setattr("edgefer_device.deploy.wheels.file_hash", counted)
+    assert Wheelhouse(tmp_path, here).fetch([pin]) == read == [wheel]
 
 
 def test_a_coral_runs_its_model_where_its_library_and_a_file_for_it_are_there(

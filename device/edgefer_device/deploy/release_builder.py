@@ -39,7 +39,8 @@ MAKE = (Path(__file__).parent / "scripts" / "make_release.sh").read_text()
 def make_release(remote: Remote, spec: DeploySpec, plan: Plan, report: Report) -> None:
     """Make the release of a plan on a device; it is there whole, or not at all."""
     pins, python = plan.pins, plan.pins.python
-    house = Wheelhouse(spec.request.wheelhouse or cache_folder() / "wheels", python)
+    own = spec.request.wheelhouse
+    house = Wheelhouse(own or cache_folder() / "wheels", python, named=own is not None)
     report(f"fetching wheels for Python {python.dotted} on {python.machine}")
     named = [] if spec.onnx is None else [spec.onnx]
     needed = pins.needed if spec.request.offline else ()

@@ -122,35 +122,45 @@ class Pins:
 
 
 class Wheelhouse:
-    """A folder of wheels on this machine, filled from the package index when one is missing."""
+    """A folder of wheels on this machine, filled from the package index when one is missing.
 
-    def __init__(self, root: Path, python: Python) -> None:
-        self._python = python
+    In one that the user `named` no file is deleted: one with other content is an error.
+    """
+
+    def __init__(self, root: Path, python: Python, named: bool = False) -> None:
+        self._python, self._named = python, named
         self._folder = root / python.name
 
     def fetch(self, pins: Iterable[Pin]) -> list[Path]:
         """Return the wheels of pins, in their order, each with one of its hashes."""
         wanted = list(pins)
-        missing = [one for one in wanted if self._find(one) is None]
+        found = {one: self._find(one) for one in wanted}
+        missing = [one for one, wheel in found.items() if wheel is None]
         if missing:
             self._download(missing)
-        found = []
+            found |= {one: self._find(one) for one in missing}
+        wheels = []
         for one in wanted:
-            wheel = self._find(one)
+            wheel = found[one]
             if wheel is None:
                 raise DeployError(
                     f"{one.name}=={one.version}: there is no wheel for {self._python.name}"
                 )
-            found.append(wheel)
-        return found
+            wheels.append(wheel)
+        return wheels
 
     def _find(self, pin: Pin) -> Path | None:
+        others = []
         for wheel in self._folder.glob("*.whl"):
             name, version, _, _ = parse_wheel_filename(wheel.name)
             if (name, str(version)) == (pin.name, pin.version):
                 if file_hash(wheel) in pin.hashes:
                     return wheel
-                wheel.unlink()  # damaged, or another's: it is fetched anew
+                others.append(wheel)  # damaged, or another's
+        if others and self._named:
+            raise DeployError(f"{others[0]}: is not the file that is pinned; move it away")
+        for wheel in others:
+            wheel.unlink()  # it is fetched anew
         return None
 
     def _download(self, pins: list[Pin]) -> None:
