@@ -14,6 +14,8 @@ from edgefer.labels import BOTH, check_labels
 from edgefer.metrics import Logits, Scores, softmax
 
 TEMPERATURES = (0.01, 100.0)
+LEAST_THRESHOLD = 0.01
+"""A mood divides by the threshold."""
 WEIGHT = 0.3
 """Of the second head beside the first: what FER+'s votes add to FER2013's labels."""
 
@@ -32,8 +34,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not TEMPERATURES[0] <= self.temperature <= TEMPERATURES[1]:
             low, high = TEMPERATURES
             raise ValueError(f"temperature must be {low} to {high}, got {self.temperature}")
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold must be 0 to 1, got {self.threshold}")
+        if not LEAST_THRESHOLD <= self.threshold <= 1:
+            raise ValueError(f"threshold must be {LEAST_THRESHOLD} to 1, got {self.threshold}")
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

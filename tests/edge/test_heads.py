@@ -83,6 +83,12 @@ def test_the_threshold_is_the_confidence_that_a_share_reaches() -> None:
     assert (confidence >= threshold).mean() == pytest.approx(0.85, abs=0.002)
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.009, -1.0, 1.01, float("nan")])
+def test_a_threshold_that_no_mood_can_use_is_refused(threshold: float) -> None:
+    with pytest.raises(ValueError, match=r"threshold must be 0\.01 to 1, got"):
+        Calibration(threshold=threshold)
+
+
 def test_shipped_thresholds_are_evidence_by_label_set() -> None:
     found = open_bundle("small").manifest.calibrations
     assert set(found) == {"fer2013", "ferplus", "both"}
