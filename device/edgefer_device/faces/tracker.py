@@ -61,14 +61,14 @@ class Track:
     missed: bool
     """Whether the last detection did not see it: the box is then a memory."""
     confirmed: bool
+    place: Box
+    """Where it was when it last moved."""
+    moved: float
+    """When that was."""
     turn: float | None = None
     """As the detector last saw it; see `Detection`."""
     pace: tuple[float, float] = (0.0, 0.0)
     """Of its middle, across and down, pixels a second; the last detections count more."""
-    place: Box | None = None
-    """Where it was when it last moved."""
-    moved: float = 0.0
-    """When that was."""
 
     def expected(self, time: float) -> Box:
         """Return where the face is at a time if it went on as it did."""
@@ -190,7 +190,7 @@ class Tracker:
             missed=False,
             pace=_pace(track, face.box, time),
         )
-        if _moved(track.place or track.box, face.box):
+        if _moved(track.place, face.box):
             fresh = replace(fresh, place=face.box, moved=time)
         return replace(fresh, confirmed=track.confirmed or self._convinces(fresh))
 
@@ -200,10 +200,21 @@ class Tracker:
 
     def _begin(self, face: Detection, time: float) -> Track:
         number, self._next = self._next, self._next + 1
-        track = Track(number, face.box, face.score, face.score, 1, time, False, False, face.turn)
         known = next((one for one in self._stills if not _moved(one.box, face.box)), None)
         moved = time if known is None else known.moved
-        track = replace(track, place=face.box, moved=moved)
+        track = Track(
+            number=number,
+            box=face.box,
+            score=face.score,
+            certainty=face.score,
+            hits=1,
+            seen=time,
+            missed=False,
+            confirmed=False,
+            place=face.box,
+            moved=moved,
+            turn=face.turn,
+        )
         return replace(track, confirmed=self._convinces(track))
 
     def _lives(self, track: Track, time: float, seen: list[Box]) -> bool:
