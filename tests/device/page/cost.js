@@ -23,7 +23,7 @@ function read(name) {
 
 const contract = JSON.parse(read("contract.json").toString());
 const { Runtime } = await page("runtime.js");
-const { BlazeFace } = await page("blazeface.js");
+const { BlazeFace, around } = await page("blazeface.js");
 const { FaceSearch } = await page("search.js");
 const { Classifier } = await page("classifier.js");
 const { Motion } = await page("motion.js");
@@ -42,7 +42,7 @@ const pixels = noise(1, 640, 480);
 /** @type {Record<string, () => unknown>} */
 const parts = {
   "has anything moved": () => motion.moved(pixels),
-  "look for faces": () => detector.far.detect(pixels),
+  "look for faces": () => detector.far.look(pixels, around(pixels, 1)),
   "follow one face": () => detector.near.look(pixels, detector.followed(FACE)),
   "read one face": () => classifier.classify(cropFace(pixels, FACE, contract.preprocess)),
 };

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import msgspec
@@ -46,24 +45,6 @@ CLEAR = 0.6
 """Probability that both faces' labels need for the change between them to have a latency."""
 TURN, LATE = 0.45, 3.0
 """Seconds that a clip's raw reading must last to count, and after which a change is missed."""
-
-
-class FaceMood(Protocol):
-    """What is measured."""
-
-    @property
-    def label(self) -> str:
-        """What is reported, or `unknown`."""
-
-    @property
-    def confidence(self) -> float:
-        """Probability of the label, 0..1."""
-
-    def update(self, probabilities: NDArray[np.floating], time: float) -> None:
-        """Take a frame's probabilities (labels,) and its time in seconds."""
-
-    def miss(self, reason: str, time: float) -> None:
-        """Take a frame in which the face could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +201,10 @@ class MoodBench:
             under += self._is_under(mood)
         return told, under
 
-    def _mood(self) -> FaceMood:
+    def _mood(self) -> Mood:
         return Mood(self._labels, self._settings, self._threshold)
 
-    def _is_under(self, mood: FaceMood) -> bool:
+    def _is_under(self, mood: Mood) -> bool:
         return mood.label != UNKNOWN and mood.confidence < self._threshold
 
 

@@ -38,14 +38,6 @@ export class BlazeFace {
 
   /**
    * @param {Pixels} pixels  in colour
-   * @returns {Promise<Detection[]>}  the surest first
-   */
-  detect(pixels) {
-    return this.look(pixels, around(pixels, 1));
-  }
-
-  /**
-   * @param {Pixels} pixels  in colour
    * @param {Box} place  a square, its corners whole pixels; black outside the frame
    * @returns {Promise<Detection[]>}  the surest first; none for a square wholly outside it
    */
