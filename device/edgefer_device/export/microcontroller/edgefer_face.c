@@ -79,13 +79,13 @@ static uint8_t mean_of_block(const square *from, int left, int top, int size) {
 static void shrink(const square *from, uint8_t *face) {
   double factor = 1 / ((double)EDGEFER_SIDE / from->side);
   int whole = rounded(factor), blocks = fabs(factor - whole) < 0x1p-52;
+  span columns[EDGEFER_SIDE];
+  for (int x = 0; x < EDGEFER_SIDE; x++) columns[x] = span_of(from->side, x, factor);
   for (int y = 0; y < EDGEFER_SIDE; y++) {
     span rows = span_of(from->side, y, factor);
-    for (int x = 0; x < EDGEFER_SIDE; x++) {
-      span columns = span_of(from->side, x, factor);
+    for (int x = 0; x < EDGEFER_SIDE; x++)
       *face++ = blocks ? mean_of_block(from, x * whole, y * whole, whole)
-                       : mean_of_parts(from, &columns, &rows);
-    }
+                       : mean_of_parts(from, &columns[x], &rows);
   }
 }
 
@@ -104,12 +104,16 @@ static int between(const square *from, int x, int far, int y) {
 }
 
 static void stretch(const square *from, uint8_t *face) {
+  int columns[EDGEFER_SIDE], fars[EDGEFER_SIDE];
+  for (int x = 0; x < EDGEFER_SIDE; x++) {
+    int column = neighbour(from->side, x, &fars[x]);
+    if (column < 0 || column >= from->side - 1) fars[x] = 0;
+    columns[x] = clamped(column, from->side - 1);
+  }
   for (int y = 0; y < EDGEFER_SIDE; y++) {
     int below, row = neighbour(from->side, y, &below);
     for (int x = 0; x < EDGEFER_SIDE; x++) {
-      int far, column = neighbour(from->side, x, &far);
-      if (column < 0 || column >= from->side - 1) far = 0;
-      column = clamped(column, from->side - 1);
+      int column = columns[x], far = fars[x];
       int upper = between(from, column, far, row), lower = between(from, column, far, row + 1);
       int sum = (((ONE - below) * (upper >> 4)) >> 16) + ((below * (lower >> 4)) >> 16);
       *face++ = (uint8_t)((sum + 2) >> 2);
