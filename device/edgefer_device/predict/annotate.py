@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import subprocess
 import warnings
@@ -104,7 +105,10 @@ def _typeset(text: str, height: float) -> Pixels:
         plain = text.encode("ascii", "replace").decode()
         warnings.warn(f"{text}: drawn as {plain}; {PHOTOS}", FallbackWarning, stacklevel=2)
         return _stroked(plain, height)
-    size, path = 1.4 * FINE * height, _font_of(text)
+    size, path = (
+        1.4 * FINE * height,
+        _font_of("".join(sorted({letter for letter in text if not letter.isascii()}))),
+    )
     font = ImageFont.truetype(path, size) if path else ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(text)
     pad = round(0.45 * FINE * height)
@@ -114,9 +118,10 @@ def _typeset(text: str, height: float) -> Pixels:
     return np.ascontiguousarray(np.asarray(plate, np.uint8)[..., ::-1])
 
 
+@functools.cache
 def _font_of(text: str) -> str | None:
-    """Return the file of the system font that has most of a text, as fontconfig says."""
-    letters = " ".join(f"{ord(letter):x}" for letter in sorted(set(text)))
+    """Return the file of the system font that has most letters of a text, as fontconfig says."""
+    letters = " ".join(f"{ord(letter):x}" for letter in text)
     asked = ["fc-match", f"sans:charset={letters}", "--format=%{file}"]
     try:
         return subprocess.run(asked, capture_output=True, text=True, check=True).stdout or None

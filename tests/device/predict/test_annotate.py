@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -155,6 +156,20 @@ def test_labels_are_drawn_in_any_script(label: str) -> None:
 def plate_of(label: str) -> Pixels:
     drawn = annotate(ground(128), [face(Box(200, 200, 160, 160), label)])
     return np.asarray(drawn[120:195, 190:450], np.uint8)
+
+
+def test_a_font_is_looked_for_once_for_the_same_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(words: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        asked.append(words)
+        return subprocess.CompletedProcess(words, 0, "", "")
+
+    monkeypatch.setattr("edgefer_device.predict.annotate.subprocess.run", run)
+    for share in (0.91, 0.87, 0.42):
+        face = Face(1, Box(10, 10, 60, 60), 0.9, "ζωή", {"ζωή": share}, None)
+        annotate(np.zeros((120, 160, 3), np.uint8), [face])
+    assert [words[1] for words in asked] == ["sans:charset=3ae 3b6 3c9"]
 
 
 def test_without_pillow_a_label_is_drawn_in_ascii_aloud(monkeypatch: pytest.MonkeyPatch) -> None:
