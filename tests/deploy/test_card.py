@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # its stubs are a package of their own
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
+from edgefer.errors import SettingsError
+from edgefer.text_files import read_text
+from edgefer_device.deploy import artifacts
+from edgefer_device.deploy.card import Card, _network
 from firmware.test_first_boot import netplan, schema
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvY me@laptop"
@@ -51,6 +57,8 @@ def test_a_card_has_all_that_its_first_boot_needs(tmp_path: Path, wheel: Path) -
         ((), "-----BEGIN OPENSSH PRIVATE KEY-----", "no public SSH key"),
         (("--name", "My Mirror"), KEY, "My Mirror: no name of a machine"),
         (("--timezone", "a\nb: c"), KEY, "no time zone"),
+        (("--wifi", "net", "--country", "de"), KEY, "de: no country"),
+        (("--wifi", "net", "--country", "DE\n  x: y"), KEY, "two capital letters"),
     ],
 )
 def test_what_a_card_cannot_have_is_refused(
@@ -59,3 +67,27 @@ def test_what_a_card_cannot_have_is_refused(
     done = write(tmp_path / "card", wheel, *words, key=key)
     assert done.exit_code == 1
     assert complaint in done.stderr
+
+
+def network(name: str, password: str) -> dict[str, Any]:
+    """The access points that a card's network-config has."""
+    text = read_text(artifacts.firmware_config() / "rpi" / "first-boot" / "network-config")
+    written = _network(text, Card(Path("key.pub"), wifi=name, wifi_password=password))
+    found: dict[str, Any] = yaml.safe_load(written)["network"]["wifis"]["wlan0"]["access-points"]
+    return found
+
+
+@pytest.mark.parametrize("name", ['a "net"', "back\\slash", "tab\there", "bell\a", "Zürich 网"])
+def test_any_name_and_password_survive_yaml(name: str) -> None:
+    assert network(name, f"secret: {name}") == {name: {"password": f"secret: {name}"}}
+
+
+@pytest.mark.parametrize("password", ["x" * 7, "x" * 64, "a" * 65, "two\nlines"])
+def test_what_is_no_password_of_a_wifi_is_refused(password: str) -> None:
+    with pytest.raises(SettingsError, match="has 8 to 63 characters"):
+        network("net", password)
+
+
+@pytest.mark.parametrize("password", ["x" * 8, "x" * 63, "0aF9" * 16])
+def test_a_password_of_a_wifi_or_its_hash_is_taken(password: str) -> None:
+    assert network("net", password) == {"net": {"password": password}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ RASPBERRY = Python((3, 13), "aarch64", (2, 41), {"numpy": ""})
 """That of Raspberry Pi OS on Debian 13, the first whose images run cloud-init."""
 KEY = re.compile(r"(ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/=]+( .*)?")
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+PASSWORD = re.compile(r"[0-9A-Fa-f]{64}|.{8,63}")
 WIFI = re.compile(r"(?m)^  # wifis:\n(?:  # .*\n)+")
 
 
@@ -90,14 +92,16 @@ def _user_data(text: str, card: Card) -> str:
 def _network(text: str, card: Card) -> str:
     if card.wifi is None:
         return text
-    if not 8 <= len(card.wifi_password or "") <= 64:
-        raise SettingsError("the Wi-Fi's password has 8 to 63 characters: EDGEFER_WIFI_PASSWORD")
+    password = card.wifi_password or ""
+    if not PASSWORD.fullmatch(password):
+        raise SettingsError(
+            "the Wi-Fi's password has 8 to 63 characters, its hash 64 of 0 to 9 and a to f: "
+            "EDGEFER_WIFI_PASSWORD"
+        )
+    if not re.fullmatch("[A-Z]{2}", card.country):
+        raise SettingsError(f"{card.country}: no country; expected two capital letters like DE")
     opened = WIFI.sub(lambda part: re.sub(r"(?m)^  # ", "  ", part.group()), text)
-    opened = opened.replace('"your network"', _quoted(card.wifi))
-    opened = opened.replace('"its password"', _quoted(card.wifi_password or ""))
+    # A text of JSON is one of YAML, control characters included.
+    opened = opened.replace('"your network"', json.dumps(card.wifi, ensure_ascii=False))
+    opened = opened.replace('"its password"', json.dumps(password, ensure_ascii=False))
     return opened.replace("regulatory-domain: DE", f"regulatory-domain: {card.country}")
-
-
-def _quoted(text: str) -> str:
-    """Return a text as YAML may have it, between double quotes."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
