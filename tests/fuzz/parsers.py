@@ -549,7 +549,7 @@ def read_target_message(case: bytes, _: Path) -> None:
     fleet_status.over_ssh([("host", lambda: contextlib.nullcontext(remote))])
     with contextlib.suppress(EdgeferError):
         release_builder.tune(remote, "a", None, lambda _: None)
-    machine = preflight.inspect(remote, ("mosquitto",))
+    machine = preflight.inspect(remote, ("mosquitto",), "host")
     preflight.require(machine, TARGETS["rpi"], "host", new=True)
     machine.python(system_numpy=True)
 

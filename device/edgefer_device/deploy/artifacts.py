@@ -45,7 +45,7 @@ def pins(python: Python, runtime: bool, named: bool, assets: Iterable[str]) -> P
     if runtime or named:
         base |= onnx
     if named:
-        del base["onnxruntime"]
+        base.pop("onnxruntime", None)  # a marker may leave it out
     return Pins(python, pip, tuple(base.values()), tuple(data[name] for name in assets))
 
 

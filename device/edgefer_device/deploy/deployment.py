@@ -53,7 +53,7 @@ def _deploy(host: str, connect: Connect, spec: DeploySpec, report: Report) -> Re
     token = uuid.uuid4().hex
     with connect() as remote:
         report("looking at it")
-        machine = preflight.inspect(remote, spec.packages)
+        machine = preflight.inspect(remote, spec.packages, host)
         preflight.require(machine, spec.target, host, new=False)
         found = plan(remote, spec, machine, host)
         preflight.require(machine, spec.target, host, new=not found.made)
@@ -65,7 +65,7 @@ def _deploy(host: str, connect: Connect, spec: DeploySpec, report: Report) -> Re
         agent = Agent(remote, host)
         with agent.locked():
             # Whoever deployed in between may have changed what was looked at.
-            found = plan(remote, spec, preflight.inspect(remote, spec.packages), host)
+            found = plan(remote, spec, preflight.inspect(remote, spec.packages, host), host)
             _prepare(remote, spec, found, report)
             _stage(remote, spec, host, report)
             agent.start(token)
@@ -96,7 +96,7 @@ def _prepare(remote: Remote, spec: DeploySpec, found: Plan, report: Report) -> N
 
 def _stage(remote: Remote, spec: DeploySpec, host: str, report: Report) -> None:
     """Bring what the switch is to put in place, in the light of all that was prepared."""
-    found = plan(remote, spec, preflight.inspect(remote, spec.packages), host)
+    found = plan(remote, spec, preflight.inspect(remote, spec.packages, host), host)
     report("staging settings and units")
     staged = f"{HOME}/staged"
     remote.run(f"rm -rf {staged}; mkdir -p -m 700 {staged}", "making room for settings")

@@ -55,7 +55,7 @@ class Machine:
         return Python((int(major), int(minor)), self.fields["machine"], place, system)
 
 
-def inspect(remote: Remote, packages: tuple[str, ...]) -> Machine:
+def inspect(remote: Remote, packages: tuple[str, ...], host: str) -> Machine:
     """Look at a host, and which of some packages it lacks."""
     variables = {"packages": " ".join(packages), "library": litert.EDGETPU_LIBRARY}
     output = remote.run(shell_variables(variables) + SCRIPT, "looking at it")
@@ -64,7 +64,9 @@ def inspect(remote: Remote, packages: tuple[str, ...]) -> Machine:
     found = dict(pairs)
     for key, form in FORMS.items():
         if key not in found or not re.fullmatch(form, found[key]):
-            raise HostRefused(f"does not tell its {key}: its shell or its login prints other text")
+            raise HostRefused(
+                f"{host}: does not tell its {key}: its shell or its login prints other text"
+            )
     return Machine(found, missing)
 
 

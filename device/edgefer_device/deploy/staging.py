@@ -66,8 +66,10 @@ def wanted(target: str, kiosk: bool, broker: bool, there: Mapping[str, Placed]) 
     asked = {"always": True, "kiosk": kiosk, "broker": broker}
     found: Files = {}
     for line in read_text(folder / "files.txt").splitlines():
-        when, file, place, mode = f"{line} 644".split()[:4] if line[:1] not in "#" else [""] * 4
-        if when and asked.get(when, fnmatch(target, when)):
+        if not line or line.startswith("#"):
+            continue
+        when, file, place, mode = f"{line} 644".split()[:4]
+        if asked.get(when, fnmatch(target, when)):
             found[place] = Placed((folder / file).read_bytes(), int(mode, 8))
     fragments = [place.rpartition("/")[2] for place in found if place.startswith(BOOT)]
     if fragments:

@@ -13,6 +13,7 @@ CONSEQUENCES = (
     ("/etc/systemd/system/", ("systemctl", "daemon-reload")),
     ("/etc/udev/rules.d/", ("udevadm", "control", "--reload")),
     ("/etc/udev/rules.d/", ("udevadm", "trigger", "--subsystem-match=video4linux")),
+    ("/etc/udev/rules.d/", ("udevadm", "trigger", "--subsystem-match=media")),
     ("/etc/sysusers.d/", ("systemd-sysusers", "edgefer-kiosk.conf")),
     ("/etc/sysusers.d/", ("gpasswd", "-d", "edgefer-kiosk", "video")),  # earlier versions' groups
     ("/etc/sysusers.d/", ("gpasswd", "-d", "edgefer-kiosk", "input")),
