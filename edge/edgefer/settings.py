@@ -182,8 +182,8 @@ def _expected(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.EnumType):
         return ", ".join(str(member.value) for member in kind.cls)
     if isinstance(kind, inspect.VarTupleType | inspect.ListType):
-        inner = _expected(kind.item_type)
-        return f"a list of {inner.removeprefix('a ')}s"
+        inner = _expected(kind.item_type).removeprefix("a ")
+        return f"a list of {inner}" if _is_choice([kind.item_type]) else f"a list of {inner}s"
     if isinstance(kind, inspect.IntType | inspect.FloatType) and (kind.ge, kind.gt) != (None, None):
         return _range(kind)
     if isinstance(kind, inspect.StrType) and kind.min_length:

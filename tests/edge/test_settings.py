@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
 from edgefer.errors import SettingsError, UnknownKey
-from edgefer.settings import parse, read_toml
+from edgefer.settings import expectation, parse, read_toml
 from edgefer_device.daemon.configuration import load_config
 
 
@@ -47,3 +48,15 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
 def test_bytes_of_an_option_that_are_no_utf8_are_refused() -> None:
     with pytest.raises(SettingsError, match="options: labels must be UTF-8, got other bytes"):
         load_config(None, {"labels": "\udcff"})
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [
+        (tuple[Literal["tue", "wed"], ...], "a list of tue, wed"),
+        (tuple[str, ...], "a list of texts"),
+        (str | tuple[str, ...], "a text or a list of texts"),
+    ],
+)
+def test_a_list_of_choices_names_them_as_they_are(hint: Any, words: str) -> None:
+    assert expectation(hint) == words
