@@ -51,7 +51,7 @@ def test_a_training_interrupted_within_an_epoch_goes_on_there_and_then_for_longe
 ) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     told = edgefer("train", *SHORT, "--data", faces, "--out", whole).stderr
-    assert "tiny: 69,239 parameters, 7.3 MMAC" in told
+    assert "tiny: 69,951 parameters, 7.3 MMAC" in told
     assert "the gate of convert: accuracy drop at most 0.50%" in told
 
     def interrupt(self: Any, batch: int, logs: Any = None) -> None:

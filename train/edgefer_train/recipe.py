@@ -320,10 +320,13 @@ class Choice(msgspec.Struct, frozen=True):
         recipe = base or load_recipe(self.name or "small")
         table: dict[str, Any] = msgspec.to_builtins(recipe)
         named = {"labels": self.labels, "split": self.split}
-        options = [f"{key}={to_toml(value)}" for key, value in named.items() if value is not None]
-        for text in (*self.changes, *options):
-            table = _merged(table, _change(text))
-            recipe = parse(table, Recipe, f"--set {text}" if text in self.changes else f"--{text}")
+        changes = [(f"--set {text}", _change(text)) for text in self.changes]
+        options = [
+            (f"--{key}={value}", {key: value}) for key, value in named.items() if value is not None
+        ]
+        for typed, change in (*changes, *options):
+            table = _merged(table, change)
+            recipe = parse(table, Recipe, typed)
         return recipe.with_epochs(self.epochs)
 
 
