@@ -33,7 +33,7 @@ Took = list[tuple[bool, float]]
 def unhurried(files: dict[str, bytes]) -> dict[str, bytes]:
     """Return the page with a contract that looks at every frame."""
     contract = msgspec.json.decode(files["contract.json"])
-    contract["duty"] |= {"idle": 0, "active": 0}
+    contract["frame_rate"] |= {"idle": 1000, "active": 0}
     return {**files, "contract.json": msgspec.json.encode(contract)}
 
 

@@ -73,7 +73,7 @@ def test_it_shows_what_the_camera_sees(home: HomeAssistant) -> None:
     assert states["binary_sensor.mirror_presence"]["state"] == "on"
     assert states["binary_sensor.mirror_problem"]["state"] == "off"
     assert 50 <= int(states["sensor.mirror_confidence"]["state"]) <= 100
-    assert states["sensor.mirror_model_version"]["state"].startswith("small-fer2013 ")
+    assert states["sensor.mirror_model_version"]["state"].startswith("small ")
 
 
 def test_they_are_one_device(home: HomeAssistant) -> None:

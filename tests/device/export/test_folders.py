@@ -26,7 +26,9 @@ from edgefer.portrait import portrait_crops
 from edgefer_device.export.contract import FILES
 from edgefer_device.export.npm import Package, fetch, member
 from edgefer_device.export.web import LITERT, PAGE, headers_of, policy_of, web_files
+from edgefer_device.pipeline.frame_rate import FrameRateSettings
 from edgefer_device.sinks.mirror.settings import languages, load_texts
+from phone_speed import unhurried
 from support.cache import ROOT
 from support.live_page import LivePage
 from support.mediapipe import classified
@@ -336,3 +338,9 @@ def test_mediapipe_loads_what_is_written_for_phones(mediapipe: list[str], tmp_pa
     assert all(set(answer) == set(FER2013) for answer in said)
     assert all(next(iter(answer)) == "happy" for answer in said)  # she smiles
     assert edgefer.__version__
+
+
+def test_the_tool_that_times_the_page_knows_its_contract(files: Files) -> None:
+    rates = msgspec.json.decode(unhurried(files)["contract.json"])["frame_rate"]
+    assert set(rates) == set(msgspec.to_builtins(FrameRateSettings()))
+    assert (rates["idle"], rates["active"]) == (1000, 0)
