@@ -57,8 +57,12 @@ def is_shortage(error: BaseException | None) -> bool:
 def _log_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what no task takes, such as a failed accept; a shortage in one line."""
     error: BaseException | None = context.get("exception")
+    message = str(context.get("message"))
     if is_shortage(error):
-        log.warning("%s: %s", context.get("message"), error)
+        log.warning("%s: %s", message, error)
+    elif isinstance(error, ValueError) and "._start_serving(" in message:
+        # asyncio accepts again a second after a shortage, even if the server was closed meanwhile.
+        log.debug("%s: %s", message, error)
     else:
         loop.default_exception_handler(context)
 

@@ -20,7 +20,12 @@ import pytest
 from aiohttp import ClientSession, web
 
 from edgefer_device.sinks.mirror.sink import MirrorSink
-from edgefer_device.system.service import LogThrottle, raise_file_limit, throttled_log
+from edgefer_device.system.service import (
+    LogThrottle,
+    raise_file_limit,
+    run_service,
+    throttled_log,
+)
 from edgefer_device.system.thermal import read_heat
 from edgefer_device.web import connections
 from edgefer_device.web.connections import HERE, Connection, ConnectionPool, Limits, peer_of
@@ -279,6 +284,30 @@ def test_a_daemon_out_of_files_lives_on(tmp_path: Path, broker: Mosquitto) -> No
     assert "out of system resource" in text
     assert "Traceback" not in text
     assert len(text.splitlines()) < 30
+
+
+def test_a_server_closed_soon_after_files_ran_out_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def close_without_files() -> None:
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        client = socket.socket()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limit[1]))
+        try:
+            client.connect(server.sockets[0].getsockname())
+            await asyncio.sleep(0.1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        server.close()
+        # asyncio's ACCEPT_RETRY_DELAY is a second.
+        await asyncio.sleep(1.2)
+        client.close()
+
+    run_service(close_without_files())
+    assert "out of system resource" in caplog.text
+    assert "ERROR" not in caplog.text
 
 
 def until_it_answers(port: int) -> None:
