@@ -335,8 +335,10 @@ def test_a_disk_that_is_full_half_way_leaves_the_old_bundle_as_it_was(
     assert max(before, key=lambda name: len(before[name])) == "manifest.json"
     with disk_full_at(len(before["manifest.json"]) - 100):
         done = edgefer("convert", *words, status=1)
-    assert "could not be written: File too large; what was there before is unharmed" in done.stderr
-    assert done.stderr.count("\n") == 1
+    # The gate may warn of a class with too few images: how the model did there is chance.
+    error = [line for line in done.stderr.splitlines() if ": warning: " not in line]
+    assert len(error) == 1
+    assert "could not be written: File too large; what was there before is unharmed" in error[0]
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert list(out.parent.iterdir()) == [out]
 
