@@ -219,7 +219,8 @@ def sweep(unified: Path) -> None:
     for work in Path("/run").glob(f"{NAME}*"):
         if not alive(work.name):
             # Another worker may be at the same remains.
-            shutil.rmtree(work, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(work)
 
 
 def alive(name: str) -> bool:
