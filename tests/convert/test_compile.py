@@ -175,4 +175,5 @@ def test_without_the_toolkit_the_line_says_how_to_install_it(
     named = ("--python", python) if python else ()
     words = ("--target", "rk3566", "--data", data, *named, "--out", tmp_path / "out")
     done = compiled("tiny", *words)
+    assert "rknn/bin/pip install rknn-toolkit2, then EDGEFER_RKNN_PYTHON=" in done.stderr
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1), done.stderr

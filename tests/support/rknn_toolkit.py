@@ -1,6 +1,6 @@
 """A double of rknn-toolkit2, for whoever has no environment of 2 GB with the real one.
 
-It prints and fails as version 2.5.0 did when docs/hardware.md's figures were taken, and its
+It prints and fails as version 2.5.0 did when tests/rig/rig_rknn.py ran it, and its
 simulator classifies by onnxruntime, in float.
 """
 
