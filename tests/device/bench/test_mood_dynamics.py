@@ -26,9 +26,11 @@ def test_moods_follow_clips_at_once_and_hold_on_drawn_faces(data: Path) -> None:
     assert {one["changes"] for name, one in clips.items() if name.endswith(".mkv")} == {0}
     assert sum(one["under"] for one in found["clips"] + found["drawn"]) == 0
     for row in found["drawn"]:
-        assert row["flips"] < 2
+        # The mood of four knobs, before this filter, had 9.5 % unknown and 0.82 s.
+        assert row["flips"] < 1
         assert row["latency"] <= 0.4
-        assert row["unknown"] < 0.3
+        assert row["unknown"] < 0.08
+        assert row["wrong"] < 0.5
 
 
 def test_without_a_folder_it_says_what_is_missing() -> None:

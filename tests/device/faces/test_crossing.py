@@ -69,6 +69,7 @@ def test_each_keeps_its_track(data: Path, room: Pixels, places: tuple[Place, Pla
     detector, tracker = open_detector(), Tracker(TrackingSettings())
     first: list[int] = []
     last: list[int] = []
+    seen = 0.0
     for number in range(round(2.5 * RATE)):
         now, frame = number / RATE, room.copy()
         for one, place in zip(heads, places, strict=True):
@@ -79,9 +80,10 @@ def test_each_keeps_its_track(data: Path, room: Pixels, places: tuple[Place, Pla
         owners = [owner([track.box for track in tracker.tracks], place(now)) for place in places]
         numbers = [tracker.tracks[at].number for at in owners if at is not None]
         if len(numbers) == 2:
-            first, last = first or numbers, numbers
+            first, last, seen = first or numbers, numbers, now
     assert len(set(first)) == 2
     assert last == first
+    assert seen > 2.0, "both were seen again after they met at 1.25 s"
 
 
 def owner(boxes: list[Box], across: float) -> int | None:
