@@ -12,6 +12,7 @@ import yaml  # type: ignore[import-untyped]  # its stubs are a package of their 
 
 from edgefer_device.sinks.mqtt import discovery
 from edgefer_device.sinks.mqtt.broker import parse_broker
+from support.page_colours import colours
 
 FILES = Path(__file__).parents[2] / "firmware-config" / "homeassistant"
 BLUEPRINTS = sorted((FILES / "blueprints/automation/edgefer").glob("*.yaml"))
@@ -46,9 +47,11 @@ def test_a_blueprint_asks_for_what_it_uses(path: Path) -> None:
     assert all("selector" in one for one in asked.values())
 
 
-def test_the_light_has_a_colour_for_every_mood() -> None:
+def test_the_light_has_the_pages_colour_for_every_mood() -> None:
     blueprint = yaml.load((FILES / BLUEPRINTS[1]).read_text(), Loader)
-    assert set(blueprint["variables"]["colours"]) == set(discovery.DeviceInfo().labels)
+    page = colours()
+    wanted = {mood: page[mood].tolist() for mood in discovery.DeviceInfo().labels}
+    assert blueprint["variables"]["colours"] == wanted
 
 
 def test_the_card_shows_entities_that_are_announced() -> None:

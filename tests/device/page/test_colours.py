@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from itertools import combinations
 
 import numpy as np
 import pytest
 
 from edgefer.labels import FERPLUS, UNKNOWN
-from edgefer_device.page import SHARED
+from support.page_colours import colours
 
 LEAST = {"dark": 10.0, "light": 8.0}
 """By ground, CIE76; below 2.3 nobody sees a difference (Mahy et al. 1994)."""
@@ -34,13 +33,6 @@ SIGHT = {
     ),
 }  # fmt: skip
 """Full deficiency, on linear sRGB: Machado, Oliveira and Fernandes, IEEE TVCG 15 (2009)."""
-
-
-def colours() -> dict[str, np.ndarray]:
-    """Return each mood's colour, as moods.js has it: RGB, 0..255."""
-    script = (SHARED / "moods.js").read_text("utf-8")
-    found = re.findall(r"(\w+): look\(\[(\d+), (\d+), (\d+)\]", script)
-    return {mood: np.array(levels, float) for mood, *levels in found}
 
 
 def darkened(colour: np.ndarray) -> np.ndarray:
