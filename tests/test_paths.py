@@ -11,12 +11,12 @@ import numpy as np
 from edgefer.messages import Box
 from edgefer.preprocess import PIXEL, Pixels, Preprocess
 from edgefer_device.pipeline.analyzer import FaceClassifier
-from edgefer_device.pipeline.scripted import ScriptedClassifier
 from edgefer_train.data import sources
 from edgefer_train.data.dataset import Usage
 from edgefer_train.fitting.batches import batches, unaugmented
 from edgefer_train.recipe import Augment
 from support.bundles import manifest
+from support.scripted import ScriptedClassifier
 
 COUNT = 64
 STILL = Augment(flip=False, rotation=0, zoom=0, shift=0, brightness=0, contrast=0)

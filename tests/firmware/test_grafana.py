@@ -9,8 +9,8 @@ from pathlib import Path
 
 from edgefer.messages import Box, Face, Report
 from edgefer_device.pipeline.health import Health
-from edgefer_device.pipeline.sink import RecordingSink
 from edgefer_device.sinks.prometheus import Metrics, exposition
+from support.scripted import RecordingSink
 
 DASHBOARD = Path(__file__).parents[2] / "firmware-config/grafana/edgefer.json"
 METRIC = r"(?:edgefer|process)_\w+"

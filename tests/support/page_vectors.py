@@ -32,8 +32,8 @@ from edgefer_device.faces.search import TILE, FaceSearch, tiles
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
-from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
 from support.bundles import manifest
+from support.scripted import ScriptedClassifier, ScriptedDetector
 
 FILE = Path(__file__).parents[1] / "device" / "page" / "vectors.json"
 

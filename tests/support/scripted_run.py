@@ -14,7 +14,7 @@ from edgefer.errors import EdgeferError
 from edgefer_device.daemon.assembly import prepare
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.supervisor import run
-from edgefer_device.pipeline.scripted import ScriptedClassifier
+from support.scripted import ScriptedClassifier
 
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 

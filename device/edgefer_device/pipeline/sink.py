@@ -1,4 +1,4 @@
-"""The sink protocol, the queue before each sink, and a sink that records."""
+"""The sink protocol, and the queue before each sink."""
 
 from __future__ import annotations
 
@@ -34,17 +34,6 @@ class Sink(Protocol):
     async def publish(self, report: Report) -> None:
         """Take one report; reports come in order, one at a time."""
         ...
-
-
-class RecordingSink(Sink):
-    """A sink that keeps what it is given in `reports`."""
-
-    def __init__(self) -> None:
-        self.reports: list[Report] = []
-
-    async def publish(self, report: Report) -> None:
-        """Keep the report."""
-        self.reports.append(report)
 
 
 class SinkQueue:

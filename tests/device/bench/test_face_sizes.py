@@ -24,7 +24,7 @@ from edgefer_device.bench.lab.face_sizes import (
 )
 from edgefer_device.bench.labelled_faces import MarkedPhoto, read_part, read_photos
 from edgefer_device.faces.opening import open_detector
-from edgefer_device.pipeline.scripted import ScriptedDetector
+from support.scripted import ScriptedDetector
 
 ROOM = np.full((240, 320, 3), 90, np.uint8)
 

@@ -18,8 +18,8 @@ from edgefer_device.cameras.faulty import Faults, FaultyCamera
 from edgefer_device.cameras.managed import BACKOFF_SECONDS, ManagedCamera, Opened
 from edgefer_device.cameras.opening import camera_address, open_camera
 from edgefer_device.pipeline.control_state import Controls
-from edgefer_device.pipeline.scripted import ScriptedCamera
 from edgefer_device.system.clock import Clock
+from support.scripted import ScriptedCamera
 
 
 class Leap(threading.Event):

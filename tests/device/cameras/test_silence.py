@@ -19,14 +19,14 @@ from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.health import StallDetector
 from edgefer_device.pipeline.runner import Limit, Pipeline, Timing
-from edgefer_device.pipeline.scripted import (
+from support.bundles import manifest
+from support.scripted import (
+    RecordingSink,
     ScriptedCamera,
     ScriptedClassifier,
     ScriptedDetector,
     blank_frames,
 )
-from edgefer_device.pipeline.sink import RecordingSink
-from support.bundles import manifest
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
 STALLED = 2.0

@@ -23,7 +23,7 @@ from edgefer_device.faces.detector import BoxCalibration, FaceDetector
 from edgefer_device.faces.haar import Haar
 from edgefer_device.faces.opening import DETECTORS, WHOLE, open_detector
 from edgefer_device.faces.search import FaceSearch
-from edgefer_device.pipeline.scripted import ScriptedDetector
+from support.scripted import ScriptedDetector
 
 BLANK = np.full((240, 320, 3), 127, np.uint8)
 

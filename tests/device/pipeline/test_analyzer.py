@@ -22,8 +22,8 @@ from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
-from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector, blank_frames
 from support.bundles import manifest
+from support.scripted import ScriptedClassifier, ScriptedDetector, blank_frames
 
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 SAD = (0.01, 0.01, 0.01, 0.01, 0.94, 0.01, 0.01)

@@ -23,13 +23,6 @@ from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.frame_rate import FrameRate, FrameRateSettings
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
-from edgefer_device.pipeline.scripted import (
-    ScriptedCamera,
-    ScriptedClassifier,
-    ScriptedDetector,
-    blank_frames,
-)
-from edgefer_device.pipeline.sink import RecordingSink
 from edgefer_device.sinks.content.rule import Rule
 from edgefer_device.sinks.content.settings import ContentSettings
 from edgefer_device.sinks.content.sink import Actions, ContentSink
@@ -37,6 +30,13 @@ from edgefer_device.sinks.history.sink import HistorySink
 from edgefer_device.sinks.history.store import HistoryStore
 from edgefer_device.sinks.message_board import MessageBoard
 from support.bundles import manifest
+from support.scripted import (
+    RecordingSink,
+    ScriptedCamera,
+    ScriptedClassifier,
+    ScriptedDetector,
+    blank_frames,
+)
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)

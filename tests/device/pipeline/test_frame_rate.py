@@ -12,9 +12,8 @@ from edgefer.messages import Report
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.pipeline.frame_rate import FrameRate, FrameRateSettings
 from edgefer_device.pipeline.runner import Pipeline
-from edgefer_device.pipeline.scripted import ScriptedCamera, blank_frames
-from edgefer_device.pipeline.sink import RecordingSink
 from edgefer_device.system.thermal import FLAGS, Heat, read_heat, throttling_flags
+from support.scripted import RecordingSink, ScriptedCamera, blank_frames
 
 COOL = Heat(50.0, False)
 

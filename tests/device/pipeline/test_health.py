@@ -16,17 +16,18 @@ from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.health import CAMERA_SECONDS, INFERENCE_SECONDS, SINK_SECONDS, Health
 from edgefer_device.pipeline.runner import Pipeline
-from edgefer_device.pipeline.scripted import (
+from edgefer_device.pipeline.sink import Sink, SinkQueue
+from edgefer_device.sinks.opening import SinkContext, open_sink, open_sinks
+from edgefer_device.sinks.status_pages import MetricsSink
+from support.bundles import manifest
+from support.live_mirror import mirror_sink
+from support.scripted import (
+    RecordingSink,
     ScriptedCamera,
     ScriptedClassifier,
     ScriptedDetector,
     blank_frames,
 )
-from edgefer_device.pipeline.sink import RecordingSink, Sink, SinkQueue
-from edgefer_device.sinks.opening import SinkContext, open_sink, open_sinks
-from edgefer_device.sinks.status_pages import MetricsSink
-from support.bundles import manifest
-from support.live_mirror import mirror_sink
 
 
 class Clock:

@@ -14,8 +14,8 @@ from edgefer_device.cameras.camera import Camera, Due, Frame, View, always
 from edgefer_device.cameras.managed import ManagedCamera, Opened
 from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.pipeline.control_state import Controls, PauseMemory
-from edgefer_device.pipeline.scripted import ScriptedCamera, blank_frames
 from edgefer_device.system.backoff import Backoff
+from support.scripted import ScriptedCamera, blank_frames
 
 PATIENCE = 10.0
 

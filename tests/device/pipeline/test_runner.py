@@ -17,14 +17,15 @@ from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.latest_slot import LatestSlot
 from edgefer_device.pipeline.runner import Limit, Pipeline, Timing
-from edgefer_device.pipeline.scripted import (
+from edgefer_device.pipeline.sink import Sink
+from support.bundles import manifest
+from support.scripted import (
+    RecordingSink,
     ScriptedCamera,
     ScriptedClassifier,
     ScriptedDetector,
     blank_frames,
 )
-from edgefer_device.pipeline.sink import RecordingSink, Sink
-from support.bundles import manifest
 
 FACE = Detection(Box(40, 30, 60, 60), 0.95)
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)

@@ -18,10 +18,10 @@ from edgefer.errors import ImageError
 from edgefer.labels import UNKNOWN
 from edgefer.messages import Box, Detection, Prediction, to_json
 from edgefer_device.pipeline.analyzer import FaceClassifier
-from edgefer_device.pipeline.scripted import ScriptedClassifier, ScriptedDetector
 from edgefer_device.predict.images import describe, predict
 from edgefer_device.system.image_file import read_image
 from support.bundles import manifest
+from support.scripted import ScriptedClassifier, ScriptedDetector
 
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 TORN = (1 / 7,) * 7

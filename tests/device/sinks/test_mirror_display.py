@@ -15,13 +15,13 @@ from selenium.webdriver import Chrome
 
 from edgefer.messages import Report
 from edgefer_device.export.npm import Package
-from edgefer_device.pipeline.sink import RecordingSink
 from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.mirror.settings import MirrorSettings
 from edgefer_device.sinks.opening import SinkContext
 from support.browser import CHROMEDRIVER, CHROMIUM, people, report, resize
 from support.live_mirror import LiveMirror
 from support.npm import unpacked
+from support.scripted import RecordingSink
 
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and CHROMEDRIVER), reason="chromium and chromedriver are not installed"

@@ -1,4 +1,4 @@
-"""Scripted doubles of the camera, the detector and the classifier."""
+"""Scripted doubles of the camera, the detector and the classifier, and a sink that records."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from edgefer.messages import Detection
+from edgefer.messages import Detection, Report
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
 from edgefer_device.cameras.camera import Due, Frame, always
 from edgefer_device.faces.detector import FaceDetector
+from edgefer_device.pipeline.sink import Sink
 
 
 class ScriptedCamera:
@@ -76,3 +77,14 @@ class ScriptedClassifier:
         self.crops.append(crops)
         logits = np.log(np.maximum(row, np.float32(1e-6)))
         return np.repeat(logits[np.newaxis], len(crops), axis=0)
+
+
+class RecordingSink(Sink):
+    """A sink that keeps what it is given in `reports`."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+
+    async def publish(self, report: Report) -> None:
+        """Keep the report."""
+        self.reports.append(report)
