@@ -14,7 +14,6 @@ SOURCE = next(
     folder for folder in (HOME / "magicmirror", HOME.parent / "magicmirror") if folder.is_dir()
 )
 """In a wheel it lies in the package, in a checkout beside it."""
-MARK = "MMM-Edgefer.js"
 PARTS = ("halo.js", "moods.js", "ribbon.js", "texts.js")
 """Of the mirror's own page, which the module draws with."""
 

@@ -17,7 +17,6 @@ from edgefer.tflite_file import read_graph
 TEMPLATES = Path(__file__).parent / "microcontroller"
 SOURCES = ("edgefer_face.h", "edgefer_face.c")
 """Files that are the same for every model."""
-MARK = "edgefer_model.h"
 ETHOS_U = "ethos-u"
 """The format, and the operation, of Arm's NPUs."""
 ARENA_SHARE = 40
@@ -55,7 +54,7 @@ def microcontroller_files(bundle: Bundle) -> dict[str, bytes]:
     }
     return {
         "edgefer_model.c": _model_source(manifest, content, heads, decoder).encode(),
-        MARK: _model_header(manifest, len(content), len(heads), decoder).encode(),
+        "edgefer_model.h": _model_header(manifest, len(content), len(heads), decoder).encode(),
         **{name: (TEMPLATES / name).read_bytes() for name in SOURCES},
         **{name: _filled(name, values) for name in ("example.cc", "README.md")},
         "MODEL_CARD.md": bundle.read("card"),

@@ -17,7 +17,6 @@ from edgefer_device.faces.search import TILE
 TEMPLATES = Path(__file__).parent / "native"
 LANGUAGES = {"android": "Kotlin", "ios": "Swift"}
 """Of apps, by target."""
-MARK, README = "thresholds.json", "README.md"
 
 
 class Thresholds(msgspec.Struct, frozen=True):
@@ -52,8 +51,8 @@ def native_files(bundle: Bundle, target: str) -> dict[str, bytes]:
         model: bundle.read("mobile"),
         "labels.txt": "".join(f"{label}\n" for label in decoder.labels).encode(),
         "MODEL_CARD.md": bundle.read("card"),
-        MARK: msgspec.json.format(msgspec.json.encode(thresholds), indent=2) + b"\n",
-        README: _readme(target, thresholds, model).encode(),
+        "thresholds.json": msgspec.json.format(msgspec.json.encode(thresholds), indent=2) + b"\n",
+        "README.md": _readme(target, thresholds, model).encode(),
     }
 
 

@@ -24,6 +24,7 @@ from edgefer.errors import FetchError
 from edgefer.labels import FER2013
 from edgefer.portrait import portrait_crops
 from edgefer_device.export.contract import FILES
+from edgefer_device.export.folder import RECORD
 from edgefer_device.export.npm import Package, fetch, member
 from edgefer_device.export.web import LITERT, PAGE, headers_of, policy_of, web_files
 from edgefer_device.pipeline.frame_rate import FrameRateSettings
@@ -71,6 +72,7 @@ def test_the_folder_is_the_page_and_little_to_download(files: Files, tmp_path: P
     result = export("web", "--out", tmp_path / "web")
     assert result.exit_code == 0, result.output
     written = {path.name: path.read_bytes() for path in (tmp_path / "web").iterdir()}
+    assert written.pop(RECORD)
     assert written == files
     total = sum(map(len, written.values()))
     assert total <= 5_500_000  # two detectors and the licences among it
@@ -119,26 +121,47 @@ def test_the_policy_lets_nothing_in_from_elsewhere(files: Files) -> None:
     assert headers_of(files)["Content-Security-Policy"].endswith("frame-ancestors 'none'")
 
 
-def test_a_changed_folder_is_replaced_and_a_strangers_is_not(tmp_path: Path) -> None:
+def test_an_earlier_export_is_replaced_and_a_strangers_folder_is_not(tmp_path: Path) -> None:
     out = tmp_path / "out"
     for _ in range(2):
         assert export("android", "--out", out).exit_code == 0
-    line = only_line(export("ios", "--out", out))
-    assert "is the export of another kind; choose another --out" in line
-    (out / "notes").mkdir()
-    (out / "notes" / "mine.txt").write_text("mine")
-    assert "holds notes/mine.txt, which is no file of this" in only_line(
-        export("android", "--out", out)
+    assert "is the export of android; choose another --out" in only_line(
+        export("ios", "--out", out)
     )
-    assert (out / "notes" / "mine.txt").read_text() == "mine"
-    (out / "notes" / "mine.txt").unlink()
-    (out / "README.md").unlink()
-    (out / "thresholds.json").unlink()
-    assert "no earlier export; choose another --out" in only_line(export("ios", "--out", out))
+    (out / RECORD).unlink()
+    assert "no earlier export; choose another --out" in only_line(export("android", "--out", out))
     (tmp_path / "file").write_text("mine")
-    line = only_line(export("ios", "--out", tmp_path / "file"))
-    assert "no earlier export" in line
+    assert "no earlier export" in only_line(export("ios", "--out", tmp_path / "file"))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_npm_put_into_an_exported_module_stays_when_it_is_exported_again(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "MMM-Edgefer"
+    assert export("magicmirror", "--out", out).exit_code == 0
+    program = out / "node_modules" / "mqtt" / "bin" / "mqtt.js"
+    program.parent.mkdir(parents=True)
+    program.write_text("// mqtt\n")
+    (out / "node_modules" / ".bin").mkdir()
+    (out / "node_modules" / ".bin" / "mqtt").symlink_to("../mqtt/bin/mqtt.js")
+    record = msgspec.json.decode((out / RECORD).read_bytes())
+    record["files"]["old.js"] = hashlib.sha256(b"of an earlier release").hexdigest()
+    (out / "old.js").write_bytes(b"of an earlier release")
+    (out / RECORD).write_bytes(msgspec.json.encode(record))
+    assert export("magicmirror", "--out", out).exit_code == 0
+    assert (out / "node_modules" / ".bin" / "mqtt").readlink() == Path("../mqtt/bin/mqtt.js")
+    assert program.read_text() == "// mqtt\n"
+    assert not (out / "old.js").exists()
+
+
+def test_a_file_that_was_changed_is_not_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "MMM-Edgefer"
+    assert export("magicmirror", "--out", out).exit_code == 0
+    (out / "MMM-Edgefer.css").write_text("mine")
+    line = only_line(export("magicmirror", "--out", out))
+    assert "holds MMM-Edgefer.css, which was changed since the last export" in line
+    assert (out / "MMM-Edgefer.css").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -315,7 +338,7 @@ def test_an_apps_folder_has_the_file_its_labels_and_the_lines(
     bundle = open_bundle("small")
     names = {path.name for path in (tmp_path / "app").iterdir()}
     assert names == {
-        "small.tflite", "labels.txt", "thresholds.json", "README.md", "MODEL_CARD.md",
+        "small.tflite", "labels.txt", "thresholds.json", "README.md", "MODEL_CARD.md", RECORD,
     }  # fmt: skip
     assert (tmp_path / "app" / "small.tflite").read_bytes() == bundle.read("mobile")
     readme = (tmp_path / "app" / "README.md").read_text()
