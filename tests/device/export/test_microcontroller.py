@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -25,6 +26,8 @@ from edgefer_device.export.microcontroller import microcontroller_files
 
 FACES = int(os.environ.get("MICRO_FACES", "0"))
 """Faces to run, for docs/hardware.md: reference kernels take a fifth of a second each."""
+ARENA = 40 * 48 * 48
+"""Bytes that the exported example begins with."""
 SIDES = (20, 33, 47, 48, 49, 61, 96, 100, 141, 144, 211)
 
 
@@ -112,7 +115,7 @@ def test_the_model_runs_in_tensorflow_lite_micro(
     assert bytes(linked) == content
     with np.load(data / "fer2013.npz") as arrays:
         faces = arrays["images"][arrays["usage"] == 1][:count]
-    micro = runtime.Interpreter.from_bytes(bytes(linked), arena_size=40 * 48 * 48)
+    micro = runtime.Interpreter.from_bytes(bytes(linked), arena_size=ARENA)
     reference = Interpreter(
         model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
     )
@@ -147,6 +150,7 @@ def test_the_model_runs_in_tensorflow_lite_micro(
         wanted = decoder.probabilities(np.concatenate(logits, axis=-1))[0]
         assert np.allclose(probabilities(library, outputs, len(wanted)), wanted, atol=1e-5)
         as_fast += outputs[0].argmax() == row[:labels].argmax()
+    print(f"{model}: an arena of {least_arena(runtime, content):,} bytes")
     print(f"{model}: {as_fast} with the label of LiteRT's fast kernels")
     print(f"{model}: {equal} of {count} faces equal to the bit, {same} with the same labels")
     assert as_fast >= 0.95 * count
@@ -199,3 +203,17 @@ def test_a_bundle_for_an_ethos_u_brings_its_operation(tmp_path: Path) -> None:
     export(tmp_path / "bundle", tmp_path / "out")
     assert "resolver.AddEthosU();" in (tmp_path / "out" / "example.cc").read_text()
     build(tmp_path / "out")
+
+
+def least_arena(runtime: ModuleType, content: bytes) -> int:
+    """The bytes that the interpreter takes at least, between none and what the export writes."""
+    low, high = 0, ARENA
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            runtime.Interpreter.from_bytes(content, arena_size=middle)
+        except RuntimeError:
+            low = middle
+        else:
+            high = middle
+    return high
