@@ -17,6 +17,7 @@ from edgefer_device.commands.export import export
 from edgefer_device.export.magicmirror import SOURCE, module_files
 
 NODE = shutil.which("node")
+DOCUMENT = Path(__file__).parents[3] / "docs" / "magicmirror.md"
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,22 @@ def test_every_setting_stands_in_its_readme(module: Path) -> None:
     assert len(settings) == 12
     readme = (module / "README.md").read_text()
     assert [name for name in settings if f"| `{name}` |" not in readme] == []
+
+
+@pytest.mark.parametrize("document", [SOURCE / "README.md", DOCUMENT], ids=lambda path: path.name)
+def test_what_its_screen_says_is_documented(document: Path) -> None:
+    texts = json.loads((SOURCE / "translations/en.json").read_text())
+    _, _, table = document.read_text("utf-8").partition("| words | ")
+    rows = re.findall(r"^\| ([a-z].+?) \| .+ \|$", table, re.MULTILINE)
+    said = [[name for name, text in texts.items() if words_in(row, text)] for row in rows]
+    assert all(said), rows
+    wrong = ("CONFIG", "SILENT", "OFFLINE", *(name for name in texts if "TROUBLE_" in name))
+    assert set(wrong) - {"TROUBLE_TROUBLE"} <= {name for row in said for name in row}
+
+
+def words_in(row: str, text: str) -> bool:
+    """Whether the last part of a row is in a text of the screen."""
+    return row.rpartition(": ")[2] in text[:1].lower() + text[1:]
 
 
 @pytest.mark.skipif(NODE is None, reason="node is not installed")

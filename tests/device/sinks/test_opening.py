@@ -84,7 +84,7 @@ def test_an_address_that_lacks_something_is_refused(uri: str) -> None:
 
 
 def test_a_brokers_address_is_taken_apart() -> None:
-    broker = parse_broker("mqtt://me:p%40ss@broker.local:1884/home/mirror/")
+    broker = parse_broker("mqtt://me:p%40ss@broker.local:1884//home/mirror/")
     assert broker == Broker("broker.local", 1884, "home/mirror", "me", "p@ss")
     assert (broker.topic("state"), broker.name) == ("home/mirror/state", "broker.local:1884")
     assert parse_broker("mqtt://localhost/x").port == 1883
