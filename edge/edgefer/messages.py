@@ -117,7 +117,8 @@ def _encodable(value: object) -> object:
     if isinstance(value, float):
         return round(value, 6)
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        # Most are ASCII, and this runs for every frame.
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
         return {_encodable(key): _encodable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
