@@ -307,13 +307,21 @@ def _quality() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _motion() -> list[bool]:
+def _motion() -> list[dict[str, Any]]:
+    """Return frames, the faces known in them, and whether they have moved."""
+    lit, dark = Box(60.5, 40.0, 90.0, 90.0), Box(400.0, 300.0, 80.0, 80.0)
+    script: list[tuple[int, int, list[Box]]] = [
+        (1, 0, []), (1, 5, []), (1, 9, []), (2, 0, []), (2, 0, []),
+        (2, 2, [lit]), (2, 4, [dark, lit]), (2, 90, [dark]), (2, 0, [dark, lit]),
+        (3, 0, [dark]), (3, 0, [Box(-30, -30, 20, 20), Box(900, 500, 20, 20)]),
+    ]  # fmt: skip
     motion, found = Motion(), []
-    for seed, step in ((1, 0), (1, 5), (1, 9), (2, 0), (2, 0)):
+    for seed, step, faces in script:
         picture = noise(seed, 640, 480)
         picture[:200, :200] = np.clip(picture[:200, :200].astype(int) + step, 0, 255)
-        found.append(motion.moved(bgr(picture)))
+        moved = motion.moved(bgr(picture), faces)
         motion.mark()
+        found.append({"seed": seed, "step": step, "faces": faces, "wanted": moved})
     return found
 
 

@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 SWEEPS = click.Choice(["threads", "resolution", "faces", "rate"])
 """As `sweep.SWEEPS`, which would load what it times."""
-FER2013_WANTED = "name the folder with fer2013.npz or fer2013.csv: --data FOLDER"
 
 
 @click.command()
@@ -79,7 +78,7 @@ def mood(
     from edgefer_device.bench.lab import mood_dynamics
 
     if data is None:
-        raise click.UsageError(FER2013_WANTED)
+        raise click.UsageError("name the folder with clips and FER2013: --data FOLDER")
     done = mood_dynamics.measure(
         mood_dynamics.MoodRequest(data, clips, model, count, seed, mirrored)
     )

@@ -43,6 +43,7 @@ class Motion(msgspec.Struct, frozen=True):
     height: int = motion.SIZE[1]
     enough: int = motion.ENOUGH
     levels: float = motion.LEVELS
+    change: float = motion.CHANGE
 
 
 class MoodFilter(msgspec.Struct, frozen=True):

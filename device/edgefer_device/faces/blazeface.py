@@ -59,7 +59,7 @@ FULL = Variant(
 """For a room. The sparse one is as fast and finds 43 of the 43 faces of the test photographs,
 this one 42; but it sees faces in 11 of the 95 frames of no_face.mp4, the sparse one in 29.
 
-Calibration: medians over 600 Training images of FER2013 by `bench/lab/box_calibration.py`: 1.120,
+Calibration: medians over 600 FER2013 Training images by `tests/support/box_calibration.py`: 1.120,
 -0.001, -0.044 at 144 pixels (542 found), 1.126, -0.001, -0.035 at 240 (562 found) and 1.104,
 0.001, -0.029 at 320 (547 found). Beside Haar's squares the scale is 1.13 on the photographs and
 1.02 to 1.12 on the clips, smaller for larger faces. From 1.05 to 1.15 the accuracy does not

@@ -15,7 +15,7 @@ from edgefer_device.faces.detector import BoxCalibration, FaceDetector
 CASCADE = "haarcascade_frontalface_default.xml"
 
 CALIBRATION = BoxCalibration(scale=1.01, across=0.0, down=0.005)
-"""Medians over 300 Training images of FER2013 by `bench/lab/box_calibration.py`: 1.014, -0.003,
+"""Medians over 300 Training images of FER2013 by `tests/support/box_calibration.py`: 1.014, -0.003,
 0.008 at 144 pixels (243 found) and 1.008, -0.002, 0.002 at 240 (248 found). So close to (1, 0, 0)
 that FER2013 was probably cut by this very cascade."""
 

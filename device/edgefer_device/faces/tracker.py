@@ -15,9 +15,10 @@ class TrackingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[tracking]` table."""
 
     interval: Annotated[float, Meta(ge=0, le=60)] = 0.12
-    """Seconds between two detections while something moves; frames between hold the box."""
+    """Seconds between two detections while a known face moves or, with nobody known, anything;
+    frames between hold the box."""
     still: Annotated[float, Meta(ge=0, le=60)] = 0.5
-    """Seconds between two detections while nothing moves and every track is sure; others are
+    """Seconds between two detections while none of these moves and every track is sure; others are
     searched for half as often."""
     overlap: Annotated[float, Meta(ge=0.01, le=0.99)] = 0.3
     """Least intersection over union of a detection with the track that it continues."""

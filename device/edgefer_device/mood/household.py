@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edgefer.labels import UNKNOWN
 from edgefer.messages import UNSURE, Report
@@ -49,7 +50,7 @@ class Household:
             report, mood=mood.label, confidence=mood.confidence, reason=mood.reason
         )
 
-    def _votes(self, report: Report) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def _votes(self, report: Report) -> NDArray[np.float64]:
         """Return the weight of the faces that show each label (labels,)."""
         votes = np.zeros(len(self._labels))
         for face in report.faces:

@@ -133,10 +133,11 @@ class FrameAnalyzer:
         if frame.time - self._last > GAP_SECONDS:
             self._tracker.reset()
         self._last = frame.time
-        moved = self._motion.moved(frame.image)
-        if self._tracker.wants_detection(frame.time, moved):
+        wants, known = self._tracker.wants_detection, self._tracker.boxes(frame.time)
+        # Motion is measured only where it decides.
+        if wants(frame.time) and wants(frame.time, self._motion.moved(frame.image, known)):
             search = self._tracker.wants_search(frame.time)
-            found = self._detector.watch(frame.image, self._tracker.boxes(frame.time), search)
+            found = self._detector.watch(frame.image, known, search)
             self._tracker.update(found, frame.time, search)
             self._motion.mark()
 

@@ -16,13 +16,13 @@ from edgefer.console import FallbackWarning
 from edgefer.errors import DetectorError, SettingsError
 from edgefer.messages import Box, Detection
 from edgefer.preprocess import Pixels
-from edgefer_device.bench.lab.box_calibration import median, middle, nearest, scene
 from edgefer_device.faces import blazeface
 from edgefer_device.faces.blazeface import BlazeFace
 from edgefer_device.faces.detector import BoxCalibration, FaceDetector
 from edgefer_device.faces.haar import Haar
 from edgefer_device.faces.opening import DETECTORS, WHOLE, open_detector
 from edgefer_device.faces.search import FaceSearch
+from support.box_calibration import median, middle, nearest, scene
 from support.scripted import ScriptedDetector
 
 BLANK = np.full((240, 320, 3), 127, np.uint8)

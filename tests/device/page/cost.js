@@ -41,7 +41,7 @@ const pixels = noise(1, 640, 480);
 
 /** @type {Record<string, () => unknown>} */
 const parts = {
-  "has anything moved": () => motion.moved(pixels),
+  "has anything moved": () => motion.moved(pixels, []),
   "look for faces": () => detector.far.look(pixels, around(pixels, 1)),
   "follow one face": () => detector.near.look(pixels, detector.followed(FACE)),
   "read one face": () => classifier.classify(cropFace(pixels, FACE, contract.preprocess)),

@@ -70,10 +70,11 @@ export class FrameAnalyzer {
   async #follow(pixels, time) {
     if (time - this.last > this.contract.gap) this.tracker.forget();
     this.last = time;
-    const moved = this.motion.moved(pixels);
-    if (!this.tracker.wantsDetection(time, moved)) return false;
-    const search = this.tracker.wantsSearch(time);
+    // Motion is measured only where it decides.
+    if (!this.tracker.wantsDetection(time, true)) return false;
     const known = this.tracker.all.map((track) => expected(track, time));
+    if (!this.tracker.wantsDetection(time, this.motion.moved(pixels, known))) return false;
+    const search = this.tracker.wantsSearch(time);
     this.tracker.update(await this.detector.watch(pixels, known, search), time, search);
     this.motion.mark();
     return true;

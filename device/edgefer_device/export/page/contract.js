@@ -75,7 +75,7 @@
  * @property {QualitySettings} quality
  * @property {FrameRateSettings} frame_rate  frames a second, and seconds
  * @property {number} white  grey level from which a pixel is overexposed
- * @property {{ width: number, height: number, enough: number, levels: number }} motion
+ * @property {{ width: number, height: number, enough: number, levels: number, change: number }} motion
  * @property {number} gap  seconds between frames after which tracks are forgotten
  * @property {Detector} far
  * @property {Detector} near
