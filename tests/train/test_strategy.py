@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -172,6 +173,8 @@ ONE = '{"cluster": {"worker": ["localhost:1"]}, "task": {"type": "worker", "inde
     [
         ("mirorred", None, "unknown strategy 'mirorred'; known: none, mirrored"),
         ("mirrored:0", None, "unknown strategy 'mirrored:0'"),
+        ("multiworker:x", None, "unknown strategy 'multiworker:x'"),
+        ("none:2", None, "unknown strategy 'none:2'"),
         (
             "mirrored",
             ONE % 0,
@@ -187,6 +190,11 @@ ONE = '{"cluster": {"worker": ["localhost:1"]}, "task": {"type": "worker", "inde
             (ONE % 0).replace("localhost:1", "here"),
             "TF_CONFIG: 'here' is not an address, expected HOST:PORT",
         ),
+        (
+            "multiworker",
+            (ONE % 0).replace("localhost:1", 'a:70000", "b:1'),
+            "TF_CONFIG: cannot listen at 'a:70000'",
+        ),
     ],
 )
 def test_a_strategy_that_cannot_be_used_is_one_line(
@@ -199,31 +207,39 @@ def test_a_strategy_that_cannot_be_used_is_one_line(
     assert not (tmp_path / "run").exists()
 
 
-def listens(port: int) -> bool:
-    with socket.socket() as caller:
-        return caller.connect_ex(("localhost", port)) == 0
-
-
-@pytest.mark.slow
-def test_a_worker_whose_peer_does_not_come_says_so_and_ends_when_interrupted(
-    faces: Path, tmp_path: Path
-) -> None:
-    recipe = tmp_path / "short.toml"
-    recipe.write_text(RECIPE)
+def start_alone(faces: Path, out: Path, recipe: Path, strategy: str) -> tuple[str, Any]:
+    """Start a worker whose peer, whose address is returned, never comes."""
     with socket.socket() as mine, socket.socket() as nobody:
         mine.bind(("localhost", 0))
         nobody.bind(("localhost", 0))
         addresses = [f"localhost:{one.getsockname()[1]}" for one in (mine, nobody)]
     task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
-    words = ("--strategy", "multiworker")
-    waits = start(recipe, faces, tmp_path / "run", *words, config=json.dumps(task))
+    process = start(recipe, faces, out, "--strategy", strategy, config=json.dumps(task))
+    return addresses[1], process
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_names_whom_it_waits_for_and_ends_at_a_signal(
+    faces: Path, recipe: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
+    peer, waits = start_alone(faces, tmp_path / "run", recipe, "multiworker")
+    told = f"edgefer: waiting for {peer}, at most 10 minutes\n"
     assert waits.stderr is not None
-    told = f"edgefer: waiting for all workers: {', '.join(addresses)}\n"
     assert told in iter(waits.stderr.readline, "")
-    # It is in TensorFlow's wait once its server listens.
-    while not listens(int(addresses[0].rpartition(":")[2])):
-        assert waits.poll() is None
-        time.sleep(0.1)  # a real process, watched from outside
-    waits.send_signal(signal.SIGINT)
+    waits.send_signal(sent)
+    left = waits.stderr.read()
+    assert "Traceback" not in left
+    if sent == signal.SIGINT:
+        assert waits.wait() == 1
+        assert left.startswith("edgefer: interrupted; continue it with: edgefer train --resume")
+    else:
+        assert waits.wait() == -signal.SIGTERM
     waits.stderr.close()
-    assert waits.wait(60) == -signal.SIGINT
+
+
+def test_a_worker_gives_up_when_its_peer_does_not_come(
+    faces: Path, recipe: Path, tmp_path: Path
+) -> None:
+    peer, waits = start_alone(faces, tmp_path / "run", recipe, "multiworker:0.01")
+    assert finish(waits).startswith(f"edgefer: waited 0.01 minutes, {peer} did not come; start")
+    assert not (tmp_path / "run").exists()

@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -27,16 +27,18 @@ import tf_keras as keras
 from edgefer.console import FallbackWarning
 from edgefer.errors import EdgeferError, RunError, SettingsError
 from edgefer_train.fitting.batches import Shard, shard_size
+from edgefer_train.fitting.cluster import ending_at_once, read_cluster, wait_for_others
 from edgefer_train.recipe import Recipe
 from edgefer_train.run import Record, Run
 
 log = logging.getLogger(__name__)
 
-KNOWN = "none, mirrored, mirrored:N (N devices) and multiworker"
-EXAMPLE = (
-    'TF_CONFIG=\'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
-    '"task": {"type": "worker", "index": 0}}\', with its own index on each worker'
+KNOWN = (
+    "none, mirrored, mirrored:N (N devices), multiworker and multiworker:M "
+    "(waits M minutes for the others)"
 )
+MINUTES = re.compile(r"\d{1,5}(\.\d{1,3})?")
+WAIT_MINUTES = 10
 
 
 class StartMessage(msgspec.Struct, frozen=True):
@@ -204,13 +206,14 @@ def from_name(name: str) -> ReplicaGroup:
 
     `none` is this process; `mirrored` every GPU of this machine, `mirrored:N` the first N of
     them, or where there are none the processor as N devices, for a rehearsal; `multiworker`
-    all processes that TF_CONFIG names, which waits for them. Raises `SettingsError`.
+    all processes that TF_CONFIG names, for which it waits ten minutes, `multiworker:M` M minutes.
+    Raises `SettingsError`, and `RunError` when one does not come.
     """
     kind, _, count = name.partition(":")
     if kind == "mirrored" and (not count or (count.isdecimal() and int(count) > 0)):
         return _mirrored(int(count) if count else None)
-    if name == "multiworker":
-        return _multiworker()
+    if kind == "multiworker" and (not count or MINUTES.fullmatch(count)):
+        return _multiworker(float(count or WAIT_MINUTES))
     if name != "none":
         raise SettingsError(f"unknown strategy '{name}'; known: {KNOWN}")
     return single()
@@ -239,85 +242,13 @@ def _mirrored(count: int | None) -> ReplicaGroup:
     return ReplicaGroup(tf.distribute.MirroredStrategy(devices))
 
 
-def _multiworker() -> ReplicaGroup:
+def _multiworker(minutes: float) -> ReplicaGroup:
     cluster = read_cluster()
+    wait_for_others(cluster, minutes)
     try:
-        end_by_sigint()
-        log.info("waiting for all workers: %s", ", ".join(cluster.addresses))
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        with ending_at_once(minutes):
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError, ValueError) as exc:
         first_line = str(exc).partition("\n")[0]
         raise SettingsError(f"the workers of TF_CONFIG cannot join: {first_line}") from exc
     return ReplicaGroup(strategy, cluster.worker, cluster.workers)
-
-
-def end_by_sigint() -> None:
-    """Let SIGINT end the process at once, from now on.
-
-    TensorFlow waits for other workers in C++ and without end, where Python's handlers never run.
-    For SIGTERM it has a handler of its own, which waits too.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-class Addresses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All workers as HOST:PORT, each of which the others can reach."""
-
-    worker: tuple[str, ...] = ()
-    chief: tuple[str, ...] = ()
-    """The first worker, where it has a place of its own."""
-
-
-class Task(msgspec.Struct, frozen=True):
-    """The place of this process in a cluster."""
-
-    type: Literal["chief", "worker"]
-    index: int
-
-
-class Cluster(msgspec.Struct, frozen=True):
-    """Cluster in the environment variable TF_CONFIG, as TensorFlow reads it."""
-
-    cluster: Addresses
-    task: Task
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """Those of all workers, the first one's first."""
-        return (*self.cluster.chief, *self.cluster.worker)
-
-    @property
-    def workers(self) -> int:
-        """Number of all workers."""
-        return len(self.addresses)
-
-    @property
-    def worker(self) -> int:
-        """This process's number among them; the first one keeps what comes of the fit."""
-        return self.task.index + (len(self.cluster.chief) if self.task.type == "worker" else 0)
-
-
-def read_cluster() -> Cluster:
-    """Return the cluster in TF_CONFIG; raise `SettingsError` unless it can be used."""
-    text = os.environ.get("TF_CONFIG", "")
-    if not text:
-        raise SettingsError(f"--strategy multiworker needs the workers' addresses: {EXAMPLE}")
-    try:
-        cluster = msgspec.json.decode(text, type=Cluster)
-    except msgspec.DecodeError as exc:
-        raise SettingsError(f"TF_CONFIG: {exc}; expected: {EXAMPLE}") from exc
-    _require_place(cluster)
-    return cluster
-
-
-def _require_place(cluster: Cluster) -> None:
-    addresses: tuple[str, ...] = getattr(cluster.cluster, cluster.task.type)
-    if not 0 <= cluster.task.index < len(addresses):
-        raise SettingsError(
-            f"TF_CONFIG: task index {cluster.task.index} is none of the "
-            f"{len(addresses)} addresses of '{cluster.task.type}'"
-        )
-    for address in cluster.addresses:
-        host, _, port = address.rpartition(":")
-        if not (host and port.isdecimal()):
-            raise SettingsError(f"TF_CONFIG: '{address}' is not an address, expected HOST:PORT")
