@@ -112,7 +112,8 @@ def _refused_by_itself(
         msgspec.convert(table, kind, strict=True)
     except msgspec.ValidationError as exc:
         error, _, _ = str(exc).partition(" - at `$")
-        where = f"[{at[:-1]}]" if at.endswith(".") else at.rstrip(": ")
+        is_table = at.endswith(".") and not at.startswith("[[")
+        where = f"[{at[:-1]}]" if is_table else at.rstrip(".: ")
         yield Problem(where, f": {error}" if where else error)
 
 
@@ -154,8 +155,8 @@ def _is_struct(hint: Any) -> bool:
 
 
 def _shown(value: Any, expected: str) -> str:
-    """Return a value for an error; a text may be a password, unless it was one of a few words."""
-    if isinstance(value, str) and not expected.startswith("one of"):
+    """Return a value for an error; a text may be a password where any text is taken."""
+    if isinstance(value, str) and not (expected.startswith("one of") or " such as " in expected):
         return "a text" if value else "an empty one"
     if isinstance(value, Mapping | list):
         return "a table" if isinstance(value, Mapping) else "a list"
@@ -177,10 +178,11 @@ def _is_choice(members: Iterable[inspect.Type]) -> bool:
 
 
 def _expected(kind: inspect.Type) -> str:
-    if isinstance(kind, inspect.LiteralType):
-        return ", ".join(map(str, kind.values))
-    if isinstance(kind, inspect.EnumType):
-        return ", ".join(str(member.value) for member in kind.cls)
+    if isinstance(kind, inspect.Metadata):  # words for a pattern
+        return str((kind.extra or {}).get("expected", "")) or _expected(kind.type)
+    if isinstance(kind, inspect.LiteralType | inspect.EnumType):
+        members = kind.cls if isinstance(kind, inspect.EnumType) else kind.values
+        return ", ".join(str(getattr(member, "value", member)) for member in members)
     if isinstance(kind, inspect.VarTupleType | inspect.ListType):
         inner = _expected(kind.item_type).removeprefix("a ")
         return f"a list of {inner}" if _is_choice([kind.item_type]) else f"a list of {inner}s"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from edgefer.errors import SettingsError
 from edgefer.options import config_option
+from edgefer_device.system.clock import WEEKDAYS
 
 if TYPE_CHECKING:
     from edgefer_device.sinks.content.rule import Rule
-
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @click.group()
@@ -23,14 +24,16 @@ def content() -> None:
 @content.command("try")
 @config_option
 @click.option("--mood", required=True, help="Label, unknown or nobody.")
-@click.option("--at", metavar="HH:MM", help="Time of day; default: now.")
-@click.option("--day", type=click.Choice(DAYS), help="Day of the week; default: today.")
+@click.option(
+    "--at", type=click.DateTime(["%H:%M"]), metavar="HH:MM", help="Time of day; default: now."
+)
+@click.option("--day", type=click.Choice(WEEKDAYS), help="Day of the week; default: today.")
 @click.option("--minutes", type=click.FloatRange(0), help="How long it has held; default: 60.")
 @click.option("--arrival", is_flag=True, help="As somebody came, 0 minutes ago.")
 def try_rules(
     config: Path | None,
     mood: str,
-    at: str | None,
+    at: datetime | None,
     day: str | None,
     minutes: float | None,
     arrival: bool,
@@ -39,22 +42,20 @@ def try_rules(
 
     Nothing is shown, sent or started. A rule's rest is not known here.
     """
-    from datetime import datetime, timedelta
-
     from edgefer_device.daemon.configuration import labels_of, load_config
-    from edgefer_device.sinks.content.rule import ARRIVAL_SECONDS, Situation, time_of_day
-    from edgefer_device.sinks.content.settings import check_mood
+    from edgefer_device.sinks.content.rule import ARRIVAL_SECONDS, Situation
+    from edgefer_device.sinks.content.settings import mood_error
+    from edgefer_device.system.clock import time_words
 
     chosen = load_config(config)
-    check_mood(mood, labels_of(chosen), "--mood")
+    if error := mood_error(mood, labels_of(chosen)):
+        raise SettingsError(f"--mood: {error}")
+    hours = chosen.mirror.clock
     now = datetime.now()
     if at is not None:
-        try:
-            now = datetime.combine(now.date(), time_of_day(at, "--at"))
-        except ValueError as exc:
-            raise click.UsageError(str(exc)) from exc
+        now = datetime.combine(now.date(), at.time())
     if day is not None:
-        now += timedelta(days=DAYS.index(day) - now.weekday())
+        now += timedelta(days=WEEKDAYS.index(day) - now.weekday())
     if minutes is None:
         minutes = 0 if arrival else 60
     held = minutes
@@ -66,13 +67,15 @@ def try_rules(
         share=lambda applies, over: min(1.0, held / over) if applies(mood) else 0.0,
     )
     came = ", somebody has just come" if arrival else ""
-    click.echo(f"{mood} for {held:g} min, {DAYS[now.weekday()]} {now:%H:%M}{came}")
+    click.echo(
+        f"{mood} for {held:g} min, {WEEKDAYS[now.weekday()]} {time_words(now.time(), hours)}{came}"
+    )
     if not chosen.content.rules:
         click.echo("no rules: add [[content.rule]], or a library to [content]")
     own = len(chosen.content.rule)
     for number, rule in enumerate(chosen.content.rules, 1):
         name = f"rule {number}" if number <= own else "library"
-        reasons = list(rule.refusals(situation))
+        reasons = list(rule.refusals(situation, hours))
         verdict = f"no: {'; '.join(reasons)}" if reasons else "fires"
         click.echo(f"{name}, {_action(rule)}: {verdict}")
 

@@ -178,7 +178,8 @@ def history(
         raise click.UsageError("--delete deletes all of it: give it without the other options")
     if plot is not None:
         plots.check_name(plot)
-    state = state_folder((load_config(config) if config else Config()).state)
+    chosen = load_config(config) if config else Config()
+    state = state_folder(chosen.state)
     store = find_store(state, fallback=None if config else SYSTEM)
     if delete:
         if not yes:
@@ -189,7 +190,7 @@ def history(
     if table is not None:
         reports.write(table, reports.to_csv(spans))
     if plot is not None:
-        plots.write_plot(plot, spans)
+        plots.write_plot(plot, spans, chosen.mirror.clock)
     if export:
         for line in reports.to_json_lines(spans):
             click.echo(line)

@@ -15,7 +15,13 @@ from edgefer.options import DETECTORS
 from edgefer.settings import Problem, problems, read_toml
 from edgefer.text_files import read_text
 from edgefer_device.cameras.opening import camera_address
-from edgefer_device.daemon.configuration import Config, decoder_of, load_config, model_of
+from edgefer_device.daemon.configuration import (
+    Config,
+    decoder_of,
+    load_config,
+    model_of,
+    rules_refused,
+)
 from edgefer_device.sinks.mqtt.broker import USER
 from edgefer_device.sinks.opening import open_sink
 from edgefer_device.system.address import redacted
@@ -65,11 +71,12 @@ def check(path: Path) -> list[str]:
     table, places = read_toml(path), lines(read_text(path))
     found = [*problems(table, Config), *_addresses(table)]
     if not found:
+        config = msgspec.convert(table, Config)
+        found = list(rules_refused(config))
         try:
-            config = load_config(path)
             decoder_of(config, model_of(config))
         except EdgeferError as exc:
-            found = [Problem("", str(exc).removeprefix(f"{path}: "))]
+            found.append(Problem("", str(exc)))
     placed = sorted(((_place(places, one.key), one) for one in found), key=lambda pair: pair[0])
     return [f"{path}{f', line {line}' if line else ''}: {one}" for line, one in placed]
 

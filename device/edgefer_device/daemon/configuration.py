@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from edgefer.bundle import Bundle, open_bundle
-from edgefer.errors import BundleError
+from edgefer.errors import BundleError, SettingsError
 from edgefer.heads import Decoder
 from edgefer.labels import EVERY_LABEL
 from edgefer.options import MAX_THREADS
 from edgefer.runtime import choose
-from edgefer.settings import parse, read_toml
+from edgefer.settings import Problem, parse, read_toml
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.frame_rate import FrameRateSettings
-from edgefer_device.sinks.content.settings import ContentSettings, check_rules
+from edgefer_device.sinks.content.settings import ContentSettings, rule_problems
 from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.mirror.settings import MirrorSettings
 from edgefer_device.sinks.mqtt.broker import MqttSettings
@@ -78,9 +78,15 @@ def load_config(path: Path | None, given: Mapping[str, object] | None = None) ->
     table = {} if path is None else read_toml(path)
     source = str(path or "options")
     config = parse({**table, **(given or {})}, Config, source)
-    if config.content.rule:
-        check_rules(config.content, labels_of(config), config.sinks, source)
+    for problem in rules_refused(config):
+        raise SettingsError(f"{source}: {problem}")
     return config
+
+
+def rules_refused(config: Config) -> Iterator[Problem]:
+    """Yield what is wrong with content rules by the model's labels and the sinks."""
+    if config.content.rule:
+        yield from rule_problems(config.content, labels_of(config), config.sinks)
 
 
 def model_of(config: Config) -> Bundle:

@@ -1,11 +1,26 @@
-"""Monotonic time, passed in by whoever builds a part, and spans of time."""
+"""Monotonic time, passed in by whoever builds a part; times of day and spans of time as text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, time
+from typing import Annotated, Literal, get_args
+
+from msgspec import Meta
 
 Clock = Callable[[], float]
 """Seconds that never run backwards."""
+
+TIME = r"([01]?\d|2[0-3]):[0-5]\d"
+TimeOfDay = Annotated[
+    str, Meta(pattern=f"^{TIME}$", extra={"expected": "a time of day such as 06:30"})
+]
+"""Hours and minutes as settings have them; `time_of_day` reads it."""
+Hours = Literal[12, 24]
+"""Of a clock."""
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
+"""As `datetime.weekday` counts them."""
 
 LONGEST_SECONDS = 2.0
 """A longer gap does not count: what was in view is unknown."""
@@ -28,6 +43,18 @@ class Stopwatch:
     def stop(self) -> None:
         """Forget the last lap: the next is a first one."""
         self._last = None
+
+
+def time_of_day(text: TimeOfDay) -> time:
+    """Read a time of day."""
+    return datetime.strptime(text, "%H:%M").time()
+
+
+def time_words(moment: time, hours: Hours) -> str:
+    """Return a time of day as a clock of so many hours has it: `21:05` or `9:05 pm`."""
+    if hours == 24:
+        return f"{moment:%H:%M}"
+    return f"{moment.hour % 12 or 12}:{moment:%M} {'pm' if moment.hour >= 12 else 'am'}"
 
 
 def duration(seconds: float) -> str:

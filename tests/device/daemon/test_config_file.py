@@ -49,12 +49,24 @@ def test_check_lists_every_mistake_with_its_line_and_what_is_expected(tmp_path: 
         "9: [mqtt]: discovery must be without spaces",
         "10: mqtt.version must be one of 3.1.1, 5, got 5 without quotes",
         "11: mqtt.qos must be one of 0, 1, 2, got 7",
-        "15: [[content.rule]] 2: from must be a time of day",
         "17: [[content.rule]] 2: minutes must be from 0 to 1440, got -1",
+        "18: [[content.rule]] 2: from must be a time of day such as 06:30, got 25:00",
     ]):  # fmt: skip
         assert found[number].startswith(text)
     assert len(found) == 11
     assert "secret" not in done.stderr
+
+
+def test_check_lists_each_mood_and_message_of_rules_that_cannot_be(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(
+        '[[content.rule]]\ntext = "x"\n[[content.rule]]\ntext = "x"\nmood = "hapy"\n'
+        '[[content.rule]]\nmqtt = { topic = "x" }\n'
+    )
+    done = CliRunner().invoke(main, ["config", "check", str(path)])
+    one, two = done.stderr.splitlines()
+    assert one.startswith(f"edgefer: {path}, line 5: [[content.rule]] 2: mood: unknown mood 'hapy'")
+    assert two.startswith(f"edgefer: {path}, line 7: [[content.rule]] 3: mqtt publishes, but no")
 
 
 def test_check_opens_the_model_of_a_file_that_is_sound_otherwise(tmp_path: Path) -> None:

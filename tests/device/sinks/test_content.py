@@ -108,15 +108,18 @@ def test_without_rules_there_is_none_and_commands_are_off() -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ('mood = "hapy"\ntext = "x"', "rule 1: unknown mood 'hapy'; did you mean 'happy'?"),
+        (
+            'mood = "hapy"\ntext = "x"',
+            r"\[\[content.rule\]\] 1: mood: unknown mood 'hapy'; did you mean 'happy'?",
+        ),
         ('mood = ["sad", "joyful"]\ntext = "x"', "unknown mood 'joyful'; known: angry, disgust,"),
         (
             'mod = "sad"\ntext = "x"',
             r"unknown key '\[\[content.rule\]\] 1: mod'; did you mean '.* 1: mood'",
         ),
         ('mood = "sad"', "a rule must have a text, an mqtt message or a command"),
-        ('text = "x"\nfrom = "25:00"', "from must be a time of day such as 06:30, got '25:00'"),
-        ('text = "x"\nto = "6"', "to must be a time of day such as 06:30, got '6'"),
+        ('text = "x"\nfrom = "25:00"', "from must be a time of day such as 06:30, got 25:00"),
+        ('text = "x"\nto = "6"', "to must be a time of day such as 06:30, got 6"),
         (
             'text = "x"\nminutes = -1',
             "\\[\\[content.rule\\]\\] 1: minutes must be from 0 to 1440, got -1",
@@ -129,9 +132,15 @@ def test_without_rules_there_is_none_and_commands_are_off() -> None:
         ('text = "x"\nshare = 60', "share must be from 0 to 1|share must be at least 0"),
         ('text = "x"\nlink = "javascript:alert(1)"', "link must be an http or https address"),
         ('link = "https://example.org"', "needs a text beside it"),
-        ('command = ["true"]', "rule 1 starts a command, which is off by default"),
-        ('mqtt = { topic = "home/#" }', "without \\+ and #: 'home/#'"),
-        ('mqtt = { topic = "home/x" }', "rule 1 publishes by MQTT, but no sink is a broker"),
+        ('command = ["true"]', r"\[\[content.rule\]\] 1: command is off by default"),
+        (
+            'mqtt = { topic = "home/#" }',
+            r": \[\[content.rule\]\] 1: mqtt: topic .* without \+ and #: 'home/#'",
+        ),
+        (
+            'mqtt = { topic = "home/x" }',
+            r"\[\[content.rule\]\] 1: mqtt publishes, but no sink is a broker",
+        ),
         ('mqtt = { topic = "x", retained = true }', "1: mqtt.retained'; did you mean"),
     ],
 )
@@ -166,7 +175,7 @@ def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
     path = written(tmp_path, '[[content.rule]]\nmood = "hapy"\ntext = "x"\n')
     done = CliRunner().invoke(main, ["run", "--config", str(path)])
     assert done.exit_code == 1
-    assert done.stderr.startswith(f"edgefer: {path}: content rule 1: unknown mood 'hapy'")
+    assert done.stderr.startswith(f"edgefer: {path}: [[content.rule]] 1: mood: unknown mood 'hapy'")
     assert done.stderr.count("\n") == 1
 
 
@@ -681,6 +690,14 @@ def test_rules_are_tried_without_a_camera(tmp_path: Path, words: str, verdicts: 
     assert (done.exit_code, done.stdout.splitlines()) == (0, verdicts)
 
 
+def test_rules_are_told_by_the_mirrors_clock(tmp_path: Path) -> None:
+    config = str(written(tmp_path, TRIED + "[mirror]\nclock = 12\n"))
+    words = ["content", "try", "--config", config, "--mood", "sad", "--at", "0:05", "--day", "sun"]
+    told = CliRunner().invoke(main, words).stdout
+    assert told.startswith("sad for 60 min, sun 12:05 am\n")
+    assert "the time is 12:05 am, not from 8:00 pm to 11:00 pm" in told
+
+
 def test_what_cannot_be_tried_is_one_line(tmp_path: Path) -> None:
     config = str(written(tmp_path, TRIED))
 
@@ -691,7 +708,8 @@ def test_what_cannot_be_tried_is_one_line(tmp_path: Path) -> None:
 
     assert "--mood: unknown mood 'hapy'; did you mean 'happy'?" in refused("--mood", "hapy")
     at = refused("--mood", "sad", "--at", "noon")
-    assert "--at must be a time of day such as 06:30, got 'noon'" in at
+    assert "--at" in at
+    assert "'noon'" in at
     none = CliRunner().invoke(main, ["content", "try", "--mood", "sad"])
     assert "no rules: add [[content.rule]]" in none.stdout
 

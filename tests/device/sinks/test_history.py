@@ -26,6 +26,7 @@ from selenium.webdriver.common.keys import Keys
 
 from edgefer.cli import main
 from edgefer.errors import HistoryError, SettingsError
+from edgefer.labels import EVERY_LABEL, UNKNOWN
 from edgefer.messages import Report
 from edgefer_device.daemon.configuration import load_config
 from edgefer_device.doctor.services import check_history
@@ -562,6 +563,33 @@ def test_it_is_shown_by_day(config: Path) -> None:
     assert "happy" in recent
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_no_terminal_cuts_or_wraps_a_name_or_a_number(
+    store: HistoryStore, config: Path, columns: int
+) -> None:
+    moods = [*EVERY_LABEL, UNKNOWN]
+    store.add({int(time.time() // 60): dict.fromkeys(moods, 60.0)})
+    runner = CliRunner(env={"COLUMNS": str(columns)})
+    lines = runner.invoke(main, ["history", "--config", str(config)]).stdout.strip().splitlines()
+    assert lines[0] == "Percent of the time with a face, by day"
+    rows = [line.split() for line in lines[1:] if line]
+    headers = [row for row in rows if row[0] == "day"]
+    assert {mood for row in headers for mood in row[2:]} == {*moods}
+    assert max(map(len, lines)) <= columns
+    assert (len(headers) == 1) is (columns == 200)
+    assert all(len(row[0]) == 10 and len(row[1]) == 3 for row in rows if row not in headers)
+
+
+def test_its_hours_are_those_of_the_mirrors_clock(config: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "moods.svg"
+    config.write_text(config.read_text() + "[mirror]\nclock = 12\n")
+    history("--config", config, "--plot", plot)
+    assert ">6:00 pm<" in plot.read_text()
+    config.write_text(config.read_text().replace("clock = 12", "clock = 24"))
+    history("--config", config, "--plot", plot)
+    assert ">18:00<" in plot.read_text()
+
+
 def test_it_is_exported_whole(config: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in history("--config", config, "--export").stdout.split()]
     assert len(lines) == 5
@@ -595,7 +623,7 @@ def test_a_picture_stays_on_its_sheet_and_any_label_is_only_text() -> None:
         MoodSpan(NOON + DAY * day + 60 * (hour - 12), mood, 100.0 * (day + 1))
         for day in range(40) for hour in range(24) for mood in ("happy", "<b>&own")
     ]  # fmt: skip
-    root = ElementTree.fromstring(to_svg(held, timezone.utc))
+    root = ElementTree.fromstring(to_svg(held, zone=timezone.utc))
     _, _, width, height = map(float, root.attrib["viewBox"].split())
     boxes = [item for item in root.iter() if item.tag.endswith("rect")]
     assert len(boxes) == 40 * 2 + 24 * 2 * 2

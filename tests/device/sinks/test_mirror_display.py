@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from selenium.webdriver import Chrome
 
+from edgefer.errors import SettingsError
 from edgefer.messages import Report
+from edgefer.settings import parse
 from edgefer_device.export.npm import Package
 from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.mirror.settings import MirrorSettings
@@ -326,8 +328,8 @@ def test_text_is_as_large_and_the_clock_and_the_motion_as_configured(browser: Ch
 
 @pytest.mark.parametrize("wrong", ["sunday 19:00", "sun", "19:00", "sun 25:00"])
 def test_a_moment_of_the_week_that_cannot_be_is_refused(wrong: str) -> None:
-    with pytest.raises(ValueError, match="week_at must be"):
-        MirrorSettings(week_at=wrong)
+    with pytest.raises(SettingsError, match="week_at must be a day and time such as sun 19:00"):
+        parse({"week_at": wrong}, MirrorSettings, "a.toml")
 
 
 # --- accessibility -------------------------------------------------------------------------

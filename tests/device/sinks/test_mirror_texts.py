@@ -10,8 +10,11 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from chinese_font import FONT, wanted
+from edgefer.errors import SettingsError
 from edgefer.labels import FER2013, FERPLUS, UNKNOWN
 from edgefer.messages import REASONS
+from edgefer.settings import parse
+from edgefer_device.daemon.configuration import Config
 from edgefer_device.sinks.mirror.settings import (
     LANGUAGES,
     MirrorSettings,
@@ -81,8 +84,8 @@ def test_an_unknown_language_is_refused_with_those_there_are() -> None:
 
 @pytest.mark.parametrize("wrong", [{"evening": "25:00"}, {"name": "a\nb"}, {"morning": "6"}])
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"time of day|one line"):
-        MirrorSettings(**wrong)  # type: ignore[arg-type]  # each key is a text
+    with pytest.raises(SettingsError, match=r"\[?mirror.* (time of day|one line)"):
+        parse({"mirror": wrong}, Config, "a.toml")
 
 
 def test_the_page_brings_every_chinese_character_that_it_says() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,8 +14,15 @@ from msgspec import Meta
 
 from edgefer.labels import NOBODY
 from edgefer_device.sinks.mqtt.broker import check_topic
+from edgefer_device.system.clock import (
+    WEEKDAYS,
+    Hours,
+    TimeOfDay,
+    Weekday,
+    time_of_day,
+    time_words,
+)
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_TEXT = 120
 """Characters that fit a line on the mirror."""
 LIBRARY = {"compliments": 8, "breathing": 4, "music": 4}
@@ -69,11 +76,11 @@ class Rule(
 
     mood: str | tuple[str, ...] = ()
     """A label, `unknown`, `nobody`, or several; nothing means any face, whatever it shows."""
-    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ()
+    days: tuple[Weekday, ...] = ()
     """Days of the week; nothing means all."""
-    begin: str = "00:00"
+    begin: TimeOfDay = "00:00"
     """`from`, local time of day."""
-    end: str = "00:00"
+    end: TimeOfDay = "00:00"
     """`to`, local time of day; earlier than `from` means on the next day."""
     minutes: Annotated[float, Meta(ge=0, le=1440)] = 0.0
     """How long the mood must have held."""
@@ -96,8 +103,6 @@ class Rule(
     """Seconds after which the command is killed."""
 
     def __post_init__(self) -> None:
-        time_of_day(self.begin, "from")
-        time_of_day(self.end, "to")
         for text in self.texts:
             _check_text(text)
         if self.link is not None and not (self.texts and is_web_address(self.link)):
@@ -119,35 +124,32 @@ class Rule(
         """Return whether a mood, or `nobody`, is one of the rule's."""
         return mood in self.moods if self.moods else mood != NOBODY
 
+    @property
+    def _span(self) -> tuple[time, time]:
+        return time_of_day(self.begin), time_of_day(self.end)
+
     def covers(self, day: time) -> bool:
         """Return whether a time of day lies in `from` to `to`; equal ones mean all day."""
-        begin, end = time_of_day(self.begin, "from"), time_of_day(self.end, "to")
+        begin, end = self._span
         if begin < end:
             return begin <= day < end
         return begin == end or day >= begin or day < end
 
-    def refusals(self, at: Situation) -> Iterator[str]:
+    def refusals(self, at: Situation, hours: Hours = 24) -> Iterator[str]:
         """Yield why the rule does not fire, its rest aside; nothing where it does."""
         if not self.applies_to(at.mood):
             yield f"the mood is {at.mood}, not {' or '.join(self.moods) or 'any face'}"
         if self.days and (today := WEEKDAYS[at.now.weekday()]) not in self.days:
             yield f"the day is {today}, not {' or '.join(self.days)}"
         if not self.covers(at.now.time()):
-            yield f"the time is {at.now:%H:%M}, not from {self.begin} to {self.end}"
+            now, begin, end = (time_words(one, hours) for one in (at.now.time(), *self._span))
+            yield f"the time is {now}, not from {begin} to {end}"
         if at.minutes < self.minutes:
             yield f"it has held for {at.minutes:g} min, not {self.minutes:g}"
         if self.share and (share := at.share(self.applies_to, self.over)) < self.share:
             yield f"it is {share:.0%} of the last {self.over:g} min, not {self.share:.0%}"
         if self.arrival and at.since_arrival > ARRIVAL_SECONDS + 60 * self.minutes:
             yield "nobody has just come"
-
-
-def time_of_day(text: str, key: str) -> time:
-    """Read `HH:MM`; raise ValueError, which names the key, for anything else."""
-    try:
-        return datetime.strptime(text, "%H:%M").time()
-    except ValueError:
-        raise ValueError(f"{key} must be a time of day such as 06:30, got '{text}'") from None
 
 
 def _check_text(text: str) -> None:

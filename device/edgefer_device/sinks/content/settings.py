@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from edgefer.errors import SettingsError
 from edgefer.labels import NOBODY, UNKNOWN
-from edgefer.settings import nearest
+from edgefer.settings import TOML, Problem, nearest
 from edgefer_device.sinks.content.rule import FROM_LIBRARY, Rule
 
 SETS = {
@@ -39,8 +38,8 @@ class ContentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         numbers = [number for number, rule in enumerate(self.rule, 1) if rule.command]
         if numbers and not self.allow_commands:
             raise ValueError(
-                f"rule {numbers[0]} starts a command, which is off by default; "
-                "remove it, or set allow_commands = true in [content]"
+                f"{key_of(numbers[0], 'command')} is off by default; remove it, or set "
+                "allow_commands = true in [content]"
             )
 
     @property
@@ -49,26 +48,30 @@ class ContentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return *self.rule, *(SETS[name] for name in self.library)
 
 
-def check_rules(
-    settings: ContentSettings, labels: Iterable[str], sinks: Iterable[str], source: str
-) -> None:
-    """Raise `SettingsError` for a mood that the model lacks, or a message without a broker."""
+def key_of(number: int, key: str) -> str:
+    """Return a rule's key as errors name it."""
+    return TOML.element.format(key="content.rule", number=number) + key
+
+
+def rule_problems(
+    settings: ContentSettings, labels: Iterable[str], sinks: Iterable[str]
+) -> Iterator[Problem]:
+    """Yield each mood that the model lacks, and each message without a broker."""
     labels = tuple(labels)
     has_broker = any(uri.partition(":")[0] in ("mqtt", "mqtts") for uri in sinks)
     for number, rule in enumerate(settings.rule, 1):
-        for mood in rule.moods:
-            check_mood(mood, labels, f"{source}: content rule {number}")
+        for error in filter(None, (mood_error(mood, labels) for mood in rule.moods)):
+            yield Problem(key_of(number, "mood"), f": {error}")
         if rule.mqtt and not has_broker:
-            raise SettingsError(
-                f"{source}: content rule {number} publishes by MQTT, but no sink is a broker; "
-                "add mqtt://HOST/TOPIC to sinks"
-            )
+            error = "publishes, but no sink is a broker; add mqtt://HOST/TOPIC to sinks"
+            yield Problem(key_of(number, "mqtt"), error)
 
 
-def check_mood(mood: str, labels: Iterable[str], source: str) -> None:
-    """Raise `SettingsError` for what is no label, nor `unknown` or `nobody`."""
+def mood_error(mood: str, labels: Iterable[str]) -> str | None:
+    """Return what to say of a mood that is no label, nor `unknown` or `nobody`; else None."""
     known = [*labels, UNKNOWN, NOBODY]
-    if mood not in known:
-        guess = nearest(mood, known)
-        hint = f"did you mean '{guess}'? Known" if guess else "known"
-        raise SettingsError(f"{source}: unknown mood '{mood}'; {hint}: {', '.join(known)}")
+    if mood in known:
+        return None
+    guess = nearest(mood, known)
+    hint = f"did you mean '{guess}'? Known" if guess else "known"
+    return f"unknown mood '{mood}'; {hint}: {', '.join(known)}"

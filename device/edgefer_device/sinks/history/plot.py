@@ -7,14 +7,14 @@ hours of the day in which each mood was seen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, timedelta, tzinfo
+from datetime import date, time, timedelta, tzinfo
 from html import escape
 from pathlib import Path
 
 from edgefer.errors import SettingsError
 from edgefer_device.sinks.history.report import DayShares, by_day, moods_of, write
 from edgefer_device.sinks.history.store import MoodSpan, totals
-from edgefer_device.system.clock import duration
+from edgefer_device.system.clock import Hours, duration, time_words
 
 WIDTH = 960
 LEFT, RIGHT = 96, 24
@@ -52,14 +52,14 @@ def check_name(path: Path) -> None:
         raise SettingsError(f"{path}: the plot is an SVG image; end its name in .svg")
 
 
-def write_plot(path: Path, spans: Sequence[MoodSpan]) -> None:
+def write_plot(path: Path, spans: Sequence[MoodSpan], clock: Hours = 24) -> None:
     """Plot some history; raise `SettingsError` if it is empty or the file cannot be written."""
     if not spans:
         raise SettingsError(f"{path}: not drawn: nothing was seen in these days")
-    write(path, to_svg(spans))
+    write(path, to_svg(spans, clock))
 
 
-def to_svg(spans: Sequence[MoodSpan], zone: tzinfo | None = None) -> bytes:
+def to_svg(spans: Sequence[MoodSpan], clock: Hours = 24, zone: tzinfo | None = None) -> bytes:
     """Return the plot of some history, which must not be empty."""
     days, moods = by_day(spans, zone), moods_of(by_day(spans, zone))
     height = TOP + BARS + GAP + ROW * len(moods) + 52
@@ -69,7 +69,7 @@ def to_svg(spans: Sequence[MoodSpan], zone: tzinfo | None = None) -> bytes:
         _text(LEFT, 36, _title(days), "title"),
         _text(LEFT, 58, "What faces showed, not what people felt", "soft"),
         *_bars(days, moods),
-        *_clock(spans, moods, zone),
+        *_by_hour(spans, moods, clock, zone),
         "</svg>\n",
     ]
     return "\n".join(parts).encode()
@@ -123,8 +123,11 @@ def _bar(
             yield _box(x, bottom, 0.8 * width, tall, colour(mood), 1.0, words)
 
 
-def _clock(spans: Iterable[MoodSpan], moods: Sequence[str], zone: tzinfo | None) -> Iterator[str]:
+def _by_hour(
+    spans: Iterable[MoodSpan], moods: Sequence[str], clock: Hours, zone: tzinfo | None
+) -> Iterator[str]:
     """Yield a row for each mood, with a cell for each hour of the day."""
+    words = [time_words(time(hour % HOURS), clock) for hour in range(HOURS + 1)]
     hours = totals(spans, lambda moment: moment.hour, zone)
     top, step = TOP + BARS + GAP, (WIDTH - LEFT - RIGHT) / HOURS
     yield _text(LEFT, top - 12, "By the hour of the day: share of the time with a face", "soft")
@@ -137,10 +140,10 @@ def _clock(spans: Iterable[MoodSpan], moods: Sequence[str], zone: tzinfo | None)
             size = f'x="{x + 1:.1f}" y="{y + 1}" width="{step - 2:.1f}" height="{ROW - 2}"'
             yield f'<rect {size} rx="3" class="cell"/>'
             if share:
-                words = f"{hour}:00 to {hour + 1}:00: {mood} {share:.0%}"
-                yield _box(x + 1, y + 1, step - 2, ROW - 2, colour(mood), share**0.6, words)
+                about = f"{words[hour]} to {words[hour + 1]}: {mood} {share:.0%}"
+                yield _box(x + 1, y + 1, step - 2, ROW - 2, colour(mood), share**0.6, about)
     for hour in range(0, HOURS + 1, 3):
-        yield _text(LEFT + hour * step, top + len(moods) * ROW + 20, f"{hour}:00", "soft middle")
+        yield _text(LEFT + hour * step, top + len(moods) * ROW + 20, words[hour], "soft middle")
 
 
 def _box(

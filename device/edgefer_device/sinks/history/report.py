@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timezone, tzinfo
 from pathlib import Path
 
 import msgspec
-from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 
 from edgefer.errors import SettingsError
@@ -69,29 +69,39 @@ def moods_of(days: Iterable[DayShares]) -> list[str]:
 
 def show(spans: Sequence[MoodSpan]) -> None:
     """Print some history by day."""
-    if spans:
-        Terminal().print(table(by_day(spans)))
-    else:
+    if not spans:
         Terminal(stderr=True).print("Nothing was seen in these days.")
+        return
+    terminal = Terminal()
+    terminal.print("Percent of the time with a face, by day")
+    for table in tables(by_day(spans), terminal.width):
+        terminal.print()
+        terminal.print(table, crop=False)
 
 
-def table(days: Sequence[DayShares]) -> Table:
-    """Return the days as a table: time with a face, and each mood's share of it."""
+def tables(days: Sequence[DayShares], width: int) -> Iterator[Table]:
+    """Yield the days as tables of at most `width` columns of text, as many as it takes.
+
+    Time with a face, and each mood's percentage of it. Nothing is cut: one mood a table is the
+    least.
+    """
     moods = moods_of(days)
-    title = "Expressions by day: shares of the time with a face"
-    # Eight labels and `unknown` have to fit a terminal of 80 columns.
-    table = Table(
-        title=title,
-        title_justify="left",
-        min_width=len(title),
-        box=box.SIMPLE,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("day", no_wrap=True)
-    for heading in ("time", *moods):
-        table.add_column(heading, justify="right")
+    while moods:
+        left = width - len("2026-11-30 Mon 10 h 41")
+        fitting = 0
+        for mood in moods:
+            left -= 1 + max(cell_len(mood), len("100"))
+            fitting += left >= 0
+        yield _table(days, moods[: max(1, fitting)])
+        moods = moods[max(1, fitting) :]
+
+
+def _table(days: Sequence[DayShares], moods: Sequence[str]) -> Table:
+    table = Table(box=None, padding=(0, 0, 0, 1), pad_edge=False)
+    for heading in ("day", "time", *moods):
+        table.add_column(heading, justify="left" if heading == "day" else "right", no_wrap=True)
     for day in days:
-        shares = (f"{100 * day.share(mood):.0f} %" if day.share(mood) else "" for mood in moods)
+        shares = (f"{100 * day.share(mood):.0f}" if day.share(mood) else "" for mood in moods)
         table.add_row(f"{day.date} {day.date:%a}", duration(day.total), *shares)
     return table
 

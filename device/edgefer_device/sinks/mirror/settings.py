@@ -11,7 +11,7 @@ import msgspec
 
 from edgefer.appearance import Appearance
 from edgefer.settings import nearest
-from edgefer_device.sinks.content.rule import WEEKDAYS, time_of_day
+from edgefer_device.system.clock import TIME, WEEKDAYS, Hours, TimeOfDay
 
 LANGUAGES = Path(__file__).parent / "page" / "languages"
 """One JSON file of texts for each language, by its code (BCP 47)."""
@@ -22,6 +22,13 @@ LONGEST_NAME = 24
 HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
 """Without scheme, port or wildcard; other letters as browsers send them (xn--...)."""
 ORIGIN = re.compile(rf"https?://{HOST_NAME.pattern}(:\d{{1,5}})?", re.IGNORECASE)
+WeekMoment = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=f"^(({'|'.join(WEEKDAYS)}) {TIME})?$",
+        extra={"expected": "a day and time such as sun 19:00, or empty"},
+    ),
+]
 
 
 class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,19 +40,19 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the page greets whoever comes."""
     name: str = ""
     """Whom the greeting names."""
-    evening: str = "22:00"
+    evening: TimeOfDay = "22:00"
     """From when the page is dimmed, local time."""
-    morning: str = "06:00"
+    morning: TimeOfDay = "06:00"
     """Until when."""
     theme: Literal["dark", "light", "contrast"] = "dark"
     """Dark for two-way glass, light for a plain screen, contrast for weak eyes."""
     text_size: Annotated[float, msgspec.Meta(ge=0.8, le=1.6)] = 1.0
     """Size of all small text; the mood is as large as fits."""
-    clock: Literal[12, 24] = 24
-    """Hours of the clock."""
+    clock: Hours = 24
+    """Hours of the clock, here, in `edgefer history` and in `edgefer content try`."""
     motion: bool = True
     """Whether the halo moves; a browser that asks for reduced motion gets none anyway."""
-    week_at: str = "sun 19:00"
+    week_at: WeekMoment = "sun 19:00"
     """When the week opens by itself, for the first who comes; "" for never."""
     hours: Annotated[float, msgspec.Meta(ge=0.5, le=24)] = 3.0
     """That the ribbon comes to cover; it begins with ten minutes."""
@@ -69,13 +76,6 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "frame_ancestors must be origins such as 'http://localhost:8080',"
                 f" without a path, got {wrong[0]!r}"
             )
-        time_of_day(self.evening, "evening")
-        time_of_day(self.morning, "morning")
-        day, _, time = self.week_at.partition(" ")
-        if self.week_at and day not in WEEKDAYS:
-            raise ValueError(f"week_at must be such as 'sun 19:00', or empty, got '{self.week_at}'")
-        if self.week_at:
-            time_of_day(time, "week_at")
 
 
 def languages() -> list[str]:
