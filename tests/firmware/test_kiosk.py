@@ -16,8 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
 
 from rig.looks import is_written_on
+from support.browser import CHROMEDRIVER
 from support.firmware_files import FIRMWARE, System, run, tool
 from support.live_mirror import LiveMirror
 from support.mosquitto import free_port
@@ -44,7 +48,7 @@ def place() -> Iterator[Path]:
 
 
 @contextmanager
-def session(place: Path, page: str) -> Iterator[subprocess.Popen[str]]:
+def session(place: Path, page: str, debugging: int) -> Iterator[subprocess.Popen[str]]:
     """The session as its user has it, on wlroots' headless screen."""
     for name, package in (("cage", "cage"), ("Xwayland", "xwayland"), ("chromium", "chromium")):
         tool(name, package)
@@ -60,7 +64,8 @@ def session(place: Path, page: str) -> Iterator[subprocess.Popen[str]]:
         "WLR_LIBINPUT_NO_DEVICES": "1",
         "WLR_RENDERER": "pixman",
         "EDGEFER_PAGE": page,
-        "EDGEFER_KIOSK_FLAGS": "--disable-gpu --disable-dev-shm-usage",
+        "EDGEFER_KIOSK_FLAGS": "--disable-gpu --disable-dev-shm-usage --remote-debugging-port="
+        f"{debugging}",
     }
     process = subprocess.Popen(
         [*(ids if os.getuid() == 0 else ()), "sh", str(place / SESSION.name)],
@@ -118,8 +123,8 @@ def screen_is_written_on(place: Path) -> bool:
 
 
 def test_it_says_what_it_waits_for_shows_the_page_and_ends_with_the_browser(place: Path) -> None:
-    port = free_port()
-    with session(place, f"http://127.0.0.1:{port}/") as process:
+    port, debugging = free_port(), free_port()
+    with session(place, f"http://127.0.0.1:{port}/", debugging) as process:
         wait(lambda: screen_is_written_on(place))
         assert process.poll() is None
         with LiveMirror(port=port) as mirror:
@@ -134,8 +139,26 @@ def test_it_says_what_it_waits_for_shows_the_page_and_ends_with_the_browser(plac
                 assert "that of Debian 13 can" in asked(place, '{"on": false}')
             else:
                 screen_obeys(place)
+            wait(lambda: fills_the_screen(place, debugging))
             run("pkill", "-KILL", "-f", f"user-data-dir={profile}")
             wait(lambda: process.poll() is not None)
+
+
+def fills_the_screen(place: Path, debugging: int) -> bool:
+    """Whether the page has all of the screen, and no pointer on it."""
+    options = webdriver.ChromeOptions()
+    options.debugger_address = f"127.0.0.1:{debugging}"
+    browser = webdriver.Chrome(options, Service(CHROMEDRIVER))
+    try:
+        found = browser.execute_script(
+            "return [matchMedia('(display-mode: fullscreen)').matches,"
+            " getComputedStyle(document.body).cursor, innerWidth, innerHeight]"
+        )
+    finally:
+        browser.service.stop()  # the browser goes on
+    in_session(place, "grim", str(place / "run" / "screen.png"))
+    with Image.open(place / "run" / "screen.png") as screen:
+        return bool(found == [True, "none", *screen.size])
 
 
 def screen_obeys(place: Path) -> None:

@@ -80,9 +80,9 @@ def _request(config: Path | None, command: str) -> Status:
     import msgspec
 
     from edgefer_device.daemon.configuration import Config, load_config
-    from edgefer_device.daemon.control_socket import find_folder, request
+    from edgefer_device.daemon.control_socket import find_folders, request
     from edgefer_device.daemon.status import Status
 
     chosen = load_config(config) if config else Config()
-    folder = find_folder(chosen.state, explicit=config is not None)
-    return msgspec.convert(request(folder, command), Status)
+    folders = find_folders(chosen.state, explicit=config is not None)
+    return msgspec.convert(request(folders, command), Status)

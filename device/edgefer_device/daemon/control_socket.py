@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,16 @@ Handler = Callable[[float | None], object]
 
 
 class ControlServer:
-    """Serves the control socket while it is entered; where that fails it warns and goes on."""
+    """Serves the control socket while it is entered; where that fails it logs why and goes on.
 
-    def __init__(self, folder: Path, handlers: Mapping[str, Handler]) -> None:
+    `owner` is whether the state folder is this daemon's alone: it takes the socket from one that
+    reads a clip there, which itself leaves the socket to whoever serves it.
+    """
+
+    def __init__(self, folder: Path, handlers: Mapping[str, Handler], owner: bool = False) -> None:
         self.path = folder / SOCKET
-        self._handlers = handlers
+        self._handlers, self._owner = handlers, owner
+        self._served: os.stat_result | None = None
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[object]] = set()
         # asyncio needs the short name again at the end, so that it must hold for all that time.
@@ -83,18 +88,20 @@ class ControlServer:
             await self._server.wait_closed()
             self._server = None
             with contextlib.suppress(OSError):
-                self.path.unlink(missing_ok=True)
+                if self._served and os.path.samestat(self._served, self.path.stat()):
+                    self.path.unlink()
         self._name.close()
 
     async def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = self._name.enter_context(short_path(self.path))
-        if _is_served(name):
-            log.warning("%s: served by another edgefer: no control socket here", self.path)
+        if not self._owner and _is_served(name):
+            log.info("%s: edgefer status shows another daemon, not this one", self.path)
             return
         self.path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, name, limit=MAX_REQUEST_BYTES)
         self.path.chmod(0o600)
+        self._served = self.path.stat()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         own = asyncio.current_task()
@@ -124,23 +131,34 @@ class ControlServer:
             return Response(error=str(exc))
 
 
-def request(folder: Path, command: str, value: float | None = None) -> Any:
-    """Send a command to the daemon of a state folder and return the result.
+def request(folders: Iterable[Path], command: str, value: float | None = None) -> Any:
+    """Send a command to the daemon of the first state folder that has one; return the result.
 
-    Raises `ControlError` where no daemon responds, or it refuses.
+    Raises `ControlError` where none responds, with each place and why, or where it refuses.
     """
-    path = folder / SOCKET
-    try:
-        with _connected(path) as connection:
-            connection.sendall(msgspec.json.encode(Request(command, value)) + b"\n")
-            with connection.makefile("rb") as file:
-                line = file.readline()
-    except OSError as exc:
-        why = "not running" if isinstance(exc, (FileNotFoundError, ConnectionRefusedError)) else exc
-        raise ControlError(
-            f"{path}: no daemon responds ({why}); start edgefer run, or name its "
-            "configuration with --config (a service's needs sudo)"
-        ) from exc
+    tried = []
+    for path in (folder / SOCKET for folder in folders):
+        try:
+            line = _exchanged(path, msgspec.json.encode(Request(command, value)) + b"\n")
+        except OSError as exc:
+            tried.append(f"{path} ({exc.strerror or exc})")
+        else:
+            return _result(path, line)
+    raise ControlError(
+        f"no daemon responds at {', nor at '.join(tried)}; start edgefer run, or name its "
+        "configuration with --config (a service's needs sudo)"
+    )
+
+
+def _exchanged(path: Path, line: bytes) -> bytes:
+    """Return the line with which a socket's server responds to one."""
+    with _connected(path) as connection:
+        connection.sendall(line)
+        with connection.makefile("rb") as file:
+            return file.readline()
+
+
+def _result(path: Path, line: bytes) -> Any:
     try:
         response = msgspec.json.decode(line, type=Response)
     except NOT_JSON:
@@ -150,16 +168,13 @@ def request(folder: Path, command: str, value: float | None = None) -> Any:
     return response.result
 
 
-def find_folder(configured: str | None, explicit: bool, system: Path = SYSTEM) -> Path:
-    """Return the state folder of the daemon that is meant.
+def find_folders(configured: str | None, explicit: bool) -> tuple[Path, ...]:
+    """Return the state folders of the daemons that may be meant, the likeliest first.
 
-    Without an `explicit` configuration that is the user's own where one is served, else the
-    system service's.
+    Without an `explicit` configuration that is the user's own, then the system service's.
     """
     own = state_folder(configured)
-    if not explicit and not (own / SOCKET).exists() and (system / SOCKET).exists():
-        return system
-    return own
+    return (own,) if explicit or own == SYSTEM else (own, SYSTEM)
 
 
 @contextlib.contextmanager

@@ -56,12 +56,16 @@ class Status(msgspec.Struct, frozen=True):
     parts: dict[str, Part]
     refused: str | None = None
     """Why the last reload was refused; None where it was not."""
+    volatility: str | None = None
+    """What a state folder in memory means for a pause; None for one on a disk."""
 
 
-def status_of(now: Assembly, controls: Controls, uptime: float, refused: str | None) -> Status:
+def status_of(
+    now: Assembly, controls: Controls, uptime: float, refused: str | None, volatility: str | None
+) -> Status:
     """Return the status of a running assembly, `uptime` seconds after the daemon's start.
 
-    `refused` tells why the last reload was.
+    `refused` and `volatility` are as in `Status`.
     """
     health, heat = now.health, now.frame_rate.heat
     seen = None if controls.paused else now.sinks.metrics.present
@@ -87,6 +91,7 @@ def status_of(now: Assembly, controls: Controls, uptime: float, refused: str | N
         page=now.sinks.page,
         parts=state.parts,
         refused=refused,
+        volatility=volatility,
     )
 
 
@@ -137,6 +142,8 @@ def _rows(status: Status) -> list[tuple[str, str]]:
     ]
     if status.refused is not None:
         rows.append(("last reload", f"refused: {status.refused}"))
+    if status.volatility is not None:
+        rows.append(("state", status.volatility))
     if status.celsius is not None:
         rows.append(("temperature", f"{status.celsius:.0f} °C"))
     return rows if status.page is None else [*rows, ("mirror page", status.page)]

@@ -23,7 +23,7 @@ from edgefer_device.daemon.systemd import Notifier, Watchdog
 from edgefer_device.pipeline.control_state import Controls, ControlState, PauseMemory
 from edgefer_device.pipeline.frame_rate import watch_temperature
 from edgefer_device.pipeline.runner import Limit
-from edgefer_device.system.paths import is_volatile, lock_state, state_folder
+from edgefer_device.system.paths import lock_state, state_folder, volatility
 from edgefer_device.system.service import run_service
 from edgefer_device.system.tasks import cancel_and_wait
 
@@ -73,6 +73,7 @@ class Supervisor:
         self._reloading: asyncio.Task[None] | None = None
         self._stopping = False
         self._refused: str | None = None
+        self._volatility: str | None = None
 
     async def run(self, limit: Limit) -> bool:
         """Run to the end; return whether the daemon is to be restarted.
@@ -110,7 +111,7 @@ class Supervisor:
         if self._current is None:
             raise ControlError("the daemon is starting; try again in a second")
         uptime = time.monotonic() - self._began
-        return status_of(self._current, self.controls, uptime, self._refused)
+        return status_of(self._current, self.controls, uptime, self._refused, self._volatility)
 
     def _restore(self) -> Opener:
         """Restore a pause from before, and build what is configured; the camera comes later."""
@@ -118,9 +119,9 @@ class Supervisor:
         if pause_persists(self._config.camera):
             folder = state_folder(self._config.state)
             memory = PauseMemory(folder)
-            if is_volatile(folder):
-                advice = "a pause will not outlive a power cut; mount a disk there"
-                log.warning("%s is in memory: %s", folder, advice)
+            self._volatility = volatility(folder)
+            if self._volatility is not None:
+                log.warning("%s", self._volatility)
             if memory.paused:
                 log.warning("still paused: the camera stays closed until edgefer resume")
                 self.controls.pause()
@@ -209,7 +210,7 @@ class Supervisor:
 
     @contextlib.asynccontextmanager
     async def _services(self) -> AsyncIterator[None]:
-        """Ping the watchdog, and serve the control socket for a camera that can be paused."""
+        """Ping the watchdog, and serve the control socket."""
         watchdog = Watchdog(
             self._notifier,
             progress=lambda: self._current.progress if self._current else 0,
@@ -217,9 +218,9 @@ class Supervisor:
             status=self._headline,
         )
         async with contextlib.AsyncExitStack() as entered:
-            if pause_persists(self._config.camera):
-                folder = state_folder(self._config.state)
-                await entered.enter_async_context(ControlServer(folder, self._handlers()))
+            owner = pause_persists(self._config.camera)
+            server = ControlServer(state_folder(self._config.state), self._handlers(), owner)
+            await entered.enter_async_context(server)
             if self._notifier.enabled:
                 pings = asyncio.create_task(watchdog.run(), name="watchdog")
                 entered.push_async_callback(cancel_and_wait, pings)

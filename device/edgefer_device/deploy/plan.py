@@ -13,7 +13,6 @@ from edgefer import litert
 from edgefer.errors import HostRefused
 from edgefer.messages import NOT_JSON
 from edgefer.text_files import decode_text, read_text
-from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.deploy import artifacts, staging
 from edgefer_device.deploy.agent.layout import HOME
@@ -157,7 +156,6 @@ def change(plan: Plan, spec: DeploySpec) -> Change:
         deadline=spec.request.deadline,
         watch=spec.request.watch,
         state=plan.config.state or SYSTEM.as_posix(),
-        control_socket=pause_persists(plan.config.camera),
         camera=spec.entry.camera is not False,
     )
     return Change(plan.release, tuple(files), tuple(units), checks)

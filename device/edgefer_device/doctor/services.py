@@ -51,10 +51,15 @@ def check_broker(uri: str, settings: MqttSettings | None = None) -> Check:
 
 
 def check_state(configured: str | None) -> Check:
-    """Check that the state folder is writable."""
-    from edgefer_device.system.paths import state_folder
+    """Check that the state folder is writable and on a disk."""
+    from edgefer_device.system.paths import state_folder, volatility
 
-    return check_writable("state", state_folder(configured))
+    folder = state_folder(configured)
+    found = volatility(folder)
+    if found is None:
+        return check_writable("state", folder)
+    problem, _, advice = found.partition("; ")
+    return warn("state", problem, advice)
 
 
 def check_history(configured: str | None) -> Check:

@@ -71,6 +71,13 @@ def is_volatile(folder: Path, proc: Path = Path("/proc")) -> bool:
     return in_memory(folder.resolve())
 
 
+def volatility(folder: Path) -> str | None:
+    """Return what a state folder in memory means, in words; None for one on a disk."""
+    if not is_volatile(folder):
+        return None
+    return f"{folder} is in memory: a pause will not outlive a power cut; mount a disk there"
+
+
 @contextlib.contextmanager
 def lock_state(folder: Path) -> Iterator[None]:
     """Hold a state folder for one daemon; raise `StateError` while another holds it.

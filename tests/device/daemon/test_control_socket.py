@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import os
 import socket
 import stat
@@ -19,18 +20,19 @@ from edgefer_device.daemon.control_socket import (
     MAX_CONNECTIONS,
     SOCKET,
     ControlServer,
-    find_folder,
+    find_folders,
     request,
     short_path,
 )
 from edgefer_device.daemon.status import Status, headline, show
 from edgefer_device.pipeline.health import Part
 from edgefer_device.system.clock import duration
+from edgefer_device.system.paths import SYSTEM
 from edgefer_device.system.process import cpu_seconds, peak_mb, resident_mb
 
 
 async def send(folder: Path, command: str, value: float | None = None) -> Any:
-    return await asyncio.to_thread(request, folder, command, value)
+    return await asyncio.to_thread(request, [folder], command, value)
 
 
 def test_a_request_gets_a_response_and_only_the_owner_may_connect(tmp_path: Path) -> None:
@@ -71,10 +73,13 @@ def test_what_is_unknown_or_refused_is_one_line(tmp_path: Path) -> None:
     asyncio.run(whole())
 
 
-def test_without_a_daemon_one_line_says_what_to_do(tmp_path: Path) -> None:
-    for _ in range(2):
-        with pytest.raises(ControlError, match=r"no daemon responds \(not running\); start"):
-            request(tmp_path, "status")
+def test_without_a_daemon_one_line_says_where_none_is_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    elsewhere = rf"nor at {tmp_path}/file/{SOCKET} \(Not a directory\); start edgefer run, or name"
+    for why in ("No such file or directory", "Connection refused"):
+        wanted = rf"no daemon responds at {tmp_path}/{SOCKET} \({why}\), {elsewhere}"
+        with pytest.raises(ControlError, match=wanted):
+            request([tmp_path, tmp_path / "file"], "status")
         # What a killed daemon left behind.
         with short_path(tmp_path / SOCKET) as near, socket.socket(socket.AF_UNIX) as dead:
             if not (tmp_path / SOCKET).exists():
@@ -95,6 +100,8 @@ def test_what_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> None:
 def test_the_second_of_two_daemons_goes_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "edgefer_device")
+
     async def whole() -> None:
         async with ControlServer(tmp_path, {"status": lambda _: 1}):
             async with ControlServer(tmp_path, {"status": lambda _: 2}):
@@ -102,7 +109,19 @@ def test_the_second_of_two_daemons_goes_without(
             assert await send(tmp_path, "status") == 1
 
     asyncio.run(whole())
-    assert "served by another edgefer" in caplog.text
+    assert "edgefer status shows another daemon" in caplog.text
+
+
+def test_the_owner_of_a_folder_takes_the_socket_from_a_clips_reader(tmp_path: Path) -> None:
+    async def whole() -> None:
+        clip = ControlServer(tmp_path, {"status": lambda _: "clip"})
+        owner = ControlServer(tmp_path, {"status": lambda _: "owner"}, owner=True)
+        async with clip, owner:
+            assert await send(tmp_path, "status") == "owner"
+            await clip.__aexit__()
+            assert await send(tmp_path, "status") == "owner"
+
+    asyncio.run(whole())
 
 
 def test_a_folder_that_cannot_be_ends_nothing(
@@ -195,12 +214,18 @@ def test_the_users_daemon_is_preferred_to_the_service(
     own, service = tmp_path / "own" / "edgefer", tmp_path / "service"
     monkeypatch.setenv("XDG_STATE_HOME", str(own.parent))
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-    assert find_folder(None, explicit=False, system=service) == own
-    service.mkdir()
-    (service / SOCKET).touch()
-    assert find_folder(None, explicit=False, system=service) == service
-    assert find_folder(None, explicit=True, system=service) == own
-    assert find_folder(str(tmp_path), explicit=True) == tmp_path
+    assert find_folders(None, explicit=False) == (own, SYSTEM)
+    assert find_folders(None, explicit=True) == (own,)
+    assert find_folders(str(tmp_path), explicit=True) == (tmp_path,)
+
+    async def whole() -> None:
+        both = own, service
+        async with ControlServer(service, {"status": lambda _: "service"}):
+            assert await asyncio.to_thread(request, both, "status") == "service"
+            async with ControlServer(own, {"status": lambda _: "own"}):
+                assert await asyncio.to_thread(request, both, "status") == "own"
+
+    asyncio.run(whole())
 
 
 # --- the status --------------------------------------------------------------

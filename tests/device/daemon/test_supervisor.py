@@ -77,7 +77,7 @@ class Daemon:
         return [word for word in words if word]
 
     def request(self, command: str) -> dict[str, Any]:
-        return dict(request(self.state, command))
+        return dict(request([self.state], command))
 
     def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Ask until it says what is wanted; return that."""
@@ -354,8 +354,18 @@ def test_without_a_daemon_a_command_is_one_clear_line(verb: str, tmp_path: Path)
     config.write_text(f'state = "{tmp_path}"\n')
     done = CliRunner().invoke(main, [verb, "--config", str(config)])
     assert done.exit_code == 1
-    assert done.stderr.startswith(f"edgefer: {tmp_path}/control.sock: no daemon responds")
+    assert done.stderr.startswith(f"edgefer: no daemon responds at {tmp_path}/control.sock (No")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_daemon_that_reads_a_clip_reports_its_status_and_pauses(
+    tmp_path: Path, data: Path
+) -> None:
+    clip = f'camera = "file:{data / "clips/single_face.mp4"}?loop=1"'
+    with contextlib.closing(Daemon(tmp_path, clip)) as daemon:
+        assert "single_face.mp4" in daemon.until(lambda said: said["ok"])["camera"]
+        daemon.request("pause")
+        daemon.until(lambda said: said["paused"])
 
 
 def test_the_commands_control_the_daemon(daemon: Daemon) -> None:

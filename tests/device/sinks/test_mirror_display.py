@@ -131,6 +131,50 @@ def test_a_face_or_a_touch_wakes_the_page(browser: Chrome) -> None:
         wait(browser, IDLE)
 
 
+def touch(browser: Chrome, selector: str) -> None:
+    """Touch the middle of an element, or of where it stands, as a touch screen reports it."""
+    box = ask(browser, f"document.querySelector('{selector}').getBoundingClientRect().toJSON()")
+    point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    for kind, points in (("touchStart", [point]), ("touchEnd", [])):
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+PRESSES = "document.querySelector('#pause').addEventListener('click', () => window.presses++)"
+
+
+def test_the_first_touch_wakes_and_presses_nothing_the_second_pauses(browser: Chrome) -> None:
+    context = SinkContext()
+    with page(browser, NOBODY, context, HASTE) as mirror:
+        browser.execute_script(f"window.presses = 0; {PRESSES}")
+        wait(browser, IDLE)
+        touch(browser, "#pause")
+        with mirror.repeating(HAPPY):  # it does not rest again
+            wait(browser, IDLE, False)
+            touch(browser, "#pause")
+            wait(browser, "document.body.dataset.state", "paused")
+        assert ask(browser, "window.presses") == 1
+        assert context.controls.paused
+        touch(browser, "#pause")
+        wait(browser, "document.body.dataset.state != 'paused'")
+
+
+def test_a_finger_opens_the_week_reads_an_hour_and_closes_it(
+    browser: Chrome, tmp_path: Path
+) -> None:
+    context = with_history(tmp_path, MirrorSettings(week_at="", language="en"))
+    assert context.store is not None
+    context.store.add({int(time.time() // 60) - 90: {"happy": 60.0}})
+    with page(browser, HAPPY, context):
+        touch(browser, "#open-week")
+        wait(browser, "document.querySelectorAll('#week td[title]').length", 1)
+        touch(browser, "#week td[title]")
+        words = "document.querySelector('#week .words').innerText"
+        wait(browser, f"{words}.endsWith('happy 100 % of 1 min')")
+        touch(browser, "#week > button")
+        wait(browser, OPEN, False)
+
+
 def test_a_page_without_a_picture_does_not_rest(browser: Chrome) -> None:
     with page(browser, None, None, HASTE):
         time.sleep(1.5)  # what it would take, in haste

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,18 +67,39 @@ def test_an_overlay_in_memory_is_told_from_a_disk(
     assert is_volatile(place, proc(tmp_path, *mounts, kernel=kernel)) == volatile
 
 
-def test_the_daemon_says_at_its_start_that_a_pause_cannot_survive(tmp_path: Path) -> None:
-    memory = Path("/dev/shm")
-    if not is_volatile(memory):
-        pytest.skip("/dev/shm is no tmpfs here")
+READ_ONLY = """
+set -eu
+mount -t tmpfs memory "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay root -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/root"
+state=$1/root/state
+shift 2
+"$@" run &
+until [ -e "$state/control.sock" ]; do sleep 0.1; done
+until "$@" status; do sleep 0.1; done
+kill $!
+wait $!
+"$@" doctor || true
+"""
+"""A root as `overlayroot` makes it of a card, and a daemon, `status` and `doctor` on it."""
+
+
+def test_on_a_read_only_root_log_status_and_doctor_tell_that_no_pause_survives(
+    tmp_path: Path,
+) -> None:
     assert not is_volatile(tmp_path)
-    state = memory / f"edgefer-{os.getpid()}"
-    config = tmp_path / "edgefer.toml"
+    memory, card, config = (tmp_path / name for name in ("memory", "card", "edgefer.toml"))
+    memory.mkdir()
+    card.mkdir()
+    state = memory / "root" / "state"
     config.write_text(f'camera = "demo:"\nstate = "{state}"\nsinks = ["console:"]\n')
-    words = ["-m", "edgefer.cli", "run", "--config", str(config), "--frames", "1"]
-    try:
-        done = subprocess.run([sys.executable, *words], check=False, capture_output=True, text=True)
-    finally:
-        shutil.rmtree(state, ignore_errors=True)
-    assert done.returncode == 0, done.stderr
-    assert f"{state} is in memory: a pause will not outlive a power cut" in done.stderr
+    program = tmp_path / "edgefer"
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} -m edgefer.cli $1 --config {config}\n")
+    program.chmod(0o755)
+    alone = ["unshare", "--mount", *([] if os.getuid() == 0 else ["--map-root-user"])]
+    words = [*alone, "sh", "-c", READ_ONLY, "sh", str(memory), str(card), str(program)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    log = f"edgefer: warning: {state} is in memory: a pause will not outlive a power cut"
+    assert done.stderr.count(f"{log}; mount a disk there\n") == 1
+    told = "".join(done.stdout.split())  # a table's lines are wrapped
+    assert told.count("apausewillnotoutliveapowercut") == 2

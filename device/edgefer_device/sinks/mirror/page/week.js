@@ -41,6 +41,11 @@ export class Week {
     this.at = ""; // when it opens by itself: a day and HH:MM
     this.shown = ""; // the day on which it last did
     opener.onclick = () => this.open();
+    // A finger cannot hover: a touched hour says in words what its title does.
+    this.table.onclick = ({ target }) => {
+      const hour = target instanceof Element && target.closest("td[title]");
+      if (hour instanceof HTMLElement) this.words.textContent = hour.title;
+    };
     /** @type {HTMLButtonElement} */ (dialog.querySelector("button")).onclick = () => dialog.close();
     dialog.onclose = () => clearTimeout(this.timer);
     for (const event of ["pointerdown", "keydown"]) {
