@@ -16,7 +16,7 @@ from edgefer_device.faces import motion, search
 from edgefer_device.faces.blazeface import FULL, LOWEST, SAME_FACE, SHORT
 from edgefer_device.faces.detector import BoxCalibration
 from edgefer_device.faces.quality import WHITE, QualitySettings
-from edgefer_device.faces.tracker import TrackingSettings
+from edgefer_device.faces.tracker import FARTHEST, HIDDEN, TrackingSettings
 from edgefer_device.mood.baseline import expected
 from edgefer_device.mood.filter import (
     CORRELATION,
@@ -90,6 +90,13 @@ class Search(msgspec.Struct, frozen=True):
     same_face: float = SAME_FACE
 
 
+class Tracking(TrackingSettings, frozen=True):
+    """How `tracker.Tracker` follows faces."""
+
+    hidden: float = HIDDEN
+    farthest: float = FARTHEST
+
+
 class Contract(msgspec.Struct, frozen=True):
     """The whole of contract.json; contract.js declares the same."""
 
@@ -105,7 +112,7 @@ class Contract(msgspec.Struct, frozen=True):
     languages: dict[str, str]
     """Their own names, by code."""
     mood: MoodFilter
-    tracking: TrackingSettings = TrackingSettings()
+    tracking: Tracking = Tracking()
     quality: QualitySettings = QualitySettings()
     frame_rate: FrameRateSettings = FrameRateSettings()
     white: int = WHITE

@@ -164,8 +164,10 @@ def _runtime(cache: Path | None) -> Files:
 
 def _licences() -> bytes:
     """Return what the licences of the parts ask to be handed on."""
-    texts = importlib.metadata.distribution("edgefer").read_text("licenses/LICENSE") or ""
-    return NOTICE.encode() + texts.encode()
+    text = importlib.metadata.distribution("edgefer").read_text("licenses/LICENSE")
+    if not text:
+        raise BundleError("edgefer's LICENSE is not installed, and no page goes without; reinstall")
+    return NOTICE.encode() + text.encode()
 
 
 def _packed(content: bytes) -> bytes:

@@ -7,12 +7,14 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
 
 LOGGED = 2000
 """Bytes of a program's output that are logged."""
+_outputs: set[asyncio.Task[None]] = set()
+"""Those that are still read: what a program leaves in the background may go on writing."""
 
 
 async def run_command(command: Sequence[str], seconds: float, **environment: str) -> str | None:
@@ -22,37 +24,38 @@ async def run_command(command: Sequence[str], seconds: float, **environment: str
     this is cancelled: a script killed alone leaves behind what it waits for. The beginning of
     what it writes is logged.
     """
-    async with _logged_output(command[0]) as output:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env={**os.environ, **environment},
-            )
-        except OSError as exc:
-            return f"{command[0]} cannot be started: {exc.strerror}"
-        finally:
-            os.close(output)
-        try:
-            status = await asyncio.wait_for(process.wait(), seconds)
-        except asyncio.TimeoutError:
-            return f"{command[0]} did not end within {seconds:g} s and was killed"
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+    lines, output = await _logged_output(command[0])
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, **environment},
+        )
+    except OSError as exc:
+        return f"{command[0]} cannot be started: {exc.strerror}"
+    finally:
+        os.close(output)
+    try:
+        status = await asyncio.wait_for(process.wait(), seconds)
+    except asyncio.TimeoutError:
+        return f"{command[0]} did not end within {seconds:g} s and was killed"
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    await asyncio.wait([lines], timeout=0.2)
     return f"{command[0]} ended with status {status}" if status else None
 
 
-@contextlib.asynccontextmanager
-async def _logged_output(name: str) -> AsyncIterator[int]:
-    """Yield a pipe's end to write to, which the caller closes; what comes is logged.
+async def _logged_output(name: str) -> tuple[asyncio.Task[None], int]:
+    """Return what logs an output, and a pipe's end to write it to, which the caller closes.
 
-    Not a pipe of asyncio's subprocess: a child that outlives the program would keep it open.
+    Not a pipe of asyncio's subprocess: a child that outlives the program would hold that up, and
+    would die of SIGPIPE (signal(7)) were nobody reading any more.
     """
     reading, writing = os.pipe()
     reader = asyncio.StreamReader()
@@ -60,12 +63,10 @@ async def _logged_output(name: str) -> AsyncIterator[int]:
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb")
     )
     lines = asyncio.create_task(_log_lines(reader, name), name=f"output of {name}")
-    try:
-        yield writing
-        await asyncio.wait([lines], timeout=0.2)
-    finally:
-        lines.cancel()
-        transport.close()
+    _outputs.add(lines)
+    lines.add_done_callback(_outputs.discard)
+    lines.add_done_callback(lambda _: transport.close())
+    return lines, writing
 
 
 async def _log_lines(reader: asyncio.StreamReader, name: str) -> None:

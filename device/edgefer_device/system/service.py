@@ -18,10 +18,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 OPEN_FILES = 4096
 """Soft limit to start with; as in edgefer.service."""
-SHORTAGES = frozenset(
-    getattr(errno, name, None)  # Windows has no EDQUOT
-    for name in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "EDQUOT", "EFBIG")
-)
+SHORTAGES = ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "EDQUOT", "EFBIG")
 """What the machine lacks for a while: no fault of ours, and no reason for a traceback."""
 
 
@@ -51,7 +48,8 @@ def raise_file_limit(wanted: int = OPEN_FILES) -> None:
 
 def is_shortage(error: BaseException | None) -> bool:
     """Return whether an error may pass when files, memory or room on the disk are freed."""
-    return isinstance(error, OSError) and error.errno in SHORTAGES
+    # By name: Windows has not all of them.
+    return isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in SHORTAGES
 
 
 def _log_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -513,6 +513,21 @@ def test_what_a_command_writes_is_logged(caplog: pytest.LogCaptureFixture) -> No
     assert sum(map(len, caplog.messages)) < 3000
 
 
+def test_a_child_in_the_background_goes_on_writing(tmp_path: Path) -> None:
+    out, ended = tmp_path / "out", tmp_path / "ended"
+    # It waits until the program has ended and writes more than a pipe holds.
+    child = f"until [ -e {ended} ]; do sleep 0.05; done; head -c 200000 /dev/zero; touch {out}"
+    actions = Actions(None)
+
+    async def story() -> None:
+        actions.start(Rule(command=("/bin/sh", "-c", f"({child}) & exit 0")), "happy")
+        await until(lambda: not actions._tasks)
+        ended.touch()
+        await until(out.exists)
+
+    act(actions, story)
+
+
 def test_a_child_that_keeps_the_output_open_holds_nothing_up() -> None:
     actions = Actions(None)
 

@@ -5,7 +5,7 @@ import { cropFace } from "./face_crop.js";
 import { Mood } from "./mood.js";
 import { Motion } from "./motion.js";
 import { rejectionReason } from "./quality.js";
-import { expected, Tracker } from "./tracker.js";
+import { Tracker } from "./tracker.js";
 
 /** @typedef {import("./pixels.js").Pixels} Pixels */
 /** @typedef {import("./pixels.js").Box} Box */
@@ -72,7 +72,7 @@ export class FrameAnalyzer {
     this.last = time;
     // Motion is measured only where it decides.
     if (!this.tracker.wantsDetection(time, true)) return false;
-    const known = this.tracker.all.map((track) => expected(track, time));
+    const known = this.tracker.all.map((track) => this.tracker.expected(track, time));
     if (!this.tracker.wantsDetection(time, this.motion.moved(pixels, known))) return false;
     const search = this.tracker.wantsSearch(time);
     this.tracker.update(await this.detector.watch(pixels, known, search), time, search);

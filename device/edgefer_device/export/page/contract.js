@@ -27,6 +27,8 @@
  * @property {number} certainty
  * @property {number} patience
  * @property {number} smallest
+ * @property {number} hidden  seconds for which a face is kept that passes behind another one
+ * @property {number} farthest  seconds over which a face is taken to go on as it went
  *
  * @typedef {object} QualitySettings
  * @property {number} smallest

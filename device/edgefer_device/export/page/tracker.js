@@ -25,9 +25,6 @@ import { area, intersection, overlap } from "./pixels.js";
  * @property {[across: number, down: number]} pace  of its middle, pixels a second
  */
 
-const HIDDEN = 1.5; // seconds for which a face is kept that passes behind another one
-const FARTHEST = 0.5; // seconds over which a face is taken to go on as it went
-
 export class Tracker {
   /** @param {TrackingSettings} settings */
   constructor(settings) {
@@ -102,7 +99,7 @@ export class Tracker {
    */
   #pairs(detections, time) {
     const overlaps = this.all.flatMap((track) => detections.map((face) => (
-      { number: track.number, face, shared: overlap(expected(track, time), face.box) }
+      { number: track.number, face, shared: overlap(this.expected(track, time), face.box) }
     )));
     overlaps.sort((one, other) => other.shared - one.shared || one.number - other.number);
     /** @type {Map<number, Detection>} */
@@ -159,23 +156,23 @@ export class Tracker {
    */
   #lives(track, time, seen) {
     if (!track.missed) return true;
-    const box = expected(track, time);
+    const box = this.expected(track, time);
     const behind = seen.some((other) => intersection(box, other) > 0);
-    const patience = Math.max(behind ? HIDDEN : 0, this.settings.patience);
+    const patience = Math.max(behind ? this.settings.hidden : 0, this.settings.patience);
     return track.confirmed && time - track.seen < patience;
   }
-}
 
-/**
- * Where a face is at a time if it went on as it did.
- *
- * @param {Track} track
- * @param {number} time
- * @returns {Box}
- */
-export function expected({ box, seen, pace }, time) {
-  const passed = Math.min(time - seen, FARTHEST);
-  return { ...box, left: box.left + passed * pace[0], top: box.top + passed * pace[1] };
+  /**
+   * Where a face is at a time if it went on as it did.
+   *
+   * @param {Track} track
+   * @param {number} time
+   * @returns {Box}
+   */
+  expected({ box, seen, pace }, time) {
+    const passed = Math.min(time - seen, this.settings.farthest);
+    return { ...box, left: box.left + passed * pace[0], top: box.top + passed * pace[1] };
+  }
 }
 
 /**

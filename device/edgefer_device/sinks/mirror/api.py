@@ -51,4 +51,7 @@ def check_version(request: web.Request) -> None:
 
 def wants_socket(request: web.Request) -> bool:
     """Return whether a request is to become a WebSocket."""
-    return request.headers.get("Upgrade", "").lower() == "websocket"
+    try:
+        return bool(web.WebSocketResponse().can_prepare(request))
+    except ValueError:
+        return True  # malformed: whoever prepares it refuses it

@@ -17,9 +17,19 @@ export class Presence {
     this.nobody = false;
     this.arrival = 0;
     this.rest = 0;
+    this.waking = false;
     for (const event of ["pointerdown", "pointermove", "keydown", "focusin"]) {
       addEventListener(event, () => this.#wake());
     }
+    // The touch that wakes presses nothing: its click comes when the page is awake already.
+    for (const event of ["pointerdown", "keydown"]) {
+      addEventListener(event, () => { this.waking = event === "pointerdown" && isIdle(); }, true);
+    }
+    addEventListener("click", (event) => {
+      if (!this.waking) return;
+      event.preventDefault();
+      event.stopPropagation();
+    }, true);
   }
 
   /**
@@ -46,7 +56,7 @@ export class Presence {
 
   #wake() {
     clearTimeout(this.rest);
-    if (document.body.hasAttribute("data-idle")) {
+    if (isIdle()) {
       document.body.removeAttribute("data-idle");
       this.handlers.onRest(false);
     }
@@ -57,4 +67,8 @@ export class Presence {
     document.body.toggleAttribute("data-idle", true);
     this.handlers.onRest(true);
   }
+}
+
+function isIdle() {
+  return document.body.hasAttribute("data-idle");
 }

@@ -19,7 +19,6 @@ import { text } from "./texts.js";
 const KEY = "w";
 const IDLE = 180_000; // ms without input until the week closes
 const GLANCE = 60_000; // ms, where nobody at the page has opened it
-const DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]; // as Date counts them
 const FULL = 20; // minutes with a face in an hour that give a cell its full light
 const LABELLED = 6; // hours between two labels
 
@@ -74,7 +73,8 @@ export class Week {
     const [day, time] = this.at.split(" ");
     const now = new Date();
     const today = now.toDateString();
-    if (this.opener.hidden || this.shown === today || DAYS[now.getDay()] !== day) return;
+    const weekday = now.toLocaleDateString("en", { weekday: "short" }).toLowerCase();
+    if (this.opener.hidden || this.shown === today || weekday !== day) return;
     if (60 * now.getHours() + now.getMinutes() < minutesOf(time)) return;
     this.shown = today;
     this.glance();
