@@ -400,7 +400,7 @@ def read_history(case: Case, path: Path) -> None:
     totals(spans, datetime.date)
     report.to_csv(spans)
     report.to_json_lines(spans)
-    report.table(report.by_day(spans))
+    list(report.tables(report.by_day(spans), 80))
     store.prune(29_000_000, 90)
 
 
