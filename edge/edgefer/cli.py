@@ -76,7 +76,7 @@ MODEL = LazyGroup(
 )
 DEV = LazyGroup(
     {
-        **_in("edgefer_device.commands.dev", "faces", "mood", "sweep", "peak"),
+        **_in("edgefer_device.commands.dev", "faces", "mood", "calibration", "sweep", "peak"),
         **_in("edgefer_train.commands", "throughput"),
     },
     name="dev",
@@ -87,7 +87,15 @@ SECTIONS: dict[str, dict[str, str | click.Command]] = {
         **_in("edgefer_device.commands.device", "run", "predict", "cameras", "doctor", "history"),
         **_in("edgefer_device.commands.config", "config"),
         **_in("edgefer_device.commands.content", "content"),
-        **_in("edgefer_device.commands.control", "status", "pause", "resume", "reload", "restart"),
+        **_in(
+            "edgefer_device.commands.control",
+            "enroll",
+            "status",
+            "pause",
+            "resume",
+            "reload",
+            "restart",
+        ),
     },
     "Training": {
         **_in("edgefer_train.commands", "data"),

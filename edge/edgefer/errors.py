@@ -24,6 +24,7 @@ expected, what to do. What a caller can act on stands in attributes.
     ├── DetectorError       (RuntimeError)       a face detector that cannot be opened
     ├── StateError          (OSError)            a file that the daemon keeps
     │   └── HistoryError    (OSError)            the database of moods
+    ├── EnrollmentError     (RuntimeError)       an enrollment that runs already, or failed
     ├── ControlError        (ConnectionError)    the daemon does not answer, or refuses
     ├── ServerError         (OSError)            an address that cannot be listened on
     ├── SinkError           (OSError)            a sink that cannot be written to
@@ -168,6 +169,10 @@ class StateError(EdgeferError, OSError):
 
 class HistoryError(StateError):
     """The database of moods is not ours, damaged, or cannot be written."""
+
+
+class EnrollmentError(EdgeferError, RuntimeError):
+    """An enrollment that cannot begin, or ended without a calibration."""
 
 
 class ControlError(EdgeferError, ConnectionError):

@@ -16,6 +16,7 @@ from edgefer.metrics import Logits, Scores, softmax
 TEMPERATURES = (0.01, 100.0)
 LEAST_THRESHOLD = 0.01
 """A mood divides by the threshold."""
+LARGEST_SCALE, LARGEST_BIAS = 10.0, 20.0
 WEIGHT = 0.3
 """Of the second head beside the first: what FER+'s votes add to FER2013's labels."""
 
@@ -36,6 +37,32 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"temperature must be {low} to {high}, got {self.temperature}")
         if not LEAST_THRESHOLD <= self.threshold <= 1:
             raise ValueError(f"threshold must be {LEAST_THRESHOLD} to 1, got {self.threshold}")
+
+
+class VectorScaling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A scale and a bias for each label's log-probability (vector scaling; Guo et al. 2017)."""
+
+    scales: tuple[float, ...]
+    """The reciprocals of a temperature for each label."""
+    biases: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.scales) != len(self.biases):
+            raise ValueError("scales and biases must be as many as labels")
+        if not all(0 < scale < LARGEST_SCALE for scale in self.scales):
+            raise ValueError(f"scales must be above 0 and below {LARGEST_SCALE:g}")
+        if not all(abs(bias) < LARGEST_BIAS for bias in self.biases):
+            raise ValueError(f"biases must be below {LARGEST_BIAS:g} either way")
+
+    def apply(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what probabilities (N, labels) become."""
+        scales, biases = np.array([self.scales, self.biases], np.float32)
+        return softmax(scales * log_probabilities(probabilities) + biases)
+
+
+def log_probabilities(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the logarithms of probabilities, none of which counts as less than 1e-6."""
+    return np.asarray(np.log(np.maximum(probabilities, 1e-6)), np.float32)
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +114,8 @@ class Decoder:
     labels: tuple[str, ...]
     terms: tuple[Term, ...]
     calibration: Calibration
+    own: VectorScaling | None = None
+    """A household's own calibration, after the model's."""
 
     def logits(self, heads: Logits) -> Logits:
         """Return logits (N, labels) of the heads' (N, labels of all heads)."""
@@ -95,7 +124,8 @@ class Decoder:
 
     def probabilities(self, heads: Logits) -> NDArray[np.float32]:
         """Return calibrated probabilities (N, labels) of the heads' logits."""
-        return softmax(self.logits(heads), self.calibration.temperature)
+        found = softmax(self.logits(heads), self.calibration.temperature)
+        return found if self.own is None else self.own.apply(found)
 
 
 def decoder_of(heads: Sequence[Head], label_set: str) -> Decoder:

@@ -585,7 +585,12 @@ def read_wire_message(case: bytes, path: Path) -> None:
     for topic in commands.topics:
         commands.handle(topic, case, retained=False)
     server = control_socket.ControlServer(
-        path.parent, {"threshold": lambda value: controls.set_threshold(value or 0.0)}
+        path.parent,
+        {
+            "threshold": lambda value: controls.set_threshold(
+                float(isinstance(value, float) and value)
+            )
+        },
     )
     msgspec.json.encode(server._handle(case))
     page: Any = open_sink("mirror:", SinkContext(mirror=MirrorSettings(), controls=controls))

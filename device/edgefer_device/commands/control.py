@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
-from edgefer.options import config_option, json_option
+from edgefer.options import Number, config_option, json_option
 
 if TYPE_CHECKING:
+    from edgefer_device.daemon.configuration import Config
     from edgefer_device.daemon.status import Status
+    from edgefer_device.mood.own_calibration import CalibrationStore
+    from edgefer_device.sinks.enrollment import EnrollmentState
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +78,123 @@ def restart(config: Path | None) -> None:
     log.info("restarting")
 
 
+@click.command()
+@click.argument("looks", nargs=-1, metavar="[LABEL]...")
+@config_option
+@click.option(
+    "--seconds", type=Number(1, 60), default=5.0, show_default=True, help="To hold each look."
+)
+@click.option("--show", is_flag=True, help="Print the calibration in force.")
+@click.option("--remove", is_flag=True, help="Remove the calibration.")
+@json_option
+def enroll(
+    looks: tuple[str, ...],
+    config: Path | None,
+    seconds: float,
+    show: bool,
+    remove: bool,
+    as_json: bool,
+) -> None:
+    """Calibrate the model to your own faces.
+
+    Asks for a few looks, for some seconds each: the usual ones, or LABELs in their order, which
+    may repeat for a second person. Keeps no image, only what was fitted to the readings.
+    """
+    from edgefer.errors import EnrollmentError
+    from edgefer.messages import to_json
+    from edgefer_device.daemon import enrolling
+    from edgefer_device.daemon.configuration import store_of
+    from edgefer_device.daemon.control_socket import is_served
+    from edgefer_device.sinks.enrollment import EnrollmentRequest
+
+    if (show or remove) and (looks or (show and remove)):
+        raise click.UsageError("--show and --remove ask for no look: give them alone")
+    chosen, folders = _daemon_of(config)
+    served = [one for one in folders if is_served(one)]
+    folder = served[0] if served else folders[0]
+    if show or remove:
+        _show_or_remove(store_of(chosen, folder), folder, remove, as_json)
+        return
+    words = Prompter()
+    end = enrolling.enroll(chosen, folder, EnrollmentRequest(looks, seconds), words.show)
+    if end.outcome not in ("stored", "no_gain"):
+        raise EnrollmentError(words.ended(end))
+    click.echo(to_json(end) if as_json else words.ended(end))
+
+
+def _show_or_remove(store: CalibrationStore, folder: Path, remove: bool, as_json: bool) -> None:
+    from edgefer.messages import to_json
+    from edgefer_device.daemon.control_socket import is_served, request
+
+    if remove:
+        there = request([folder], "remove-calibration") if is_served(folder) else store.remove()
+        log.info("%s: %s", store.path, "removed" if there else "there is no calibration")
+        return
+    own = store.read()
+    if own is None:
+        log.info("%s: there is no calibration; edgefer enroll makes one", store.path)
+    elif as_json:
+        click.echo(to_json(own))
+    else:
+        click.echo("\n".join(own.table()))
+
+
+class Prompter:
+    """Says what is asked for, each thing once."""
+
+    PROBLEMS: ClassVar = {
+        "nobody": "no face in view: come before the camera",
+        "several": "more than one face in view: one at a time",
+        "camera": "the camera gives no frames; edgefer doctor looks for the reason",
+        "small": "the face is too small: come closer",
+        "dark": "too dark to read the face: more light",
+        "bright": "too bright to read the face: less light",
+        "blurred": "the face is blurred: hold still",
+        "turned": "the face is turned away: look into the camera",
+        "unsure": "the face cannot be read",
+    }
+
+    def __init__(self) -> None:
+        self._said: tuple[object, ...] = ()
+
+    def show(self, state: EnrollmentState) -> None:
+        """Log what changed."""
+        holding = state.share > 0
+        now = (state.number, holding, state.problem)
+        if now == self._said:
+            return
+        asked_before, self._said = self._said[:2], now
+        if asked_before != now[:2]:
+            what = "hold it" if holding else "get ready"
+            log.info("%d of %d: %s, %s", state.number, state.count, state.look, what)
+        if state.problem is not None:
+            log.info("%s", self.PROBLEMS.get(state.problem, state.problem))
+
+    def ended(self, state: EnrollmentState) -> str:
+        """Return one line for the end of an enrollment."""
+        if state.outcome == "stored":
+            return f"stored, and in force from now on: {state.note}"
+        if state.outcome == "no_gain":
+            return f"nothing changed, for it would not help: {state.note}"
+        if state.outcome == "stopped":
+            return "the enrollment was stopped; nothing changed"
+        return state.note or f"{self.PROBLEMS[str(state.outcome)]}; nothing changed, enroll again"
+
+
 def _request(config: Path | None, command: str) -> Status:
     """Send a command to the daemon of a configuration, else the user's own or the service's."""
     import msgspec
 
-    from edgefer_device.daemon.configuration import Config, load_config
-    from edgefer_device.daemon.control_socket import find_folders, request
+    from edgefer_device.daemon.control_socket import request
     from edgefer_device.daemon.status import Status
 
+    return msgspec.convert(request(_daemon_of(config)[1], command), Status)
+
+
+def _daemon_of(config: Path | None) -> tuple[Config, tuple[Path, ...]]:
+    """Return the configuration, and the state folders of the daemons that may be meant."""
+    from edgefer_device.daemon.configuration import Config, load_config
+    from edgefer_device.daemon.control_socket import find_folders
+
     chosen = load_config(config) if config else Config()
-    folders = find_folders(chosen.state, explicit=config is not None)
-    return msgspec.convert(request(folders, command), Status)
+    return chosen, find_folders(chosen.state, explicit=config is not None)

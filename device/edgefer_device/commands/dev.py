@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 SWEEPS = click.Choice(["threads", "resolution", "faces", "rate"])
 """As `sweep.SWEEPS`, which would load what it times."""
+CLIPS_WANTED = "name the folder with clips and FER2013: --data FOLDER"
 
 
 @click.command()
@@ -78,11 +79,32 @@ def mood(
     from edgefer_device.bench.lab import mood_dynamics
 
     if data is None:
-        raise click.UsageError("name the folder with clips and FER2013: --data FOLDER")
+        raise click.UsageError(CLIPS_WANTED)
     done = mood_dynamics.measure(
         mood_dynamics.MoodRequest(data, clips, model, count, seed, mirrored)
     )
     click.echo(to_json(done) if as_json else "\n".join(mood_dynamics.describe(done)))
+
+
+@click.command()
+@data_option
+@model_option
+@click.option(
+    "--people", type=click.IntRange(min=1), default=200, show_default=True, help="To draw."
+)
+@click.option("--seed", type=int, default=1, show_default=True)
+@json_option
+def calibration(
+    data: Path | None, model: str | None, people: int, seed: int, as_json: bool
+) -> None:
+    """Measure what `edgefer enroll` gains, and costs others."""
+    from edgefer.messages import to_json
+    from edgefer_device.bench.lab import own_calibration as lab
+
+    if data is None:
+        raise click.UsageError(CLIPS_WANTED)
+    done = lab.measure(lab.OwnCalibrationRequest(data, model, people, seed))
+    click.echo(to_json(done) if as_json else "\n".join(lab.describe(done)))
 
 
 @click.command()

@@ -16,11 +16,13 @@ from edgefer_device.daemon.configuration import Config, decoder_of, model_of, th
 from edgefer_device.faces.opening import open_detector
 from edgefer_device.faces.tracker import Tracker
 from edgefer_device.mood.household import Household
+from edgefer_device.mood.own_calibration import CalibrationStore
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.frame_rate import FrameRate
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.runner import Pipeline
+from edgefer_device.sinks.enrollment import Enrollment
 from edgefer_device.sinks.mqtt.discovery import DeviceInfo
 from edgefer_device.sinks.opening import OpenSinks, SinkContext, open_sinks, page_url, sink_address
 from edgefer_device.system.paths import state_folder
@@ -38,6 +40,7 @@ class Assembly:
     health: Health
     sinks: OpenSinks
     frame_rate: FrameRate
+    enrollment: Enrollment
 
     @property
     def progress(self) -> int:
@@ -67,12 +70,15 @@ def prepare(
     health, bundle = Health(), model_of(config)
     decoder = decoder_of(config, bundle)
     threshold = threshold_of(config, decoder)
-    context = sink_context(config, bundle, decoder, health, controls)
-    sinks = open_sinks(config.sinks, context)
     runtime = choose(bundle, config.runtime)
+    classifier = FaceClassifier(load(bundle, runtime, config.threads), bundle.manifest, decoder)
+    store = CalibrationStore(state_folder(config.state), bundle.manifest, decoder)
+    enrollment = Enrollment(store, classifier)
+    context = sink_context(config, bundle, decoder, health, controls, enrollment)
+    sinks = open_sinks(config.sinks, context)
     analyzer = FrameAnalyzer(
         detector,
-        FaceClassifier(load(bundle, runtime, config.threads), bundle.manifest, decoder),
+        classifier,
         Tracker(config.tracking),
         config.mood,
         Household(decoder.labels, config.mood) if config.whose == "household" else None,
@@ -87,24 +93,30 @@ def prepare(
         pipeline = Pipeline(
             camera,
             analyzer,
-            sinks.sinks,
+            (*sinks.sinks, enrollment),
             health=health,
             frame_rate=frame_rate,
             paused=lambda: controls.paused,
         )
-        return Assembly(config, threshold, pipeline, camera, health, sinks, frame_rate)
+        return Assembly(config, threshold, pipeline, camera, health, sinks, frame_rate, enrollment)
 
     return finish
 
 
 def sink_context(
-    config: Config, bundle: Bundle, decoder: Decoder, health: Health, controls: Controls
+    config: Config,
+    bundle: Bundle,
+    decoder: Decoder,
+    health: Health,
+    controls: Controls,
+    enrollment: Enrollment | None = None,
 ) -> SinkContext:
     """Return what the sinks of a configuration are made from."""
     return SinkContext(
         state=state_folder(config.state),
         health=health,
         controls=controls,
+        enrollment=enrollment,
         device=DeviceInfo.of(
             bundle.manifest,
             decoder.labels,

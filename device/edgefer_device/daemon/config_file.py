@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from edgefer.errors import EdgeferError
+from edgefer.errors import BundleError, EdgeferError, SettingsError, StateError
 from edgefer.options import DETECTORS
 from edgefer.settings import Problem, problems, read_toml
 from edgefer.text_files import read_text
@@ -21,10 +22,12 @@ from edgefer_device.daemon.configuration import (
     load_config,
     model_of,
     rules_refused,
+    store_of,
 )
 from edgefer_device.sinks.mqtt.broker import USER
 from edgefer_device.sinks.opening import open_sink
 from edgefer_device.system.address import redacted
+from edgefer_device.system.paths import state_folder
 
 HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\-\"' ]+?)\s*\]")
 KEY = re.compile(r"\s*([\w.\-\"]+)\s*=")
@@ -120,7 +123,20 @@ def describe(path: Path | None) -> list[Row]:
             rows.append(Row(f"# {key} is not set", source))
         else:
             rows.append(Row(f"{key} = {_toml(_masked(value))}", source))
-    return rows
+    return [*rows, *_own_calibration(load_config(path))]
+
+
+def _own_calibration(config: Config) -> Iterator[Row]:
+    """Yield what `edgefer enroll` stored, where the model can be opened."""
+    with contextlib.suppress(BundleError, SettingsError):
+        store = store_of(config, state_folder(config.state))
+        try:
+            own = store.read()
+        except StateError as exc:
+            yield Row(f"# own calibration: not used: {exc}", str(store.path))
+        else:
+            if own is not None:
+                yield Row(f"# own calibration: {own.summary}", str(store.path))
 
 
 def lines(text: str) -> dict[str, int]:

@@ -18,6 +18,7 @@ from edgefer.settings import Problem, parse, read_toml
 from edgefer_device.faces.quality import QualitySettings
 from edgefer_device.faces.tracker import TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
+from edgefer_device.mood.own_calibration import CalibrationStore
 from edgefer_device.pipeline.frame_rate import FrameRateSettings
 from edgefer_device.sinks.content.settings import ContentSettings, rule_problems
 from edgefer_device.sinks.history import HistorySettings
@@ -105,6 +106,12 @@ def decoder_of(config: Config, bundle: Bundle) -> Decoder:
 def threshold_of(config: Config, decoder: Decoder) -> float:
     """Return the probability that a label needs: the configured one, else the model's own."""
     return config.mood.threshold or decoder.calibration.threshold
+
+
+def store_of(config: Config, folder: Path) -> CalibrationStore:
+    """Return where the own calibration of a configuration's model is kept: a state folder."""
+    bundle = model_of(config)
+    return CalibrationStore(folder, bundle.manifest, decoder_of(config, bundle))
 
 
 def labels_of(config: Config) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -20,6 +21,7 @@ from typing_extensions import Self
 
 from edgefer.errors import ControlError, EdgeferError
 from edgefer.messages import NOT_JSON
+from edgefer_device.sinks.enrollment import EnrollmentRequest
 from edgefer_device.system.paths import SYSTEM, state_folder
 
 log = logging.getLogger(__name__)
@@ -35,11 +37,15 @@ EXPECTED = OSError, asyncio.TimeoutError, ValueError, asyncio.CancelledError
 asyncio (3.11) prints a traceback for a connection that was cancelled."""
 
 
+Value = float | EnrollmentRequest | None
+"""What a command may bring."""
+
+
 class Request(msgspec.Struct, frozen=True):
     """A command to the daemon."""
 
     command: str
-    value: float | None = None
+    value: Value = None
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -49,7 +55,7 @@ class Response(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
-Handler = Callable[[float | None], object]
+Handler = Callable[[Value], object]
 """Executes a command and returns its result; an `EdgeferError` or `ValueError` is an error."""
 
 
@@ -95,7 +101,7 @@ class ControlServer:
     async def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = self._name.enter_context(short_path(self.path))
-        if not self._owner and _is_served(name):
+        if not self._owner and is_served(self.path.parent):
             log.info("%s: edgefer status shows another daemon, not this one", self.path)
             return
         self.path.unlink(missing_ok=True)
@@ -131,7 +137,7 @@ class ControlServer:
             return Response(error=str(exc))
 
 
-def request(folders: Iterable[Path], command: str, value: float | None = None) -> Any:
+def request(folders: Iterable[Path], command: str, value: Value = None) -> Any:
     """Send a command to the daemon of the first state folder that has one; return the result.
 
     Raises `ControlError` where none responds, with each place and why, or where it refuses.
@@ -177,6 +183,16 @@ def find_folders(configured: str | None, explicit: bool) -> tuple[Path, ...]:
     return (own,) if explicit or own == SYSTEM else (own, SYSTEM)
 
 
+def is_served(folder: Path) -> bool:
+    """Whether a daemon holds the control socket of a state folder, ours to use or not."""
+    try:
+        with short_path(folder / SOCKET) as name, _socket() as connection:
+            code = connection.connect_ex(name)
+    except OSError:
+        return False
+    return code not in (errno.ENOENT, errno.ECONNREFUSED)
+
+
 @contextlib.contextmanager
 def short_path(path: Path) -> Iterator[str]:
     """Yield a name of a socket's path that fits the 108 bytes that unix(7) allows."""
@@ -189,17 +205,12 @@ def short_path(path: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _connected(path: Path) -> Iterator[socket.socket]:
-    with (
-        short_path(path) as name,
-        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection,
-    ):
-        connection.settimeout(TIMEOUT_SECONDS)
+    with short_path(path) as name, _socket() as connection:
         connection.connect(name)
         yield connection
 
 
-def _is_served(name: str) -> bool:
-    """Whether a living process holds the socket; what a killed one left behind refuses."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(TIMEOUT_SECONDS)
-        return connection.connect_ex(name) == 0
+def _socket() -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.settimeout(TIMEOUT_SECONDS)
+    return made

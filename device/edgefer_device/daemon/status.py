@@ -58,6 +58,8 @@ class Status(msgspec.Struct, frozen=True):
     """Why the last reload was refused; None where it was not."""
     volatility: str | None = None
     """What a state folder in memory means for a pause; None for one on a disk."""
+    calibration: str | None = None
+    """The household's own, or why it is not used; None where there is none."""
 
 
 def status_of(
@@ -92,6 +94,7 @@ def status_of(
         parts=state.parts,
         refused=refused,
         volatility=volatility,
+        calibration=now.enrollment.calibration,
     )
 
 
@@ -144,6 +147,8 @@ def _rows(status: Status) -> list[tuple[str, str]]:
         rows.append(("last reload", f"refused: {status.refused}"))
     if status.volatility is not None:
         rows.append(("state", status.volatility))
+    if status.calibration is not None:
+        rows.append(("own calibration", status.calibration))
     if status.celsius is not None:
         rows.append(("temperature", f"{status.celsius:.0f} °C"))
     return rows if status.page is None else [*rows, ("mirror page", status.page)]

@@ -17,12 +17,13 @@ from edgefer.errors import ControlError, EdgeferError
 from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.daemon.assembly import Assembly, Opener, prepare
 from edgefer_device.daemon.configuration import Config
-from edgefer_device.daemon.control_socket import ControlServer, Handler
+from edgefer_device.daemon.control_socket import ControlServer, Handler, Value
 from edgefer_device.daemon.status import Status, headline, status_of
 from edgefer_device.daemon.systemd import Notifier, Watchdog
 from edgefer_device.pipeline.control_state import Controls, ControlState, PauseMemory
 from edgefer_device.pipeline.frame_rate import watch_temperature
 from edgefer_device.pipeline.runner import Limit
+from edgefer_device.sinks.enrollment import Enrollment, EnrollmentRequest, EnrollmentState
 from edgefer_device.system.paths import lock_state, state_folder, volatility
 from edgefer_device.system.service import run_service
 from edgefer_device.system.tasks import cancel_and_wait
@@ -108,10 +109,19 @@ class Supervisor:
 
     def status(self) -> Status:
         """Return the current status; raise `ControlError` during the start."""
+        uptime = time.monotonic() - self._began
+        return status_of(self._assembly, self.controls, uptime, self._refused, self._volatility)
+
+    @property
+    def enrollment(self) -> Enrollment:
+        """The running assembly's; raises `ControlError` during the start."""
+        return self._assembly.enrollment
+
+    @property
+    def _assembly(self) -> Assembly:
         if self._current is None:
             raise ControlError("the daemon is starting; try again in a second")
-        uptime = time.monotonic() - self._began
-        return status_of(self._current, self.controls, uptime, self._refused, self._volatility)
+        return self._current
 
     def _restore(self) -> Opener:
         """Restore a pause from before, and build what is configured; the camera comes later."""
@@ -227,14 +237,17 @@ class Supervisor:
             yield
 
     def _handlers(self) -> dict[str, Handler]:
-        def threshold(value: float | None) -> Status:
-            if value is None:
-                raise ValueError("threshold: a value is missing")
+        def threshold(value: Value) -> Status:
+            if not isinstance(value, float):
+                raise ValueError("threshold: a number is missing")
             self.controls.set_threshold(value)
             return self.status()
 
+        def enroll(value: Value) -> EnrollmentState:
+            return self.enrollment.begin(value if isinstance(value, EnrollmentRequest) else None)
+
         def then_status(action: Callable[[], None]) -> Handler:
-            def handle(_: float | None) -> Status:
+            def handle(_: Value) -> Status:
                 action()
                 return self.status()
 
@@ -247,6 +260,10 @@ class Supervisor:
             "reload": then_status(self.reload),
             "restart": then_status(self.controls.request_restart),
             "threshold": threshold,
+            "enroll": enroll,
+            "enrollment": lambda _: self.enrollment.state,
+            "stop-enrollment": lambda _: self.enrollment.stop(),
+            "remove-calibration": lambda _: self.enrollment.remove(),
         }
 
     @contextlib.contextmanager

@@ -3,7 +3,7 @@
 
 const RETRY = 2_000; // ms
 
-/** @typedef {"moods" | "reasons" | "greetings" | "troubles" | "advice" | "colours" | "library"} Table */
+/** @typedef {"moods" | "reasons" | "greetings" | "troubles" | "enrollments" | "advice" | "colours" | "library"} Table */
 
 /** @type {Record<string, string | Record<string, string>>} */
 let texts = {};

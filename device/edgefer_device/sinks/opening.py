@@ -13,6 +13,7 @@ from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.health import Health
 from edgefer_device.pipeline.sink import Sink
 from edgefer_device.sinks.content.settings import ContentSettings
+from edgefer_device.sinks.enrollment import Enrollment
 from edgefer_device.sinks.history import FILE, HistorySettings
 from edgefer_device.sinks.jsonl import JsonLinesOptions, JsonLinesSink
 from edgefer_device.sinks.message_board import MessageBoard
@@ -40,6 +41,8 @@ class SinkContext:
     """Folder for what outlives the daemon."""
     health: Health = field(default_factory=Health)
     controls: Controls = field(default_factory=Controls)
+    enrollment: Enrollment | None = None
+    """Asks for looks on the page; None where nothing can be enrolled."""
     device: DeviceInfo = field(default_factory=DeviceInfo)
     appearance: Appearance = field(default_factory=Appearance)
     """Of the model's labels."""
@@ -216,6 +219,7 @@ def _mirror(spec: SinkSpec) -> Sink:
         days,
         context.health,
         context.appearance,
+        enrollment=context.enrollment,
     )
 
 

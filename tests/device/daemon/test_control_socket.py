@@ -20,6 +20,8 @@ from edgefer_device.daemon.control_socket import (
     MAX_CONNECTIONS,
     SOCKET,
     ControlServer,
+    Handler,
+    Value,
     find_folders,
     request,
     short_path,
@@ -37,8 +39,8 @@ async def send(folder: Path, command: str, value: float | None = None) -> Any:
 
 def test_a_request_gets_a_response_and_only_the_owner_may_connect(tmp_path: Path) -> None:
     async def whole() -> None:
-        paused: list[float | None] = []
-        handlers = {"pause": paused.append, "status": lambda _: "fine"}
+        paused: list[Value] = []
+        handlers: dict[str, Handler] = {"pause": paused.append, "status": lambda _: "fine"}
         async with ControlServer(tmp_path / "state", handlers):
             assert await send(tmp_path / "state", "status") == "fine"
             assert await send(tmp_path / "state", "pause", 0.5) is None
@@ -60,7 +62,7 @@ def test_a_path_longer_than_unix_allows_works(tmp_path: Path) -> None:
 
 
 def test_what_is_unknown_or_refused_is_one_line(tmp_path: Path) -> None:
-    def refuse(_: float | None) -> None:
+    def refuse(_: Value) -> None:
         raise ValueError("threshold must be 0.05 to 0.95, got 7")
 
     async def whole() -> None:

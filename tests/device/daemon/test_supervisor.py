@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from edgefer.cli import main
 from edgefer.errors import ControlError, StateError
 from edgefer_device.daemon.assembly import prepare
 from edgefer_device.daemon.configuration import Config
@@ -165,6 +167,25 @@ def test_a_pause_closes_the_camera_and_outlives_a_restart(daemon: Daemon) -> Non
     assert status == 0
     expected = "still paused: the camera stays closed until edgefer resume"
     assert errors == f"edgefer: warning: {expected}\n"
+
+
+def typed(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+def test_the_daemon_enrolls_with_its_own_camera(daemon: Daemon) -> None:
+    words = ("enroll", "--config", str(daemon.config))
+    daemon.until(lambda said: said["mood"] is not None)
+    done = typed(*words, "sad", "angry", "--seconds", "1")
+    assert done.exit_code == 0, done.output
+    assert daemon.request("status")["calibration"].startswith("small, 20")
+    assert "own calibration" in typed("status", "--config", str(daemon.config)).stdout
+    assert "removed" in typed(*words, "--remove").stderr
+    assert daemon.request("status")["calibration"] is None
+    daemon.request("pause")
+    done = typed(*words)
+    expected = "edgefer: the camera is paused; edgefer resume opens it"
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, expected)
 
 
 def test_sighup_reloads_the_configuration_and_a_bad_one_changes_nothing(

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from edgefer.bundle import open_bundle
 from edgefer.console import track
-from edgefer.errors import DatasetError
-from edgefer.files import files_in
 from edgefer.labels import UNKNOWN
 from edgefer.machine import machine
 from edgefer.messages import UNSURE
@@ -29,14 +27,13 @@ from edgefer_device.bench.lab.readings import (
     MirroredInTurn,
     Reading,
     noise_of,
-    read_clip,
+    read_clips,
 )
 from edgefer_device.bench.labelled_faces import read_part
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier
 
-VIDEOS = (".mkv", ".mov", ".mp4")
 HELD, SETTLED, BLEND = 10.0, 1.0, 0.2
 """Seconds for which a face is held, from which on it is judged, and of one becoming another."""
 MIRROR = 0.6
@@ -114,14 +111,9 @@ def measure(request: MoodRequest) -> MoodDynamics:
     bundle = open_bundle(request.model or Config().model)
     kind, phases = (MirroredInTurn, 2) if request.mirrored else (FaceClassifier, 1)
     classifier = kind.open(bundle)
+    read = read_clips(request.data, request.clips, classifier)
     bench = MoodBench(classifier.labels, Config().mood, classifier.threshold)
-    folder = request.data / "clips"
-    own = [path for path in files_in(folder) if path.suffix in VIDEOS] if folder.is_dir() else []
-    paths = [*own, *request.clips]
-    read = {path.name: read_clip(path, classifier) for path in track(paths, "clips")}
     noise = [part for rows in read.values() for part in noise_of(rows, classifier.labels, phases)]
-    if not noise:
-        raise DatasetError(f"{request.data}/clips: no clip shows a face for a second; use --clip")
     clips = tuple(bench.clip(name, rows) for name, rows in read.items() if rows)
     faces = read_part(request.data, "PublicTest")
     drawn = DrawnFaces(faces, classifier, noise, request.seed, phases)

@@ -20,6 +20,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgefer.console import track
+from edgefer.errors import DatasetError
+from edgefer.files import files_in
 from edgefer.labels import FER2013
 from edgefer.metrics import softmax
 from edgefer.preprocess import Pixels
@@ -33,6 +36,7 @@ from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 Logs = NDArray[np.float64]
 """(frames, labels), logarithms of probabilities."""
 
+VIDEOS = (".mkv", ".mov", ".mp4")
 FRAME = 1 / 30
 """Seconds between frames of a drawn sequence: the clips' own."""
 FLOOR, AROUND, LEAST = 1e-4, 15, 30
@@ -75,13 +79,23 @@ def read_clip(path: Path, classifier: FaceClassifier) -> list[Reading]:
     return [*found[:1], *fresh]
 
 
-def noise_of(
-    readings: Sequence[Reading], labels: tuple[str, ...], phases: int = 1
-) -> Iterator[Logs]:
-    """Yield the noise of each part of a clip in which one label leads; see the module.
+def read_clips(
+    folder: Path, more: Sequence[Path], classifier: FaceClassifier
+) -> dict[str, list[Reading]]:
+    """Return the readings of the clips in a dataset's `clips`, and of more, by name.
 
-    With two phases each of every second frame has a mean of its own: mirrored, and as it is.
+    Raises `DatasetError` where none shows a face for a second, and `CameraError` for no clip.
     """
+    clips = folder / "clips"
+    own = [path for path in files_in(clips) if path.suffix in VIDEOS] if clips.is_dir() else []
+    read = {one.name: read_clip(one, classifier) for one in track([*own, *more], "clips")}
+    if not any(next(parts_of(rows, classifier.labels), None) for rows in read.values()):
+        raise DatasetError(f"{clips}: no clip shows a face for a second; use --clip")
+    return read
+
+
+def parts_of(readings: Sequence[Reading], labels: tuple[str, ...]) -> Iterator[tuple[int, Logs]]:
+    """Yield the parts of a clip in which one label leads, with its index; see the module."""
     rows = [[seen.probabilities[label] for label in labels] for seen in readings if seen[1]]
     if len(rows) < LEAST:
         return
@@ -91,10 +105,21 @@ def noise_of(
     cuts = [0, *np.flatnonzero(np.diff(leads)) + 1, len(logs)]
     for start, end in pairwise(cuts):
         if end - start >= LEAST:
-            part = logs[start:end].copy()
-            for phase in range(phases):
-                part[phase::phases] -= part[phase::phases].mean(0)
-            yield part
+            yield int(leads[start]), logs[start:end]
+
+
+def noise_of(
+    readings: Sequence[Reading], labels: tuple[str, ...], phases: int = 1
+) -> Iterator[Logs]:
+    """Yield the noise of each part of a clip in which one label leads; see the module.
+
+    With two phases each of every second frame has a mean of its own: mirrored, and as it is.
+    """
+    for _, logs in parts_of(readings, labels):
+        part = logs.copy()
+        for phase in range(phases):
+            part[phase::phases] -= part[phase::phases].mean(0)
+        yield part
 
 
 class DrawnFaces:
@@ -123,6 +148,16 @@ class DrawnFaces:
         is_neutral = self._labels == FER2013.index("neutral")
         wanted = is_neutral if self._random.random() < neutral else ~is_neutral
         return int(self._random.choice(np.flatnonzero(wanted)))
+
+    @property
+    def logs(self) -> Logs:
+        """Log-probabilities (faces, labels) without noise."""
+        return np.asarray(self._logs.mean(1))
+
+    def pick_of(self, label: int | None = None) -> int:
+        """Return the row of any face, or of one of a label."""
+        rows = np.arange(len(self._labels))
+        return int(self._random.choice(rows if label is None else rows[self._labels == label]))
 
     def label(self, row: int) -> str:
         """Return the dataset's label of a face."""

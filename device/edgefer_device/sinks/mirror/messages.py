@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from edgefer.messages import Report
+from edgefer_device.sinks.enrollment import EnrollmentState
 from edgefer_device.sinks.message_board import Line
 from edgefer_device.sinks.mirror.settings import MirrorSettings
 
@@ -87,7 +88,7 @@ class ShowWeek(msgspec.Struct, frozen=True, tag="week"):
 class Command(msgspec.Struct, frozen=True):
     """The one message that a page sends."""
 
-    command: Literal["pause", "resume"]
+    command: Literal["pause", "resume", "enroll", "stop"]
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
@@ -105,10 +106,12 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     kept_days: int = 0
     """Days for which shares of moods are kept on disk; 0: none, and there is no weekly view."""
     paused: bool = False
+    enrollment: EnrollmentState | None = None
+    """None where the page cannot start one."""
     settings: MirrorSettings = MirrorSettings()
 
 
-Message = View | Tick | Content | Paused | Trouble | ShowWeek | Hello
+Message = View | Tick | Content | Paused | Trouble | ShowWeek | EnrollmentState | Hello
 
 
 class Timeline:

@@ -52,6 +52,8 @@ class MirrorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hours of the clock, here, in `edgefer history` and in `edgefer content try`."""
     motion: bool = True
     """Whether the halo moves; a browser that asks for reduced motion gets none anyway."""
+    enroll: bool = False
+    """Whether the page has a button that starts `edgefer enroll`."""
     week_at: WeekMoment = "sun 19:00"
     """When the week opens by itself, for the first who comes; "" for never."""
     hours: Annotated[float, msgspec.Meta(ge=0.5, le=24)] = 3.0

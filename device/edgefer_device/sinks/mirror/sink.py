@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
@@ -14,10 +15,12 @@ from aiohttp import web
 from typing_extensions import Self
 
 from edgefer.appearance import Appearance
+from edgefer.errors import EnrollmentError
 from edgefer.messages import NOT_JSON, Report, to_json
 from edgefer_device.page import SHARED, page_routes
 from edgefer_device.pipeline.control_state import Controls
 from edgefer_device.pipeline.health import Health
+from edgefer_device.sinks.enrollment import Enrollment
 from edgefer_device.sinks.message_board import MessageBoard
 from edgefer_device.sinks.mirror import api
 from edgefer_device.sinks.mirror.messages import (
@@ -63,6 +66,7 @@ class MirrorSink:
         health: Health | None = None,
         appearance: Appearance | None = None,
         *,
+        enrollment: Enrollment | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         """`kept_days` are those of the history; 0 hides the weekly view. `appearance` is the
@@ -75,7 +79,7 @@ class MirrorSink:
         )
         self._controls, self._board = controls or Controls(), board or MessageBoard(clock)
         self._kept_days, self._health = kept_days, health or Health()
-        self._appearance = appearance or Appearance()
+        self._appearance, self._enrollment = appearance or Appearance(), enrollment
         self._clock = clock
         self.heartbeat = 10.0
         """Seconds; a page that leaves a ping unanswered for half of them is dropped."""
@@ -148,6 +152,7 @@ class MirrorSink:
             Content(self._board.line),
             ShowWeek(self._controls.state.weeks),
             self._trouble(),
+            *([] if self._enrollment is None else [self._enrollment.state]),
         ]
 
     def _trouble(self) -> Trouble:
@@ -190,6 +195,7 @@ class MirrorSink:
             trouble=self._trouble(),
             kept_days=self._kept_days,
             paused=self._controls.paused,
+            enrollment=self._enrollment.state if self._enrollment else None,
             settings=self._settings,
         )
 
@@ -201,8 +207,12 @@ class MirrorSink:
             return
         if command == "pause":
             self._controls.pause()
-        else:
+        elif command == "resume":
             self._controls.resume()
+        elif self._enrollment is not None and self._settings.enroll:
+            # Two fingers at once: the first has begun it.
+            with contextlib.suppress(EnrollmentError):
+                self._enrollment.begin() if command == "enroll" else self._enrollment.stop()
 
     async def _serve_texts(self, request: web.Request) -> web.Response:
         accepted = request.headers.get("Accept-Language", "")

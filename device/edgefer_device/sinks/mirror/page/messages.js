@@ -38,6 +38,15 @@
  * @typedef {object} ShowWeek
  * @property {"week"} type
  *
+ * @typedef {object} Enrollment
+ * @property {"enrollment"} [type]
+ * @property {string | null} look  the label to show now; null: none is asked
+ * @property {number} number  of this look, from 1
+ * @property {number} count
+ * @property {number} share  0..1 of the look is done; 0: get ready
+ * @property {string | null} problem  why the seconds do not pass
+ * @property {string | null} outcome  how it ended
+ *
  * @typedef {object} Settings
  * @property {string} language  a code, or auto
  * @property {boolean} greeting  whether to greet
@@ -48,6 +57,7 @@
  * @property {number} text_size  of small text, 1 is usual
  * @property {12 | 24} clock
  * @property {boolean} motion  of the halo
+ * @property {boolean} enroll  whether the page can start an enrollment
  * @property {string} week_at  a day and HH:MM, or nothing
  *
  * @typedef {object} Hello
@@ -60,9 +70,11 @@
  * @property {Trouble} trouble
  * @property {number} kept_days  days for which shares of moods are kept; 0: none
  * @property {boolean} paused
+ * @property {Enrollment | null} enrollment
  * @property {Settings} settings
  *
- * @typedef {(View & {type: "view"}) | Tick | Content | Paused | Trouble | ShowWeek | Hello} Message
+ * @typedef {(View & {type: "view"}) | Tick | Content | Paused | Trouble | ShowWeek
+ *   | (Enrollment & {type: "enrollment"}) | Hello} Message
  */
 
 /**

@@ -3,6 +3,7 @@
 
 import { runClock, setClock, setNight } from "./clock.js";
 import { Connection } from "./connection.js";
+import { Enrolling } from "./enrolling.js";
 import { greeting } from "./greeting.js";
 import { background, moodName } from "./moods.js";
 import { Presence } from "./presence.js";
@@ -39,6 +40,11 @@ const greetingWords = /** @type {HTMLElement} */ (find("#greeting"));
 const trouble = /** @type {HTMLElement} */ (find("#trouble"));
 const largeNotice = /** @type {HTMLElement} */ (find("#large-notice"));
 const pauseButton = /** @type {HTMLButtonElement} */ (find("#pause"));
+const enrollButton = /** @type {HTMLButtonElement} */ (find("#enroll"));
+const enrolling = new Enrolling(enrollButton, {
+  send: (command) => connection.send({ command }),
+  onChange: () => show(scene),
+});
 let ticksWithoutReport = 0;
 /** @type {View | null} */
 let lastView = null;
@@ -64,9 +70,13 @@ function sceneOfView(view) {
   return view.mood === null ? NOBODY : sceneOf(view);
 }
 
-/** @param {Scene} scene */
-function show(scene) {
-  stage.show(scene);
+/** What there is to see; an enrollment stands before it. */
+let scene = CONNECTING;
+
+/** @param {Scene} next */
+function show(next) {
+  scene = next;
+  stage.show(enrolling.scene ?? scene);
   const somebody = scene.state === "mood" || scene.state === "unsure";
   presence.update(somebody, scene.state === "nobody");
   if (somebody) week.glanceWhenDue();
@@ -141,6 +151,7 @@ function configure(settings) {
   setClock(settings.clock);
   runClock(find("#clock"), find("#date"));
   week.at = settings.week_at;
+  enrollButton.hidden = !settings.enroll;
   greets = settings.greeting;
   greeted = settings.name;
 }
@@ -160,6 +171,7 @@ function onHello(hello) {
   show(paused ? PAUSED : hello.view ? sceneOfView(hello.view) : WAITING);
   showLine(hello.content.line);
   showTrouble(hello.trouble.parts);
+  enrolling.update(hello.enrollment?.look ? hello.enrollment : null);
 }
 
 /** @param {Message} message */
@@ -184,6 +196,9 @@ function onMessage(message) {
     case "trouble":
       showTrouble(message.parts);
       break;
+    case "enrollment":
+      enrolling.update(message);
+      break;
     case "content":
       showLine(message.line);
       break;
@@ -203,7 +218,8 @@ const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 const connection = new Connection(`${scheme}//${location.host}/ws`, {
   onMessage,
   onLost: () => {
-    pauseButton.hidden = true; // nobody would receive it
+    pauseButton.hidden = enrollButton.hidden = true; // nobody would receive it
+    enrolling.update(null);
     show(LOST);
   },
 });

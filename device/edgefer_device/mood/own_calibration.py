@@ -1,0 +1,190 @@
+"""A household's own calibration: vector scaling fitted to looks that somebody held for it.
+
+Vector scaling is Guo et al. 2017, "On Calibration of Modern Neural Networks", fitted by maximum a
+posteriori instead of likelihood: a look of some seconds is one pose many times over, so that it
+counts as one frame, and normal priors draw every scale to 1 and every bias to 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgefer.errors import SettingsError, StateError
+from edgefer.files import write_atomic
+from edgefer.heads import Decoder, VectorScaling, log_probabilities
+from edgefer.manifest import Manifest, write_manifest
+from edgefer.messages import NOT_JSON
+from edgefer.settings import JSON, parse
+
+FILE = "calibration.json"
+"""In the state folder."""
+SCALE_SPREAD, BIAS_SPREAD = 0.1, 0.5
+"""Standard deviations of the priors: about the spread between the clips' people, which `edgefer dev
+calibration` measures."""
+HELD_BACK = 3
+"""One part in so many of each look, its last, judges the fit."""
+LEAST_GAIN = 0.02
+"""Of the log loss there, nats, below which nothing is changed."""
+STEPS = 10
+"""Of Newton's method; it settles in about five."""
+
+
+class OwnCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The JSON of the file: figures of a fit, nothing of a face."""
+
+    model: str
+    fingerprint: str
+    """sha256 of the model's manifest."""
+    label_set: str
+    labels: tuple[str, ...]
+    looks: tuple[str, ...]
+    """The labels that were asked for."""
+    date: str
+    log_loss: tuple[float, float]
+    """Of the frames held back, nats, without and with it."""
+    scaling: VectorScaling
+
+    def __post_init__(self) -> None:
+        if len(self.scaling.scales) != len(self.labels):
+            raise ValueError("scaling must have a scale for each label")
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        before, after = self.log_loss
+        looks = ", ".join(self.looks)
+        return f"{self.model}, {self.date}: {looks}; log loss {before:.2f} -> {after:.2f}"
+
+    def table(self) -> Iterator[str]:
+        """Yield the summary, and each label's figures, line by line."""
+        yield self.summary
+        yield f"{'label':<12} {'scale':>6} {'bias':>6}"
+        for row in zip(self.labels, self.scaling.scales, self.scaling.biases, strict=True):
+            yield "{:<12} {:>6.2f} {:>+6.2f}".format(*row)
+
+
+class CalibrationStore:
+    """Keeps the household's calibration of one model in the state folder."""
+
+    def __init__(self, folder: Path, manifest: Manifest, decoder: Decoder) -> None:
+        self.path = folder / FILE
+        self.labels = decoder.labels
+        fingerprint = hashlib.sha256(write_manifest(manifest)).hexdigest()
+        self._of = (manifest.name, fingerprint, decoder.label_set, decoder.labels)
+
+    def read(self) -> OwnCalibration | None:
+        """Return what is stored; raise `StateError` where it is unreadable or another model's."""
+        advice = "remove it: edgefer enroll --remove"
+        try:
+            table = msgspec.json.decode(self.path.read_bytes(), type=dict[str, object])
+            own = parse(table, OwnCalibration, str(self.path), JSON)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise StateError(f"{self.path}: cannot be read: {exc.strerror}") from exc
+        except NOT_JSON as exc:
+            raise StateError(f"{self.path}: not a calibration: {exc}; {advice}") from exc
+        except SettingsError as exc:
+            raise StateError(f"{exc}; {advice}") from exc
+        if (own.model, own.fingerprint, own.label_set, own.labels) != self._of:
+            raise StateError(
+                f"{self.path}: made for another model or label set ({own.model}, {own.label_set}): "
+                "it is not used; enroll again, or " + advice
+            )
+        return own
+
+    def write(self, found: Fit, looks: Sequence[Look]) -> OwnCalibration:
+        """Store a fit; raise `StateError` where that fails."""
+        own = OwnCalibration(
+            *self._of,
+            looks=tuple(self.labels[look.label] for look in looks),
+            date=date.today().isoformat(),
+            log_loss=(found.before, found.after),
+            scaling=found.scaling,
+        )
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_atomic(self.path, msgspec.json.format(msgspec.json.encode(own)) + b"\n", 0o600)
+        except OSError as exc:
+            raise StateError(f"{self.path}: cannot be written: {exc.strerror or exc}") from exc
+        return own
+
+    def remove(self) -> bool:
+        """Remove what is stored; return whether there was any. Raises `StateError`."""
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as exc:
+            raise StateError(f"{self.path}: cannot be removed: {exc.strerror or exc}") from exc
+        return True
+
+
+class Look(NamedTuple):
+    """One expression that was held."""
+
+    label: int
+    """Its index."""
+    rows: NDArray[np.float32]
+    """(frames, labels), probabilities by the model's calibration."""
+
+
+class Fit(NamedTuple):
+    """A scaling, and the log loss, nats, of the frames held back without and with it."""
+
+    scaling: VectorScaling
+    before: float
+    after: float
+
+    @property
+    def helps(self) -> bool:
+        """Whether it is better than none."""
+        return self.before - self.after >= LEAST_GAIN
+
+
+def fit(looks: Sequence[Look]) -> Fit:
+    """Fit a scaling to the first frames of looks, of three or more, and judge it by the last."""
+    cut = [len(look.rows) - len(look.rows) // HELD_BACK for look in looks]
+    first = [Look(look.label, look.rows[:end]) for look, end in zip(looks, cut, strict=True)]
+    rest = [Look(look.label, look.rows[end:]) for look, end in zip(looks, cut, strict=True)]
+    scaling = _posterior(first)
+    return Fit(scaling, _loss(rest), _loss([Look(one, scaling.apply(rows)) for one, rows in rest]))
+
+
+def _loss(looks: Sequence[Look]) -> float:
+    """Return the mean over the looks of their mean log loss, nats."""
+    return float(np.mean([-log_probabilities(rows[:, label]).mean() for label, rows in looks]))
+
+
+def _posterior(looks: Sequence[Look]) -> VectorScaling:
+    """Return the scaling of greatest posterior density, by Newton's method: it is concave."""
+    logs = np.concatenate([log_probabilities(look.rows) for look in looks]).astype(np.float64)
+    lengths = [len(look.rows) for look in looks]
+    truth = np.eye(logs.shape[1])[np.repeat([look.label for look in looks], lengths)]
+    weights = np.repeat([1 / length for length in lengths], lengths)
+    # A label's logit is linear in its scale and its bias: (frames, 2, labels).
+    inputs = np.stack([logs, np.ones_like(logs)], 1)
+    precision = np.repeat([SCALE_SPREAD**-2, BIAS_SPREAD**-2], logs.shape[1])
+    prior = np.repeat([1.0, 0.0], logs.shape[1])
+    found = prior.copy()
+    for _ in range(STEPS):
+        powers = np.exp((inputs * found.reshape(2, -1)).sum(1))
+        shares = powers / powers.sum(1, keepdims=True)
+        slope = np.einsum("n,nk,njk->jk", weights, shares - truth, inputs).ravel()
+        spread = np.einsum("nk,kl->nkl", shares, np.eye(logs.shape[1]))
+        spread -= np.einsum("nk,nl->nkl", shares, shares)
+        curve = np.einsum("n,nik,nkl,njl->ikjl", weights, inputs, spread, inputs)
+        size = len(found)
+        found = found - np.linalg.solve(
+            curve.reshape(size, size) + np.diag(precision), slope + precision * (found - prior)
+        )
+    scales, biases = found.reshape(2, -1)
+    return VectorScaling(tuple(map(float, scales.clip(0.1, 5))), tuple(map(float, biases)))
