@@ -28,7 +28,7 @@ from edgefer_device.export.contract import contract_of
 from edgefer_device.faces.blazeface import FULL, BlazeFace, InputSquare, _turns, around
 from edgefer_device.faces.motion import Motion
 from edgefer_device.faces.quality import QualitySettings, rejection_reason, sharpness
-from edgefer_device.faces.search import TILE, FaceSearch, tiles
+from edgefer_device.faces.search import FaceSearch, smallest_tiles
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
@@ -181,12 +181,12 @@ def _outside() -> list[dict[str, Any]]:
 
 
 def _tiles() -> list[dict[str, Any]]:
-    sizes = [(640, 480), (640, 360), (480, 640), (1280, 720), (320, 240), (1000, 300)]
+    sizes = [(640, 480), (640, 360), (480, 640), (1280, 720), (480, 360), (320, 240), (1000, 300)]
     return [
         {
             "width": width,
             "height": height,
-            "wanted": tiles(np.zeros((height, width, 3), np.uint8), TILE),
+            "wanted": smallest_tiles(np.zeros((height, width, 3), np.uint8)),
         }
         for width, height in sizes
     ]

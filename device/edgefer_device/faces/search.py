@@ -2,7 +2,9 @@
 
 Faces of a sixteenth of the image's longer side up to half of it are found by the full-range model
 over all of it, larger ones by the short-range model over a padded image, smaller ones by the
-full-range model over tiles; `edgefer dev faces` measures it by size.
+full-range model over tiles; `edgefer dev faces` measures it by size. Of 14 faces of 24 pixels in
+640x480 the tiles of 352 pixels show 11, those of 192 all, and the short-range model gives 13 of
+them 0.7 or more.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ of its 5 false faces on no_face.mp4 from 1.25 on."""
 TILE, OVERLAP = 0.55, 0.18
 """Side of a tile in longer sides of the image, and of its overlap with the next in its own."""
 LEVELS = 2
-"""How often tiles are made smaller by `TILE` in a still."""
+"""How often tiles are made smaller by `TILE` in a still; a video's are the smallest."""
+EAGER = 3
+"""Tiles of a search until each was searched since somebody came or went; then it is one."""
 LEAST_TILE = 192
 """Side of the smallest tile, pixels: in a smaller one the model sees no more."""
 SMALL = 0.25
@@ -55,7 +59,7 @@ class FaceSearch(FaceDetector):
 
     def __init__(self, far: BlazeFace, near: BlazeFace) -> None:
         self._far, self._near = far, near
-        self._turn = 0
+        self._turn = self._known = self._since = 0
 
     def detect(self, image: Pixels) -> list[Detection]:
         """Return the faces of a BGR image uint8 (H, W, 3), the surest first."""
@@ -85,6 +89,8 @@ class FaceSearch(FaceDetector):
         Known faces are followed by the short-range model. A search is over the whole frame and
         one tile after the other; it looks for close faces where nobody is seen.
         """
+        if len(known) != self._known:
+            self._known, self._since = len(known), self._turn
         if not known:
             return distinct(self._search(image))
         many = len(known) > FEW
@@ -95,7 +101,7 @@ class FaceSearch(FaceDetector):
         if not many and (search or not all(_seen(found, box) for box in known)):
             found += self._far.detect(image)
         if search:
-            found += self._next_tile(image)
+            found += self._next_tiles(image)
         return _surest(distinct(found))
 
     def _search(self, image: Pixels) -> list[Detection]:
@@ -103,13 +109,14 @@ class FaceSearch(FaceDetector):
         if not _sure(found):
             found += self._near.look(image, around(image, PADDED))
         if not _sure(found):
-            found += self._next_tile(image)
+            found += self._next_tiles(image)
         return _surest(found)
 
-    def _next_tile(self, image: Pixels) -> list[Detection]:
-        self._turn += 1
-        every = tiles(image, TILE)
-        return self._in_tile(image, every[self._turn % len(every)]) if every else []
+    def _next_tiles(self, image: Pixels) -> list[Detection]:
+        every, first = smallest_tiles(image), self._turn
+        self._turn += min(len(every), EAGER if first - self._since < len(every) else 1)
+        now = (every[at % len(every)] for at in range(first, self._turn))
+        return [face for tile in now for face in self._in_tile(image, tile)]
 
     def _in_tile(self, image: Pixels, tile: Box) -> list[Detection]:
         most = SMALL * tile.width
@@ -129,6 +136,12 @@ def tiles(image: Pixels, scale: float) -> list[Box]:
         for top in _starts(image.shape[0], side)
         for left in _starts(image.shape[1], side)
     ]
+
+
+def smallest_tiles(image: Pixels) -> list[Box]:
+    """Return the smallest tiles of an image (H, W, ...) in which a model sees more."""
+    levels = (tiles(image, TILE**level) for level in range(LEVELS, 0, -1))
+    return next(filter(None, levels), [])
 
 
 def _starts(length: int, side: int) -> list[int]:

@@ -9,7 +9,7 @@ const { toGrey } = await page("pixels.js");
 const { shrink } = await page("resizing.js");
 const { cropFace, quantizeLevels } = await page("face_crop.js");
 const { BlazeFace, letterbox, turnOf } = await page("blazeface.js");
-const { FaceSearch, tiles } = await page("search.js");
+const { FaceSearch, smallestTiles } = await page("search.js");
 const { decoded, logitsOf, softmax } = await page("classifier.js");
 const { rejectionReason, sharpness } = await page("quality.js");
 const { Motion } = await page("motion.js");
@@ -76,7 +76,7 @@ test("squares wholly outside the frame are not looked at, those at its edge are"
 
 test("frames are tiled as on the device", () => {
   for (const { width, height, wanted } of vectors.tiles) {
-    assert.deepEqual(tiles({ width, height }, contract.search), wanted.map(boxOf));
+    assert.deepEqual(smallestTiles({ width, height }, contract.search), wanted.map(boxOf));
   }
 });
 

@@ -180,10 +180,11 @@ def count_found(
     """Count the faces that a detector finds, one a picture."""
     still = watched = 0
     for photo in photos:
-        still += _known(photo, (face.box for face in detector.detect(photo.image)))
+        still += known_faces(photo, (face.box for face in detector.detect(photo.image)))
+        fresh = open_detector(name)  # as a daemon has it at its start
         random = np.random.default_rng(0)
         frames = (grainy(photo.image, random) for _ in range(WATCHED))
-        watched += _known(photo, list(reported(detector, frames, PERIOD))[-1])
+        watched += known_faces(photo, list(reported(fresh, frames, PERIOD))[-1])
     return Found(name, height, len(photos), still, watched)
 
 
@@ -215,7 +216,7 @@ def check_whole(
         begun = time.perf_counter()
         seen = [face.box for face in detector.detect(photo.image)]
         times.append(1000 * (time.perf_counter() - begun))
-        known = _known(photo, seen)
+        known = known_faces(photo, seen)
         hits, false = hits + known, false + len(seen) - known
     return NoFaces(
         name,
@@ -229,7 +230,8 @@ def check_whole(
     )
 
 
-def _known(photo: MarkedPhoto, seen: Iterable[Box]) -> int:
+def known_faces(photo: MarkedPhoto, seen: Iterable[Box]) -> int:
+    """Return how many of a photograph's marked faces are among the boxes."""
     seen = list(seen)
     return sum(any(box.overlap(one) > SAME for one in seen) for box in photo.boxes)
 

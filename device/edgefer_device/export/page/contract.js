@@ -48,6 +48,8 @@
  * @property {number} sure
  * @property {number} padded
  * @property {number} tile
+ * @property {number} levels
+ * @property {number} eager
  * @property {number} overlap
  * @property {number} least_tile
  * @property {number} small

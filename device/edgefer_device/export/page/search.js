@@ -21,6 +21,9 @@ export class FaceSearch {
     this.near = near;
     this.settings = settings;
     this.turn = 0;
+    this.known = 0;
+    /** The turn at which somebody came or went last. */
+    this.since = 0;
   }
 
   /**
@@ -30,6 +33,10 @@ export class FaceSearch {
    * @returns {Promise<Detection[]>}  the surest first
    */
   async watch(pixels, known, search) {
+    if (known.length !== this.known) {
+      this.known = known.length;
+      this.since = this.turn;
+    }
     if (!known.length) return this.#distinct(await this.#search(pixels));
     const many = known.length > this.settings.few;
     const found = many ? await this.#whole(pixels) : [];
@@ -39,7 +46,7 @@ export class FaceSearch {
     if (!many && (search || !known.every((box) => this.#seen(found, box)))) {
       found.push(...await this.#whole(pixels));
     }
-    if (search) found.push(...await this.#nextTile(pixels));
+    if (search) found.push(...await this.#nextTiles(pixels));
     return surest(this.#distinct(found));
   }
 
@@ -54,18 +61,24 @@ export class FaceSearch {
     if (!this.#sure(found)) {
       found.push(...await this.near.look(pixels, around(pixels, this.settings.padded)));
     }
-    if (!this.#sure(found)) found.push(...await this.#nextTile(pixels));
+    if (!this.#sure(found)) found.push(...await this.#nextTiles(pixels));
     return surest(found);
   }
 
   /** @param {Pixels} pixels */
-  async #nextTile(pixels) {
-    this.turn += 1;
-    const every = tiles(pixels, this.settings);
-    if (!every.length) return [];
-    const tile = every[this.turn % every.length];
-    const found = await this.far.look(pixels, tile);
-    return found.filter((face) => face.box.width <= this.settings.small * tile.width);
+  async #nextTiles(pixels) {
+    const { eager, small } = this.settings;
+    const every = smallestTiles(pixels, this.settings);
+    const first = this.turn;
+    this.turn += Math.min(every.length, first - this.since < every.length ? eager : 1);
+    /** @type {Detection[]} */
+    const found = [];
+    for (let at = first; at < this.turn; at += 1) {
+      const tile = every[at % every.length];
+      const faces = await this.far.look(pixels, tile);
+      found.push(...faces.filter((face) => face.box.width <= small * tile.width));
+    }
+    return found;
   }
 
   /**
@@ -115,23 +128,37 @@ export class FaceSearch {
 }
 
 /**
- * Squares that cover a frame.
+ * The smallest squares that cover a frame and in which a model sees more.
  *
  * @param {Pick<Pixels, "width" | "height">} pixels
  * @param {Settings} settings
  * @returns {Box[]}
  */
-export function tiles({ width, height }, { tile, overlap: shared, least_tile: least, step }) {
-  const side = step * rounded((tile * Math.max(width, height)) / step);
-  if (side < least) return [];
-  /** @param {number} length */
-  const starts = (length) => {
-    const rest = length - side;
-    const count = Math.ceil(Math.max(0, rest - (shared * side) / 2) / (side * (1 - shared)));
-    if (count === 0) return [step * Math.floor(Math.floor(rest / 2) / step)];
-    return Array.from({ length: count + 1 }, (_, at) => step * rounded((at * rest) / count / step));
-  };
-  return starts(height).flatMap((top) => starts(width).map((left) => ({ left, top, width: side, height: side })));
+export function smallestTiles({ width, height }, settings) {
+  const { tile, levels, least_tile: least, step } = settings;
+  const longer = Math.max(width, height);
+  for (let level = levels; level > 0; level -= 1) {
+    const side = step * rounded((tile ** level * longer) / step);
+    if (side < least) continue;
+    const lefts = starts(width, side, settings);
+    return starts(height, side, settings).flatMap((top) => (
+      lefts.map((left) => ({ left, top, width: side, height: side }))));
+  }
+  return [];
+}
+
+/**
+ * Where tiles begin along one side of a frame.
+ *
+ * @param {number} length
+ * @param {number} side
+ * @param {Settings} settings
+ */
+function starts(length, side, { overlap: shared, step }) {
+  const rest = length - side;
+  const count = Math.ceil(Math.max(0, rest - (shared * side) / 2) / (side * (1 - shared)));
+  if (count === 0) return [step * Math.floor(Math.floor(rest / 2) / step)];
+  return Array.from({ length: count + 1 }, (_, at) => step * rounded((at * rest) / count / step));
 }
 
 /** @param {Detection[]} faces */
