@@ -19,9 +19,9 @@ FORMATS ?=
 PYTEST ?=
 CUTS   ?= 20
 UV     := uv==0.13.9
+AUDIT  := pip-audit==2.10.1
 # As many workers as cores, up to four: each takes up to 3 GB where it trains. A file's tests share
-# a worker, the longest files go first, see tests/conftest.py. Not by loadgroup: pytest 9.2 keeps no
-# group's name in a test's id, so that of pytest-xdist 3.8 groups nothing.
+# a worker, the longest files go first, see tests/conftest.py.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 PINS    := pyproject.toml constraints.txt device/assets.txt
@@ -59,6 +59,13 @@ rig: .venv/installed debian-for-tests debian-for-rig ## a device without hardwar
 .PHONY: fuzz
 fuzz: .venv/installed ## every parser with odd files and messages, an hour (FUZZ="--cases 1000 recipe csv")
 	PYTHONPATH=tests .venv/bin/python -m fuzz.run $(FUZZ)
+
+.PHONY: advisories
+advisories: .venv/installed ## pinned packages with a known weakness, online (SERVICE=osv: by osv.dev)
+	@test -x .cache/audit/bin/pip-audit || { .venv/bin/python -m venv --clear .cache/audit \
+	    && .cache/audit/bin/python -m pip install --quiet $(AUDIT); }
+	.cache/audit/bin/pip-audit --disable-pip --no-deps --vulnerability-service $(or $(SERVICE),pypi) \
+	    $(addprefix --requirement ,constraints.txt device/pins/base.txt device/pins/onnx.txt)
 
 .PHONY: lint
 lint: .venv/installed

@@ -1,4 +1,4 @@
-"""Fixtures for all tests; the tier and the worker of each.
+"""Fixtures for all tests; the tier of each, and the order in which files start.
 
 Tiers: `make test` runs what is in none, `make test-all` everything.
 
@@ -23,24 +23,12 @@ TIERS = {"arm": "slow", "peers": "system", "rig": "system"}
 """Folders whose tests all belong to one."""
 SYSTEM = {"laptop", "deployed", "fresh", "device", "mediapipe"}
 """Fixtures that only tests of that tier ask for."""
-GROUPS = {
-    "laptop": "deploy",
-    "deployed": "deploy",
-    "fresh": "deploy",
-    "mediapipe": "mediapipe",
-    "chromium_once": "browser",
-}
-"""What a worker has once: who asks for one of these fixtures goes where it is.
-
-All other tests of a file share a worker, as what the file makes once is made once.
-"""
-
 LONGEST = (
     *("deploy", "train/test_architectures", "rig"),
     *("train/test_strategy", "firmware/test_by_hand", "test_cycle", "train/test_fit"),
     *("device/export/test_phone_page", "train/test_quantize", "arm/test_bench_arm"),
 )
-"""What starts first, for no worker to be left alone with it at the end."""
+"""Folders and files that start first, for no worker to be left alone with one at the end."""
 
 
 @pytest.fixture(scope="session")
@@ -87,24 +75,18 @@ def browser(chromium_once: Chrome) -> Iterator[Chrome]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its tier and its worker; pytest-xdist and `-m` look at them afterwards."""
+    """Give each test its tier, at which `-m` looks afterwards, and let the longest start first."""
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
-        asked = set(getattr(item, "fixturenames", ()))
         if folder in TIERS:
             item.add_marker(TIERS[folder])
-        elif asked & SYSTEM:
+        elif SYSTEM & set(getattr(item, "fixturenames", ())):
             item.add_marker("system")
-        if item.get_closest_marker("xdist_group") is None:
-            groups = [GROUPS[name] for name in sorted(asked & GROUPS.keys())]
-            # The rig's tests share a cache of wheels, which pip fills.
-            file = "rig" if folder == "rig" else item.path.relative_to(HERE).with_suffix("")
-            item.add_marker(pytest.mark.xdist_group([*groups, str(file)][0]))
     items.sort(key=starts)
 
 
 def starts(item: pytest.Item) -> int:
-    """Return the place of a test's group among those that start first."""
-    mark = item.get_closest_marker("xdist_group")
-    group = mark.args[0] if mark else ""
-    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
+    """Return the place of a test's file among those that start first."""
+    file = item.path.relative_to(HERE).as_posix()
+    places = [place for place, one in enumerate(LONGEST) if file.startswith(one)]
+    return places[0] if places else len(LONGEST)

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import SECTIONS, main
+from edgefer.licences import package
 from edgefer_device.commands.bench import Measuring
 
 ROOT = Path(__file__).parents[1]
@@ -223,17 +224,27 @@ def test_a_full_disk_is_no_bug() -> None:
     assert "bug" not in done.stderr
 
 
+ALLOWED = re.compile(
+    r"apache|\bmit|\bbsd|psf|python software|mpl|mozilla|lgpl|lesser|zpl", re.IGNORECASE
+)
+UNSAID = ("namex", "tflite-micro")
+"""Their files LICENSE are Apache's, their metadata says nothing."""
+
+
 def test_every_package_that_ships_with_us_has_a_licence_that_is_known() -> None:
     done = CliRunner().invoke(main, ["--licenses"])
     assert done.exit_code == 0
     rows = [line.split(None, 2) for line in done.stdout.splitlines()]
     assert {"edgefer", "numpy", "aiohttp", "msgspec"} <= {row[0] for row in rows}
-    allowed = re.compile(
-        r"apache|\bmit|\bbsd|psf|python software|mpl|mozilla|lgpl|lesser|zpl", re.IGNORECASE
-    )
-    # Its file LICENSE is Apache's, its metadata says nothing.
-    rows = [row for row in rows if row[0] != "namex"]
-    assert [row for row in rows if not allowed.search(row[2])] == []
+    assert [row for row in rows if not ALLOWED.search(row[2]) and row[0] not in UNSAID] == []
+
+
+def test_every_pinned_package_has_a_licence_that_is_known() -> None:
+    pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    found = [one for name in sorted(pinned) if (one := package(name)) is not None]
+    assert len(found) > 100
+    wrong = [one for one in found if not ALLOWED.search(one.licence) and one.name not in UNSAID]
+    assert wrong == []
 
 
 def test_a_character_that_the_terminal_lacks_is_escaped(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgefer.console import say
 from edgefer.options import (
     FILE,
     FOLDER,
@@ -144,7 +145,7 @@ def edgetpu(model: str, out: Path | None, strict: bool, as_json: bool) -> None:
     from edgefer_convert.formats.edgetpu.support import check_model, show_result
 
     result = check_model(model, out)
-    click.echo(to_json(result)) if as_json else show_result(result)
+    say(to_json(result)) if as_json else show_result(result)
     if strict:
         result.require_all()
 
@@ -213,7 +214,7 @@ def parity(
     opened = open_bundle(bundle)
     crops = _faces(opened.manifest.input.preprocess, data, "PrivateTest", faces)
     result = measure_parity(opened, *crops, labels)
-    click.echo(to_json(result)) if as_json else show_parity(result)
+    say(to_json(result)) if as_json else show_parity(result)
     result.require_passed()
 
 
@@ -240,7 +241,7 @@ def sensitivity(
 
     int8 = _open_int8_model(model, labels)
     result = measure_sensitivity(int8, *_faces(int8.preprocess, data, "PublicTest", faces))
-    click.echo(to_json(result)) if as_json else show_sensitivity(result)
+    say(to_json(result)) if as_json else show_sensitivity(result)
     if plot:
         write_output(plot, draw_sensitivity(result))
 

@@ -14,12 +14,13 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import click
 
 from edgefer import __version__
-from edgefer.console import logging_to_stderr
+from edgefer.console import logging_to_stderr, native_stderr_dropped, say
 from edgefer.errors import EdgeferError, MissingExtra
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,10 @@ EXTRAS = {
     "deploy": ("gevent", "packaging", "paramiko", "pyinfra", "tomlkit"),
 }
 """The packages that each extra brings."""
+
+
+TENSORFLOW = ("edgefer_train", "edgefer_convert")
+"""Packages whose verbs load TensorFlow."""
 
 
 class LazyGroup(click.Group):
@@ -57,6 +62,19 @@ class LazyGroup(click.Group):
             loaded: click.Command = getattr(importlib.import_module(found), cmd_name)
             return loaded
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Load the verb that is called; what TensorFlow prints of itself is dropped from here on.
+
+        With --verbose it is not.
+        """
+        found, program = self.verbs.get(args[0]), ctx.find_root()
+        if isinstance(found, str) and found.startswith(TENSORFLOW):
+            verbose = program.params["verbose"]
+            program.with_resource(nullcontext() if verbose else native_stderr_dropped())
+        return super().resolve_command(ctx, args)
 
 
 def _in(module: str, *verbs: str) -> dict[str, str | click.Command]:
@@ -195,7 +213,7 @@ def _show_licences(ctx: click.Context) -> None:
     from edgefer.licences import packages
 
     for one in packages():
-        click.echo(f"{one.name:<32} {one.version:<16} {one.licence}")
+        say(f"{one.name:<32} {one.version:<16} {one.licence}")
     ctx.exit()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edgefer.console import say
 from edgefer.options import FILE, json_option
 
 log = logging.getLogger(__name__)
@@ -20,10 +21,11 @@ def inspect(bundle: str, as_json: bool) -> None:
     from edgefer.bundle import open_bundle
     from edgefer.inspection import show, show_graph
     from edgefer.manifest import write_manifest
+    from edgefer.messages import printable_json
 
     opened = open_bundle(bundle)
     if as_json:
-        click.echo(write_manifest(opened.manifest), nl=False)
+        say(*printable_json(write_manifest(opened.manifest).decode()).splitlines())
     else:
         show(opened)
         show_graph(opened)

@@ -1,18 +1,21 @@
-"""All that reaches a person on stderr: log lines, warnings and the progress bar.
+"""All text that reaches a person: results on stdout, log lines and the progress bar on stderr.
 
-Results go to stdout, which stays clean.
+Tables are in `terminal.py`.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, TypeVar
+
+import click
 
 from edgefer.errors import one_line
 
@@ -23,6 +26,8 @@ PACKAGES = ("edgefer", "edgefer_train", "edgefer_convert", "edgefer_device")
 """The loggers that are ours."""
 
 Item = TypeVar("Item")
+Part: TypeAlias = str | tuple[str, str]
+"""A text of a line, or one and its colour."""
 
 
 class EdgeferWarning(UserWarning):
@@ -31,6 +36,19 @@ class EdgeferWarning(UserWarning):
 
 class FallbackWarning(EdgeferWarning):
     """Something requested is not there; the text names what is used in its place."""
+
+
+def say(*lines: str | Sequence[Part], err: bool = False) -> None:
+    """Print lines on stdout, or on stderr; what a stranger put into one is escaped."""
+    for line in lines:
+        parts = [line] if isinstance(line, str) else line
+        click.echo("".join(map(_printed, parts)), err=err)  # noqa: TID251  # the one place
+
+
+def _printed(part: Part) -> str:
+    return (
+        one_line(part) if isinstance(part, str) else click.style(one_line(part[0]), fg=part[1])
+    )  # the one place
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
@@ -74,7 +92,36 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        from edgefer.messages import printable_json
+
+        return printable_json(json.dumps(line, ensure_ascii=False))
+
+
+@contextmanager
+def native_stderr_dropped() -> Iterator[None]:
+    """Drop what libraries write to the file descriptor of stderr itself, not what Python does.
+
+    TensorFlow logs of itself there before any switch of its own has an effect.
+    """
+    kept, nowhere, ours = os.dup(2), os.open(os.devnull, os.O_WRONLY), sys.stderr
+    with os.fdopen(os.dup(2), "w", 1, ours.encoding, "backslashreplace") as stream:
+        if _is_descriptor_2(ours):  # else a test or a notebook holds it
+            sys.stderr = stream
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            sys.stderr = ours
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+
+def _is_descriptor_2(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == 2
+    except (OSError, ValueError):  # of no descriptor
+        return False
 
 
 @contextmanager

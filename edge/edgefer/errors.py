@@ -37,7 +37,11 @@ expected, what to do. What a caller can act on stands in attributes.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+LONGEST = 2_000
+"""Letters of an error's line, but for an ellipsis: a key or a name may be any length."""
 
 
 def one_line(text: str) -> str:
@@ -53,11 +57,19 @@ def one_line(text: str) -> str:
     )
 
 
+def foreign(exc: BaseException) -> str:
+    """Return the first line of what a library says of a damaged file, without its own marks."""
+    first = next((line.strip() for line in str(exc).splitlines() if line.strip()), "")
+    return re.sub(r"^(\[[\w ]+\]\s*:?\s*)?(\d+ : [A-Z_]+ : )?", "", first)[:160]
+
+
 class EdgeferError(Exception):
-    """Base of every error raised on purpose; its text is one printable line."""
+    """Base of every error raised on purpose; its text is one printable line of no great length."""
 
     def __str__(self) -> str:
-        return one_line(super().__str__())
+        line = one_line(super().__str__())
+        half = LONGEST // 2
+        return line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}"
 
 
 class SettingsError(EdgeferError, ValueError):

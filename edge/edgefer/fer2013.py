@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,9 @@ WHERE_TO_GET_IT = (
     "recognition-challenge' or 'msambare/fer2013') and put fer2013.csv, fer2013.npz or the "
     "folders train/ and test/ into one folder; name it with DATA=, --data or EDGEFER_DATA"
 )
+
+AGAIN = "download it again"
+NUMBER = re.compile("-?[0-9]{1,9}")
 
 FILES = ("fer2013.npz", "fer2013.csv", "icml_face_data.csv")
 """What is read in a folder, the first that is there; Kaggle has the last two."""
@@ -86,7 +90,9 @@ def _read_npz(path: Path) -> Table:
             images, labels, usage = (arrays[name] for name in ("images", "labels", "usage"))
             table = Table(images, labels, usage, arrays.get("ferplus_votes"))
     except Exception as exc:  # NumPy, zipfile and zlib have many for a damaged file
-        raise DatasetError(f"{path}: not a FER2013 .npz: {exc}") from exc
+        absent = isinstance(exc, KeyError) and exc.args and f"'{str(exc.args[0]).split()[0]}'"
+        wrong = f"holds no {absent}" if absent else f"damaged or cut off; {AGAIN}"
+        raise DatasetError(f"{path}: not a FER2013 .npz: {wrong}") from exc
     return table.require_shapes(path)
 
 
@@ -100,20 +106,23 @@ def _read_csv(path: Path) -> Table:
 
 
 def _csv_row(path: Path, line: int, row: dict[str, str]) -> Row:
+    place, label, usage = f"{path}, line {line}", row["emotion"], row["Usage"]
     try:
         # Eight times faster than to split the text and convert each word.
         pixels = np.fromstring(row["pixels"], np.int64, sep=" ")
-        label, usage = int(row["emotion"]), PARTS[row["Usage"]]
-    except (ValueError, KeyError) as exc:
-        raise DatasetError(f"{path}, line {line}: {exc}") from exc
+    except ValueError as exc:
+        raise DatasetError(f"{place}: pixels must be whole numbers, one is not; {AGAIN}") from exc
     if pixels.size != SIDE * SIDE:
         raise DatasetError(
-            f"{path}, line {line}: expected {SIDE * SIDE} pixels, got {pixels.size}; "
-            "the file may be cut off: download it again"
+            f"{place}: expected {SIDE * SIDE} pixels, got {pixels.size}: cut off; {AGAIN}"
         )
     if pixels.min() < 0 or pixels.max() > 255:
-        raise DatasetError(f"{path}, line {line}: pixels must be 0 to 255, one is not")
-    return pixels.astype(np.uint8).reshape(SIDE, SIDE), label, usage
+        raise DatasetError(f"{place}: pixels must be 0 to 255, one is not")
+    if not NUMBER.fullmatch(label):
+        raise DatasetError(f"{place}: emotion must be 0 to {len(FER2013) - 1}, got '{label}'")
+    if usage not in PARTS:
+        raise DatasetError(f"{place}: Usage must be one of {', '.join(PARTS)}, got '{usage}'")
+    return pixels.astype(np.uint8).reshape(SIDE, SIDE), int(label), PARTS[usage]
 
 
 def _in_range(path: Path, what: str, values: NDArray[np.integer], count: int) -> NDArray[np.int8]:

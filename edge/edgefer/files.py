@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import secrets
@@ -19,6 +20,8 @@ from edgefer.errors import BundleCorrupt, SettingsError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 """Endings of the image files that are read from folders."""
 
+AGAIN = "copy it again"
+"""What to do with a damaged file."""
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 """How a new file is opened; on Windows as it is written."""
 
@@ -144,16 +147,27 @@ def read_member(path: Path, name: str, limit: int) -> bytes | None:
             with zipfile.ZipFile(path) as archive:
                 content = _unpack(archive, name, limit)
     except zipfile.BadZipFile as exc:
-        kind = "a damaged zip" if zipfile.is_zipfile(path) else "neither folder nor zip"
-        raise BundleCorrupt(f"{path}: not a model bundle: {kind}", path) from exc
+        raise BundleCorrupt(f"{path}: not a model bundle: {_kind_of(path)}", path) from exc
     # A damaged archive raises most of these from within `zipfile`.
     except (OSError, ValueError, RuntimeError, EOFError, zlib.error, struct.error) as exc:
-        raise BundleCorrupt(f"{path}: {name} cannot be read: {exc}", path) from exc
+        number = exc.errno if isinstance(exc, OSError) else None
+        why = f"damaged; {AGAIN}" if number in (None, errno.EINVAL) else os.strerror(number)
+        raise BundleCorrupt(f"{path}: {name} cannot be read: {why}", path) from exc
     if content is not None and len(content) > limit:
         raise BundleCorrupt(
             f"{path}: {name} has more than the {limit:,} bytes expected; get the bundle again", path
         )
     return content
+
+
+def _kind_of(path: Path) -> str:
+    """Return what a file is that cannot be read as a zip."""
+    with path.open("rb") as file:
+        begins_well = file.read(4) == b"PK\x03\x04"
+    if not begins_well:
+        return "neither folder nor zip"
+    whole = zipfile.is_zipfile(path)  # finds the list at its end
+    return f"a {'damaged' if whole else 'truncated'} zip; {AGAIN}"
 
 
 def _read_file(path: Path, limit: int) -> bytes | None:

@@ -21,6 +21,16 @@ class Package(msgspec.Struct, frozen=True):
     """As its metadata has it: an SPDX expression, or in words; `unknown` where it has none."""
 
 
+def package(name: str) -> Package | None:
+    """Return an installed package, its name as indexes have it; None where it is not there."""
+    try:
+        found = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return None
+    canonical = re.sub(r"[-_.]+", "-", name).lower()
+    return Package(canonical, found.version, _licence(found.metadata))
+
+
 def packages() -> list[Package]:
     """Return edgefer and every installed package that it asks for, by name.
 
@@ -30,19 +40,15 @@ def packages() -> list[Package]:
 
 
 def _required(name: str, seen: set[str]) -> Iterator[Package]:
-    canonical = re.sub(r"[-_.]+", "-", name).lower()
-    try:
-        found = metadata.distribution(name)
-    except metadata.PackageNotFoundError:
+    one = package(name)
+    if one is None or one.name in seen:
         return
-    if canonical in seen:
-        return
-    seen.add(canonical)
-    yield Package(canonical, found.version, _licence(found.metadata))
-    for requirement in found.requires or ():
+    seen.add(one.name)
+    yield one
+    for requirement in metadata.requires(name) or ():
         needed, _, marker = requirement.partition(";")
         extra = re.search(r"extra == ['\"]([^'\"]+)", marker)
-        if extra and (canonical != OURS or extra[1] == "dev"):
+        if extra and (one.name != OURS or extra[1] == "dev"):
             continue
         match = NAME.match(needed.strip())
         if match is not None:

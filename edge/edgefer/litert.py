@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.bundle import Bundle
-from edgefer.errors import BundleCorrupt, MissingExtra, RuntimeMissing
+from edgefer.errors import BundleCorrupt, MissingExtra, RuntimeMissing, foreign
 from edgefer.heads import Head
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, int8_table
@@ -44,7 +44,7 @@ class LiteRT:
             raise
         except (ValueError, RuntimeError) as exc:
             what = f"a file that {EDGETPU_LIBRARY} runs" if on_edgetpu else "a TFLite model"
-            raise BundleCorrupt(f"{bundle.path}: not {what}: {exc}", bundle.path) from exc
+            raise BundleCorrupt(f"{bundle.path}: not {what}: {foreign(exc)}", bundle.path) from exc
 
     def _bind(self, interpreter: Any, bundle: Bundle, format: str) -> None:
         """Keep an interpreter whose tensors are allocated, and views of its ends."""

@@ -5,7 +5,10 @@ No GPU was there: what goes in and out was run on the processor, by the same int
 
 from __future__ import annotations
 
+import atexit
 import importlib
+import os
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,12 @@ from edgefer.tflite_check import require_runnable
 
 GPU = "gpu"
 """The runtime's name."""
+
+
+@cache
+def _be_quiet_at_exit() -> None:
+    """LiteRT tells of its accelerators' end on stderr once Python has ended."""
+    atexit.register(os.dup2, os.open(os.devnull, os.O_WRONLY), 2)
 
 
 class LiteRTGpu:
@@ -35,6 +44,7 @@ class LiteRTGpu:
         self.manifest, self._heads = bundle.manifest, bundle.manifest.heads_of(format)
         content = bundle.read(format)
         require_runnable(content)
+        _be_quiet_at_exit()
         chosen = getattr(library.HardwareAccelerator, accelerator)
         with stderr_silenced():
             try:

@@ -13,7 +13,7 @@ from edgefer.appearance import Appearance
 from edgefer.errors import SchemaMismatch, SettingsError
 from edgefer.heads import Calibration, Decoder, Ensemble, Head, decoder_of, ensemble_decoder
 from edgefer.labels import BOTH
-from edgefer.messages import NOT_JSON
+from edgefer.messages import NOT_JSON, why_not_json
 from edgefer.preprocess import Preprocess
 from edgefer.settings import JSON, parse
 
@@ -304,7 +304,7 @@ def read_manifest(content: bytes, source: str) -> Manifest:
     try:
         table = msgspec.json.decode(content, type=dict[str, object])
     except NOT_JSON as exc:
-        raise SettingsError(f"{source}: not a manifest: {exc}") from exc
+        raise SettingsError(f"{source}: not a manifest: {why_not_json(exc)}") from exc
     found = table.get("schema_version")
     if found != SCHEMA_VERSION:
         raise SchemaMismatch(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -12,6 +14,13 @@ UNSURE = "unsure"
 REASONS = (UNSURE, "small", "dark", "bright", "blurred", "turned")
 """Why a face has no label: none is probable enough, or the face is too small, too dark, too bright,
 blurred or turned away."""
+
+
+def why_not_json(exc: Exception) -> str:
+    """Return what one of `NOT_JSON` says, in our words."""
+    if isinstance(exc, UnicodeDecodeError):
+        return "its bytes are not UTF-8"
+    return "it is cut off; copy it again" if "truncated" in str(exc) else str(exc)
 
 
 class Box(msgspec.Struct, frozen=True, array_like=True):
@@ -108,9 +117,19 @@ class Prediction(msgspec.Struct, frozen=True):
 def to_json(message: msgspec.Struct) -> str:
     """Return the message as one line of JSON, floats rounded to six places.
 
-    Bytes of a file's name that are no UTF-8 are written as escapes, such as `\\udcff`.
+    Bytes of a file's name that are no UTF-8 are written as escapes, such as `\\udcff`; what
+    would move a terminal's cursor or turn its writing is escaped as JSON does.
     """
-    return msgspec.json.encode(_encodable(msgspec.to_builtins(message))).decode()
+    return printable_json(msgspec.json.encode(_encodable(msgspec.to_builtins(message))).decode())
+
+
+def printable_json(text: str) -> str:
+    """Return JSON of the same meaning without characters that a terminal obeys."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text
+    )
 
 
 def _encodable(value: object) -> object:

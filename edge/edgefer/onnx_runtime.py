@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgefer.bundle import Bundle
-from edgefer.errors import BundleCorrupt, MissingExtra, RuntimeMissing, SettingsError
+from edgefer.errors import BundleCorrupt, MissingExtra, RuntimeMissing, SettingsError, foreign
 from edgefer.files import cache_folder
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
@@ -123,10 +123,11 @@ def onnx_session(
             enable_fallback=0,
         )
     except Exception as exc:  # a dozen of its own, and Python's for names that are no UTF-8
-        first = next(iter(str(exc).splitlines()), type(exc).__name__)
         if provider != "cpu":
-            raise RuntimeMissing(f"{provider}: does not start: {first}", provider) from exc
-        raise BundleCorrupt(f"{path}: not an ONNX model: {first}", path) from exc
+            raise RuntimeMissing(f"{provider}: does not start: {foreign(exc)}", provider) from exc
+        raise BundleCorrupt(
+            f"{path}: not an ONNX model, damaged or cut off: {foreign(exc)}", path
+        ) from exc
     _require_used(provider, session.get_providers())
     return session
 

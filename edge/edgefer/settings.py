@@ -6,11 +6,13 @@ import difflib
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
+from msgspec.structs import FieldInfo
 
 from edgefer.errors import SettingsError, UnknownKey
 from edgefer.text_files import read_text
@@ -86,7 +88,7 @@ def problems(
     table: Mapping[str, Any], kind: type[msgspec.Struct], at: str = "", form: Form = TOML
 ) -> Iterator[Problem]:
     """Yield all that is wrong with a table, unknown keys of all its tables among it."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     sound = {}
     for key, value in table.items():
         if key not in fields:
@@ -104,6 +106,12 @@ def problems(
         yield from _refused_by_itself(sound, kind, at)
 
 
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, FieldInfo]:
+    """Return a struct's fields by key; msgspec evaluates their hints anew each time."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
 def _refused_by_itself(
     table: Mapping[str, Any], kind: type[msgspec.Struct], at: str
 ) -> Iterator[Problem]:
@@ -117,8 +125,11 @@ def _refused_by_itself(
         yield Problem(where, f": {error}" if where else error)
 
 
-def _in_value(value: Any, hint: Any, key: str, form: Form) -> Iterator[Problem]:
-    """Yield what is wrong with the value of a key, tables and lists in it included."""
+def _in_value(value: Any, hint: Any, key: str, form: Form, named: Any = None) -> Iterator[Problem]:
+    """Yield what is wrong with the value of a key, tables and lists in it included.
+
+    `named` is the type that the error names where that is not `hint`: the list's that it is of.
+    """
     members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     for one in members:
         origin, inner = get_origin(one), get_args(one)
@@ -138,14 +149,13 @@ def _in_value(value: Any, hint: Any, key: str, form: Form) -> Iterator[Problem]:
                     at = form.element.format(key=key, number=number)
                     yield from problems(held, inner[0], at, form)
                 else:
-                    yield from _in_value(held, inner[0], key, form)
+                    yield from _in_value(held, inner[0], key, form, hint)
             return
     try:
         msgspec.convert(value, hint, strict=True)
-    except msgspec.ValidationError as exc:
-        expected = expectation(hint)
-        error = f"must be {expected}, got {_shown(value, expected)}" if expected else str(exc)
-        yield Problem(key, error)
+    except msgspec.ValidationError:
+        expected = expectation(named or hint)
+        yield Problem(key, f"must be {expected}, got {_shown(value, expected)}")
     except UnicodeEncodeError:  # of an option: bytes that are no UTF-8
         yield Problem(key, "must be UTF-8, got other bytes")
 
@@ -157,7 +167,8 @@ def _is_struct(hint: Any) -> bool:
 def _shown(value: Any, expected: str) -> str:
     """Return a value for an error; a text may be a password where any text is taken."""
     if isinstance(value, str) and not (expected.startswith("one of") or " such as " in expected):
-        return "a text" if value else "an empty one"
+        empty = "an empty one" if expected.startswith("a text") else "an empty text"
+        return "a text" if value else empty
     if isinstance(value, Mapping | list):
         return "a table" if isinstance(value, Mapping) else "a list"
     shown = str(value).lower() if isinstance(value, bool) else f"{value!s:.20}"
@@ -169,7 +180,7 @@ def expectation(hint: Any) -> str:
     """Return what values a type takes, in words: `from 0 to 1`, `one of nearest, household`."""
     kind = inspect.type_info(hint)
     members = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
-    words = " or ".join(filter(None, map(_expected, members)))
+    words = " or ".join(filter(None, map(_expected, members))) or "of another type"
     return f"one of {words.replace(' or ', ', ')}" if _is_choice(members) else words
 
 
@@ -183,14 +194,27 @@ def _expected(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.LiteralType | inspect.EnumType):
         members = kind.cls if isinstance(kind, inspect.EnumType) else kind.values
         return ", ".join(str(getattr(member, "value", member)) for member in members)
-    if isinstance(kind, inspect.VarTupleType | inspect.ListType):
-        inner = _expected(kind.item_type).removeprefix("a ")
-        return f"a list of {inner}" if _is_choice([kind.item_type]) else f"a list of {inner}s"
+    if isinstance(kind, inspect.TupleType | inspect.VarTupleType | inspect.ListType):
+        return f"a list of {_items(kind)}"
     if isinstance(kind, inspect.IntType | inspect.FloatType) and (kind.ge, kind.gt) != (None, None):
         return _range(kind)
     if isinstance(kind, inspect.StrType) and kind.min_length:
         return "a text that is not empty"
     return KINDS.get(type(kind), "")
+
+
+def _items(kind: inspect.TupleType | inspect.VarTupleType | inspect.ListType) -> str:
+    """Return what the values of a list are called, with their number where it is fixed."""
+    if isinstance(kind, inspect.TupleType):
+        return f"{len(kind.item_types)} {_plural(kind.item_types[0])}"
+    return _plural(kind.item_type)
+
+
+def _plural(kind: inspect.Type) -> str:
+    one = _expected(kind)
+    if one in KINDS.values():
+        return f"{one.removeprefix('a ')}s"
+    return f"numbers {one}" if isinstance(kind, inspect.IntType | inspect.FloatType) else one
 
 
 def _range(kind: inspect.IntType | inspect.FloatType) -> str:

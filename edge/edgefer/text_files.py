@@ -57,7 +57,7 @@ def read_table(path: Path, columns: Sequence[str], where_to_get_it: str) -> list
     except SettingsError as exc:
         raise DatasetError(str(exc)) from None
     except csv.Error as exc:
-        raise DatasetError(f"{path}: not a CSV file that can be read: {exc}") from exc
+        raise DatasetError(f"{path}, line {table.line_num}: not a CSV file: {exc}") from exc
 
 
 def _cells(row: Sequence[str], places: dict[str, int]) -> dict[str, str]:

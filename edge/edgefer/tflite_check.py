@@ -100,7 +100,7 @@ class Table:
         return int(struct.unpack_from(f"<{form}", self._content, at)[0])
 
 
-DAMAGED = "an offset leads out of the file"
+DAMAGED = "it is damaged or cut off; copy it again"
 
 
 @dataclass(frozen=True, slots=True)

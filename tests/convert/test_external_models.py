@@ -74,6 +74,16 @@ def as_keras(weights: list[np.ndarray], folder: Path) -> Path:
     return folder / "external.keras"
 
 
+def as_mixed_float16(weights: list[np.ndarray], folder: Path) -> Path:
+    config = importlib.import_module("keras").config
+    before = config.dtype_policy()
+    config.set_dtype_policy("mixed_float16")
+    try:
+        return as_keras(weights, folder)
+    finally:
+        config.set_dtype_policy(before)
+
+
 def as_saved_model(weights: list[np.ndarray], folder: Path) -> Path:
     with silent():
         keras_model(keras2, weights).save(folder / "external", save_format="tf")
@@ -90,7 +100,7 @@ Save = Callable[[list[np.ndarray], Path], Path]
 
 # Keras 3 asks NumPy 2 in the way of NumPy 1.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.parametrize("save", [as_h5, as_keras, as_saved_model])
+@pytest.mark.parametrize("save", [as_h5, as_keras, as_mixed_float16, as_saved_model])
 def test_an_external_keras_model_becomes_a_bundle(
     save: Save, weights: list[np.ndarray], faces: Path, gate: Path, tmp_path: Path
 ) -> None:

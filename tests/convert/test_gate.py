@@ -109,6 +109,22 @@ def test_a_large_class_may_lose_three_points() -> None:
     assert check.found == "5.00% (happy, 879 images)"
 
 
+@pytest.mark.parametrize(
+    ("name", "int8"),
+    [
+        ("accuracy drop of int8", scored(0.6549)),
+        ("worst class of int8", scored(disgust=0.6 - 3 / 55)),
+        ("worst class of int8", scored(happy=0.569, disgust=0.58)),
+        ("int8 = float", scored(agreement=0.969)),
+    ],
+)
+def test_what_lies_just_beyond_a_limit_is_not_enough_to_tell(name: str, int8: Scores) -> None:
+    gate = run_checks([measured(int8)])
+    assert gate.passed
+    assert [one.name for one in gate.undecided] == [name]
+    assert gate.undecided[0].verdict.startswith("not enough images to tell (95 %: ")
+
+
 def test_fewer_than_97_of_100_labels_like_float_fail() -> None:
     assert failed(measured(scored(agreement=0.97))) == []
     check = only(failed(measured(scored(agreement=0.96))))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import warnings
 
+import click
 import pytest
 from rich.table import Table
 
-from edgefer.console import FallbackWarning, logging_to_stderr, track
+from edgefer.console import FallbackWarning, logging_to_stderr, say, track
 from edgefer.errors import SettingsError, one_line
+from edgefer.messages import Prediction, to_json
 from edgefer.terminal import Terminal, styled
 
 LOG = logging.getLogger("edgefer_device.camera")
@@ -61,6 +65,36 @@ def test_a_table_shows_the_texts_of_others_as_they_are(capsys: pytest.CaptureFix
         assert text in shown
     assert "\\x9bmalicious[/]" in shown
     assert not {"\x1b", "\x9b"} & set(shown)
+
+
+NATIVE = """
+import os, sys
+from edgefer.console import native_stderr_dropped
+with native_stderr_dropped():
+    os.write(2, b"I0000 00:00:1.2 3 port.cc:153] oneDNN custom operations are on.\\n")
+    print("ours", file=sys.stderr)
+os.write(2, b"after\\n")
+print("at last", file=sys.stderr)
+"""
+
+
+def test_what_libraries_print_past_python_is_dropped_and_ours_stays() -> None:
+    words = [sys.executable, "-c", NATIVE]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stderr == "ours\nafter\nat last\n"
+
+
+def test_a_printed_line_obeys_no_stranger(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\nb\x1b[2J", [("\x9bfail", "red"), "  é"])
+    assert click.unstyle(capsys.readouterr().out) == "a\\nb\\x1b[2J\n\\x9bfail  é\n"
+
+
+def test_printed_json_means_the_same() -> None:
+    name = "\x9b\u202e é \U0001f3f4\U000e0067.png"
+    text = to_json(Prediction(name, ()))
+    assert text.isprintable()
+    assert "é" in text
+    assert json.loads(text)["image"] == name
 
 
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -18,6 +18,7 @@ class Inner(msgspec.Struct, frozen=True):
 class Outer(msgspec.Struct, frozen=True):
     name: str
     inner: Inner = Inner()
+    sizes: tuple[int, ...] = ()
 
 
 def test_defaults_fill_what_the_table_leaves_out() -> None:
@@ -35,6 +36,13 @@ def test_a_value_of_another_type_is_refused() -> None:
         SettingsError, match=r"x\.toml: inner\.threshold must be a number, got a text"
     ):
         parse({"name": "a", "inner": {"threshold": "high"}}, Outer, "x.toml")
+
+
+def test_a_value_of_a_list_is_refused_with_what_the_list_takes() -> None:
+    with pytest.raises(
+        SettingsError, match=r"x\.toml: sizes must be a list of whole numbers, got a text"
+    ):
+        parse({"name": "a", "sizes": [24, "high"]}, Outer, "x.toml")
 
 
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
@@ -56,6 +64,11 @@ def test_bytes_of_an_option_that_are_no_utf8_are_refused() -> None:
         (tuple[Literal["tue", "wed"], ...], "a list of tue, wed"),
         (tuple[str, ...], "a list of texts"),
         (str | tuple[str, ...], "a text or a list of texts"),
+        (
+            tuple[Annotated[int, msgspec.Meta(ge=16, le=512)], ...],
+            "a list of numbers from 16 to 512",
+        ),
+        (tuple[int, int, int], "a list of 3 whole numbers"),
     ],
 )
 def test_a_list_of_choices_names_them_as_they_are(hint: Any, words: str) -> None:

@@ -41,8 +41,11 @@ VALUES: tuple[Any, ...] = (
     *TEXTS,
     *NUMBERS,
     *(None, True, False, [], {}, [[]], [None], [{}], {"": ""}, {"a": {"b": [1, 2]}}),
-    *([0] * 1000, ["x"] * 100),
+    *([0] * 200, ["x"] * 100),
 )
+ANY = bytes(range(256))
+LETTERS = b"""[]{}=,.:;"'#\\/-+_ \n\t0123456789aeinrstTZ"""
+"""Of texts, so that damage is no matter of UTF-8 alone."""
 BYTES = (b"", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\n", b'"', b"[", b"{", b"]", b"=", b"\x80" * 9)
 
 
@@ -71,11 +74,24 @@ def edited(table: dict[str, Any], values: Sequence[Any] = VALUES) -> Maker:
                 del inner[key]
             elif action == 1 and isinstance(inner, dict):
                 inner[draw.choice((*TEXTS, f"{key}s"))] = inner.pop(key)
+            elif action == 2:
+                inner[key] = _like(draw, inner[key])
             else:
                 inner[key] = copy.deepcopy(draw.choice(values))
         return edited
 
     return make
+
+
+def _like(draw: Random, value: Any) -> Any:
+    """Return another value of the same type, where it has one."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return draw.choice((value + 1, value - 1, 2 * value, -value, value / 2))
+    if isinstance(value, str):
+        return draw.choice((value + value, value[1:], value.upper(), f" {value}", *TEXTS))
+    return value[:-1] if isinstance(value, list) else value
 
 
 def _inner(table: Any, path: Sequence[Any]) -> Any:
@@ -92,19 +108,23 @@ def _has(table: dict[Any, Any] | list[Any], key: Any) -> bool:
     return isinstance(key, int) and key < len(table)
 
 
-def damaged(content: bytes) -> Maker:
-    """Return what makes bytes with one to four places overwritten, inserted, removed or cut off."""
+def damaged(content: bytes, alphabet: bytes = ANY) -> Maker:
+    """Return what makes bytes with one to four places overwritten, inserted, removed or cut off.
+
+    What is written comes from `alphabet`.
+    """
+    inserted = [one for one in BYTES if set(one) <= set(alphabet)]
 
     def make(draw: Random) -> bytes:
         held = bytearray(content)
         for _ in range(draw.randint(1, 4)):
             at, action = draw.randint(0, max(0, len(held) - 1)), draw.randrange(8)
             if action < 4 and held:
-                held[at] = draw.randrange(256)
+                held[at] = draw.choice(alphabet)
             elif action == 4:
-                held[at:at] = draw.choice(BYTES)
+                held[at:at] = draw.choice(inserted)
             elif action == 5:
-                held[at : at + draw.randint(1, 4)] = draw.randbytes(4)
+                held[at : at + draw.randint(1, 4)] = bytes(draw.choices(alphabet, k=4))
             elif action == 6:
                 del held[at : at + draw.randint(1, 40)]
             elif draw.random() < 0.3:

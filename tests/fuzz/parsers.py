@@ -24,10 +24,10 @@ import numpy as np
 import tomlkit
 
 from edgefer.bundle import Bundle, describe, open_bundle
-from edgefer.errors import EdgeferError
 from edgefer.files import to_zip
 from edgefer.manifest import MANIFEST, Manifest, read_manifest, write_manifest
-from fuzz.cases import VALUES, Maker, all_of, always, damaged, edited, one_of, then, words
+from fuzz.cases import LETTERS, VALUES, Maker, all_of, always, damaged, edited, one_of, then, words
+from fuzz.refusals import refusable
 from support.bundles import manifest
 from support.tflite_files import Op, Tensor, constant, tflite
 
@@ -41,13 +41,16 @@ class Parser:
     cases: Callable[[], Maker]
     """Called once: what is damaged takes time to make."""
     read: Callable[[Case, Path], object]
+    named: str = "case"
+    """What a refusal has to name: its file, a host."""
 
 
 def toml_cases(text: str) -> Maker:
     """Return texts that are damaged, and tables that hold odd values."""
     table = tomlkit.parse(text).unwrap()
     plain = [value for value in VALUES if value is not None]
-    return one_of(damaged(text.encode()), edited(table, plain))
+    whole, texts = damaged(text.encode()), damaged(text.encode(), LETTERS)
+    return one_of(whole, texts, texts, *[edited(table, plain)] * 3)
 
 
 def written(case: bytes | dict[str, Any], path: Path) -> Path:
@@ -121,7 +124,7 @@ def read_address(case: str, _: Path) -> None:
 
     redacted(case)
     for parse in (camera_address, open_sink, parse_host, lambda one: Url.parse(one, "URL")):
-        with contextlib.suppress(EdgeferError):
+        with refusable():
             parse(case)
     camera_address(case)
 
@@ -165,7 +168,8 @@ def _json(value: Any) -> bytes:
 
 
 def manifests() -> Maker:
-    return one_of(edited(manifest_table()), damaged(_json(manifest_table())))
+    text = _json(manifest_table())
+    return one_of(*[edited(manifest_table())] * 2, damaged(text), damaged(text, LETTERS))
 
 
 def read_manifest_case(case: Case, _: Path) -> Manifest:
@@ -227,7 +231,7 @@ def read_tflite(case: bytes, _: Path) -> None:
     from edgefer.runtime import open_classifier
     from edgefer.tflite_file import read_graph
 
-    with contextlib.suppress(EdgeferError):
+    with refusable("case"):
         open_classifier(as_bundle("int8", case), "int8")
     read_graph(case, "case")
 
@@ -260,7 +264,7 @@ def read_onnx(case: bytes, path: Path) -> None:
     from edgefer.runtime import open_classifier
     from edgefer_convert.importers.onnx_model import open_onnx
 
-    with contextlib.suppress(EdgeferError):
+    with refusable("case"):
         open_classifier(as_bundle("onnx", case), "onnx")
     path.write_bytes(case)
     open_onnx(path, "0..1")
@@ -288,7 +292,7 @@ def csv_cases() -> Maker:
             row[draw.randrange(len(row))] = draw.choice(cells)
             return draw.choice("\n\r").join(map(",".join, held)).encode()
 
-        return one_of(put, damaged(text.encode()))
+        return one_of(put, damaged(text.encode()), damaged(text.encode(), LETTERS))
 
     return all_of(one_of(table(CSV), always(CSV.encode())), table(VOTES))
 
@@ -299,7 +303,7 @@ def read_csv(case: tuple[bytes, bytes], path: Path) -> None:
     faces, votes = path.with_suffix(".csv"), path.parent / ferplus.FILE
     faces.write_bytes(case[0])
     votes.write_bytes(case[1])
-    with contextlib.suppress(EdgeferError):
+    with refusable(ferplus.FILE):
         ferplus.votes_by_name(path.parent, ["fer0000000.png"])
     fer2013.read(faces, 48)
 
@@ -354,7 +358,7 @@ def read_image_case(case: bytes, path: Path) -> None:
     from edgefer_train.data.files import read_grey
 
     path.write_bytes(case)
-    with contextlib.suppress(EdgeferError):
+    with refusable("case"):
         read_grey(path)
     read_image(path)
 
@@ -500,10 +504,12 @@ def merges() -> Maker:
 
 
 def read_merge(case: tuple[Case, Case, Case], path: Path) -> None:
-    from edgefer.text_files import read_text
+    from edgefer.text_files import decode_text
     from edgefer_device.deploy.merge import checked, merge
 
-    device, before = (read_text(written(one, path)) for one in case[:2])
+    device, before = (
+        decode_text(written(one, path).read_bytes(), "host: edgefer.toml") for one in case[:2]
+    )
     checked(merge(device, before, SHORT, case[2], "host").text, "host")
 
 
@@ -522,7 +528,9 @@ def target_messages() -> Maker:
     )
     tables = (releases, outcome, status, {"runtime": "litert", "threads": 2})
     odd = [then(edited(table), _json) for table in tables]
-    return one_of(*odd, *(damaged(_json(table)) for table in tables), damaged(facts.encode()))
+    return one_of(
+        *odd, *(damaged(_json(table), LETTERS) for table in tables), damaged(facts.encode())
+    )
 
 
 def read_target_message(case: bytes, _: Path) -> None:
@@ -544,10 +552,10 @@ def read_target_message(case: bytes, _: Path) -> None:
 
     remote: Any = Remote()
     for kind in (DaemonStatus, Outcome, Releases):
-        with contextlib.suppress(EdgeferError):
-            parsed(kind, text)
+        with refusable("asking"):
+            parsed(kind, text, "asking")
     fleet_status.over_ssh([("host", lambda: contextlib.nullcontext(remote))])
-    with contextlib.suppress(EdgeferError):
+    with refusable("measuring"):
         release_builder.tune(remote, "a", None, lambda _: None)
     machine = preflight.inspect(remote, ("mosquitto",), "host")
     preflight.require(machine, TARGETS["rpi"], "host", new=True)
@@ -566,7 +574,7 @@ def wire_messages() -> Maker:
     texts = words("ON", "OFF", "PRESS", "0.5", "nan", "1e400", "online")
     return one_of(
         *(then(edited(table), _json) for table in tables),
-        *(damaged(_json(table)) for table in tables),
+        *(damaged(_json(table), LETTERS) for table in tables),
         then(texts, lambda text: text.encode(errors="replace")),
     )
 
@@ -605,19 +613,19 @@ def read_wire_message(case: bytes, path: Path) -> None:
 
 
 PARSERS = {
-    "addresses": Parser(addresses, read_address),
+    "addresses": Parser(addresses, read_address, ""),
     "configuration": Parser(lambda: toml_cases(configuration()), read_configuration),
     "recipe": Parser(lambda: toml_cases(RECIPE), read_recipe),
     "fleet": Parser(lambda: toml_cases(FLEET), read_fleet),
-    "manifest": Parser(manifests, read_manifest_case),
-    "wire messages": Parser(wire_messages, read_wire_message),
-    "target's messages": Parser(target_messages, read_target_message),
+    "manifest": Parser(manifests, read_manifest_case, MANIFEST),
+    "wire messages": Parser(wire_messages, read_wire_message, ""),
+    "target's messages": Parser(target_messages, read_target_message, "host"),
     "image": Parser(images, read_image_case),
     "bundle": Parser(bundles, read_bundle),
-    "csv": Parser(csv_cases, read_csv),
+    "csv": Parser(csv_cases, read_csv, ".csv"),
     "npz": Parser(npz_cases, read_npz),
     "tflite": Parser(lambda: damaged(small_tflite()), read_tflite),
-    "merge": Parser(merges, read_merge),
+    "merge": Parser(merges, read_merge, "host"),
     "history": Parser(histories, read_history),
     "onnx": Parser(lambda: damaged(small_onnx()), read_onnx),
 }

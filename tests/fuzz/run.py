@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import shutil
 import subprocess
@@ -28,9 +29,12 @@ from hypothesis import strategies as st
 from edgefer.errors import EdgeferError
 from fuzz.cases import Maker
 from fuzz.parsers import PARSERS
+from fuzz.refusals import BadRefusal, fault
 
-BATCH = 200
-"""Cases of one run of Hypothesis, which remembers them all; the time is looked at between two."""
+BATCH = 500
+"""Cases of one run of Hypothesis; the time is looked at between two."""
+EACH = 25
+"""Cases of one generator that Hypothesis seeds: it takes longer for it than a parser for a case."""
 SUCCESS, REFUSED = "success", "one EdgeferError"
 
 
@@ -39,7 +43,9 @@ def outcome(name: str, case: object, path: Path) -> str:
     try:
         PARSERS[name].read(case, path)
     except EdgeferError as exc:
-        return REFUSED if len(str(exc).splitlines()) == 1 else f"several lines: {str(exc)[:200]!r}"
+        return fault(exc, PARSERS[name].named) or REFUSED
+    except BadRefusal as exc:
+        return str(exc)
     except Exception as exc:
         frame = traceback.extract_tb(exc.__traceback__)[-1]
         where = f"{Path(frame.filename).name}:{frame.lineno}"
@@ -60,7 +66,7 @@ def fuzz(name: str, cases: int, number: int, path: Path) -> tuple[Counter[str], 
 
     @seed(number)
     @settings(
-        max_examples=cases,
+        max_examples=math.ceil(cases / EACH),
         deadline=None,
         database=None,
         phases=[Phase.generate],
@@ -69,11 +75,12 @@ def fuzz(name: str, cases: int, number: int, path: Path) -> tuple[Counter[str], 
     )
     @given(st.randoms(use_true_random=True))
     def one(draw: Random) -> None:
-        case = make(draw)
-        found = outcome(name, case, path)
-        outcomes[found] += 1
-        if found not in (SUCCESS, REFUSED):
-            examples.setdefault(found, repr(case)[:2000])
+        for _ in range(min(EACH, cases - outcomes.total())):
+            case = make(draw)
+            found = outcome(name, case, path)
+            outcomes[found] += 1
+            if found not in (SUCCESS, REFUSED):
+                examples.setdefault(found, repr(case)[:2000])
 
     one()
     return outcomes, examples

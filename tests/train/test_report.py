@@ -24,8 +24,6 @@ from support.slices import write_slice
 
 CHARTS = {"confusion.png", "calibration.png", "coverage.png", "classes.png"}
 
-pytestmark = pytest.mark.xdist_group("browser")  # one test wants it, all want one report
-
 
 def edgefer(*words: object) -> Result:
     return CliRunner(env={"EDGEFER_DATA": ""}).invoke(main, [str(word) for word in words])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,13 @@ def test_a_recipe_extends_another_in_its_folder_or_by_name(tmp_path: Path) -> No
     (tmp_path / "c.toml").write_text('extends = "d.toml"\n')
     (tmp_path / "d.toml").write_text('extends = "c.toml"\n')
     assert "extends itself by way of" in refusal("recipe", "check", tmp_path / "c.toml")
+
+
+def test_tensorflow_prints_nothing_of_itself() -> None:
+    words = [sys.executable, "-m", "edgefer.cli", "recipe", "check", "custom_cnn"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "a training would start" in done.stdout
+    assert [line for line in done.stderr.splitlines() if not line.startswith("edgefer: ")] == []
 
 
 def test_recipes_are_listed_and_shown_as_they_are_written(tmp_path: Path) -> None:

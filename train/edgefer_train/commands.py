@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgefer.console import say
 from edgefer.options import (
     FOLDER,
     Number,
@@ -87,7 +88,7 @@ def architectures(as_json: bool) -> None:
         show_architectures()
         return
     for description in describe_architectures():
-        click.echo(to_json(description))
+        say(to_json(description))
 
 
 @click.command()
@@ -150,7 +151,7 @@ def evaluate(  # noqa: PLR0913 - the verb's options, of which those of the suite
         done = measure(candidate, dataset, format_, THRESHOLD)
         if folder:
             done = write_report(folder, done, candidate.fits, dataset if faces else None)
-    click.echo(to_json(done)) if as_json else show_scores({format_: done}, facts.label_set)
+    say(to_json(done)) if as_json else show_scores({format_: done}, facts.label_set)
     if not done.same_dataset:
         log.warning("%s", done.other_data_warning)
     if out:
@@ -166,7 +167,7 @@ def _evaluate_corrupted(
     from edgefer_train.evaluation import robustness
 
     done = robustness.measure_robustness(candidate, dataset, format_, suite)
-    click.echo(to_json(done)) if as_json else robustness.show_robustness(done)
+    say(to_json(done)) if as_json else robustness.show_robustness(done)
     if suite.plot:
         write_output(suite.plot, robustness.draw_robustness(done, LIGHT))
 
@@ -194,7 +195,7 @@ def compare(models: tuple[str, ...], data: Path | None, out: Path | None, as_jso
         done = side_by_side(candidates, _shared(data) if data else None)
         if folder:
             done = write_comparison(folder, done, candidates)
-    click.echo(to_json(done)) if as_json else show_comparison(done)
+    say(to_json(done)) if as_json else show_comparison(done)
     if out:
         log.info("%s: %s", out, ", ".join(done.files))
 
@@ -230,7 +231,7 @@ def check(
     from edgefer_train.data.check_table import show
 
     reading, found = read_and_check(where, labels, split)
-    click.echo(to_json(found)) if as_json else show(found)
+    say(to_json(found)) if as_json else show(found)
     if out:
         from edgefer_train.data.check_sheet import write_check
 
@@ -252,4 +253,4 @@ def throughput(name: str | None, seconds: float, as_json: bool) -> None:
     from edgefer_train.fitting import throughput as benchmark
 
     done = benchmark.throughput(recipe, Path(name or "small").stem, seconds)
-    click.echo(to_json(done) if as_json else benchmark.describe(done))
+    say(*([to_json(done)] if as_json else benchmark.describe(done).splitlines()))

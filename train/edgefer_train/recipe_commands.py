@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from edgefer.console import say
 from edgefer.options import json_option
 
 
@@ -16,19 +17,19 @@ def recipe() -> None:
 @json_option
 def list_recipes(as_json: bool) -> None:
     """List the shipped recipes."""
-    from rich.console import Console
     from rich.table import Table
 
     from edgefer.messages import to_json
+    from edgefer.terminal import Terminal
     from edgefer_train.recipe import listed
 
     table = Table(box=None, show_header=False)
     for one in listed():
         if as_json:
-            click.echo(to_json(one))
+            say(to_json(one))
         table.add_row(one.name, one.heading)
     if not as_json:
-        Console().print(table)
+        Terminal().print(table)
 
 
 @recipe.command()
@@ -37,7 +38,7 @@ def show(name: str) -> None:
     """Print a recipe as TOML, to start one's own."""
     from edgefer_train.recipe import recipe_text
 
-    click.echo(recipe_text(name), nl=False)
+    say(*recipe_text(name).splitlines())
 
 
 @recipe.command()
@@ -63,4 +64,4 @@ def check(name: str) -> None:
     model = build_model(recipe, {recipe.labels: len(labels)}, recipe.side)
     load_teachers(recipe.distill)
     announce_net(recipe, parameters(model), macs(model))
-    click.echo(f"{name}: a training would start, {choose_compute(recipe)}")
+    say(f"{name}: a training would start, {choose_compute(recipe)}")

@@ -27,6 +27,8 @@ from edgefer_convert.formats.tflite import to_float16, to_int8, to_int8_after_tr
 from edgefer_convert.importers.source import PIXEL_RANGES, Converter, ImageSource, input_side
 
 BATCH = 512
+HALF = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
+"""Policies of Keras whose layers compute in half precision, which no format takes."""
 
 
 def converters(model: Any, qat_model: Any | None, images: ImageSource) -> dict[str, Converter]:
@@ -187,7 +189,33 @@ def _load(path: Path, library: Any) -> Any:
         raise ConversionError(
             f"{path}: a SavedModel that Keras did not write; save the Keras model as .keras"
         )
-    return model
+    return _in_float32(model)
+
+
+def _in_float32(model: Any) -> Any:
+    """Return a model that was trained in half precision as one that computes in float32."""
+    if not _computes_in_half(model):
+        return model
+    made = type(model).from_config(_without_half(model.get_config()))
+    made.set_weights([one.astype(np.float32) for one in model.get_weights()])
+    return made
+
+
+def _computes_in_half(model: Any) -> bool:
+    return any(
+        getattr(layer, "compute_dtype", None) in HALF
+        or (hasattr(layer, "layers") and _computes_in_half(layer))
+        for layer in model.layers
+    )
+
+
+def _without_half(config: Any, of_type: bool = False) -> Any:
+    """Return a configuration of Keras whose types (`dtype`) are no half precision."""
+    if isinstance(config, dict):
+        return {key: _without_half(one, of_type or key == "dtype") for key, one in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_without_half(one, of_type) for one in config)
+    return "float32" if of_type and config in HALF else config
 
 
 def _reason(text: str) -> str:

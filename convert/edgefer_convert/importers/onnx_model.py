@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, shape_inference, version_converter
 
-from edgefer.errors import ConversionError
+from edgefer.errors import ConversionError, foreign
 from edgefer.metrics import Logits
 from edgefer.onnx_runtime import onnx_session
 from edgefer.preprocess import Pixels, Preprocess
@@ -103,8 +103,9 @@ def _load(path: Path) -> onnx.ModelProto:
             model = version_converter.convert_version(model, MINIMUM_OPSET)
         return shape_inference.infer_shapes(model)
     except Exception as exc:  # a file from elsewhere may fail in any way
-        first = next(iter(str(exc).splitlines()), type(exc).__name__)[:160]
-        raise ConversionError(f"{path}: not an ONNX model that can be read: {first}") from exc
+        raise ConversionError(
+            f"{path}: not an ONNX model that can be read, damaged or cut off: {foreign(exc)}"
+        ) from exc
 
 
 def _require_standard(path: Path, graph: onnx.GraphProto) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from edgefer.errors import SettingsError
 from edgefer.files import write_output
 from edgefer.machine import Machine
-from edgefer.messages import NOT_JSON, to_json
+from edgefer.messages import NOT_JSON, to_json, why_not_json
 from edgefer.metrics import wilson
 from edgefer_device.bench.startup import Startup
 from edgefer_device.bench.telemetry import Telemetry
@@ -143,7 +143,8 @@ def read_bench(path: Path) -> Bench:
     except OSError as exc:
         raise SettingsError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
     except NOT_JSON as exc:
-        raise SettingsError(f"{path}: not a bench: {exc}; make one: edgefer bench --json") from exc
+        why = why_not_json(exc)
+        raise SettingsError(f"{path}: not a bench: {why}; make one: edgefer bench --json") from exc
     if bench.schema != SCHEMA:
         raise SettingsError(
             f"{path}: bench of schema {bench.schema}, expected {SCHEMA}; run it again"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from edgefer.console import say
 from edgefer.options import (
     FILE,
     FOLDER,
@@ -130,7 +130,7 @@ def _write(done: Bench, path: Path | None) -> None:
     from edgefer_device.bench.result import write_bench
 
     if str(path) == "-":
-        click.echo(to_json(done))
+        say(to_json(done))
     elif path is not None:
         write_bench(path, done)
 
@@ -172,7 +172,7 @@ def compare(first: Path, second: Path, as_json: bool, plot: Path | None) -> None
         plots.check_plot(plot)
     done = compare_files(first, second)
     if as_json:
-        sys.stdout.write(f"{to_json(done)}\n")
+        say(to_json(done))
     else:
         show_comparison(done)
     if plot is not None:
@@ -196,6 +196,6 @@ def formats(bundle: str, seconds: float, labels: str | None, markdown: bool, as_
 
     done = format_table.compare(open_bundle(bundle), seconds, labels)
     if as_json or markdown:
-        click.echo(to_json(done) if as_json else format_table.to_markdown(done), nl=as_json)
+        say(*([to_json(done)] if as_json else format_table.to_markdown(done).splitlines()))
     else:
         format_table.show_comparison(done)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgefer.console import say
 from edgefer.options import FILE, json_option
 
 log = logging.getLogger(__name__)
@@ -78,11 +79,11 @@ def show(file: Path | None, as_json: bool) -> None:
 
     rows = config_file.describe(file)
     if as_json:
-        click.echo("\n".join(map(to_json, rows)))
+        say(*map(to_json, rows))
         return
     widest = min(60, max(len(one.setting) for one in rows))
     for one in rows:
-        click.echo(f"{one.setting:<{widest}}  # {one.source}")
+        say(f"{one.setting:<{widest}}  # {one.source}")
 
 
 def _ask(question: str, default: str, parse: Callable[[str], Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgefer.console import say
 from edgefer.errors import SettingsError
 from edgefer.options import config_option
 from edgefer_device.system.clock import WEEKDAYS
@@ -67,17 +68,15 @@ def try_rules(
         share=lambda applies, over: min(1.0, held / over) if applies(mood) else 0.0,
     )
     came = ", somebody has just come" if arrival else ""
-    click.echo(
-        f"{mood} for {held:g} min, {WEEKDAYS[now.weekday()]} {time_words(now.time(), hours)}{came}"
-    )
+    say(f"{mood} for {held:g} min, {WEEKDAYS[now.weekday()]} {time_words(now.time(), hours)}{came}")
     if not chosen.content.rules:
-        click.echo("no rules: add [[content.rule]], or a library to [content]")
+        say("no rules: add [[content.rule]], or a library to [content]")
     own = len(chosen.content.rule)
     for number, rule in enumerate(chosen.content.rules, 1):
         name = f"rule {number}" if number <= own else "library"
         reasons = list(rule.refusals(situation, hours))
         verdict = f"no: {'; '.join(reasons)}" if reasons else "fires"
-        click.echo(f"{name}, {_action(rule)}: {verdict}")
+        say(f"{name}, {_action(rule)}: {verdict}")
 
 
 def _action(rule: Rule) -> str:

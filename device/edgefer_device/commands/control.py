@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import click
 
+from edgefer.console import say
 from edgefer.options import Number, config_option, json_option
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def status(config: Path | None, as_json: bool) -> None:
 
     status_now = _request(config, "status")
     if as_json:
-        click.echo(to_json(status_now))
+        say(to_json(status_now))
     else:
         show(status_now)
     if not status_now.ok:
@@ -119,7 +120,7 @@ def enroll(
     end = enrolling.enroll(chosen, folder, EnrollmentRequest(looks, seconds), words.show)
     if end.outcome not in ("stored", "no_gain"):
         raise EnrollmentError(words.ended(end))
-    click.echo(to_json(end) if as_json else words.ended(end))
+    say(*([to_json(end)] if as_json else words.ended(end).splitlines()))
 
 
 def _show_or_remove(store: CalibrationStore, folder: Path, remove: bool, as_json: bool) -> None:
@@ -134,9 +135,9 @@ def _show_or_remove(store: CalibrationStore, folder: Path, remove: bool, as_json
     if own is None:
         log.info("%s: there is no calibration; edgefer enroll makes one", store.path)
     elif as_json:
-        click.echo(to_json(own))
+        say(to_json(own))
     else:
-        click.echo("\n".join(own.table()))
+        say(*own.table())
 
 
 class Prompter:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edgefer.console import say
 from edgefer.errors import EdgeferError
 from edgefer.options import FILE, FOLDER, Number, grouped, json_option
 
@@ -240,7 +241,7 @@ def releases(selection: Selection, as_json: bool, access: Access) -> None:
             ok = False
             continue
         table = json.dumps({"host": host, **asdict(found)})
-        click.echo(table if as_json else "\n".join(deployment.describe(host, found)))
+        say(*([table] if as_json else deployment.describe(host, found)))
     _exit(ok)
 
 
@@ -276,8 +277,7 @@ def status(
     else:
         hosts = Selection((), inventory, groups).names()
         found = fleet_status.over_ssh(fleet.connections(hosts, access))
-    for line in map(to_json, found) if as_json else fleet_status.describe(found):
-        click.echo(line)
+    say(*(map(to_json, found) if as_json else fleet_status.describe(found)))
     if not found:
         log.warning("no device is known there")
     _exit(bool(found) and all(one.ok for one in found))
@@ -306,7 +306,7 @@ def card(out: Path, wanted: Card, wheel: Path | None) -> None:
 
     with TemporaryDirectory(prefix="edgefer-") as folder:
         written = write_card(out, wanted, own_wheel(wheel, Path(folder)), cache_folder() / "wheels")
-    click.echo(f"{len(written)} files in {out}; put the card in: the first boot takes minutes")
+    say(f"{len(written)} files in {out}; put the card in: the first boot takes minutes")
 
 
 def _exit(ok: bool) -> None:

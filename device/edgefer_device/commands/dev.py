@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgefer.console import say
 from edgefer.options import (
     DETECTORS,
     FILE,
@@ -48,7 +49,7 @@ def faces(data: Path | None, detectors: tuple[str, ...], count: int | None, as_j
     if data is None:
         raise click.UsageError("name the folder with photos, clips and FER2013: --data FOLDER")
     done = face_sizes.measure(face_sizes.FacesRequest(data, detectors, count))
-    click.echo(to_json(done) if as_json else "\n".join(face_sizes.describe(done)))
+    say(*([to_json(done)] if as_json else face_sizes.describe(done)))
 
 
 @click.command()
@@ -83,7 +84,7 @@ def mood(
     done = mood_dynamics.measure(
         mood_dynamics.MoodRequest(data, clips, model, count, seed, mirrored)
     )
-    click.echo(to_json(done) if as_json else "\n".join(mood_dynamics.describe(done)))
+    say(*([to_json(done)] if as_json else mood_dynamics.describe(done)))
 
 
 @click.command()
@@ -104,7 +105,7 @@ def calibration(
     if data is None:
         raise click.UsageError(CLIPS_WANTED)
     done = lab.measure(lab.OwnCalibrationRequest(data, model, people, seed))
-    click.echo(to_json(done) if as_json else "\n".join(lab.describe(done)))
+    say(*([to_json(done)] if as_json else lab.describe(done)))
 
 
 @click.command()
@@ -118,7 +119,7 @@ def peak(model: str | None, short: bool, as_json: bool) -> None:
     from edgefer_device.bench.lab.peak import measure_peak
 
     done = measure_peak(open_bundle(model or "small"), short)
-    click.echo(to_json(done) if as_json else done.describe())
+    say(to_json(done) if as_json else done.describe())
 
 
 @click.command()
@@ -146,7 +147,7 @@ def sweep(kinds: tuple[str, ...], request: Request, as_json: bool, plot: Path | 
     if plot is not None:
         plots.check_plot(plot)
     done = measure_sweeps(request, kinds)
-    click.echo(to_json(done)) if as_json else show_sweeps(done)
+    say(to_json(done)) if as_json else show_sweeps(done)
     for line in done.warnings:
         log.warning("%s", line)
     if plot is not None:

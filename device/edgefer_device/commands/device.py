@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edgefer.console import say
 from edgefer.errors import EdgeferError
 from edgefer.options import (
     FILE,
@@ -110,7 +111,7 @@ def predict(
             log.error("%s", exc)
             failed = True
             continue
-        click.echo(to_json(prediction) if as_json else describe(prediction))
+        say(to_json(prediction) if as_json else describe(prediction))
         if written:
             write_annotated(prediction, written[image])
     if failed:
@@ -126,7 +127,7 @@ def cameras(as_json: bool) -> None:
 
     found = discovery.find_cameras()
     if as_json:
-        click.echo("\n".join(map(to_json, found)))
+        say(*map(to_json, found))
     else:
         discovery.show(found)
     if not any(camera.hardware for camera in found):
@@ -145,7 +146,7 @@ def doctor(config: Path | None, as_json: bool) -> None:
     from edgefer_device.doctor.diagnosis import describe, diagnose
 
     done = diagnose(config)
-    click.echo(to_json(done) if as_json else describe(done.checks))
+    say(*([to_json(done)] if as_json else describe(done.checks)))
     if not done.ok:
         sys.exit(1)
 
@@ -192,7 +193,6 @@ def history(
     if plot is not None:
         plots.write_plot(plot, spans, chosen.mirror.clock)
     if export:
-        for line in reports.to_json_lines(spans):
-            click.echo(line)
+        say(*reports.to_json_lines(spans))
     elif table is None and plot is None:
         reports.show(spans)

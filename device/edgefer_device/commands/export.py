@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edgefer.console import say
 from edgefer.options import FOLDER
 
 model_option = click.option(
@@ -78,4 +79,4 @@ def magicmirror_module(out: Path) -> None:
 
 
 def _summarize(out: Path, files: Mapping[str, bytes]) -> None:
-    click.echo(f"{out}: {len(files)} files, {sum(map(len, files.values())):,} bytes")
+    say(f"{out}: {len(files)} files, {sum(map(len, files.values())):,} bytes")

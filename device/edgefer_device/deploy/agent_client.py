@@ -55,13 +55,14 @@ class Agent:
 
     def wait(self, token: str, report: Report) -> Outcome:
         """Follow a switch to its end."""
-        output = self._run(["wait", token], "following the switch", without_json(report))
-        return parsed(Outcome, output)
+        action = "following the switch"
+        return parsed(Outcome, self._run(["wait", token], action, without_json(report)), action)
 
     def releases(self) -> Releases:
         """Return the device's releases; raise `HostRefused` where nothing was deployed."""
         self.require()
-        return parsed(Releases, self._run(["list"], "listing its releases"))
+        action = "listing its releases"
+        return parsed(Releases, self._run(["list"], action), action)
 
     def prune(self) -> None:
         """Remove old releases."""
@@ -84,14 +85,14 @@ def without_json(report: Report) -> Report:
     return lambda line: None if line.startswith("{") else report(line)
 
 
-def parsed(kind: type[Message], output: str) -> Message:
+def parsed(kind: type[Message], output: str, action: str) -> Message:
     """Return the message in the last line of a command's output; raise `CommandFailed`."""
     try:
         return from_json(kind, last_line(output))
-    except (ValueError, IndexError) as exc:
-        raise CommandFailed(f"expected a {kind.__name__} as JSON: {exc}", 1) from exc
+    except ValueError as exc:
+        raise CommandFailed(f"{action}: expected JSON of edgefer's agent: {exc}", 1) from exc
 
 
 def last_line(output: str) -> str:
-    """Return the last line of a command's output."""
-    return output.strip().splitlines()[-1]
+    """Return the last line of a command's output, empty where it printed none."""
+    return next(reversed(output.strip().splitlines()), "")

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from typing_extensions import Self
 
 from edgefer.errors import CommandFailed, HostRefused, HostUnreachable
+from edgefer.files import home_folder
 from edgefer_device.deploy.inventory import Access, Host
 
 CLOSING_SECONDS = 5
@@ -97,7 +98,8 @@ class Connection:
         client.AskPolicy = client.AcceptNewPolicy if accept_new else client.StrictPolicy
         if accept_new:
             # It writes the key to known_hosts, and makes no folder for it.
-            Path("~/.ssh").expanduser().mkdir(mode=0o700, exist_ok=True)
+            folder = home_folder("log in there once by ssh")
+            (folder / ".ssh").mkdir(mode=0o700, exist_ok=True)
         inventory = api.Inventory(([(self.host.name, self._data())], {}))
         self._state = api.State(inventory, api.Config(CONNECT_TIMEOUT=self._timeouts.connect))
         self._peer: Any = next(iter(inventory))

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import click
-
+from edgefer.console import say
 from edgefer.errors import SettingsError
 from edgefer_device.deploy import artifacts, deployment
 from edgefer_device.deploy.connection import Connection, Report
@@ -110,9 +109,9 @@ def show(results: Sequence[Result], log: DeployLog) -> None:
     widest = max(len(result.host) for result in results)
     for result in results:
         for change in result.changes if result.status == "would change" else ():
-            click.echo(f"{result.host:<{widest}}  would {change}")
-        status = click.style(f"{result.status:<12}", fg=COLOURS.get(result.status, "red"))
+            say(f"{result.host:<{widest}}  would {change}")
+        status = (f"{result.status:<12}", COLOURS.get(result.status, "red"))
         took = f"  ({result.seconds:.0f} s)" if result.seconds else ""
-        click.echo(f"{result.host:<{widest}}  {status}  {result.detail}{took}")
+        say([f"{result.host:<{widest}}  ", status, f"  {result.detail}{took}"])
     if sys.stderr.isatty():
-        click.echo(f"log: {log.path}", err=True)
+        say(f"log: {log.path}", err=True)

@@ -77,8 +77,9 @@ def _status(host: str, connect: Connect, _: Report) -> DeviceStatus:
 
 def _daemon(remote: Remote) -> tuple[str, DaemonStatus | None]:
     """Return systemd's state of the service, and the daemon's status, if it reports one."""
-    active, *lines = remote.run(STATUS, "reading its status").splitlines() or ["unknown"]
-    return active, parsed(DaemonStatus, lines[0]) if lines else None
+    action = "reading its status"
+    active, *lines = remote.run(STATUS, action).splitlines() or ["unknown"]
+    return active, parsed(DaemonStatus, lines[0], action) if lines else None
 
 
 def over_mqtt(uri: str, seconds: float) -> list[DeviceStatus]:

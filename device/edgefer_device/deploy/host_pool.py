@@ -14,9 +14,9 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-import click
 from typing_extensions import Self
 
+from edgefer.console import say
 from edgefer.errors import SettingsError
 from edgefer_device.deploy.connection import Report
 from edgefer_device.system.paths import state_folder
@@ -57,7 +57,7 @@ class DeployLog:
                 self._file = self._open()
             self._file.write(f"{time.strftime('%H:%M:%S')} {host}: {line}\n")
             self._file.flush()
-            click.echo(f"{host}: {line}", err=True)
+            say(f"{host}: {line}", err=True)
 
     def _open(self) -> TextIO:
         try:

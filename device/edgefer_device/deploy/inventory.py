@@ -153,7 +153,10 @@ def read_inventory(path: Path) -> Inventory:
     if not entries:
         raise SettingsError(f"{path}: names no host; write [groups.NAME] with hosts = [...]")
     for host, entry in entries.items():
-        parse_host(host)
+        try:
+            parse_host(host)
+        except SettingsError as exc:
+            raise SettingsError(f"{path}: {exc}") from exc
         if entry.target not in TARGETS:
             expected = f"target must be one of {', '.join(TARGETS)}"
             raise SettingsError(f"{path}: {host}: {expected}; got {entry.target or 'none'}")

@@ -21,7 +21,7 @@ NEEDED_MB = 700
 
 FORMS = {
     **{"kernel": ".+", "machine": ".+", "bits": r"\d{1,4}", "system": ".*", "system_numpy": ".*"},
-    **{"glibc": r"(\d{1,4}\.\d{1,4}.*)?", "python": r"(\d\.\d{1,4} \d{1,4})?"},
+    **{"glibc": r"(\d{1,4}\.\d{1,4}(\..*)?)?", "python": r"(\d\.\d{1,4} \d{1,4})?"},
     **{"free": r"\d{0,15}", "spool": r"\d{0,15}"},
 }
 """By what the script prints of every machine: how it is written."""

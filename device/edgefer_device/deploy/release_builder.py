@@ -155,12 +155,12 @@ def tune(remote: Remote, release: str, signed_by: str | None, report: Report) ->
 
     `signed_by` is the key's file there which must have signed the model.
     """
-    report("measuring which runtime is fastest there")
+    action = "measuring which runtime is fastest"
+    report(f"{action} there")
     folder = f"{HOME}/releases/{release}"
     given = (f"{folder}/{MODEL}", signed_by or "")
     command = shlex.join([f"{folder}/bin/python", "-I", "-c", MEASURE, *given])
     script = f"CACHE_DIRECTORY={CACHE} {command} && {{ {KEEP}; }}"
-    output = remote.run(script, "measuring which runtime is fastest", without_json(report))
-    best = parsed(Tuned, output)
+    best = parsed(Tuned, remote.run(script, action, without_json(report)), action)
     remote.send(to_json(best).encode(), tuned_file(release), 0o644)
     report(f"fastest: runtime = {best.runtime}, threads = {best.threads}")

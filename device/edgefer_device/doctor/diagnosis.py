@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import click
 import msgspec
 
+from edgefer.console import Part
 from edgefer.errors import EdgeferError
 from edgefer_device.doctor import camera_checks, installation, machine, services
 from edgefer_device.doctor.installation import REINSTALL
@@ -118,12 +118,12 @@ def _load(path: Path | None) -> Config | Check:
         return fail("configuration", f"not readable: {first_line(exc)}", FIX_OTHERS)
 
 
-def describe(checks: Sequence[Check]) -> str:
+def describe(checks: Sequence[Check]) -> list[list[Part]]:
     """Return a line for each check: `warn  clock  not synchronised; run: ...`."""
     widest = max(len(check.what) for check in checks)
-    lines = []
+    lines = list[list[Part]]()
     for check in checks:
-        level = click.style(f"{check.level.value:<4}", fg=COLOURS[check.level])
+        level = (f"{check.level.value:<4}", COLOURS[check.level])
         advice = f"; {check.advice}" if check.advice else ""
-        lines.append(f"{level}  {check.what:<{widest}}  {check.found}{advice}")
-    return "\n".join(lines)
+        lines.append([level, f"  {check.what:<{widest}}  {check.found}{advice}"])
+    return lines

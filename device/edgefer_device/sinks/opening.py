@@ -23,7 +23,7 @@ from edgefer_device.sinks.mqtt.discovery import DeviceInfo
 from edgefer_device.sinks.prometheus import Metrics
 from edgefer_device.sinks.screen import ScreenSettings
 from edgefer_device.system.address import Address, parse_address
-from edgefer_device.system.paths import state_folder, user_path
+from edgefer_device.system.paths import state_folder, written_path
 
 if TYPE_CHECKING:
     from edgefer_device.sinks.history.store import HistoryStore
@@ -191,7 +191,7 @@ def _console(spec: SinkSpec) -> Sink:
 
 def _jsonl(spec: SinkSpec) -> Sink:
     place = spec.address.place
-    return JsonLinesSink(place and str(user_path(place)), spec.options)
+    return JsonLinesSink(place and str(written_path(place)), spec.options)
 
 
 def _mqtt(spec: SinkSpec) -> Sink:

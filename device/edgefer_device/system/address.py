@@ -89,7 +89,8 @@ class Address:
         if not self.place:
             return usual
         host, _, port = self.place.rpartition(":")
-        if not port.isdecimal() or int(port) > LAST_PORT:
+        fits = port.isdecimal() and int(port) <= LAST_PORT and re.fullmatch(r"[\w.:%\[\]-]*", host)
+        if not fits:
             example = f"{self.scheme}:{usual[0]}:{usual[1]}"
             raise SettingsError(
                 f"{self.label}: expected {self.scheme}:HOST:PORT, such as {example}"
@@ -194,7 +195,8 @@ def _refuse_ambiguous(text: str) -> None:
 def _is_ambiguous(rest: str) -> bool:
     """Return whether what stands behind `://` may hold a password with a `/`, `?` or `#` in it."""
     server = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    return "@" in rest[len(server) :] and (":" in server or "@" in server)
+    behind = rest[len(server) :]
+    return "@" in behind and (":" in server or "@" in server or behind.startswith("#"))
 
 
 def choice(*values: str) -> Parser:

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edgefer.errors import StateError
+from edgefer.errors import SettingsError, StateError
 from edgefer.files import home_folder
 
 SYSTEM = Path("/var/lib/edgefer")
@@ -18,9 +18,22 @@ SYSTEM = Path("/var/lib/edgefer")
 
 def user_path(text: str) -> Path:
     """Return a path that a user wrote, `~` and `~user` expanded where there is such a home."""
-    with contextlib.suppress(RuntimeError):
-        return Path(text).expanduser()
-    return Path(text)
+    path = Path(text)
+    if text.startswith("~"):  # pathlib takes ./~ for ~
+        with contextlib.suppress(RuntimeError):
+            return path.expanduser()
+    return path
+
+
+def written_path(text: str) -> Path:
+    """Return the path of what is written; raise `SettingsError` for a home that is not there.
+
+    A folder called `~somebody` would be made in the working directory.
+    """
+    path = user_path(text)
+    if text.startswith("~") and path == Path(text) and not Path(path.parts[0]).exists():
+        raise SettingsError(f"{text}: no such home folder; write the whole path, or ./{text}")
+    return path
 
 
 def state_folder(chosen: str | None, environment: Mapping[str, str] = os.environ) -> Path:
@@ -30,7 +43,7 @@ def state_folder(chosen: str | None, environment: Mapping[str, str] = os.environ
     `~/.local/state/edgefer` (XDG Base Directory Specification 0.8).
     """
     if chosen is not None:
-        return user_path(chosen)
+        return written_path(chosen)
     given = environment.get("STATE_DIRECTORY")
     if given:
         # systemd joins several with colons; the unit names one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import os
 import socket
@@ -132,12 +133,20 @@ async def listen(
     except OSError as exc:
         await runner.cleanup()
         raise ServerError(
-            f"{what}: cannot listen on {host} port {port}: {os_reason(exc)};"
-            " choose another port or host, or end the program that holds it"
+            f"{what}: cannot listen on {host} port {port}: {os_reason(exc)}; {_advice(exc)}"
         ) from exc
     for listening in server.sockets:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
     return Listener(server.sockets[0].getsockname()[1], server, runner)
+
+
+def _advice(exc: OSError) -> str:
+    """Return what to do where an address cannot be listened on."""
+    if isinstance(exc, socket.gaierror) or exc.errno == errno.EADDRNOTAVAIL:
+        return "expected an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all"
+    if exc.errno in (errno.EACCES, errno.EPERM):
+        return "choose a port above 1023"
+    return "choose another port or host, or end the program that holds it"
 
 
 def os_reason(exc: OSError) -> str:

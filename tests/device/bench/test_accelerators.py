@@ -411,6 +411,24 @@ def test_litert_without_a_gpu_falls_back_to_the_processor(float_bundle: Bundle) 
     assert isinstance(opened, LiteRT)
 
 
+ON_GPU = """
+import sys
+from edgefer.bundle import open_bundle
+from edgefer.runtime import open_or_fall_back
+open_or_fall_back(open_bundle(sys.argv[1]), "gpu")
+"""
+
+
+def test_litert_says_nothing_at_the_end_of_a_program_that_tried_a_gpu(
+    float_bundle: Bundle, tmp_path: Path
+) -> None:
+    out = tmp_path / "bundle"
+    write_bundle(out, float_bundle.manifest, {"float16": float_bundle.read("float16")})
+    words = [sys.executable, "-W", "ignore", "-c", ON_GPU, str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_what_a_gpu_gets_and_returns_is_what_the_processor_does(float_bundle: Bundle) -> None:
     crops = np.random.default_rng(1).integers(0, 256, (5, 48, 48), np.uint8)
     found = LiteRTGpu(float_bundle, "float16", accelerator="CPU").logits(crops)

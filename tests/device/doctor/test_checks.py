@@ -89,9 +89,9 @@ def test_each_setting_that_cannot_work_is_named(tmp_path: Path, text: str, expec
 
 def test_each_check_is_one_line_in_columns() -> None:
     checks = [Check(Level.ok, "os", "fine"), Check(Level.fail, "camera", "gone", "plug it in")]
-    assert describe(checks).splitlines() == [
-        "\x1b[32mok  \x1b[0m  os      fine",
-        "\x1b[31mfail\x1b[0m  camera  gone; plug it in",
+    assert describe(checks) == [
+        [("ok  ", "green"), "  os      fine"],
+        [("fail", "red"), "  camera  gone; plug it in"],
     ]
 
 

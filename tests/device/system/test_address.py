@@ -25,6 +25,8 @@ from edgefer_device.system.address import Url, parse_address, redacted
         ("mqtt://mirror:secret", "mqtt://mirror:***"),
         ("rtsp://cam:554/user=me&password=secret/1", "rtsp://cam:554/user=***&password=***/1"),
         ("rtsp://me:secret/1@cam/live", "rtsp://***"),
+        ("rtsp://me#secret@cam/live", "rtsp://***"),
+        ("mqtt://me:pa#ss@broker/home", "mqtt://***"),
         ("http://cam/live@2", "http://cam/live@2"),
         ("faulty:rtsp://me:secret@cam/live?every=1", "faulty:rtsp://cam/live"),
         ("webhook:https://me:secret@hooks:80/T0/secret?x", "webhook:https://hooks:80"),
@@ -62,6 +64,18 @@ def test_an_ambiguous_password_is_refused_with_how_to_write_it(
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("uri", ["mqtt://host/home/a#b", "mqtt://me:pw@host/home#x"])
+def test_what_follows_a_topic_is_refused_by_its_reason(uri: str) -> None:
+    with pytest.raises(SettingsError, match=r"nothing may follow the topic; in a user or password"):
+        open_sink(uri)
+
+
+@pytest.mark.parametrize("uri", ["mirror:bad host:80", "metrics:a/b:80", "mirror:bad host"])
+def test_no_server_listens_on_what_is_no_host(uri: str) -> None:
+    with pytest.raises(SettingsError, match=r"expected \w+:HOST:PORT, such as \w+:127\.0\.0\.1:"):
+        open_sink(uri)
+
+
 def test_an_escaped_password_is_understood() -> None:
     url = Url.parse("mqtt://me:a%2Fb%3Fc%23d%40@host:1884/x", "URL")
     assert (url.host, url.port, url.path) == ("host", 1884, "/x")
@@ -95,6 +109,8 @@ def test_no_repr_and_no_check_shows_a_password() -> None:
         ("webhook:https://mirror:secret", open_sink),
         ("rtsp://admin:secret", camera_address),
         ("rtsp://admin:secret@cam/\udcff", camera_address),
+        ("rtsp://admin#secret@cam/live", camera_address),
+        ("mqtt://me#secret@host/home", open_sink),
         ("webhook:https:///T0/secret", open_sink),
         ("webhook:https://hooks.example/T0/secret#speed=1", open_sink),
     ],

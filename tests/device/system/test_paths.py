@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.system.paths import is_volatile
+from edgefer.errors import SettingsError
+from edgefer_device.sinks.opening import open_sink
+from edgefer_device.system.paths import is_volatile, state_folder
 
 DISK = "1 0 179:2 / {at} rw,noatime shared:1 - ext4 /dev/mmcblk0p2 rw"
 MEMORY = "2 1 0:31 / {at} rw shared:2 - tmpfs tmpfs rw,mode=755"
@@ -65,6 +67,18 @@ def test_an_overlay_in_memory_is_told_from_a_disk(
 ) -> None:
     place = Path("/var/lib/private/edgefer")
     assert is_volatile(place, proc(tmp_path, *mounts, kernel=kernel)) == volatile
+
+
+@pytest.mark.parametrize("state", ["~nosuchuser/x", "~nosuchuser"])
+def test_no_folder_of_a_user_who_is_not_there_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=rf"{state}: no such home folder; write the whole path"):
+        state_folder(state)
+    with pytest.raises(SettingsError, match=r"~nosuchuser/x\.jsonl: no such home folder"):
+        open_sink("jsonl:~nosuchuser/x.jsonl")
+    assert state_folder(f"./{state}") == Path(state)
 
 
 READ_ONLY = """

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgefer.console import FallbackWarning
 from edgefer.errors import DatasetError
+from edgefer.fer2013 import NUMBER
 from edgefer.text_files import read_table
 from edgefer_train.data.dataset import Usage
 
@@ -99,10 +100,11 @@ def _read(path: Path) -> list[Row]:
 
 
 def _row(path: Path, line: int, row: dict[str, str]) -> Row:
-    try:
-        votes = tuple(int(row[column]) for column in COLUMNS)
-    except ValueError as exc:
-        raise DatasetError(f"{path}, line {line}: a vote is not a number: {exc}") from exc
+    texts = [row[column] for column in COLUMNS]
+    wrong = next((text for text in texts if not NUMBER.fullmatch(text)), None)
+    if wrong is not None:
+        raise DatasetError(f"{path}, line {line}: a vote is not a number: '{wrong}'")
+    votes = tuple(map(int, texts))
     if min(votes) < 0 or max(votes) > 255:
         raise DatasetError(f"{path}, line {line}: votes must be 0 to 255, got {votes}")
     return Row(row["Usage"], row["Image name"], votes)

@@ -7,11 +7,14 @@ side does not know is ignored, one that it does not send has its default.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Message = TypeVar("Message")
+PLAIN = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+"""How refusals call the types of values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,8 @@ def from_json(kind: type[Message], text: str | bytes) -> Message:
     """Return the message in a JSON text; raise `ValueError` where it is none of this kind."""
     try:
         message: Message = decoded(kind, json.loads(text))
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"got {str(text)[:60]!r}") from exc
     except RecursionError as exc:
         raise ValueError("tables are nested too deep") from exc
     return message
@@ -191,17 +196,25 @@ def decoded(kind: Any, value: Any) -> Any:
         return {key: decoded(arguments[1], item) for key, item in value.items()}
     if is_dataclass(kind) and isinstance(kind, type):
         _require(isinstance(value, dict), value, "an object")
-        hints = get_type_hints(kind)
-        known = {field.name for field in fields(kind)} & value.keys()
-        try:
-            return kind(**{name: decoded(hints[name], value[name]) for name in known})
-        except TypeError as exc:
-            raise ValueError(str(exc)) from exc
+        missing = [one.name for one in fields(kind) if one.name not in value and _required(one)]
+        if missing:
+            raise ValueError(f"{missing[0]} is missing")
+        known = _hints(kind).items()
+        return kind(**{name: decoded(hint, value[name]) for name, hint in known if name in value})
     # Python takes True for a number; JSON writes 5 for 5.0.
     plain = (int, float) if kind is float else kind
     fits = isinstance(value, plain) and isinstance(value, bool) == (kind is bool)
-    _require(fits, value, kind.__name__)
+    _require(fits, value, PLAIN[kind])
     return value
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
 
 
 def _require(holds: bool, value: Any, expected: str) -> None:

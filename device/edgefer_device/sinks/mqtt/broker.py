@@ -7,7 +7,6 @@ import os
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -15,8 +14,8 @@ import msgspec
 from edgefer.errors import SettingsError
 from edgefer.files import is_public
 from edgefer.text_files import read_text
-from edgefer_device.system.address import Url, redacted
-from edgefer_device.system.paths import machine_id
+from edgefer_device.system.address import ESCAPES, Url, redacted
+from edgefer_device.system.paths import machine_id, user_path
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 """By scheme: a broker's usual port."""
@@ -129,7 +128,9 @@ def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
     prefix = url.path.strip("/")
     if uri.endswith("#"):
         prefix += "#"
-    if not prefix or not url.plain:
+    if not url.plain:
+        raise SettingsError(f"{shown}: nothing may follow the topic; {ESCAPES}")
+    if not prefix:
         raise SettingsError(f"{shown}: expected {form}, such as {scheme}://localhost/home/mirror")
     try:
         check_topic("its path", prefix)
@@ -166,7 +167,7 @@ def risks(broker: Broker, settings: MqttSettings) -> Iterator[str]:
     if broker.tls is not None and settings.insecure:
         yield "insecure = true accepts any certificate; name the broker's authority with ca"
     for name in (settings.password_file, settings.key or settings.certificate):
-        if name is not None and is_public(path := Path(name).expanduser()):
+        if name is not None and is_public(path := user_path(name)):
             yield f"every user of this machine may read {path}; run: chmod o-rwx {path}"
 
 
@@ -180,7 +181,7 @@ def login(
     user = settings.user or environment.get(USER)
     if settings.password_file is None:
         return user, environment.get(PASSWORD)
-    path = Path(settings.password_file).expanduser()
+    path = user_path(settings.password_file)
     lines = read_text(path).splitlines()
     if not lines or not lines[0]:
         raise SettingsError(f"{path}: expected the password in its first line, which is empty")
@@ -194,8 +195,8 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext:
     if settings.insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if settings.certificate is not None:
-        own = Path(settings.certificate).expanduser()
-        key = None if settings.key is None else Path(settings.key).expanduser()
+        own = user_path(settings.certificate)
+        key = None if settings.key is None else user_path(settings.key)
         try:
             # Without this a locked key would be asked for at the terminal.
             context.load_cert_chain(own, key, password=lambda: "")
@@ -219,7 +220,7 @@ class _Socket(ssl.SSLSocket):
 
 
 def _trusting(ca: str | None) -> ssl.SSLContext:
-    path = None if ca is None else Path(ca).expanduser()
+    path = None if ca is None else user_path(ca)
     try:
         return ssl.create_default_context(cafile=path)
     except OSError as exc:
