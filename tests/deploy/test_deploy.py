@@ -175,6 +175,7 @@ def test_a_secret_is_for_the_service_alone(deployed: Laptop, tmp_path: Path) -> 
     device = deployed.device
     look = "stat -c '%a %U' /etc/edgefer/mqtt-password"
     assert device.check(look).strip() == "600 root"
+    assert device.check("stat -c '%a %U' /etc/edgefer/deployed.toml").strip() == "600 root"
     assert device.ssh("cat /etc/edgefer/mqtt-password", user="guest").status != 0
     assert "hush-hush" not in done.out + done.err
     logs = [path.read_text() for path in deployed.home.rglob("*.log")]

@@ -137,6 +137,16 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:
         open_bundle(tmp_path / "bundle.zip")
 
 
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
+def test_a_zip_of_which_a_part_was_copied_is_called_truncated(tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "bundle.zip"
+    write_bundle(path, manifest(), CONTENTS)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: round(kept * len(whole))])
+    with pytest.raises(BundleCorrupt, match=r"bundle\.zip: a truncated zip; copy it again"):
+        open_bundle(path)
+
+
 def test_a_zip_without_manifest_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bundle.zip", "w") as archive:
         archive.writestr("other.txt", "hello")

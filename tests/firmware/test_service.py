@@ -58,6 +58,12 @@ def test_it_leaves_little_open() -> None:
     assert done.status == 0, done.out
 
 
+def test_the_firmwares_device_is_a_raspberry_pis_alone() -> None:
+    units = [*FIRMWARE.rglob("*.service"), *FIRMWARE.rglob("*.conf")]
+    opened = [path.name for path in units if "vcio" in path.read_text()]
+    assert opened == ["rpi.conf"]
+
+
 def test_what_it_leaves_open_is_what_it_needs() -> None:
     unmet = {point for point, is_met in exposure(SERVICE).items() if not is_met}
     cameras = {"PrivateDevices", "DeviceAllow", "SupplementaryGroups"}

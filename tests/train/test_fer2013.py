@@ -53,15 +53,28 @@ def test_kaggles_other_file_is_read_too(tmp_path: Path) -> None:
         (f"0,{pixels(1)}", r"line 6: "),
         (f"9,{pixels(1)},Training", r"row 4 has label 9, expected 0 to 6"),
         (f"300,{pixels(1)},Training", r"row 4 has label 300, expected 0 to 6"),
-        (f"happy,{pixels(1)},Training", r"line 6: invalid literal"),
+        (f"happy,{pixels(1)},Training", r"line 6: emotion must be 0 to 6, got 'happy'"),
         (f"0,{pixels(300)},Training", r"line 6: pixels must be 0 to 255"),
         (f"0,{pixels(1)} x,Training", r"line 6: "),
-        (f"0,{pixels(1)},Holiday", r"line 6: 'Holiday'"),
+        (f"0,{pixels(1)},Holiday", r"line 6: Usage must be one of .*, got 'Holiday'"),
     ],
 )
 def test_a_bad_csv_row_is_named(tmp_path: Path, row: str, message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         load(write_csv(tmp_path, [*good_rows(), row]))
+
+
+def test_a_file_of_which_a_part_was_downloaded_is_called_cut_off(tmp_path: Path) -> None:
+    table = write_csv(tmp_path, good_rows()) / "fer2013.csv"
+    table.write_text(table.read_text()[:-5000])
+    with pytest.raises(DatasetError, match=r"line 4: expected 2304 pixels, got \d+: cut off; down"):
+        load(tmp_path)
+    table.unlink()
+    arrays = tmp_path / "fer2013.npz"
+    np.savez(arrays, images=np.zeros((4, 48, 48), np.uint8), labels=np.zeros(4, np.int8))
+    arrays.write_bytes(arrays.read_bytes()[:5000])
+    with pytest.raises(DatasetError, match=r"not a FER2013 \.npz: damaged or cut off; download it"):
+        load(tmp_path)
 
 
 def test_a_csv_without_its_columns_says_where_to_get_the_right_one(tmp_path: Path) -> None:

@@ -184,7 +184,9 @@ def _load(path: Path, library: Any) -> Any:
     try:
         model = library.models.load_model(path, compile=False)
     except Exception as exc:  # a file from elsewhere may fail in any way
-        raise ConversionError(f"{path}: {_reason(str(exc))}") from exc
+        cut = path.suffix == ".keras" and path.is_file() and not zipfile.is_zipfile(path)
+        hint = "; it is damaged or cut off: copy it again" if cut else ""
+        raise ConversionError(f"{path}: {_reason(str(exc))}{hint}") from exc
     if not isinstance(model, library.Model):
         raise ConversionError(
             f"{path}: a SavedModel that Keras did not write; save the Keras model as .keras"

@@ -10,11 +10,13 @@ import sys
 import threading
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
 from edgefer.errors import SettingsError, SinkError
 from edgefer.messages import Box, Face, Report
+from edgefer_device.commands.device import run
 from edgefer_device.pipeline.sink import Sink
 from edgefer_device.sinks.console import ConsoleSink, describe
 from edgefer_device.sinks.jsonl import JsonLinesSink
@@ -43,6 +45,13 @@ def test_a_sink_is_chosen_by_its_address() -> None:
     assert isinstance(open_sink("jsonl:-"), JsonLinesSink)
     assert isinstance(open_sink("mqtt://localhost/home/mirror"), MqttSink)
     assert isinstance(open_sink("mirror:"), MirrorSink)
+
+
+def test_every_address_that_the_help_names_is_one() -> None:
+    (sink,) = (one for one in run.params if one.name == "sinks")
+    assert isinstance(sink, click.Option) and sink.help
+    for address in sink.help.split(", "):
+        open_sink(address)
 
 
 def test_the_mirror_is_served_where_it_is_told() -> None:
