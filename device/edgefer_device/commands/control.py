@@ -44,8 +44,10 @@ def status(config: Path | None, as_json: bool) -> None:
 @config_option
 def pause(config: Path | None) -> None:
     """Close the camera until `edgefer resume`, over restarts too."""
-    _request(config, "pause")
+    status_now = _request(config, "pause")
     log.info("paused: the camera is closed")
+    if status_now.volatility is not None:
+        log.warning("%s", status_now.volatility)
 
 
 @click.command()

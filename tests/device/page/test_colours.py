@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgefer.labels import FERPLUS, UNKNOWN
+from edgefer_device.sinks.history import plot
 from support.page_colours import colours
 
 LEAST = {"dark": 10.0, "light": 8.0}
@@ -47,6 +48,14 @@ def lab(colour: np.ndarray, sight: np.ndarray) -> np.ndarray:
     xyz = TO_XYZ @ np.clip(sight @ linear, 0, 1) / np.array([0.95047, 1.0, 1.08883])
     x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_the_historys_plot_has_the_pages_colours() -> None:
+    assert {mood: [*rgb] for mood, rgb in colours().items()} == {
+        mood: [*rgb] for mood, rgb in plot.COLOURS.items()
+    }
+    for rgb in plot.COLOURS.values():
+        assert np.allclose(plot.darkened(rgb), darkened(np.array(rgb, float)), atol=0.5)
 
 
 def test_every_mood_has_a_colour() -> None:

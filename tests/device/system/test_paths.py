@@ -91,6 +91,7 @@ shift 2
 "$@" run &
 until [ -e "$state/control.sock" ]; do sleep 0.1; done
 until "$@" status; do sleep 0.1; done
+"$@" pause
 kill $!
 wait $!
 "$@" doctor || true
@@ -98,7 +99,7 @@ wait $!
 """A root as `overlayroot` makes it of a card, and a daemon, `status` and `doctor` on it."""
 
 
-def test_on_a_read_only_root_log_status_and_doctor_tell_that_no_pause_survives(
+def test_on_a_read_only_root_log_status_pause_and_doctor_tell_that_no_pause_survives(
     tmp_path: Path,
 ) -> None:
     assert not is_volatile(tmp_path)
@@ -114,6 +115,6 @@ def test_on_a_read_only_root_log_status_and_doctor_tell_that_no_pause_survives(
     words = [*alone, "sh", "-c", READ_ONLY, "sh", str(memory), str(card), str(program)]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
     log = f"edgefer: warning: {state} is in memory: a pause will not outlive a power cut"
-    assert done.stderr.count(f"{log}; mount a disk there\n") == 1
+    assert done.stderr.count(f"{log}; mount a disk there\n") == 2  # at the start, and by the pause
     told = "".join(done.stdout.split())  # a table's lines are wrapped
     assert told.count("apausewillnotoutliveapowercut") == 2

@@ -6,7 +6,7 @@ hours of the day in which each mood was seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, time, timedelta, tzinfo
 from html import escape
 from pathlib import Path
@@ -22,27 +22,43 @@ TOP, BARS, GAP, ROW = 84, 240, 74, 22
 """Pixels: head, height of the bars, between the two parts, height of a mood's row."""
 HOURS = 24
 
-COLOURS = {
-    "neutral": "#8fb3c6",
-    "happy": "#f0a830",
-    "surprise": "#e070c8",
-    "sad": "#5a86f0",
-    "angry": "#e0503c",
-    "fear": "#9a78e8",
-    "disgust": "#6cb45c",
-    "contempt": "#b88c60",
-    "unknown": "#8a929c",
+Colour = tuple[int, int, int]
+COLOURS: dict[str, Colour] = {
+    "neutral": (218, 223, 233),
+    "happy": (237, 204, 107),
+    "surprise": (230, 123, 196),
+    "sad": (94, 147, 255),
+    "angry": (255, 99, 91),
+    "fear": (208, 155, 253),
+    "disgust": (147, 233, 166),
+    "contempt": (208, 169, 125),
+    "unknown": (181, 199, 222),
 }
-"""The mirror page's colours, dark enough for white paper too."""
+"""The mirror page's (moods.js), which the colour-blind tell apart."""
 OTHERS = ("#4fa8a0", "#c0a030", "#7088a0", "#b06090")
 """For labels of a model's own."""
 
-STYLE = """
-svg { font: 13px system-ui, sans-serif; background: #fff; color: #20262c }
-text { fill: currentColor } .soft { opacity: .65 } .title { font-size: 20px }
-line { stroke: currentColor; stroke-opacity: .15 } .end { text-anchor: end }
-.middle { text-anchor: middle } .cell { fill: currentColor; fill-opacity: .05 }
-@media (prefers-color-scheme: dark) { svg { background: #101418; color: #e4e8ec } }
+
+def darkened(colour: Colour) -> Colour:
+    """Return a colour for a light ground, as the page's `darken` does."""
+    low, high = min(colour), max(colour)
+    red, green, blue = (round((level - 0.75 * low) * 184 / high) for level in colour)
+    return red, green, blue
+
+
+def _fills(colours: Mapping[str, Colour]) -> str:
+    return " ".join(f".{mood} {{ fill: rgb{colour} }}" for mood, colour in colours.items())
+
+
+STYLE = f"""
+svg {{ font: 13px system-ui, sans-serif; background: #fff; color: #20262c }}
+text {{ fill: currentColor }} .soft {{ opacity: .65 }} .title {{ font-size: 20px }}
+line {{ stroke: currentColor; stroke-opacity: .15 }} .end {{ text-anchor: end }}
+.middle {{ text-anchor: middle }} .cell {{ fill: currentColor; fill-opacity: .05 }}
+{_fills({mood: darkened(colour) for mood, colour in COLOURS.items()})}
+@media (prefers-color-scheme: dark) {{
+  svg {{ background: #101418; color: #e4e8ec }} {_fills(COLOURS)}
+}}
 """
 
 
@@ -73,11 +89,6 @@ def to_svg(spans: Sequence[MoodSpan], clock: Hours = 24, zone: tzinfo | None = N
         "</svg>\n",
     ]
     return "\n".join(parts).encode()
-
-
-def colour(mood: str) -> str:
-    """Return a mood's colour; a label of a model's own gets a steady one by its name."""
-    return COLOURS.get(mood) or OTHERS[sum(mood.encode()) % len(OTHERS)]
 
 
 def _title(days: Sequence[DayShares]) -> str:
@@ -120,7 +131,7 @@ def _bar(
             tall = BARS * seconds / most
             bottom -= tall
             words = f"{_words(day.date)}: {mood} {duration(seconds)}, {day.share(mood):.0%}"
-            yield _box(x, bottom, 0.8 * width, tall, colour(mood), 1.0, words)
+            yield _box(x, bottom, 0.8 * width, tall, mood, 1.0, words)
 
 
 def _by_hour(
@@ -141,16 +152,19 @@ def _by_hour(
             yield f'<rect {size} rx="3" class="cell"/>'
             if share:
                 about = f"{words[hour]} to {words[hour + 1]}: {mood} {share:.0%}"
-                yield _box(x + 1, y + 1, step - 2, ROW - 2, colour(mood), share**0.6, about)
+                yield _box(x + 1, y + 1, step - 2, ROW - 2, mood, share**0.6, about)
     for hour in range(0, HOURS + 1, 3):
         yield _text(LEFT + hour * step, top + len(moods) * ROW + 20, words[hour], "soft middle")
 
 
 def _box(
-    x: float, y: float, width: float, height: float, fill: str, opacity: float, words: str
+    x: float, y: float, width: float, height: float, mood: str, opacity: float, words: str
 ) -> str:
+    # A label of a model's own gets a steady colour by its name.
+    other = OTHERS[sum(mood.encode()) % len(OTHERS)]
+    fill = f'class="{mood}"' if mood in COLOURS else f'fill="{other}"'
     size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    look = f'rx="3" fill="{fill}" fill-opacity="{opacity:.2f}"'
+    look = f'rx="3" {fill} fill-opacity="{opacity:.2f}"'
     return f"<rect {size} {look}><title>{escape(words)}</title></rect>"
 
 
