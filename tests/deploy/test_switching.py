@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edgefer_device.deploy.agent import files, releases
+from edgefer_device.deploy.agent import files, health, releases
 from edgefer_device.deploy.agent.layout import Layout, Refused
-from edgefer_device.deploy.agent.messages import Change, Checks, File, Outcome
+from edgefer_device.deploy.agent.messages import Change, Checks, DaemonStatus, File, Outcome
 from edgefer_device.deploy.agent.releases import listed, previous, prune, rollback_change
 from edgefer_device.deploy.agent.services import Unit
 from edgefer_device.deploy.agent.switching import Switch
@@ -19,7 +19,16 @@ from edgefer_device.deploy.agent.switching import Switch
 UNIT = "/etc/systemd/system/edgefer.service"
 SETTINGS = "/etc/edgefer/edgefer.toml"
 NEW = "/etc/edgefer/deployed.toml"
-CHECKS = Checks(deadline=0.01, watch=0.01, control_socket=False)
+CHECKS = Checks(deadline=0.01, watch=0.01)
+WELL = DaemonStatus(
+    ok=True, paused=True, camera="demo:", camera_open=False, analysed=0, page=None, parts={}
+)
+
+
+@pytest.fixture(autouse=True)
+def _daemon_responds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs as the service responds well at its socket."""
+    monkeypatch.setattr(health, "daemon_status", lambda _: WELL)
 
 
 class PowerCut(BaseException):

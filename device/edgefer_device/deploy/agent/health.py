@@ -38,8 +38,6 @@ def check_health(layout: Layout, services: Services, checks: Checks, release: st
     program = _program(layout, unit.pid)
     if program is not None and f"/releases/{release}/" not in program:
         return Health(False, f"the service runs {program}, not release {release}", unit)
-    if not checks.control_socket:
-        return Health(True, "the service runs", unit)
     try:
         status = daemon_status(layout.resolve(checks.state))
     except (OSError, ValueError) as exc:

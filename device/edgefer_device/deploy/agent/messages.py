@@ -40,8 +40,6 @@ class Checks:
     """Frames that it must have analysed."""
     state: str = "/var/lib/edgefer"
     """The daemon's state folder, where its control socket is."""
-    control_socket: bool = True
-    """Whether it has one: a clip read as fast as it can be has none."""
     camera: bool = True
     """Whether there is a camera; declared absent, the daemon may be waiting for one."""
 
