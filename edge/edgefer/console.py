@@ -5,14 +5,17 @@ Tables are in `terminal.py`.
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from datetime import datetime, timezone
+from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, TypeVar
 
 import click
@@ -97,24 +100,57 @@ class JsonFormatter(logging.Formatter):
         return printable_json(json.dumps(line, ensure_ascii=False))
 
 
+class _NativeStderr:
+    """The file descriptor of stderr, which leads nowhere as long as somebody wants that."""
+
+    def __init__(self) -> None:
+        self._lock, self._users, self._undo = threading.Lock(), 0, ExitStack()
+
+    def drop(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._lead_nowhere()
+
+    def keep(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._undo.close()
+
+    def _lead_nowhere(self) -> None:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        self._undo.callback(os.close, kept)
+        if _is_descriptor_2(sys.stderr):  # else a test or a notebook holds it
+            self._undo.enter_context(redirect_stderr(_python_stderr()))
+        self._undo.callback(os.dup2, kept, 2)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+
+
+@cache
+def _python_stderr() -> TextIO:
+    """Return another stream to where stderr leads, which a thread may write to at any time."""
+    stream = os.fdopen(os.dup(2), "w", 1, sys.stderr.encoding, "backslashreplace")
+    atexit.register(stream.close)
+    return stream
+
+
+_native_stderr = _NativeStderr()
+
+
 @contextmanager
 def native_stderr_dropped() -> Iterator[None]:
     """Drop what libraries write to the file descriptor of stderr itself, not what Python does.
 
-    TensorFlow logs of itself there before any switch of its own has an effect.
+    TensorFlow logs of itself there before any switch of its own has an effect, LiteRT each
+    delegate without one. Their errors are exceptions. Threads may enter at any time.
     """
-    kept, nowhere, ours = os.dup(2), os.open(os.devnull, os.O_WRONLY), sys.stderr
-    with os.fdopen(os.dup(2), "w", 1, ours.encoding, "backslashreplace") as stream:
-        if _is_descriptor_2(ours):  # else a test or a notebook holds it
-            sys.stderr = stream
-        os.dup2(nowhere, 2)
-        try:
-            yield
-        finally:
-            sys.stderr = ours
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)
+    _native_stderr.drop()
+    try:
+        yield
+    finally:
+        _native_stderr.keep()
 
 
 def _is_descriptor_2(stream: TextIO) -> bool:
@@ -170,7 +206,7 @@ def progress_bar() -> Progress:
     )
 
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -188,4 +224,4 @@ def track(items: Sequence[Item], description: str) -> Iterator[Item]:
         return
     with progress_bar() as bar:
         bar.live.transient = True
-        yield from bar.track(items, description=description)
+        yield from bar.track(items, description=one_line(description))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.bundle import Bundle
+from edgefer.console import native_stderr_dropped
 from edgefer.errors import BundleCorrupt, MissingExtra, RuntimeMissing, foreign
 from edgefer.heads import Head
 from edgefer.metrics import Logits
@@ -156,29 +155,13 @@ def open_interpreter(model: bytes, threads: int = 1, on_edgetpu: bool = False) -
     """
     library = _library()
     require_runnable(model)
-    with stderr_silenced():
+    with native_stderr_dropped():
         delegates = [edgetpu_delegate(library)] if on_edgetpu else None
         interpreter = library.Interpreter(
             model_content=model, num_threads=threads, experimental_delegates=delegates
         )
         interpreter.allocate_tensors()
     return interpreter
-
-
-@contextmanager
-def stderr_silenced() -> Iterator[None]:
-    """Drop what libraries write to the file descriptor of stderr itself.
-
-    LiteRT reports each delegate there and has no switch against it; errors are exceptions.
-    """
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _library() -> Any:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from edgefer.bundle import Bundle
+from edgefer.console import native_stderr_dropped
 from edgefer.errors import MissingExtra, RuntimeMissing
-from edgefer.litert import stderr_silenced
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
 from edgefer.tflite_check import require_runnable
@@ -46,7 +46,7 @@ class LiteRTGpu:
         require_runnable(content)
         _be_quiet_at_exit()
         chosen = getattr(library.HardwareAccelerator, accelerator)
-        with stderr_silenced():
+        with native_stderr_dropped():
             try:
                 self._model = library.CompiledModel.from_buffer(content, hardware_accel=chosen)
             except RuntimeError as exc:

@@ -21,6 +21,17 @@ def test_lines_are_kept_with_their_host(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_host_prints_stays_one_line_and_moves_no_cursor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "deploy.log"
+    with DeployLog(path) as log:
+        log.write("mirror", "\x1b[2Jgone\nhall: deployed")
+    line = "mirror: \\x1b[2Jgone\\nhall: deployed"
+    assert [kept[9:] for kept in path.read_text().splitlines()] == [line]
+    assert capsys.readouterr().err == f"{line}\n"
+
+
 def test_one_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (

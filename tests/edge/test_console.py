@@ -74,6 +74,10 @@ with native_stderr_dropped():
     os.write(2, b"I0000 00:00:1.2 3 port.cc:153] oneDNN custom operations are on.\\n")
     print("ours", file=sys.stderr)
 os.write(2, b"after\\n")
+one, other = native_stderr_dropped(), native_stderr_dropped()
+one.__enter__(), other.__enter__(), one.__exit__(None, None, None)
+os.write(2, b"one of two threads has left\\n")
+other.__exit__(None, None, None)
 print("at last", file=sys.stderr)
 """
 

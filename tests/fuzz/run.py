@@ -31,7 +31,7 @@ from fuzz.cases import Maker
 from fuzz.parsers import PARSERS
 from fuzz.refusals import BadRefusal, fault
 
-BATCH = 500
+BATCH = 100
 """Cases of one run of Hypothesis; the time is looked at between two."""
 EACH = 25
 """Cases of one generator that Hypothesis seeds: it takes longer for it than a parser for a case."""

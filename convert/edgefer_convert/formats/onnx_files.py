@@ -16,7 +16,7 @@ import tensorflow as tf
 import tf2onnx
 from onnx import numpy_helper, shape_inference
 
-from edgefer.litert import stderr_silenced
+from edgefer.console import native_stderr_dropped
 
 OPSET = 17
 """Newest that JetPack 6's TensorRT and onnxruntime 1.23 both read."""
@@ -61,7 +61,11 @@ def to_int8_onnx(tflite: bytes, outputs: Sequence[str] = ()) -> bytes:
 
     Several outputs get the names of `outputs`, or keep their own.
     """
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), stderr_silenced():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+        native_stderr_dropped(),
+    ):
         # TensorFlow warns that its interpreter, which tf2onnx reads the file with, has moved.
         warnings.simplefilter("ignore", UserWarning)
         path = Path(folder) / "model.tflite"

@@ -14,8 +14,9 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from edgefer.affine import Affine
+from edgefer.console import native_stderr_dropped
 from edgefer.errors import ConversionError
-from edgefer.litert import stderr_silenced, tflite_tensors
+from edgefer.litert import tflite_tensors
 from edgefer_convert.formats.representative import FloatImages
 from edgefer_convert.formats.tflite_graph import GraphEditor
 
@@ -87,7 +88,7 @@ def _quietly() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), stderr_silenced():
+        with warnings.catch_warnings(), native_stderr_dropped():
             warnings.simplefilter("ignore", UserWarning)
             yield
     finally:

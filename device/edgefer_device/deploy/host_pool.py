@@ -17,7 +17,7 @@ from typing import Any, TextIO, TypeVar
 from typing_extensions import Self
 
 from edgefer.console import say
-from edgefer.errors import SettingsError
+from edgefer.errors import SettingsError, one_line
 from edgefer_device.deploy.connection import Report
 from edgefer_device.system.paths import state_folder
 
@@ -51,7 +51,8 @@ class DeployLog:
             self._file.close()
 
     def write(self, host: str, line: str) -> None:
-        """Keep and show one line."""
+        """Keep and show one line, whatever the host put into it."""
+        line = one_line(line)
         with self._lock:
             if self._file is None:
                 self._file = self._open()
