@@ -242,6 +242,7 @@ __all__ = [
     "DeployError",
     "DetectorError",
     "EdgeferError",
+    "EnrollmentError",
     "FetchError",
     "GateFailed",
     "HistoryError",

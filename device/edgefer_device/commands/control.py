@@ -105,34 +105,38 @@ def enroll(
     """
     from edgefer.errors import EnrollmentError
     from edgefer.messages import to_json
-    from edgefer_device.daemon import enrolling
     from edgefer_device.daemon.configuration import store_of
-    from edgefer_device.daemon.control_socket import is_served
+    from edgefer_device.daemon.control_socket import is_served, request
+    from edgefer_device.daemon.enrolling import enroll_by_daemon, enroll_here
+    from edgefer_device.mood.own_calibration import remove_calibration
     from edgefer_device.sinks.enrollment import EnrollmentRequest
 
     if (show or remove) and (looks or (show and remove)):
         raise click.UsageError("--show and --remove ask for no look: give them alone")
     chosen, folders = _daemon_of(config)
-    served = [one for one in folders if is_served(one)]
-    folder = served[0] if served else folders[0]
-    if show or remove:
-        _show_or_remove(store_of(chosen, folder), folder, remove, as_json)
+    daemon = next(filter(is_served, folders), None)
+    folder = daemon or folders[0]
+    if remove:
+        there = request([daemon], "remove-calibration") if daemon else remove_calibration(folder)
+        log.info("%s: %s", folder, "calibration removed" if there else "there is no calibration")
+        return
+    if show:
+        _show(store_of(chosen, folder), as_json)
         return
     words = Prompter()
-    end = enrolling.enroll(chosen, folder, EnrollmentRequest(looks, seconds), words.show)
+    wanted = EnrollmentRequest(looks, seconds)
+    if daemon:
+        end = enroll_by_daemon(daemon, wanted, words.show)
+    else:
+        end = enroll_here(chosen, folder, wanted, words.show)
     if end.outcome not in ("stored", "no_gain"):
         raise EnrollmentError(words.ended(end))
     say(*([to_json(end)] if as_json else words.ended(end).splitlines()))
 
 
-def _show_or_remove(store: CalibrationStore, folder: Path, remove: bool, as_json: bool) -> None:
+def _show(store: CalibrationStore, as_json: bool) -> None:
     from edgefer.messages import to_json
-    from edgefer_device.daemon.control_socket import is_served, request
 
-    if remove:
-        there = request([folder], "remove-calibration") if is_served(folder) else store.remove()
-        log.info("%s: %s", store.path, "removed" if there else "there is no calibration")
-        return
     own = store.read()
     if own is None:
         log.info("%s: there is no calibration; edgefer enroll makes one", store.path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,7 @@ from edgefer.errors import EnrollmentError
 from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.daemon.assembly import prepare
 from edgefer_device.daemon.configuration import Config
-from edgefer_device.daemon.control_socket import is_served, request
+from edgefer_device.daemon.control_socket import request
 from edgefer_device.pipeline.control_state import Controls, PauseMemory
 from edgefer_device.sinks.content.settings import ContentSettings
 from edgefer_device.sinks.enrollment import EnrollmentRequest, EnrollmentState
@@ -29,42 +29,37 @@ OnState = Callable[[EnrollmentState], None]
 """Called with what is asked for, again and again."""
 
 
-def enroll(
-    config: Config, folder: Path, wanted: EnrollmentRequest, on_state: OnState
-) -> EnrollmentState:
-    """Run an enrollment to its end and return how it ended.
+def enroll_by_daemon(folder: Path, wanted: EnrollmentRequest, on_state: OnState) -> EnrollmentState:
+    """Have the daemon of a state folder run an enrollment; return how it ended.
 
-    `folder` is the state folder. Raises what opening a daemon's parts raises, `ControlError` where
-    the daemon refuses, and `EnrollmentError` where the camera or the daemon ends before.
+    Raises `ControlError` where it refuses, `EnrollmentError` where it ends or reloads before.
     """
-    states = _by_daemon(folder, wanted) if is_served(folder) else None
-    if states is None:
-        return _here(config, folder, wanted, on_state)
-    for state in states:
-        if state.outcome is not None:
-            return state
-        on_state(state)
-    raise EnrollmentError("the daemon was reloaded or ended meanwhile; enroll again")
 
-
-def _by_daemon(folder: Path, wanted: EnrollmentRequest) -> Iterator[EnrollmentState]:
     def ask(command: str, value: EnrollmentRequest | None = None) -> EnrollmentState:
         return msgspec.convert(request([folder], command, value), EnrollmentState)
 
     state = ask("enroll", wanted)
     try:
-        while state.look is not None or state.outcome is not None:
-            yield state
+        while state.look is not None:
+            on_state(state)
             time.sleep(POLL_SECONDS)
             state = ask("enrollment")
     except KeyboardInterrupt:
         request([folder], "stop-enrollment")
         raise
+    if state.outcome is None:
+        raise EnrollmentError("the daemon was reloaded or ended meanwhile; enroll again")
+    return state
 
 
-def _here(
+def enroll_here(
     config: Config, folder: Path, wanted: EnrollmentRequest, on_state: OnState
 ) -> EnrollmentState:
+    """Open the camera and run an enrollment, while no daemon has the state folder.
+
+    Raises what opening a daemon's parts raises, `StateError` while another holds the folder, and
+    `EnrollmentError` during a pause, or where the camera ends before.
+    """
     held: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     if pause_persists(config.camera):
         held = lock_state(folder)
@@ -96,5 +91,5 @@ async def _enroll(config: Config, wanted: EnrollmentRequest, on_state: OnState) 
     finally:
         await cancel_and_wait(running)
     if enrollment.state.outcome is None:
-        raise EnrollmentError("the camera ended before every look was held; see the seconds")
+        raise EnrollmentError("the camera ended before every look was held; try fewer --seconds")
     return enrollment.state

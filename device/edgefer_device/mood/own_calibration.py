@@ -33,8 +33,8 @@ HELD_BACK = 3
 """One part in so many of each look, its last, judges the fit."""
 LEAST_GAIN = 0.02
 """Of the log loss there, nats, below which nothing is changed."""
-STEPS = 10
-"""Of Newton's method; it settles in about five."""
+STEPS, SMALLEST = 20, 1e-6
+"""Of Newton's method, which settles in about five where looks are read well."""
 
 
 class OwnCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,13 +119,18 @@ class CalibrationStore:
 
     def remove(self) -> bool:
         """Remove what is stored; return whether there was any. Raises `StateError`."""
-        try:
-            self.path.unlink()
-        except FileNotFoundError:
-            return False
-        except OSError as exc:
-            raise StateError(f"{self.path}: cannot be removed: {exc.strerror or exc}") from exc
-        return True
+        return remove_calibration(self.path.parent)
+
+
+def remove_calibration(folder: Path) -> bool:
+    """Remove what a state folder holds, of whatever model; return whether there was any."""
+    try:
+        (folder / FILE).unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as exc:
+        raise StateError(f"{folder / FILE}: cannot be removed: {exc.strerror or exc}") from exc
+    return True
 
 
 class Look(NamedTuple):
@@ -165,26 +170,62 @@ def _loss(looks: Sequence[Look]) -> float:
 
 
 def _posterior(looks: Sequence[Look]) -> VectorScaling:
-    """Return the scaling of greatest posterior density, by Newton's method: it is concave."""
-    logs = np.concatenate([log_probabilities(look.rows) for look in looks]).astype(np.float64)
-    lengths = [len(look.rows) for look in looks]
-    truth = np.eye(logs.shape[1])[np.repeat([look.label for look in looks], lengths)]
-    weights = np.repeat([1 / length for length in lengths], lengths)
-    # A label's logit is linear in its scale and its bias: (frames, 2, labels).
-    inputs = np.stack([logs, np.ones_like(logs)], 1)
-    precision = np.repeat([SCALE_SPREAD**-2, BIAS_SPREAD**-2], logs.shape[1])
-    prior = np.repeat([1.0, 0.0], logs.shape[1])
-    found = prior.copy()
+    """Return the scaling of greatest posterior density, by Newton's method with halved steps."""
+    density = _Density.of(looks)
+    found = density.prior
     for _ in range(STEPS):
-        powers = np.exp((inputs * found.reshape(2, -1)).sum(1))
-        shares = powers / powers.sum(1, keepdims=True)
-        slope = np.einsum("n,nk,njk->jk", weights, shares - truth, inputs).ravel()
-        spread = np.einsum("nk,kl->nkl", shares, np.eye(logs.shape[1]))
-        spread -= np.einsum("nk,nl->nkl", shares, shares)
-        curve = np.einsum("n,nik,nkl,njl->ikjl", weights, inputs, spread, inputs)
-        size = len(found)
-        found = found - np.linalg.solve(
-            curve.reshape(size, size) + np.diag(precision), slope + precision * (found - prior)
-        )
+        step = density.step(found)
+        while density.loss(found - step) > density.loss(found) and np.abs(step).max() > SMALLEST:
+            step = step / 2
+        found = found - step
     scales, biases = found.reshape(2, -1)
     return VectorScaling(tuple(map(float, scales.clip(0.1, 5))), tuple(map(float, biases)))
+
+
+class _Density(NamedTuple):
+    """The negative logarithm of the posterior density: convex in (scales, biases)."""
+
+    inputs: NDArray[np.float64]
+    """(frames, 2, labels): a label's logit is linear in its scale and in its bias."""
+    truth: NDArray[np.float64]
+    """(frames, labels), 1 for the label that was asked for."""
+    weights: NDArray[np.float64]
+    """(frames,); those of a look add up to 1."""
+    prior: NDArray[np.float64]
+    """(2 labels,), as what is fitted."""
+    precision: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, looks: Sequence[Look]) -> _Density:
+        logs = np.concatenate([log_probabilities(look.rows) for look in looks]).astype(np.float64)
+        lengths = [len(look.rows) for look in looks]
+        labels = logs.shape[1]
+        return cls(
+            inputs=np.stack([logs, np.ones_like(logs)], 1),
+            truth=np.eye(labels)[np.repeat([look.label for look in looks], lengths)],
+            weights=np.repeat([1 / length for length in lengths], lengths),
+            prior=np.repeat([1.0, 0.0], labels),
+            precision=np.repeat([SCALE_SPREAD**-2, BIAS_SPREAD**-2], labels),
+        )
+
+    def _logs(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
+        logits = (self.inputs * found.reshape(2, -1)).sum(1)
+        logits -= logits.max(1, keepdims=True)
+        return np.asarray(logits - np.log(np.exp(logits).sum(1, keepdims=True)))
+
+    def loss(self, found: NDArray[np.float64]) -> float:
+        drawn = (self.precision * (found - self.prior) ** 2).sum() / 2
+        return float(drawn - self.weights @ (self.truth * self._logs(found)).sum(1))
+
+    def step(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return Newton's step, to be taken off."""
+        shares = np.exp(self._logs(found))
+        slope = np.einsum("n,nk,njk->jk", self.weights, shares - self.truth, self.inputs).ravel()
+        spread = np.einsum("nk,kl->nkl", shares, np.eye(shares.shape[1]))
+        spread -= np.einsum("nk,nl->nkl", shares, shares)
+        curve = np.einsum("n,nik,nkl,njl->ikjl", self.weights, self.inputs, spread, self.inputs)
+        size = len(found)
+        return np.linalg.solve(
+            curve.reshape(size, size) + np.diag(self.precision),
+            slope + self.precision * (found - self.prior),
+        )

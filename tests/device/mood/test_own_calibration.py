@@ -45,6 +45,13 @@ def test_a_fit_stays_near_to_the_model_however_long_a_look_was_held() -> None:
     )
 
 
+def test_a_face_that_is_surely_misread_gets_as_much_as_the_priors_allow() -> None:
+    looks = [Look((NEUTRAL, HAPPY)[at % 2], rows(sad=0.999995)) for at in range(20)]
+    found = fit(looks)
+    assert found.after < found.before - 2
+    assert all(0.1 <= scale <= 1.01 for scale in found.scaling.scales)
+
+
 def test_what_does_not_help_the_frames_held_back_is_refused() -> None:
     right = [Look(NEUTRAL, rows(neutral=0.99)), Look(HAPPY, rows(happy=0.99))]
     assert not fit(right).helps
