@@ -94,7 +94,9 @@ MODEL = LazyGroup(
 )
 DEV = LazyGroup(
     {
-        **_in("edgefer_device.commands.dev", "faces", "mood", "calibration", "sweep", "peak"),
+        **_in(
+            "edgefer_device.commands.dev", "faces", "light", "mood", "calibration", "sweep", "peak"
+        ),
         **_in("edgefer_train.commands", "throughput"),
     },
     name="dev",

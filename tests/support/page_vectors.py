@@ -27,7 +27,7 @@ from edgefer_device.cameras.camera import Frame
 from edgefer_device.export.contract import contract_of
 from edgefer_device.faces.blazeface import FULL, BlazeFace, InputSquare, _turns, around
 from edgefer_device.faces.motion import Motion
-from edgefer_device.faces.quality import QualitySettings, rejection_reason, sharpness
+from edgefer_device.faces.quality import QualitySettings, lightened, rejection_reason, sharpness
 from edgefer_device.faces.search import FaceSearch, smallest_tiles
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import Mood, MoodSettings
@@ -293,7 +293,14 @@ def _quality() -> list[dict[str, Any]]:
         crop: Pixels, given: dict[str, Any], side: float = 60, turn: float | None = 0.1
     ) -> dict[str, Any]:
         reason = rejection_reason(crop, side, turn, QualitySettings())
-        return {**given, "side": side, "turn": turn, "sharpness": sharpness(crop), "wanted": reason}
+        return {
+            **given,
+            "side": side,
+            "turn": turn,
+            "sharpness": sharpness(crop),
+            "wanted": reason,
+            "read": base64.b64encode(lightened(crop).tobytes()).decode(),
+        }
 
     def made(low: int, high: int, blur: float = 0) -> tuple[Pixels, dict[str, Any]]:
         grain = noise(7, 48, 48, 1, low, high)

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 SWEEPS = click.Choice(["threads", "resolution", "faces", "rate"])
 """As `sweep.SWEEPS`, which would load what it times."""
-CLIPS_WANTED = "name the folder with clips and FER2013: --data FOLDER"
+DATA_WANTED = "name the folder with photos, clips and FER2013: --data FOLDER"
 
 
 @click.command()
@@ -47,7 +47,7 @@ def faces(data: Path | None, detectors: tuple[str, ...], count: int | None, as_j
     from edgefer_device.bench.lab import face_sizes
 
     if data is None:
-        raise click.UsageError("name the folder with photos, clips and FER2013: --data FOLDER")
+        raise click.UsageError(DATA_WANTED)
     done = face_sizes.measure(face_sizes.FacesRequest(data, detectors, count))
     say(*([to_json(done)] if as_json else face_sizes.describe(done)))
 
@@ -80,7 +80,7 @@ def mood(
     from edgefer_device.bench.lab import mood_dynamics
 
     if data is None:
-        raise click.UsageError(CLIPS_WANTED)
+        raise click.UsageError(DATA_WANTED)
     done = mood_dynamics.measure(
         mood_dynamics.MoodRequest(data, clips, model, count, seed, mirrored)
     )
@@ -103,9 +103,27 @@ def calibration(
     from edgefer_device.bench.lab import own_calibration as lab
 
     if data is None:
-        raise click.UsageError(CLIPS_WANTED)
+        raise click.UsageError(DATA_WANTED)
     done = lab.measure(lab.OwnCalibrationRequest(data, model, people, seed))
     say(*([to_json(done)] if as_json else lab.describe(done)))
+
+
+@click.command()
+@data_option
+@model_option
+@click.option(
+    "--count", type=click.IntRange(min=1), default=500, show_default=True, help="Faces of FER2013."
+)
+@json_option
+def light(data: Path | None, model: str | None, count: int, as_json: bool) -> None:
+    """Measure what darkness, back light and lamps cost."""
+    from edgefer.messages import to_json
+    from edgefer_device.bench.lab import light as lights
+
+    if data is None:
+        raise click.UsageError(DATA_WANTED)
+    done = lights.measure(lights.LightRequest(data, model, count))
+    say(*([to_json(done)] if as_json else lights.describe(done)))
 
 
 @click.command()

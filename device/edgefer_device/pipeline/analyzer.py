@@ -19,7 +19,7 @@ from edgefer.runtime import Classifier, choose, open_classifier
 from edgefer_device.cameras.camera import Frame
 from edgefer_device.faces.detector import FaceDetector
 from edgefer_device.faces.motion import Motion
-from edgefer_device.faces.quality import QualitySettings, rejection_reason
+from edgefer_device.faces.quality import QualitySettings, lightened, rejection_reason
 from edgefer_device.faces.tracker import Track, Tracker
 from edgefer_device.mood.filter import Mood, MoodSettings
 from edgefer_device.mood.household import Household
@@ -69,7 +69,9 @@ class FaceClassifier:
         """Return the probabilities of faces, each uint8 (size, size)."""
         if not crops:
             return np.empty((0, len(self.labels)), np.float32)
-        return self.decoder.probabilities(self._classifier.logits(np.stack(crops)))
+        return self.decoder.probabilities(
+            self._classifier.logits(np.stack(list(map(lightened, crops))))
+        )
 
     def by_label(self, row: NDArray[np.floating]) -> dict[str, float]:
         """Return one face's probabilities by label."""

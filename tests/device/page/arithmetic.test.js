@@ -11,7 +11,7 @@ const { cropFace, quantizeLevels } = await page("face_crop.js");
 const { BlazeFace, letterbox, turnOf } = await page("blazeface.js");
 const { FaceSearch, smallestTiles } = await page("search.js");
 const { decoded, logitsOf, softmax } = await page("classifier.js");
-const { rejectionReason, sharpness } = await page("quality.js");
+const { lightened, rejectionReason, sharpness } = await page("quality.js");
 const { Motion } = await page("motion.js");
 const { contract } = vectors;
 
@@ -123,10 +123,11 @@ test("one head or both give the same probabilities", () => {
 });
 
 test("the same faces cannot be read, for the same reason", () => {
-  for (const { face_crop: crop, side, turn, sharpness: sharp, wanted } of vectors.quality) {
+  for (const { face_crop: crop, side, turn, sharpness: sharp, wanted, read } of vectors.quality) {
     const pixels = { data: Uint8Array.from(Buffer.from(crop, "base64")), width: 48, height: 48, channels: 1 };
     assert.equal(rejectionReason(pixels, side, turn, contract.quality, contract.white), wanted);
     near(sharpness(pixels), sharp, 1e-4 * sharp);
+    assert.equal(Buffer.from(lightened(pixels, contract.dim).data).toString("base64"), read);
   }
 });
 

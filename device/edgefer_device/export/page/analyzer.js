@@ -4,7 +4,7 @@
 import { cropFace } from "./face_crop.js";
 import { Mood } from "./mood.js";
 import { Motion } from "./motion.js";
-import { rejectionReason } from "./quality.js";
+import { lightened, rejectionReason } from "./quality.js";
 import { Tracker } from "./tracker.js";
 
 /** @typedef {import("./pixels.js").Pixels} Pixels */
@@ -86,12 +86,12 @@ export class FrameAnalyzer {
    * @param {number} time
    */
   async #read(pixels, { number, box, turn }, time) {
-    const { labels, mood: filter, preprocess, quality, white } = this.contract;
+    const { labels, mood: filter, preprocess, quality, white, dim } = this.contract;
     const mood = this.moods.get(number) ?? new Mood(labels, filter);
     this.moods.set(number, mood);
     const crop = cropFace(pixels, box, preprocess);
     const reason = rejectionReason(crop, box.width, turn, quality, white);
-    if (reason === null) mood.update(await this.classifier.classify(crop), time);
+    if (reason === null) mood.update(await this.classifier.classify(lightened(crop, dim)), time);
     else mood.miss(reason, time);
   }
 

@@ -1,6 +1,8 @@
 // @ts-check
 /** Whether a face can be read at all, as quality.py judges it. */
 
+import { rounded } from "./pixels.js";
+
 /** @typedef {import("./pixels.js").Pixels} Pixels */
 /** @typedef {import("./contract.js").QualitySettings} QualitySettings */
 
@@ -24,6 +26,20 @@ export function rejectionReason(crop, side, turn, settings, white) {
   if (turn !== null && settings.turned && Math.abs(turn) > settings.turned) return "turned";
   if (settings.blurriest && sharpness(crop) < settings.blurriest) return "blurred";
   return null;
+}
+
+/**
+ * A face crop as it is read: a dim one by a gamma curve that brings its mean to middle grey.
+ *
+ * @param {Pixels} crop
+ * @param {number} dim  mean grey level from which it is read as it is
+ * @returns {Pixels}
+ */
+export function lightened(crop, dim) {
+  const level = mean(crop.data);
+  if (level >= dim) return crop;
+  const power = Math.log(0.5) / Math.log(Math.min(Math.max(level, 1), 254) / 255);
+  return { ...crop, data: crop.data.map((grey) => rounded(255 * (grey / 255) ** power)) };
 }
 
 /**
