@@ -97,6 +97,8 @@ def browser_bytes(seconds: float, url: str) -> float:
         before = browser.written()
         time.sleep(seconds * 4 / 5)
         after = browser.written()
+    if not after:
+        raise SystemExit("the browser ended")
     written = sum(count - before.get(pid, 0) for pid, count in after.items())
     return written * DAY / (seconds * 4 / 5)
 

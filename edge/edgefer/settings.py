@@ -154,8 +154,8 @@ def _in_value(value: Any, hint: Any, key: str, form: Form, named: Any = None) ->
     try:
         msgspec.convert(value, hint, strict=True)
     except msgspec.ValidationError:
-        expected = expectation(named or hint)
-        yield Problem(key, f"must be {expected}, got {_shown(value, expected)}")
+        got = _shown(value, expectation(hint))
+        yield Problem(key, f"must be {expectation(named or hint)}, got {got}")
     except UnicodeEncodeError:  # of an option: bytes that are no UTF-8
         yield Problem(key, "must be UTF-8, got other bytes")
 
