@@ -6,12 +6,15 @@ holds their results equal to the bit.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from edgefer.affine import Affine
+from edgefer.console import native_stderr_dropped
 from edgefer.errors import ImageError
 from edgefer.messages import Box
 
@@ -80,11 +83,13 @@ def int8_table(affine: Affine) -> NDArray[np.int8]:
 
 
 def decode_image(content: bytes, flags: int) -> np.ndarray | None:
-    """Return an image file's pixels, None for what is no image or has over 64 megapixels."""
-    try:
+    """Return an image file's pixels, None for what is no image or has over 64 megapixels.
+
+    What the decoders print of it is dropped.
+    """
+    with suppress(cv2.error), native_stderr_dropped():
         return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
-    except cv2.error:
-        return None
+    return None
 
 
 def to_grey(image: Pixels) -> Pixels:

@@ -35,7 +35,7 @@ def read_image(path: Path) -> Pixels:
     if image is None:
         raise ImageError(
             f"{path}: not an image that OpenCV can read (JPEG, PNG, WebP, ...), "
-            "or over 64 megapixels"
+            "damaged or cut off, or over 64 megapixels"
         )
     return np.asarray(image, np.uint8)
 

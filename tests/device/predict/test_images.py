@@ -112,6 +112,19 @@ def test_a_file_that_is_no_image_is_refused(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".bmp", ".webp", ".tif"])
+def test_of_a_damaged_image_nothing_but_our_line_is_printed(
+    tmp_path: Path, ending: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    content = cv2.imencode(ending, noise)[1].tobytes()
+    path = tmp_path / f"cut{ending}"
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ImageError):
+        read_image(path)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_missing_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"absent\.jpg: No such file"):
         read(tmp_path / "absent.jpg", *HAPPY)

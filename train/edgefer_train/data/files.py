@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -66,12 +65,11 @@ def resize_all(side: int, images: Pixels) -> Pixels:
 def _decoded(content: bytes) -> np.ndarray | None:
     if content.startswith(PNG) and not _is_whole_png(content):
         return None
-    with _quiet():
-        return decode_image(content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    return decode_image(content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
 
 
 def _is_whole_png(content: bytes) -> bool:
-    """Walk a PNG's chunks (RFC 2083, section 3): libpng would print what it finds wrong."""
+    """Walk a PNG's chunks (RFC 2083, section 3): libpng would read on behind what is wrong."""
     at, kind = len(PNG), b""
     while kind != b"IEND":
         size = int.from_bytes(content[at : at + 4], "big")
@@ -81,14 +79,3 @@ def _is_whole_png(content: bytes) -> bool:
             return False
         at = end + 4
     return True
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep OpenCV from printing what the caller reports in one line."""
-    logging = cv2.utils.logging
-    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(before)
