@@ -143,7 +143,7 @@ def test_a_zip_of_which_a_part_was_copied_is_called_truncated(tmp_path: Path, ke
     write_bundle(path, manifest(), CONTENTS)
     whole = path.read_bytes()
     path.write_bytes(whole[: round(kept * len(whole))])
-    with pytest.raises(BundleCorrupt, match=r"bundle\.zip: a truncated zip; copy it again"):
+    with pytest.raises(BundleCorrupt, match=r"not a model bundle: a truncated zip; copy it again"):
         open_bundle(path)
 
 

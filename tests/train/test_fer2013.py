@@ -67,7 +67,7 @@ def test_a_bad_csv_row_is_named(tmp_path: Path, row: str, message: str) -> None:
 def test_a_file_of_which_a_part_was_downloaded_is_called_cut_off(tmp_path: Path) -> None:
     table = write_csv(tmp_path, good_rows()) / "fer2013.csv"
     table.write_text(table.read_text()[:-5000])
-    with pytest.raises(DatasetError, match=r"line 4: expected 2304 pixels, got \d+: cut off; down"):
+    with pytest.raises(DatasetError, match=r"line 5: expected 2304 pixels, got \d+: cut off; down"):
         load(tmp_path)
     table.unlink()
     arrays = tmp_path / "fer2013.npz"
