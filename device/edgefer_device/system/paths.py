@@ -52,11 +52,15 @@ def state_folder(chosen: str | None, environment: Mapping[str, str] = os.environ
     return Path(home or home_folder("state in the configuration") / ".local" / "state") / "edgefer"
 
 
+IN_MEMORY = r"\b(overlayroot=|boot=overlay|systemd\.volatile=overlay)"
+"""Of the kernel's command line: overlayroot(8), raspi-config, kernel-command-line(7)."""
+
+
 def is_volatile(folder: Path, proc: Path = Path("/proc")) -> bool:
     """Whether what a folder holds is gone after a power cut: a tmpfs, or an overlay in memory.
 
-    Read-only roots (overlayroot, `raspi-config`) write to an overlay whose upper folder lies in a
-    tmpfs, or in one that is hidden since the boot: their kernel's command line names them.
+    Read-only roots write to an overlay whose upper folder lies in a tmpfs, or is hidden since the
+    boot: the kernel's command line (`IN_MEMORY`) tells then.
     """
     try:
         kernel = (proc / "cmdline").read_text()
@@ -75,11 +79,9 @@ def is_volatile(folder: Path, proc: Path = Path("/proc")) -> bool:
         upper = re.search(r"upperdir=([^,]+)", options)
         if kind != "overlay" or upper is None:
             return kind in ("tmpfs", "ramfs")
-        if "overlayroot=" in kernel or "boot=overlay" in kernel:
-            return True
         above = Path(upper[1])
         hidden = next((one for one in above.parents if one in mounts), at) == at
-        return not hidden and in_memory(above)
+        return bool(re.search(IN_MEMORY, kernel)) if hidden else in_memory(above)
 
     return in_memory(folder.resolve())
 

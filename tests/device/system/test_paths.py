@@ -48,12 +48,13 @@ def proc(folder: Path, *mounts: str, kernel: str = "root=PARTUUID=1 rw") -> Path
                 OVERLAY.format(at="/", upper="/media/root-rw/overlay"),
                 DISK.format(at="/media/root-rw"),
             ],
-            "rw",
+            "overlayroot=device:dev=/dev/sda1 rw",
             False,
         ),
         ([OVERLAY.format(at="/", upper="/var/lib/docker/1/diff")], "rw", False),
         # raspi-config: hidden since the boot, but named.
         ([OVERLAY.format(at="/", upper="/overlay/upper")], "boot=overlay rw", True),
+        ([OVERLAY.format(at="/", upper="/run/x/upper")], "rw systemd.volatile=overlay", True),
         # A read-only root with a disk for the state.
         (
             [OVERLAY.format(at="/", upper="/overlay/upper"), DISK.format(at="/var/lib/private")],
