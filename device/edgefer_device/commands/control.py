@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -129,9 +129,10 @@ def enroll(
         end = enroll_by_daemon(daemon, wanted, words.show)
     else:
         end = enroll_here(chosen, folder, wanted, words.show)
+    line = words.line(str(end.outcome), end.note)
     if end.outcome not in ("stored", "no_gain"):
-        raise EnrollmentError(words.ended(end))
-    say(*([to_json(end)] if as_json else words.ended(end).splitlines()))
+        raise EnrollmentError(line)
+    say(to_json(end) if as_json else line)
 
 
 def _show(store: CalibrationStore, as_json: bool) -> None:
@@ -147,45 +148,29 @@ def _show(store: CalibrationStore, as_json: bool) -> None:
 
 
 class Prompter:
-    """Says what is asked for, each thing once."""
-
-    PROBLEMS: ClassVar = {
-        "nobody": "no face in view: come before the camera",
-        "several": "more than one face in view: one at a time",
-        "camera": "the camera gives no frames; edgefer doctor looks for the reason",
-        "small": "the face is too small: come closer",
-        "dark": "too dark to read the face: more light",
-        "bright": "too bright to read the face: less light",
-        "blurred": "the face is blurred: hold still",
-        "turned": "the face is turned away: look into the camera",
-        "unsure": "the face cannot be read",
-    }
+    """Says what is asked for, each thing once, in the mirror page's words."""
 
     def __init__(self) -> None:
+        from edgefer_device.sinks.mirror.settings import FALLBACK, load_texts
+
+        texts = load_texts(FALLBACK)
+        self._words: dict[str, str] = texts["reasons"] | texts["enrollments"]
         self._said: tuple[object, ...] = ()
 
     def show(self, state: EnrollmentState) -> None:
         """Log what changed."""
-        holding = state.share > 0
-        now = (state.number, holding, state.problem)
-        if now == self._said:
-            return
-        asked_before, self._said = self._said[:2], now
-        if asked_before != now[:2]:
-            what = "hold it" if holding else "get ready"
+        now = (state.number, state.share > 0, state.problem)
+        if now[:2] != self._said[:2]:
+            what = "hold it" if state.share else "get ready"
             log.info("%d of %d: %s, %s", state.number, state.count, state.look, what)
-        if state.problem is not None:
-            log.info("%s", self.PROBLEMS.get(state.problem, state.problem))
+        if now != self._said and state.problem is not None:
+            log.info("%s", self.line(state.problem))
+        self._said = now
 
-    def ended(self, state: EnrollmentState) -> str:
-        """Return one line for the end of an enrollment."""
-        if state.outcome == "stored":
-            return f"stored, and in force from now on: {state.note}"
-        if state.outcome == "no_gain":
-            return f"nothing changed, for it would not help: {state.note}"
-        if state.outcome == "stopped":
-            return "the enrollment was stopped; nothing changed"
-        return state.note or f"{self.PROBLEMS[str(state.outcome)]}; nothing changed, enroll again"
+    def line(self, key: str, note: str = "") -> str:
+        """Return an outcome or a problem in one line."""
+        words = (self._words[key] or key).rstrip(".")
+        return words[:1].lower() + words[1:] + (f": {note}" if note else "")
 
 
 def _request(config: Path | None, command: str) -> Status:

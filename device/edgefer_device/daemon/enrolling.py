@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from edgefer.console import FallbackWarning
 from edgefer.errors import EnrollmentError
 from edgefer_device.cameras.opening import pause_persists
-from edgefer_device.daemon.assembly import prepare
+from edgefer_device.daemon.assembly import Assembly, Opener, prepare
 from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.control_socket import request
 from edgefer_device.pipeline.control_state import Controls, PauseMemory
@@ -77,8 +79,18 @@ def enroll_here(
         return run_service(_enroll(alone, wanted, on_state))
 
 
+def _opened(opener: Opener) -> Assembly:
+    """Open the camera, and never the demo in its place: that is no face of the household."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FallbackWarning)
+        try:
+            return opener()
+        except FallbackWarning as exc:
+            raise EnrollmentError(str(exc).replace("showing demo: instead", "connect one")) from exc
+
+
 async def _enroll(config: Config, wanted: EnrollmentRequest, on_state: OnState) -> EnrollmentState:
-    now = prepare(config, Controls())()
+    now = _opened(prepare(config, Controls()))
     enrollment = now.enrollment
     enrollment.begin(wanted)
     running = asyncio.create_task(now.pipeline.run(), name="enrollment")

@@ -121,7 +121,7 @@ class Enrollment(Sink):
         passed = 0.0 if self._last is None else min(max(0, report.time - self._last), LONGEST_STEP)
         self._last = report.time
         if report.problem == PAUSED:
-            self._end(PAUSED, "the camera is paused; edgefer resume opens it")
+            self._end(PAUSED, "edgefer resume opens it")
             return
         problem = problem_of(report)
         self._idle = 0.0 if problem is None else self._idle + passed

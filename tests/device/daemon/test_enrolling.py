@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
+from edgefer.errors import CameraNotFound
 from edgefer.portrait import read_portrait, view
 from edgefer.preprocess import Pixels
 
@@ -45,7 +46,9 @@ def test_looks_are_enrolled_shown_and_removed(tmp_path: Path) -> None:
     assert "there is no calibration" in edgefer(*words, "--show").stderr
     done = edgefer(*words, "sad", "angry", "--seconds", "3")
     assert done.exit_code == 0, done.output
-    assert done.stdout.startswith("stored, and in force from now on: log loss of frames held back")
+    assert done.stdout.startswith(
+        "done. A few numbers were stored, no picture: log loss of frames held back"
+    )
     assert "edgefer: 1 of 2: sad, get ready" in done.stderr
     assert json.loads(edgefer(*words, "--show", "--json").stdout)["looks"] == ["sad", "angry"]
     shown = edgefer(*words, "--show").stdout
@@ -60,8 +63,8 @@ def test_looks_are_enrolled_shown_and_removed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("faces", "seconds", "line"),
     [
-        (0, 20, "no face in view: come before the camera; nothing changed, enroll again"),
-        (2, 20, "more than one face in view: one at a time; nothing changed, enroll again"),
+        (0, 20, "no face in view: come before the camera"),
+        (2, 20, "more than one face in view: one person at a time"),
         (1, 4, "the camera ended before every look was held"),
     ],
 )
@@ -92,6 +95,18 @@ def test_a_wrong_request_is_one_line(
     done = edgefer("enroll", "--config", configure(tmp_path, "demo:"), *words)
     assert done.exit_code == status
     assert line.split(".*", maxsplit=1)[0] in done.stderr
+
+
+def test_the_demo_is_not_enrolled_in_place_of_a_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> None:
+        raise CameraNotFound("no camera (no /dev/video*)")
+
+    monkeypatch.setattr("edgefer_device.cameras.opening.first_camera", none)
+    done = edgefer("enroll", "--config", configure(tmp_path, "auto:"))
+    assert done.exit_code == 1
+    assert done.stderr == "edgefer: no camera (no /dev/video*); connect one\n"
 
 
 def test_a_pause_outlives_the_daemon_here_too(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_the_daemon_enrolls_with_its_own_camera(daemon: Daemon) -> None:
     assert daemon.request("status")["calibration"] is None
     daemon.request("pause")
     done = typed(*words)
-    expected = "edgefer: the camera is paused; edgefer resume opens it"
+    expected = "edgefer: the camera is closed; nothing changed: edgefer resume opens it"
     assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, expected)
 
 

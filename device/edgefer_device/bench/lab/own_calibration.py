@@ -98,8 +98,8 @@ def measure(request: OwnCalibrationRequest) -> OwnCalibrationResult:
     bias, temperature, parts = spread_between(clips, classifier.labels, faces)
     effects: list[Effect] = []
     for times in TIMES:
-        people = People(faces, (times * bias, times * temperature), request.seed)
-        effects += people.effects(request.people, f"{times}x")
+        spread = (times * bias, times * temperature)
+        effects += drawn_people(faces, request, spread, f"{times}x")
     smile = _smile(clips.get(SMILE, []), classifier.labels)
     return OwnCalibrationResult(
         machine=machine(),
@@ -129,46 +129,36 @@ def spread_between(
     return float(np.std(biases)), float(np.std(temperatures)), len(biases)
 
 
-class People:
-    """Draws people who enroll, and others."""
+def drawn_people(
+    faces: DrawnFaces, request: OwnCalibrationRequest, spread: tuple[float, float], name: str
+) -> Iterator[Effect]:
+    """Yield what enrollments do to who enrolled, and to somebody else.
 
-    def __init__(self, faces: DrawnFaces, spread: tuple[float, float], seed: int) -> None:
-        self._faces, self._spread = faces, spread
-        self._random = np.random.default_rng(seed)
+    `spread` is of biases and log temperatures.
+    """
+    random, kept = np.random.default_rng(request.seed), 0
+    shown: dict[str, list[tuple[NDArray[np.float32], NDArray[np.float32], int]]] = {}
+    for _ in track(range(request.people), "people"):
+        own, other = (_person(random, *spread) for _ in range(2))
+        asked = [FER2013.index(label) for label in USUAL]
+        held = (faces.held(faces.pick_of(label), SECONDS) for label in asked)
+        found = fit([Look(one, own.apply(rows)) for one, rows in zip(asked, held, strict=True)])
+        kept += found.helps
+        for who, person in (("enrolled", own), ("another", other)):
+            for row in (faces.pick_of() for _ in range(SHOWN)):
+                before = person.apply(faces.held(row, FRAME))
+                after = found.scaling.apply(before) if found.helps else before
+                truth = FER2013.index(faces.label(row))
+                shown.setdefault(who, []).append((before, after, truth))
+    for who, readings in shown.items():
+        first, second, truths = (np.array(one) for one in zip(*readings, strict=True))
+        yield _effect(f"{who}, {name}", kept / request.people, first[:, 0], second[:, 0], truths)
 
-    def effects(self, people: int, spread: str) -> Iterator[Effect]:
-        """Yield what so many enrollments do to who enrolled, and to somebody else."""
-        kept = 0
-        tables: dict[str, list[tuple[NDArray[np.float32], NDArray[np.float32], int]]] = {}
-        for _ in track(range(people), "people"):
-            own, other = self._person(), self._person()
-            found = fit([self._look(own, FER2013.index(label)) for label in USUAL])
-            kept += found.helps
-            for who, person in (("enrolled", own), ("another", other)):
-                for _ in range(SHOWN):
-                    row = self._faces.pick_of()
-                    before = person.apply(self._faces.held(row, FRAME))
-                    after = found.scaling.apply(before) if found.helps else before
-                    truth = FER2013.index(self._faces.label(row))
-                    tables.setdefault(who, []).append((before, after, truth))
-        for who, shown in tables.items():
-            before, after = (np.concatenate([one[at] for one in shown]) for at in (0, 1))
-            yield _effect(
-                f"{who}, {spread}",
-                kept / people,
-                before,
-                after,
-                np.array([one[2] for one in shown]),
-            )
 
-    def _person(self) -> VectorScaling:
-        bias, temperature = self._spread
-        scale = float(np.exp(self._random.normal(0, temperature)))
-        biases = self._random.normal(0, bias, len(FER2013))
-        return VectorScaling((scale,) * len(FER2013), tuple(map(float, biases)))
-
-    def _look(self, person: VectorScaling, label: int) -> Look:
-        return Look(label, person.apply(self._faces.held(self._faces.pick_of(label), SECONDS)))
+def _person(random: np.random.Generator, bias: float, temperature: float) -> VectorScaling:
+    scale = float(np.exp(random.normal(0, temperature)))
+    biases = random.normal(0, bias, len(FER2013))
+    return VectorScaling((scale,) * len(FER2013), tuple(map(float, biases)))
 
 
 def _smile(rows: Sequence[Reading], labels: tuple[str, ...]) -> Iterator[Effect]:
