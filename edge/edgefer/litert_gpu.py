@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import importlib
 import os
+import traceback
 from functools import cache
 from typing import Any
 
@@ -50,6 +51,8 @@ class LiteRTGpu:
             try:
                 self._model = library.CompiledModel.from_buffer(content, hardware_accel=chosen)
             except RuntimeError as exc:
+                # They hold what says its farewell on stderr when it goes.
+                traceback.clear_frames(exc.__traceback__)
                 raise RuntimeMissing(
                     "gpu: LiteRT runs nothing on a GPU here: expected one with a driver for "
                     "Vulkan or Metal",

@@ -42,7 +42,7 @@ class Parser:
     """Called once: what is damaged takes time to make."""
     read: Callable[[Case, Path], object]
     named: str = "case"
-    """What a refusal has to name: its file, a host."""
+    """What a refusal has to name, a pattern: its file, a host."""
 
 
 def toml_cases(text: str) -> Maker:
@@ -112,8 +112,9 @@ def read_configuration(case: Case, path: Path) -> None:
     from edgefer_device.daemon.configuration import load_config
 
     config = load_config(written(case, path))
-    camera_address(config.camera)
     repr(config)
+    with refusable():
+        camera_address(config.camera)
 
 
 def read_address(case: str, _: Path) -> None:
@@ -616,7 +617,9 @@ def read_wire_message(case: bytes, path: Path) -> None:
 
 PARSERS = {
     "addresses": Parser(addresses, read_address, ""),
-    "configuration": Parser(lambda: toml_cases(configuration()), read_configuration),
+    "configuration": Parser(
+        lambda: toml_cases(configuration()), read_configuration, r"case|key\.pub"
+    ),
     "recipe": Parser(lambda: toml_cases(RECIPE), read_recipe),
     "fleet": Parser(lambda: toml_cases(FLEET), read_fleet),
     "manifest": Parser(manifests, read_manifest_case, MANIFEST),

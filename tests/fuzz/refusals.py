@@ -23,13 +23,13 @@ class BadRefusal(AssertionError):
 
 
 def fault(exc: EdgeferError, named: str) -> str | None:
-    """Return what is wrong with a refusal, or None; its line has to hold `named`."""
+    """Return what is wrong with a refusal, or None; its line has to hold the pattern `named`."""
     line = str(exc)
     if len(line.splitlines()) != 1 or not line.isprintable() or not line.strip():
         return f"no printable line: {line[:200]!r}"
     if len(line) > LONGEST + 5:
         return f"{len(line)} letters: {line[:200]!r}"
-    if named not in line:
+    if not re.search(named, line):
         return f"does not name {named!r}: {line[:200]!r}"
     if found := FOREIGN.search(line):
         return f"not in our words ({found[0]}): {line[-200:]!r}"

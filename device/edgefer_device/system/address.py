@@ -32,6 +32,8 @@ Parser = Callable[[str], Any]
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 """By unit: its length in seconds."""
 LAST_PORT = 65535
+LONGEST = 400
+"""Letters of an address as it is shown."""
 HIDDEN = "***"
 SECRET = re.compile(
     r"(?<![\w-])([\w-]{0,64}(?:pass|pw|token|secret)[\w-]{0,64}=)(\"[^\"]*\"|\S+)", re.IGNORECASE
@@ -162,15 +164,22 @@ def redacted(text: str) -> str:
     """Return an address, or a text that holds some, as people may see it.
 
     A URL is shown without user, password, query and fragment; a `name=value` in its path, where
-    some cameras want the password, without the value; a webhook's without its path.
+    some cameras want the password, without the value; a webhook's without its path. Of a very long
+    one the middle is left out.
     """
+    shown = _redacted(text)
+    half = LONGEST // 2
+    return shown if len(shown) <= LONGEST else f"{shown[:half]} ... {shown[-half:]}"
+
+
+def _redacted(text: str) -> str:
     head, mark, rest = text.partition("://")
     head, more = SECRET.sub(rf"\1{HIDDEN}", head), ""
     if not mark:
         return head
     if re.search(r"\s", head):  # a pipeline or a sentence, not an address alone
         rest, space, more = re.split(r"(\s|$)", rest, maxsplit=1)
-        more = space + redacted(more)
+        more = space + _redacted(more)
     shown = _shown(rest)
     return f"{head}://{shown.partition('/')[0] if head.startswith('webhook:') else shown}{more}"
 

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, time
-from typing import Annotated, Literal, get_args
-
-from msgspec import Meta
+from datetime import time
+from typing import Literal, get_args
 
 Clock = Callable[[], float]
 """Seconds that never run backwards."""
 
-TIME = r"([01]?\d|2[0-3]):[0-5]\d"
-TimeOfDay = Annotated[
-    str, Meta(pattern=f"^{TIME}$", extra={"expected": "a time of day such as 06:30"})
-]
-"""Hours and minutes as settings have them; `time_of_day` reads it."""
 Hours = Literal[12, 24]
 """Of a clock."""
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -43,11 +36,6 @@ class Stopwatch:
     def stop(self) -> None:
         """Forget the last lap: the next is a first one."""
         self._last = None
-
-
-def time_of_day(text: TimeOfDay) -> time:
-    """Read a time of day."""
-    return datetime.strptime(text, "%H:%M").time()
 
 
 def time_words(moment: time, hours: Hours) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import json
 import signal
@@ -135,6 +136,17 @@ def test_a_damaged_history_is_found_by_doctor_and_can_be_deleted(store: HistoryS
     assert store.delete() == 0
     assert not store.path.exists()
     assert check_history(str(store.path.parent)).level is Level.ok
+
+
+def test_a_schema_whose_bytes_are_no_utf8_is_refused(store: HistoryStore) -> None:
+    store.add({NOON: {"happy": 1.5}})
+    with contextlib.closing(sqlite3.connect(store.path)) as file:
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        file.execute("PRAGMA journal_mode = DELETE")
+    content = store.path.read_bytes()
+    store.path.write_bytes(content.replace(b"CREATE TABLE", b"CREATE T\xeaBLE"))
+    with pytest.raises(HistoryError, match="the history cannot be used: it is damaged"):
+        store.spans()
 
 
 def test_a_folder_in_its_place_is_left_and_named(store: HistoryStore) -> None:

@@ -14,14 +14,8 @@ from msgspec import Meta
 
 from edgefer.labels import NOBODY
 from edgefer_device.sinks.mqtt.broker import check_topic
-from edgefer_device.system.clock import (
-    WEEKDAYS,
-    Hours,
-    TimeOfDay,
-    Weekday,
-    time_of_day,
-    time_words,
-)
+from edgefer_device.system.clock import WEEKDAYS, Hours, Weekday, time_words
+from edgefer_device.system.time_of_day import TimeOfDay, time_of_day
 
 LONGEST_TEXT = 120
 """Characters that fit a line on the mirror."""

@@ -182,6 +182,8 @@ class HistoryStore:
                 yield file
         except HistoryError:  # an OSError too, and already in words
             raise
+        except UnicodeDecodeError as exc:  # of SQLite's own error, which repeats a damaged schema
+            raise HistoryError(f"{self.path}: the history cannot be used: it is damaged") from exc
         except (sqlite3.Error, OSError) as exc:
             why = exc.strerror if isinstance(exc, OSError) else exc
             raise HistoryError(f"{self.path}: the history cannot be used: {why}") from exc

@@ -11,7 +11,8 @@ import msgspec
 
 from edgefer.appearance import Appearance
 from edgefer.settings import nearest
-from edgefer_device.system.clock import TIME, WEEKDAYS, Hours, TimeOfDay
+from edgefer_device.system.clock import WEEKDAYS, Hours
+from edgefer_device.system.time_of_day import TIME, TimeOfDay
 
 LANGUAGES = Path(__file__).parent / "page" / "languages"
 """One JSON file of texts for each language, by its code (BCP 47)."""
