@@ -44,11 +44,11 @@ function sceneOfState({ look, number, count, share, problem, outcome }) {
   if (look === null) {
     return outcome === null ? null : plainScene("waiting", text("enroll"), wordsOf(outcome));
   }
-  const step = text(share ? "enroll_hold" : "enroll_ready", { number, count });
   return {
     state: "mood",
     words: moodName(look),
-    detail: problem === null ? step : `${step} ${wordsOf(problem)}`,
+    detail: problem === null
+      ? text(share ? "enroll_hold" : "enroll_ready", { number, count }) : wordsOf(problem),
     mood: look,
     people: [],
     look: lookFor(look),
