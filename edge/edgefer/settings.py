@@ -196,7 +196,7 @@ def _expected(kind: inspect.Type) -> str:
         return ", ".join(str(getattr(member, "value", member)) for member in members)
     if isinstance(kind, inspect.TupleType | inspect.VarTupleType | inspect.ListType):
         return f"a list of {_items(kind)}"
-    if isinstance(kind, inspect.IntType | inspect.FloatType) and (kind.ge, kind.gt) != (None, None):
+    if isinstance(kind, inspect.IntType | inspect.FloatType) and _range(kind):
         return _range(kind)
     if isinstance(kind, inspect.StrType) and kind.min_length:
         return "a text that is not empty"
@@ -218,12 +218,11 @@ def _plural(kind: inspect.Type) -> str:
 
 
 def _range(kind: inspect.IntType | inspect.FloatType) -> str:
-    if kind.gt is None and kind.lt is None and kind.le is not None:
+    """Return the bounds of a number in words, nothing where it has none."""
+    if kind.ge is not None and kind.le is not None:
         return f"from {kind.ge:g} to {kind.le:g}"
-    low = f"at least {kind.ge:g}" if kind.gt is None else f"above {kind.gt:g}"
-    if kind.lt is not None:
-        return f"{low} and below {kind.lt:g}"
-    return low if kind.le is None else f"{low} and at most {kind.le:g}"
+    bounds = {"at least": kind.ge, "above": kind.gt, "at most": kind.le, "below": kind.lt}
+    return " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -63,6 +63,8 @@ def test_bytes_of_an_option_that_are_no_utf8_are_refused() -> None:
     [
         (tuple[Literal["tue", "wed"], ...], "a list of tue, wed"),
         (tuple[str, ...], "a list of texts"),
+        (Annotated[float, msgspec.Meta(le=1)], "at most 1"),
+        (Annotated[float, msgspec.Meta(gt=0, lt=1)], "above 0 and below 1"),
         (str | tuple[str, ...], "a text or a list of texts"),
         (
             tuple[Annotated[int, msgspec.Meta(ge=16, le=512)], ...],
