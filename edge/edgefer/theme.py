@@ -77,6 +77,8 @@ class Theme:
 
 HEAD = 0.65
 """Height of a chart's heading, inches."""
+LETTERS = 72
+"""Of a legend that fit beside each other, with the marks before them."""
 LINE = 80
 """Letters of its second line that fit beside each other; more are made smaller."""
 
@@ -101,6 +103,25 @@ def as_png(figure: Figure) -> bytes:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=160)
     return content.getvalue()
+
+
+def legend_below(figure: Figure, panel: Axes) -> None:
+    """Name what a panel shows below the whole figure, where it lies on no curve."""
+    handles, labels = panel.get_legend_handles_labels()
+    columns = max(1, min(len(labels), LETTERS // (max(map(len, labels), default=0) + 6)))
+    if labels:
+        where = "outside lower center"
+        figure.legend(handles, labels, loc=where, ncols=columns, frameon=False)
+
+
+def epoch_axis(panel: Axes, epochs: int) -> None:
+    """Mark whole epochs alone, 1 to `epochs`; one epoch is a point, which needs a mark."""
+    panel.set(xlabel="epoch", xlim=(0.5, epochs + 0.5))
+    panel.xaxis.set_major_locator(
+        mpl.ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+    )
+    for line in panel.get_lines() if epochs == 1 else ():
+        line.set(marker="o", markerfacecolor="none" if line.is_dashed() else None)
 
 
 def percent_axis(panel: Axes, axis: str, decimals: int | None = 0) -> None:

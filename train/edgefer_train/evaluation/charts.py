@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from edgefer.metrics import Bin, wilson
 from edgefer.preprocess import Pixels
-from edgefer.theme import Theme, as_png, percent_axis
+from edgefer.theme import Theme, as_png, legend_below, percent_axis
 from edgefer_train.evaluation.evaluate import Evaluation, Mistake
 from edgefer_train.fitting.curves import draw_curves
 from edgefer_train.run import Stage
@@ -65,7 +65,7 @@ def draw_calibration(done: Evaluation, theme: Theme) -> bytes:
         _calibration_line(panel, bins, colour, label)
         _histogram(counts, bins, colour, filled=bins is done.reliability)
     panel.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
-    panel.legend(loc="upper left")
+    legend_below(figure, panel)
     counts.set(xlabel="confidence, in 15 bins; upright lines are 95 % intervals", ylabel="images")
     for one in (panel, counts):
         one.grid(alpha=0.6)
@@ -148,7 +148,7 @@ def draw_classes(done: Evaluation, theme: Theme) -> bytes:
     panel.set(xlim=(0, 1.02))
     percent_axis(panel, "x")
     panel.grid(axis="x", alpha=0.6)
-    panel.legend(loc="lower right")
+    legend_below(figure, panel)
     return as_png(figure)
 
 

@@ -10,7 +10,7 @@ import msgspec
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from edgefer.theme import LIGHT, Theme, as_png, percent_axis
+from edgefer.theme import LIGHT, Theme, as_png, epoch_axis, legend_below, percent_axis
 from edgefer_train.evaluation.candidate import Candidate
 from edgefer_train.evaluation.compare import Comparison, Row
 from edgefer_train.evaluation.report_folder import report_folder, write_folder
@@ -51,10 +51,10 @@ def draw_public(candidates: Sequence[Candidate], theme: Theme) -> bytes:
         label = f"{name}, {fit.stage.name}: {100 * best:.2f} %"
         panel.plot(epochs, fit.public, dash, color=colour, linewidth=1.8, label=label)
         panel.plot([at_best], [best], "o", color=colour, markersize=7)
-    panel.set(xlabel="epoch")
+    epoch_axis(panel, max(len(fit.public) for _, fit in lines))
     percent_axis(panel, "y", decimals=None)
     panel.grid(alpha=0.6)
-    panel.legend(loc="lower right")
+    legend_below(figure, panel)
     return as_png(figure)
 
 

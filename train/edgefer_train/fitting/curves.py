@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from edgefer.theme import as_png
+from edgefer.theme import as_png, epoch_axis, legend_below
 from edgefer_train.run import Stage
 
 COLOURS = ("#3b6fb6", "#d1843c", "#4f9a6b")
@@ -25,8 +24,10 @@ def draw_curves(stage: Stage, title: str) -> bytes:
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(title)
     share = "agreement" if any(name.endswith("agreement") for name in rows[0]) else "accuracy"
-    for panel, what in zip(figure.subplots(1, 2), ("loss", share), strict=True):
+    panels = figure.subplots(1, 2)
+    for panel, what in zip(panels, ("loss", share), strict=True):
         _draw(panel, rows, what)
+    legend_below(figure, panels[1])
     return as_png(figure)
 
 
@@ -37,13 +38,12 @@ def _draw(panel: Axes, rows: list[dict[str, float]], what: str) -> None:
         heads = [name for name in heads if name != what]
     epochs = [row["epoch"] for row in rows]
     for name, colour in zip(heads, COLOURS, strict=False):
-        head = name.removesuffix(what).strip("_") or what
+        head = name.removesuffix(what).strip("_")
         panel.plot(epochs, [row[name] for row in rows], "--", color=colour, linewidth=1.2)
         values = [row[f"val_{name}"] for row in rows]
         panel.plot(epochs, values, color=colour, linewidth=2, label=head)
     name = "agreement with float" if what == "agreement" else what
-    panel.set(title=f"{name}: PublicTest, Training dashed", xlabel="epoch")
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.set_title(f"{name}: PublicTest, Training dashed")
+    epoch_axis(panel, max(map(int, epochs)))
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(alpha=0.25)
-    panel.legend(frameon=False)
