@@ -137,7 +137,7 @@ clean: ## remove environments, caches and builds; runs/ stays
 # --- environments ------------------------------------------------------------
 
 .venv-device/installed: EXTRAS := device
-.venv/installed: EXTRAS := train,device,deploy,ethos-u,dev
+.venv/installed: EXTRAS := train,sweep,device,deploy,ethos-u,dev
 
 # ensurepip is what Debian's python3 lacks until python3-venv is there.
 .venv-device/installed .venv/installed: $(PINS)

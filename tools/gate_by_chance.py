@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgefer.gate_limits import GateLimits
 from edgefer.metrics import calibration_error, error_by_chance
-from edgefer_train.recipe import GateLimits
 
 DRAWS = 200
 

@@ -35,6 +35,7 @@ EXTRAS = {
         "matplotlib",
     ),
     "device": ("aiohttp", "aiomqtt", "ai_edge_litert", "cryptography"),
+    "sweep": ("ray",),
     "deploy": ("gevent", "packaging", "paramiko", "pyinfra", "tomlkit"),
 }
 """The packages that each extra brings."""
@@ -120,7 +121,7 @@ SECTIONS: dict[str, dict[str, str | click.Command]] = {
     "Training": {
         **_in("edgefer_train.commands", "data"),
         **_in("edgefer_train.recipe_commands", "recipe"),
-        **_in("edgefer_train.commands", "train", "quantize"),
+        **_in("edgefer_train.commands", "train", "sweep", "quantize"),
         **_in("edgefer_convert.commands", "convert"),
         **_in("edgefer_train.commands", "evaluate"),
     },

@@ -22,11 +22,13 @@ from edgefer_train.architectures import (
     parameters,
 )
 from edgefer_train.architectures.blocks import layers
+from edgefer_train.fitting.initial_weights import build_model
 from edgefer_train.quantization.fake_quant import (
     load_quantized,
     prepare_for_quantization,
     set_ranges,
 )
+from edgefer_train.recipe import Recipe
 from edgefer_train.run import save_model
 from support.int8_outputs import int8_logits
 from support.slices import write_slice
@@ -317,6 +319,21 @@ def test_a_frozen_base_stays_as_it_is(weights: Path) -> None:
     fit(model, images, {"fer2013": np.zeros(4)}, 0.1, 4)
     for old, new in zip(before, model.get_layer("bn_Conv1").get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_share_of_a_base_is_frozen_and_its_top_is_as_wide_as_asked(weights: Path) -> None:
+    recipe = Recipe("mobilenet_v2_transfer", side=96, weights=str(weights), frozen=0.5, top=1024)
+    model = build_model(recipe, {"fer2013": "abcdefg"}, 96)
+    assert model.get_layer("top").units == 1024
+    base = [one for one in model.layers if one.name not in ("image", "rgb", "top", "fer2013")]
+    learn = [one.trainable for one in base]
+    assert learn.index(True) == pytest.approx(len(base) / 2, abs=2)
+    assert learn == sorted(learn), "the first layers stay, the last learn"
+
+
+def test_a_top_of_a_net_without_a_base_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"tiny has no base for `top`; leave it out"):
+        build("tiny", HEADS, top=1024)
 
 
 def test_grey_becomes_what_the_weights_expect() -> None:

@@ -19,6 +19,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from edgefer.errors import DatasetError, RunError
+from edgefer.labels import FER2013, FERPLUS
 from edgefer_train.architectures import build
 from edgefer_train.data import sources
 from edgefer_train.fitting.compiling import computing_in
@@ -196,9 +197,11 @@ def test_a_training_goes_on_from_the_weights_of_another(
 
 def test_a_head_for_other_labels_keeps_its_own_weights(trained: Run) -> None:
     learnt = keras.models.load_model(trained.float.model, compile=False)
-    model = build("small", {"fer2013": 7, "ferplus": 3})
+    # As many labels as the run's, in another order.
+    heads = {"fer2013": FER2013, "ferplus": FERPLUS[::-1]}
+    model = build("small", {name: len(labels) for name, labels in heads.items()})
     fresh = model.get_layer("ferplus").get_weights()[0]
-    load_weights_from(model, trained)
+    load_weights_from(model, trained, heads)
     for name in ("stem", "fer2013"):
         kernel = learnt.get_layer(name).get_weights()[0]
         np.testing.assert_array_equal(model.get_layer(name).get_weights()[0], kernel)

@@ -9,6 +9,7 @@ import tf_keras as keras
 
 from edgefer.bundle import open_bundle
 from edgefer.errors import RunError, SettingsError
+from edgefer.labels import FER2013, FERPLUS
 from edgefer.preprocess import Preprocess
 from edgefer.runtime import open_classifier
 from edgefer_train.architectures import build
@@ -17,7 +18,9 @@ from edgefer_train.recipe import Recipe
 from support.heads import split_logits
 from support.slices import write_slice
 
-HEADS = {"fer2013": 7, "ferplus": 8}
+HEADS = {"fer2013": FER2013, "ferplus": FERPLUS}
+SEVEN = {"fer2013": FER2013}
+MINE = {"mine": ("a", "b", "c")}
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +47,11 @@ def test_a_model_from_a_bundle_gives_what_its_onnx_file_gives(name: str, faces: 
 
 def test_heads_of_other_labels_keep_their_own_weights() -> None:
     keras.utils.set_random_seed(1)
-    fresh = build("tiny", {"folders": 3, "fer2013": 5})
-    learned = build("tiny", {"folders": 3, "fer2013": 5})
+    # As many labels as the bundle's, by other names.
+    heads = {"folders": ("a", "b", "c"), "fer2013": FER2013[::-1]}
+    fresh, learned = (build("tiny", {name: len(its) for name, its in heads.items()}) for _ in "ab")
     learned.set_weights(fresh.get_weights())
-    load_bundle_weights(learned, open_bundle("tiny"))
+    load_bundle_weights(learned, open_bundle("tiny"), heads)
     for name, same in (("stem", False), ("folders", True), ("fer2013", True)):
         before, after = (model.get_layer(name).get_weights()[0] for model in (fresh, learned))
         assert np.array_equal(before, after) == same, name
@@ -55,7 +59,7 @@ def test_heads_of_other_labels_keep_their_own_weights() -> None:
 
 def test_a_step_of_training_starts_from_what_the_bundle_knows(faces: np.ndarray) -> None:
     bundle = open_bundle("small")
-    model = build_model(Recipe("small", weights="small"), {"fer2013": 7}, 48, faces)
+    model = build_model(Recipe("small", weights="small"), SEVEN, 48, faces)
     expected = open_classifier(bundle, "onnx").logits(faces)[:, :7].argmax(-1)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
@@ -66,9 +70,9 @@ def test_a_step_of_training_starts_from_what_the_bundle_knows(faces: np.ndarray)
 
 def test_a_head_of_other_labels_keeps_its_own_initialization() -> None:
     keras.utils.set_random_seed(1)
-    fresh = build_model(Recipe("small"), {"mine": 3}, 48)
+    fresh = build_model(Recipe("small"), MINE, 48)
     before = fresh.get_layer("mine").get_weights()
-    load_bundle_weights(fresh, open_bundle("small"))
+    load_bundle_weights(fresh, open_bundle("small"), MINE)
     for old, new in zip(before, fresh.get_layer("mine").get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -82,9 +86,9 @@ def test_a_bundle_of_another_architecture_is_refused_in_one_line() -> None:
 def test_a_bundle_without_float_weights_is_refused_in_one_line() -> None:
     bundle = open_bundle("small")
     del bundle.manifest.files["onnx"]
-    model = build_model(Recipe("small"), {"fer2013": 7}, 48)
+    model = build_model(Recipe("small"), SEVEN, 48)
     with pytest.raises(RunError, match=r"has no float weights \(onnx\)") as refused:
-        load_bundle_weights(model, bundle)
+        load_bundle_weights(model, bundle, SEVEN)
     assert "\n" not in str(refused.value)
 
 

@@ -193,7 +193,7 @@ ONE = '{"cluster": {"worker": ["localhost:1"]}, "task": {"type": "worker", "inde
         (
             "multiworker",
             (ONE % 0).replace("localhost:1", 'a:70000", "b:1'),
-            "TF_CONFIG: cannot listen at 'a:70000'",
+            "TF_CONFIG: 'a:70000' is not an address, expected HOST:PORT",
         ),
     ],
 )

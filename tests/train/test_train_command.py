@@ -163,8 +163,8 @@ def test_a_training_starts_from_a_bundle_first_with_its_head_alone(
     )
 
     images = load(own, "folders", "72/8/20").part(Usage.Training).images
-    first = build_model(recipe, {"folders": 3}, 48, images)
-    after = build_model(recipe, {"folders": 3}, 48)
+    first = build_model(recipe, run.record().heads, 48, images)
+    after = build_model(recipe, run.record().heads, 48)
     after.load_weights(run.head.weights)
     for before, layer in zip(first.layers, after.layers, strict=True):
         pairs = zip(before.get_weights(), layer.get_weights(), strict=True)

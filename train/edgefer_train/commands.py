@@ -11,6 +11,7 @@ import click
 
 from edgefer.console import say
 from edgefer.options import (
+    FILE,
     FOLDER,
     Number,
     data_option,
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMATS = click.Choice(
-    ["int8", "onnx-int8", "float16", "onnx", "onnx-symmetric", "mobile", "keras", "qat", "float"]
-)
+FORMATS = click.Choice([
+    *("int8", "onnx-int8", "uint8", "float16", "dynamic", "int16x8"),
+    *("onnx", "onnx-symmetric", "mobile", "keras", "qat", "float"),
+])  # fmt: skip
 PARTS = click.Choice(["PublicTest", "PrivateTest"])
 
 
@@ -75,6 +77,28 @@ def train(chosen: Choice, data: Path | None, out: Path, resume: bool, strategy: 
     from edgefer_train.training import train as start_training
 
     start_training(chosen, data, out, resume, strategy)
+
+
+@click.command()
+@click.argument("space", metavar="SPACE", type=FILE)
+@data_option
+@click.option("--out", type=FOLDER, required=True, help="Folder for a run of each trial.")
+@click.option("--address", metavar="HOST:PORT", help="Of a Ray cluster; default: this machine.")
+@click.option("--resume", is_flag=True, help="Train what is not finished in --out.")
+def sweep(space: Path, data: Path | None, out: Path, address: str | None, resume: bool) -> None:
+    """Train a recipe with many values of its keys.
+
+    SPACE is a TOML file of the keys and what to try of each, as [vary] "fit.learning_rate" =
+    [0.02, 0.05]. Each combination is a run of its own, and the best on PublicTest comes first.
+    """
+    from edgefer_train.sweep import read_space, require_free, show
+
+    trials = read_space(space)
+    require_free(out, resume)
+    from edgefer_train.ray_trials import run_trials
+
+    log.info("%d trials into %s", len(trials), out)
+    show(run_trials(trials, data.resolve() if data else None, out.resolve(), address), out)
 
 
 @click.command()

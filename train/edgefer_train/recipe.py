@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from edgefer.errors import SettingsError
+from edgefer.gate_limits import GateLimits
 from edgefer.settings import parse, read_toml, to_toml
 from edgefer.text_files import read_text
 
@@ -26,10 +26,6 @@ Rate = Annotated[float, Meta(gt=0, le=10)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 PartShare = Annotated[float, Meta(ge=0, lt=1)]
 Amount = Annotated[float, Meta(ge=0, le=1000)]
-Limit = Annotated[float, Meta(ge=0)]
-
-UNLIMITED = sys.float_info.max
-"""What `inf` becomes in a limit of the gate."""
 
 
 class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,64 +159,6 @@ class Distill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By which the teachers' logits are divided."""
 
 
-class GateLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of the gate; shares are 0..1. `inf` for what may be at most, or 0 for what must
-    be at least, leaves a check out."""
-
-    accuracy_drop: Limit = 0.005
-    """Of each format on PrivateTest, against float, at most."""
-    class_recall_drop: Limit = 0.03
-    """Of the class that loses most, against float, at most."""
-    class_images: Limit = 2
-    """Images of a class that may be lost though they are a larger share of it."""
-    agreement: Limit = 0.97
-    """Share of images with the same label as float, at least."""
-    calibration_error: Limit = 0.05
-    """Of int8 formats at the bundle's temperature, at most."""
-    float_tensors: Limit = 0
-    """In int8 TFLite files, at most."""
-    bytes: Limit = 1_000_000
-    """Of each int8 file, at most."""
-    mmac: Limit = 60.0
-    """Million multiply-accumulates an inference, at most."""
-    parity: Limit = 0.995
-    """Share of images with the same label in the formats of one int8 model, at least.
-    Measured: 99.97 % and more."""
-    label_order: Limit = 0.01
-    """Accuracy that exchanging two labels would gain on PublicTest, at most."""
-    corruption_drop: Limit = UNLIMITED
-    """Of accuracy by the fifteen corruptions at the third of five strengths, at most; measured
-    only where it is set, since it takes fifteen times as long as all else."""
-    edgetpu_mapped: Limit = 0.0
-    """Share of the operations that an Edge TPU would run, at least."""
-
-    def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            # JSON has no infinity.
-            msgspec.structs.force_setattr(self, name, min(getattr(self, name), UNLIMITED))
-
-    def __str__(self) -> str:
-        return (
-            f"accuracy drop at most {self.accuracy_drop:.2%}, agreement at least "
-            f"{self.agreement:.2%}, calibration error at most {self.calibration_error:g}, "
-            f"{_amount(self.bytes)} bytes, {_amount(self.mmac)} MMAC"
-        )
-
-    def refusal(self, parameters: int, macs: int) -> str:
-        """Say why `convert` would refuse a net of this size, whatever it learns; else nothing."""
-        sizes = (("bytes", parameters, self.bytes), ("mmac", macs / 1e6, self.mmac))
-        over = [
-            f"{name} at least {value:,.0f}, the gate allows {limit:,.0f}"
-            for name, value, limit in sizes
-            if value > limit
-        ]
-        return "; ".join(over)
-
-
-def _amount(limit: float) -> str:
-    return "any" if limit == UNLIMITED else f"{limit:,.0f}"
-
-
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that decides a training, next to the data."""
 
@@ -236,8 +174,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Initial ones: a run's folder or a model bundle of the same architecture, or several, of
     which the first gives the body and each its own head; heads of other labels start anew. For
     the base of a transfer architecture also `imagenet` or a file; or `none`."""
-    frozen: bool = False
-    """Leave those weights as they are and train only what follows them."""
+    frozen: bool | PartShare = False
+    """Leave the base of a transfer architecture as it is and train only what follows it; of a
+    share, as 0.8, the first of its layers alone."""
+    top: Count | None = None
+    """Units of the dense layer between such a base and the heads; 256 unless named."""
     head: HeadFit = HeadFit()
     fit: Fit = Fit()
     augment: Augment = Augment()

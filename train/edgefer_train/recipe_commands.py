@@ -52,16 +52,16 @@ def check(name: str) -> None:
     from edgefer_train.recipe import load_recipe
 
     recipe = load_recipe(name)
-    from edgefer_train.architectures import macs, parameters
+    from edgefer_train.architectures import macs, parameters, require_side
     from edgefer_train.fitting.compiling import choose_compute
     from edgefer_train.fitting.fit import announce_net
     from edgefer_train.fitting.initial_weights import build_model
     from edgefer_train.fitting.teachers import load_teachers
 
     labels = LABEL_SETS.get(recipe.labels, LABEL_SETS["fer2013"])
-    side = None if recipe.fit.sizes else recipe.side
-    build_model(recipe, {recipe.labels: len(labels)}, side)
-    model = build_model(recipe, {recipe.labels: len(labels)}, recipe.side)
+    model = build_model(recipe, {recipe.labels: labels}, recipe.side)
+    if recipe.fit.sizes:
+        require_side(recipe.architecture, None)
     load_teachers(recipe.distill)
     announce_net(recipe, parameters(model), macs(model))
     say(f"{name}: a training would start, {choose_compute(recipe)}")

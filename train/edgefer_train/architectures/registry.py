@@ -87,14 +87,15 @@ def build(
     heads: Mapping[str, int],
     side: int | None = SIDE,
     weights: str = NONE,
-    frozen: bool = False,
+    frozen: float = False,
+    top: int | None = None,
 ) -> Any:
     """Return a `tf_keras.Model` from images (B, side, side, 1) in 0..1 to logits, by head.
 
     The outputs are a dict by head, or one tensor where there is one head. Without a `side`
     the model takes any, with the strides that it has at 48. `weights` are those that the base
-    of a transfer architecture starts from: `imagenet`, a local .h5 file or `none`; `frozen`
-    trains only what follows the base.
+    of a transfer architecture starts from: `imagenet`, a local .h5 file or `none`; `frozen` is
+    the share of the base's layers that are not trained, `top` the units of what follows it.
 
     Raises `SettingsError` for an architecture that is not in the registry, a side that it
     cannot have, and weights that are not to be had or are of another net.
@@ -103,33 +104,38 @@ def build(
         known = ", ".join(ARCHITECTURES)
         raise SettingsError(f"unknown architecture '{architecture}'; known: {known}")
     design = ARCHITECTURES[architecture]
-    _require_side(architecture, design, side)
+    require_side(architecture, side)
     image = layers.Input((side, side, 1), name="image")
     if isinstance(design.body, Base):
-        features = transferred(design.body, image, weights, frozen)
+        features = transferred(design.body, image, weights, frozen, top)
     else:
-        _require_no_base(architecture, weights, frozen)
+        _require_no_base(architecture, weights, frozen=bool(frozen), top=top)
         features = design.body(image)
     outputs = {name: design.head(features, size, name) for name, size in heads.items()}
     return keras.Model(image, as_outputs(outputs), name=architecture)
 
 
-def _require_side(name: str, design: Architecture, side: int | None) -> None:
+def require_side(name: str, side: int | None) -> None:
+    """Raise `SettingsError` unless a network can have this side, or with None any."""
+    design = ARCHITECTURES[name]
     if side is None and design.fixed_by:
         raise SettingsError(
-            f"{name} {design.fixed_by}, so that its side is fixed; leave `sizes` out of the recipe"
+            f"{name} {design.fixed_by}, so that its side is fixed; leave `sizes` out of the "
+            "recipe, or --set fit.sizes=[]"
         )
     if side is not None and side < design.smallest:
         raise SettingsError(
             f"{name} needs images of at least {design.smallest} pixels, got {side}; "
-            f"set `side = {design.side}` in the recipe"
+            f"--set side={design.side}, or set it in the recipe"
         )
 
 
-def _require_no_base(name: str, weights: str, frozen: bool) -> None:
-    if weights != NONE or frozen:
+def _require_no_base(name: str, weights: str, *, frozen: bool, top: int | None) -> None:
+    if weights != NONE or frozen or top:
         bases = ", ".join(k for k, v in ARCHITECTURES.items() if isinstance(v.body, Base))
-        what = "`frozen`" if weights == NONE else f"`weights` '{weights}', no run and no bundle"
+        what = "`frozen`" if frozen else "`top`"
+        if weights != NONE:
+            what = f"`weights` '{weights}', no run and no bundle"
         raise SettingsError(
             f"{name} has no base for {what}; leave it out of the recipe, name a run's folder or a "
             f"bundle of {name} as `weights`, or choose one of {bases}"

@@ -16,6 +16,8 @@ from edgefer_train.architectures.blocks import Tensor, layers
 NONE = "none"
 """`weights` of a net that starts from nothing."""
 IMAGENET = "imagenet"
+TOP = 256
+"""Units of the dense layer after a base."""
 SERVER = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 CAFFE = (255.0, (-103.939, -116.779, -123.68))
@@ -48,12 +50,13 @@ MOBILENET_V2 = Base(
 )
 
 
-def transferred(base: Base, image: Tensor, weights: str, frozen: bool) -> Tensor:
-    """Return features (B, 256) of grey images 0..1.
+def transferred(base: Base, image: Tensor, weights: str, frozen: float, top: int | None) -> Tensor:
+    """Return features (B, `top`) of grey images 0..1.
 
-    `weights` is `imagenet`, the file that Keras would fetch for it, or `none`. `frozen`
-    leaves the base as it is: nothing in it is trained and its normalizations keep their
-    means. Raises `SettingsError` where the weights cannot be had or fit another net.
+    `weights` is `imagenet`, the file that Keras would fetch for it, or `none`. `frozen` is the
+    share of the base's layers, from the first on, that stay as they are: nothing in them is
+    trained and their normalizations keep their means. Raises `SettingsError` where the weights
+    cannot be had or fit another net.
     """
     rgb = _three_channels(image, base)
     net = _application(base, input_tensor=rgb)
@@ -65,10 +68,10 @@ def transferred(base: Base, image: Tensor, weights: str, frozen: bool) -> Tensor
             f"frozen without weights would leave {base.application} random; "
             "name its `weights` or set `frozen = false`"
         )
-    for layer in within:
-        layer.trainable = not frozen
+    for layer in within[: round(frozen * len(within))]:
+        layer.trainable = False
     x = layers.GlobalAveragePooling2D(name="pool")(net.output)
-    x = layers.Dense(256, activation="relu", name="top")(x)
+    x = layers.Dense(top or TOP, activation="relu", name="top")(x)
     return layers.Dropout(0.5, name="dropout")(x)
 
 

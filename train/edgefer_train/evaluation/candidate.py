@@ -143,7 +143,7 @@ class BundleCandidate(Candidate):
         self.formats = tuple(
             format
             for format in RUNTIMES
-            if format in manifest.files and manifest.files[format].head in ("", decoder.label_set)
+            if format in manifest.files and manifest.predicts(decoder.label_set, format)
         )
         self.reference = next((format for format in FLOAT if format in self.formats), "int8")
         evidence, recipe = manifest.evidence, manifest.evidence.recipe

@@ -120,6 +120,11 @@ class Evaluation(Scores, frozen=True, forbid_unknown_fields=True, kw_only=True):
     @property
     def other_data_warning(self) -> str:
         """Warning for data that is not the model's own."""
+        if not self.model.fingerprint:
+            return (
+                f"what {self.model.name} was trained on is not known here; if {self.dataset} was "
+                "among it, the figures flatter it"
+            )
         return (
             f"{self.dataset} is not the dataset that {self.model.name} was trained on "
             f"({self.model.dataset}, sha256 {self.model.fingerprint[:16]}); some of the images "

@@ -116,8 +116,8 @@ class BestCheckpoint(keras.callbacks.Callback):
             table = {"float": "fit", "qat": "quantize"}.get(self.stage.name, self.stage.name)
             raise RunError(
                 f"the loss is {loss} in epoch {self.at}, {place}: the training diverged; set a "
-                f"lower {table}.learning_rate than {self.how.learning_rate:g} and train into "
-                "another folder"
+                f"lower {table}.learning_rate than {self.how.learning_rate:g} by --set or in the "
+                "recipe, and train into another folder"
             )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -22,6 +22,7 @@ EXAMPLE = (
     '"task": {"type": "worker", "index": 0}}\', with its own index on each worker'
 )
 
+PORTS = 65_535
 POLL_SECONDS = 0.5
 """Between two attempts to reach the workers that are not there yet."""
 
@@ -85,7 +86,7 @@ def _require_place(cluster: Cluster) -> None:
         )
     for address in cluster.addresses:
         host, _, port = address.rpartition(":")
-        if not (host and port.isdecimal()):
+        if not (host and port.isdecimal() and int(port) <= PORTS):
             raise SettingsError(f"TF_CONFIG: '{address}' is not an address, expected HOST:PORT")
 
 
@@ -118,7 +119,7 @@ def _listening(address: str) -> socket.socket:
     port = int(address.rpartition(":")[2])
     try:
         return socket.create_server(("", port), backlog=128)
-    except (OSError, OverflowError) as exc:
+    except OSError as exc:
         raise SettingsError(f"TF_CONFIG: cannot listen at '{address}': {exc}") from exc
 
 
@@ -126,7 +127,7 @@ def _is_there(address: str) -> bool:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
-    except (OSError, OverflowError, UnicodeError):
+    except (OSError, UnicodeError):
         return False
     return True
 

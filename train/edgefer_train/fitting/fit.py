@@ -33,7 +33,7 @@ from edgefer_train.fitting.callbacks import (
     TensorBoard,
 )
 from edgefer_train.fitting.compiling import Compute, choose_compute, compile_model, computing_in
-from edgefer_train.fitting.initial_weights import build_model
+from edgefer_train.fitting.initial_weights import Heads, build_model
 from edgefer_train.fitting.strategy import ReplicaGroup, single
 from edgefer_train.fitting.teachers import Teachers, load_teachers
 from edgefer_train.recipe import VOTES, Recipe
@@ -79,7 +79,7 @@ def fit(
     with writing(out), group.run_dir(out) as folder:
         run, heads = Run(folder), heads_of(recipe, dataset)
         model = build_model(recipe, heads, recipe.side, training.images)
-        record = record_of(recipe, recipe_name, dataset, model)
+        record = record_of(recipe, recipe_name, dataset, model, heads)
         group.start(run, record, resume)
         announce_net(recipe, record.parameters, record.macs)
         teachers = load_teachers(recipe.distill)
@@ -123,7 +123,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _trainable(
-    model: Any, recipe: Recipe, heads: dict[str, int], group: ReplicaGroup, compute: Compute
+    model: Any, recipe: Recipe, heads: Heads, group: ReplicaGroup, compute: Compute
 ) -> Any:
     """The model to fit in this one's place, with its weights: itself where that can be."""
     if not recipe.fit.sizes and group.replicas == 1 and compute.precision == "float32":
@@ -249,11 +249,11 @@ def side_schedule(recipe: Recipe) -> list[tuple[int, int]]:
     return [(side, epochs * at // len(sizes)) for at, side in enumerate(sizes, 1)]
 
 
-def heads_of(recipe: Recipe, dataset: Dataset) -> dict[str, int]:
-    """Return the outputs' sizes: the recipe's labels, and FER+ votes where they are known."""
-    heads = {recipe.labels: len(dataset.labels)}
+def heads_of(recipe: Recipe, dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """Return the outputs' labels: the recipe's, and those of FER+ votes where they are known."""
+    heads = {recipe.labels: dataset.labels}
     if _learns_votes(recipe, dataset.faces):
-        heads[VOTES] = len(FERPLUS)
+        heads[VOTES] = FERPLUS
     return heads
 
 
@@ -275,12 +275,14 @@ def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(np.eye(count, dtype=np.float32)[labels])
 
 
-def record_of(recipe: Recipe, recipe_name: str, dataset: Dataset, model: Any) -> Record:
+def record_of(
+    recipe: Recipe, recipe_name: str, dataset: Dataset, model: Any, heads: Heads
+) -> Record:
     """Return what decides this training, for run.json."""
     return Record(
         recipe_name=recipe_name,
         recipe=recipe,
-        heads={name: LABEL_SETS.get(name, dataset.labels) for name in model.output_names},
+        heads={name: tuple(heads[name]) for name in model.output_names},
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         parameters=parameters(model),

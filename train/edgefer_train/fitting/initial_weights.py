@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +25,31 @@ MEASURED = 512
 
 layers = keras.layers
 Source = Run | Bundle
+Heads = Mapping[str, Sequence[str]]
+"""Labels of each output of a model, by its name."""
 
 
 def build_model(
-    recipe: Recipe, heads: dict[str, int], side: int | None, images: Pixels | None = None
+    recipe: Recipe, heads: Heads, side: int | None, images: Pixels | None = None
 ) -> Any:
     """Return the model of a recipe, with the weights of the runs and bundles that it names.
 
-    The first one gives the body, each its own head. `images` (N, side, side) are those of
-    Training, for `measure_normalizations`. Raises `RunError` for a source of another
-    architecture or without float weights, and what `build` raises.
+    `heads` has the labels of each. The first one gives the body, each its own head. `images`
+    (N, side, side) are those of Training, for `measure_normalizations`. Raises `RunError` for a
+    source of another architecture or without float weights, and what `build` raises.
     """
     names = (recipe.weights,) if isinstance(recipe.weights, str) else recipe.weights
     sources = {name: _open(name) for name in names}
     base, *more = [name for name, source in sources.items() if source is None] or [NONE]
     if more:
         raise SettingsError(f"`weights`: {base}, {more[0]}: no run and no bundle; at most one base")
-    model = build(recipe.architecture, heads, side, base, recipe.frozen)
+    sizes = {name: len(labels) for name, labels in heads.items()}
+    model = build(recipe.architecture, sizes, side, base, recipe.frozen, recipe.top)
     for source in reversed(sources.values()):
         if isinstance(source, Run):
-            load_weights_from(model, source)
+            load_weights_from(model, source, heads)
         elif source:
-            load_bundle_weights(model, source)
+            load_bundle_weights(model, source, heads)
     if images is not None and any(isinstance(source, Bundle) for source in sources.values()):
         measure_normalizations(model, images[:MEASURED])
     return model
@@ -65,21 +68,27 @@ def _open(name: str) -> Source | None:
         return None
 
 
-def load_weights_from(model: Any, run: Run) -> None:
+def load_weights_from(model: Any, run: Run, heads: Heads) -> None:
     """Give a model the weights of a run's float model, layer by layer of the same name.
 
-    A head of another size, for other labels, keeps its own. Raises `RunError`.
+    A head of other labels, though as many, keeps its own. Raises `RunError`.
     """
-    _require_architecture(model, run.record().recipe.architecture, run.folder)
+    record = run.record()
+    _require_architecture(model, record.recipe.architecture, run.folder)
     source = keras.models.load_model(run.model(run.float), compile=False)
-    weights = {layer.name: layer.get_weights() for layer in source.layers}
+    weights = {
+        layer.name: layer.get_weights()
+        for layer in source.layers
+        if (head := layer.name.removesuffix("_map")) not in heads
+        or record.heads.get(head) == tuple(heads[head])
+    }
     for layer in model.layers:
         values = weights.get(layer.name, [])
         if [one.shape for one in values] == [tuple(one.shape) for one in layer.weights]:
             layer.set_weights(values)
 
 
-def load_bundle_weights(model: Any, bundle: Bundle) -> None:
+def load_bundle_weights(model: Any, bundle: Bundle, heads: Heads) -> None:
     """Give a model the weights of a bundle's float ONNX file, by the names in it.
 
     A normalization that is folded there gets the bias as its beta, mean 0 and variance 1. Heads
@@ -90,11 +99,10 @@ def load_bundle_weights(model: Any, bundle: Bundle) -> None:
     if "onnx" not in bundle.manifest.files:
         raise RunError(f"{bundle.path}: has no float weights (onnx); name a bundle that has them")
     graph = onnx.load_model_from_string(bundle.read("onnx")).graph
-    sizes = dict(zip(model.output_names, (one.shape[-1] for one in model.outputs), strict=True))
     # A head of other labels, though of the same name, is none that the model has.
-    heads = [head.label_set if sizes.get(head.label_set) == len(head.labels) else ""
+    known = [head.label_set if tuple(heads.get(head.label_set, ())) == head.labels else ""
              for head in bundle.manifest.heads]  # fmt: skip
-    missing = _OnnxWeights(graph, model, heads).copy()
+    missing = _OnnxWeights(graph, model, known).copy()
     if missing:
         raise RunError(
             f"{bundle.path}: its ONNX file does not name the weights of {missing[0]}; name the "

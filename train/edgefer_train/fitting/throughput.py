@@ -87,7 +87,8 @@ def throughput(recipe: Recipe, name: str, seconds: float) -> Throughput:
     sides = sorted({side for side, _ in side_schedule(recipe)})
     with computing_in(compute.precision):
         side = None if recipe.fit.sizes else recipe.side
-        model = build(recipe.architecture, heads_of(recipe, dataset), side)
+        heads = {name: len(labels) for name, labels in heads_of(recipe, dataset).items()}
+        model = build(recipe.architecture, heads, side)
     steps = steps_per_epoch(dataset.faces, recipe.fit.batch_size)
     compile_model(model, recipe, steps, compute.xla)
     teachers = load_teachers(recipe.distill)

@@ -1,0 +1,116 @@
+"""A sweep through the command line: what its file may say, and a real one on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgefer.cli import main
+from edgefer_train.run import Run
+from edgefer_train.sweep import read_space
+from support.slices import write_slice
+
+SPACE = """
+recipe = "tiny"
+
+[set]
+"fit.epochs" = 1
+"fit.batch_size" = 32
+"fit.xla" = false
+
+[vary]
+"fit.learning_rate" = [0.001, 0.05]
+"""
+
+
+def edgefer(*words: object, status: int = 0) -> Result:
+    done = CliRunner(env={"COLUMNS": "120"}).invoke(main, [str(word) for word in words])
+    assert done.exit_code == status, done.output
+    return done
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    (tmp_path / "space.toml").write_text(SPACE)
+    return tmp_path / "space.toml"
+
+
+def test_every_combination_is_a_trial_and_ranges_are_drawn_alike_each_time(space: Path) -> None:
+    space.write_text(
+        SPACE.replace("[set]", "draws = 3\n[set]")
+        + '"augment.flip" = [true, false]\n"augment.rotation" = { low = 5, high = 20 }\n'
+        + '"fit.weight_decay" = { low = 1e-5, high = 1e-2, log = true }\n'
+    )
+    trials = read_space(space)
+    assert len(trials) == len({trial.name for trial in trials}) == 2 * 2 * 3
+    assert read_space(space) == trials
+    for trial in trials:
+        recipe = trial.chosen.apply()
+        assert (recipe.architecture, recipe.fit.epochs, recipe.fit.xla) == ("tiny", 1, False)
+        assert recipe.fit.learning_rate == trial.values["fit.learning_rate"]
+        assert 5 <= recipe.augment.rotation <= 20
+        assert 1e-5 <= recipe.fit.weight_decay <= 1e-2
+    assert {trial.values["augment.flip"] for trial in trials} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("[0.001, 0.05]", "[0.001, -1]", "--set fit.learning_rate=-1: fit.learning_rate must be"),
+        ("[0.001, 0.05]", "[]", "`vary` must name one key or more, each with a value"),
+        ("[0.001, 0.05]", "[0.1, 0.1]", "two trials have the same values"),
+        ("[0.001, 0.05]", "{ low = 2, high = 1 }", "low must be below high"),
+        ('"tiny"', '"tyni"', "unknown recipe 'tyni'; known: custom_cnn"),
+        ("fit.learning_rate", "fit.learning_rat", "did you mean"),
+        ("recipe", "recipes", "unknown key 'recipes'; did you mean 'recipe'?"),
+    ],
+)
+def test_a_space_that_cannot_be_trained_is_one_line(
+    space: Path, tmp_path: Path, old: str, new: str, line: str
+) -> None:
+    space.write_text(SPACE.replace(old, new))
+    done = edgefer("sweep", space, "--data", tmp_path, "--out", tmp_path / "out", status=1)
+    assert line in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_in_use_is_refused(space: Path, tmp_path: Path) -> None:
+    done = edgefer("sweep", space, "--data", tmp_path, "--out", tmp_path, status=1)
+    assert "already holds a sweep; add --resume to continue it" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_prints_the_best_and_is_resumed(
+    data: Path, space: Path, tmp_path: Path
+) -> None:
+    faces = write_slice(data, tmp_path / "fer2013.npz", 320, 64, 64)
+    words = ("sweep", space, "--data", faces, "--out", tmp_path / "out")
+    done = edgefer(*words)
+    names = {"learning_rate=0.001", "learning_rate=0.05"}
+    runs = {name: Run(tmp_path / "out" / name) for name in names}
+    accuracy = {}
+    for name, run in runs.items():
+        outcome = run.float.outcome()
+        assert outcome is not None
+        accuracy[name] = outcome.accuracy["fer2013"]
+        assert f"{name}: {100 * accuracy[name]:.2f} % on PublicTest" in done.stderr
+    best = max(accuracy.values())
+    rows = [line for line in done.stdout.splitlines() if "%" in line]
+    assert f"{best:.2%}" in rows[0]
+    chosen = next(name for name in names if f"best: {runs[name].folder}" in done.stderr)
+    assert accuracy[chosen] == best
+
+    runs["learning_rate=0.05"].float.outcome_file.unlink()
+    written = runs["learning_rate=0.001"].float.model.stat().st_mtime_ns
+    edgefer(*words, "--resume")
+    assert runs["learning_rate=0.05"].float.outcome() is not None
+    assert runs["learning_rate=0.001"].float.model.stat().st_mtime_ns == written
+
+
+def test_an_address_without_a_cluster_is_one_line(space: Path, tmp_path: Path) -> None:
+    words = ("sweep", space, "--data", tmp_path, "--out", tmp_path / "out")
+    done = edgefer(*words, "--address", "localhost:1", status=1)
+    assert "edgefer: Ray: no cluster at --address localhost:1: " in done.stderr

@@ -1,0 +1,118 @@
+"""The trials of a sweep, run by Ray Tune: on this machine, or on those of a cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import ray
+from ray import tune
+
+from edgefer.errors import EdgeferError, SettingsError
+from edgefer_train.run import Run
+from edgefer_train.sweep import Result, Trial
+
+log = logging.getLogger(__name__)
+
+SETTINGS = {
+    # A recipe may name runs and files as seen from here.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # The newer output prints a banner, however quiet it is to be.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # Ray would report its use to its makers.
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""Of Ray, unless the environment has others."""
+
+
+class Progress(tune.Callback):
+    """Logs each trial that ends."""
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Log what a trial reached."""
+        self._left -= 1
+        result = msgspec.convert(trial.last_result["result"], Result)
+        name, accuracy = Path(result.folder).name, result.accuracy
+        log.info("%s: %.2f %% on PublicTest; %d left", name, 100 * accuracy, self._left)
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Log why a trial failed."""
+        self._left -= 1
+        lines = str(trial.get_pickled_error() or "it died").strip().splitlines()
+        log.warning("a trial failed: %s; %d left", lines[-1], self._left)
+
+
+def run_trials(
+    trials: Sequence[Trial], data: Path | None, out: Path, address: str | None
+) -> list[Result]:
+    """Train each trial on all of a machine, and return what came of those that ended well.
+
+    Raises `SettingsError` where there is no cluster at the address.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    try:
+        ray.init(
+            address or "local",
+            include_dashboard=False if address is None else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, ValueError, RuntimeError) as exc:
+        first = str(exc).partition("\n")[0]
+        where = f"no cluster at --address {address}" if address else "did not start here"
+        raise SettingsError(f"Ray: {where}: {first}") from exc
+    try:
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]  # as Ray has it
+        tuner = tune.Tuner(
+            tune.with_resources(train_trial, machine_resources(nodes)),
+            param_space={
+                "trial": tune.grid_search([msgspec.to_builtins(one) for one in trials]),
+                "data": str(data) if data else None,
+                "out": str(out),
+            },
+            tune_config=tune.TuneConfig(metric="accuracy", mode="max"),
+            run_config=tune.RunConfig(
+                name="ray", storage_path=str(out), verbose=0, callbacks=[Progress(len(trials))]
+            ),
+        )
+        results = tuner.fit()
+    finally:
+        ray.shutdown()
+    metrics = [results[at].metrics or {} for at in range(len(results))]
+    return msgspec.convert([one["result"] for one in metrics if "result" in one], list[Result])
+
+
+def machine_resources(nodes: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Return what a trial takes: the processors of the smallest machine, a GPU if each has one."""
+    machines = [node["Resources"] for node in nodes if node["Alive"]]
+    machines = [one for one in machines if one.get("CPU")]
+    gpu = {"GPU": 1.0} if all(one.get("GPU") for one in machines) else {}
+    return {"CPU": min(one["CPU"] for one in machines), **gpu}
+
+
+def train_trial(config: dict[str, Any]) -> dict[str, Any]:
+    """Train one trial in a process of Ray's, unless that is done; return `accuracy`, `result`."""
+    trial = msgspec.convert(config["trial"], Trial)
+    data, out = config["data"], Path(config["out"])
+    run, recipe = Run(out / trial.name), trial.chosen.apply()
+    record = run.record_if_any()
+    if record is None or record.recipe != recipe or run.float.outcome() is None:
+        from edgefer_train.training import train
+
+        try:
+            train(trial.chosen, Path(data) if data else None, run.folder, resume=True)
+        except EdgeferError as exc:
+            # Its own kind cannot be brought from one process to another.
+            raise RuntimeError(f"{trial.name}: {exc}") from None
+    outcome = run.float.outcome()
+    accuracy = outcome.accuracy[recipe.labels] if outcome else 0.0
+    result = Result(str(run.folder), dict(trial.values), accuracy, round(run.minutes(), 1))
+    return {"accuracy": accuracy, "result": msgspec.to_builtins(result)}
