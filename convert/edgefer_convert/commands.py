@@ -61,6 +61,7 @@ ACCELERATORS = click.Choice([*ETHOS_U, *ROCKCHIP], case_sensitive=False)
     "request",
     "edgefer_convert.request:request_of",
     click.option("--formats", metavar="NAMES", help="a,b or all; default: int8,onnx,onnx-int8."),
+    click.option("--name", help="Of the bundle; default: the recipe's or the file's."),
     click.option("--ptq", is_flag=True, help="Use post-training quantization for a run."),
     click.option("--representative", type=FILE, help=".npz of Training images to quantize by."),
     click.option("--calibration", type=FOLDER, help="Also write those images as arrays."),
@@ -86,7 +87,8 @@ def convert(
     """Convert a run or model file to a bundle.
 
     MODEL is a .h5, .keras or .onnx file or a SavedModel's folder. Each format is measured on
-    PrivateTest by its own runtime; where int8 loses too much, nothing is written.
+    PrivateTest by its own runtime; where int8 loses too much, nothing is written. Of a MODEL
+    without --data only the files are judged.
     """
     if (model is None) == (run_folder is None):
         raise click.UsageError("name either a MODEL or --run FOLDER")

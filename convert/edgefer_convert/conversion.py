@@ -15,6 +15,7 @@ from edgefer.affine import Affine
 from edgefer.appearance import require_labels
 from edgefer.bundle import Bundle, describe, write_bundle
 from edgefer.errors import ConversionError, EdgeferError, SettingsError
+from edgefer.gate_limits import UNLIMITED, GateLimits
 from edgefer.heads import Calibration, Ensemble, Head, decoder_of
 from edgefer.labels import LABEL_SETS
 from edgefer.manifest import SCHEMA_VERSION, File, Gate, Input, Manifest
@@ -26,7 +27,7 @@ from edgefer_convert.formats.edgetpu.support import edgetpu_entry
 from edgefer_convert.formats.mobile import to_mobile
 from edgefer_convert.formats.representative import representative, write_calibration
 from edgefer_convert.formats.space_to_depth import with_space_to_depth
-from edgefer_convert.formats.table import FORMATS, select_formats
+from edgefer_convert.formats.table import DEFAULT, FORMATS, WITHOUT_IMAGES, select_formats
 from edgefer_convert.gate.checks import require_known, require_passed, run_checks
 from edgefer_convert.gate.measurements import (
     calibrate,
@@ -42,7 +43,6 @@ from edgefer_convert.model_card import with_texts
 from edgefer_convert.request import Request
 from edgefer_train.data.dataset import Dataset
 from edgefer_train.data.sources import load
-from edgefer_train.recipe import UNLIMITED, GateLimits
 from edgefer_train.run import Run
 
 log = logging.getLogger(__name__)
@@ -88,13 +88,14 @@ def convert_run(
 def convert_model(
     model: ExternalModel,
     labels: Sequence[str],
-    dataset: Dataset,
+    dataset: Dataset | None,
     out: Path,
     request: Request | None = None,
 ) -> Bundle:
     """Convert an external float model, its outputs named in order by `labels`.
 
-    Raises as `convert_run` does, and `ConversionError` for labels that the dataset lacks.
+    Without a dataset only the files are judged. Raises as `convert_run` does, and
+    `ConversionError` for labels that the dataset lacks.
     """
     request = request or Request()
     images = _representative(dataset, model.side, request)
@@ -122,17 +123,21 @@ def int8_model_of_run(run: Run, labels: str | None) -> Int8Model:
     )
 
 
-def _representative(dataset: Dataset, side: int, request: Request) -> ImageSource:
+def _representative(dataset: Dataset | None, side: int, request: Request) -> ImageSource:
     return cache(lambda: representative(dataset, Preprocess(size=side), request.representative))
 
 
 def _to_bundle(
-    source: Source, dataset: Dataset, out: Path, request: Request, images: ImageSource
+    source: Source, dataset: Dataset | None, out: Path, request: Request, images: ImageSource
 ) -> Bundle:
-    supported = _supported(source, request)
-    formats = select_formats(request.formats, supported, source.evidence.origin or "a run")
-    if request.on_measured and "int8" not in formats:
-        raise SettingsError("--sensitivity needs the int8 TFLite file; add int8 to --formats")
+    source = replace(source, name=request.name or source.name)
+    supported, origin = _supported(source, request), source.evidence.origin or "a run"
+    default = DEFAULT if dataset or request.representative else WITHOUT_IMAGES
+    formats = select_formats(request.formats, supported, origin, default)
+    if request.on_measured and (dataset is None or "int8" not in formats):
+        raise SettingsError(
+            "--sensitivity needs the int8 TFLite file and faces; add int8 to --formats, name --data"
+        )
     labels = [label for labels in source.heads.values() for label in labels]
     require_labels(request.appearance, labels, "--appearance")
     for exemption in request.exemptions:
@@ -140,7 +145,7 @@ def _to_bundle(
         require_known(exemption.name, heads, request.limits or GateLimits())
     try:
         bundle = _measured(source, formats, dataset, out, request)
-        if request.on_measured:
+        if request.on_measured and dataset:
             request.on_measured(bundle, dataset)
         require_passed(bundle.manifest.gate)
         _warn_of_undecided(bundle.manifest.gate)
@@ -168,13 +173,14 @@ def _supported(source: Source, request: Request) -> set[str]:
 
 
 def _measured(
-    source: Source, formats: Sequence[str], dataset: Dataset, out: Path, request: Request
+    source: Source, formats: Sequence[str], dataset: Dataset | None, out: Path, request: Request
 ) -> Bundle:
     """Make all formats, measure and check them; return the bundle, but for its texts."""
     files: dict[str, bytes] = {}
     for format in (format for format in formats if format in source.converters):
         files[format] = source.converters[format](files)
-    bundle, confusions = calibrate(Bundle(out, _draft(source, files, request), files), dataset)
+    bundle = Bundle(out, _draft(source, files, request), files)
+    bundle, confusions = calibrate(bundle, dataset) if dataset else (bundle, {})
     edgetpu = edgetpu_entry(
         files.get("int8"), selected="edgetpu" in formats, required=request.requires_edgetpu
     )
@@ -191,13 +197,13 @@ def _measured(
     bundle = Bundle(out, manifest, files)
     manifest, found = measure_formats(bundle, dataset, source.logits, confusions, edgetpu.mapped)
     bundle, limits = Bundle(out, manifest, files), request.limits or GateLimits()
-    if limits.corruption_drop < UNLIMITED:
-        drops = corruption_drops(bundle, dataset)
-        found = tuple(replace(one, corruption_drop=drops[one.head]) for one in found)
-    gate = run_checks(found, limits, request.exemptions)
-    plurality = plurality_accuracy(bundle, dataset)
-    evidence = changed(manifest.evidence, plurality=plurality)
-    return Bundle(out, changed(manifest, gate=gate, evidence=evidence), files)
+    if dataset:
+        if limits.corruption_drop < UNLIMITED:
+            drops = corruption_drops(bundle, dataset)
+            found = tuple(replace(one, corruption_drop=drops[one.head]) for one in found)
+        evidence = changed(manifest.evidence, plurality=plurality_accuracy(bundle, dataset))
+        manifest = changed(manifest, evidence=evidence)
+    return Bundle(out, changed(manifest, gate=run_checks(found, limits, request.exemptions)), files)
 
 
 def _warn_of_undecided(gate: Gate) -> None:

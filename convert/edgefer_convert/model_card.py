@@ -27,6 +27,18 @@ Leak-free leaves out the {leaks} PrivateTest images with a copy or near-copy in 
 {classes}
 """
 
+MEASURED_BY = """
+Measured by `edgefer convert`, and again by `edgefer evaluate BUNDLE --data DIR --format FORMAT
+--labels SET`.
+"""
+
+NOT_MEASURED = """\
+## Not measured on faces
+
+`edgefer convert` got no dataset: how often the model is right, what its formats change and how sure
+it may be are not known. `edgefer evaluate BUNDLE --data DIR` measures it.
+"""
+
 ENSEMBLE = """
 `both` is the normalized geometric mean of the two heads' probabilities, the second one's with the
 weight {weight}; labels that only it has are left out. Devices read it unless they are set to one.
@@ -43,7 +55,6 @@ It reads expressions, not feelings: what a face shows is not what a person feels
 | architecture | `{architecture}`, {parameters:,} parameters, {macs:.1f} MMAC |
 {origin}
 | machine | {machine} |
-| dataset sha256 | `{fingerprint}` |
 | int8 by | {quantization} |
 | Edge TPU | {edgetpu} |
 
@@ -59,9 +70,7 @@ It reads expressions, not feelings: what a face shows is not what a person feels
 | --- | --- | --- | --- |
 {label_sets}
 {ensemble}
-{measured}{plurality}
-Measured by `edgefer convert`, and again by `edgefer evaluate BUNDLE --data DIR --format FORMAT
---labels SET`.
+{measured}
 
 ## Gate: {verdict}
 
@@ -116,19 +125,14 @@ def card(manifest: Manifest) -> bytes:
         macs=evidence.macs / 1e6,
         origin=_origin(manifest),
         machine=evidence.machine,
-        fingerprint=evidence.fingerprint,
         quantization=evidence.quantization,
         edgetpu=evidence.edgetpu or "no int8 TFLite file",
         files=_files(manifest),
         label_sets=_label_sets(manifest),
         ensemble=ENSEMBLE.format(weight=manifest.ensemble.weight) if manifest.ensemble else "",
-        measured="\n".join(
-            _measured(label_set, one.scores, first_format(manifest.files) or "float")
-            for label_set, one in manifest.calibrations.items()
-        ),
+        measured=_all_measured(manifest),
         verdict=_verdict(manifest.gate),
         checks=_checks(manifest),
-        plurality=_plurality(manifest),
         unmeasured=_unmeasured(manifest.gate),
         labelling="." if FOLDERS in manifest.label_sets else LABELLING,
     )
@@ -137,14 +141,15 @@ def card(manifest: Manifest) -> bytes:
 
 def _origin(manifest: Manifest) -> str:
     evidence = manifest.evidence
+    digest = f"\n| dataset sha256 | `{evidence.fingerprint}` |" if evidence.fingerprint else ""
     if evidence.origin:
         return (
             f"| imported from | {evidence.origin}; its training data is not known here |\n"
-            f"| measured on | {evidence.dataset} |"
+            f"| measured on | {evidence.dataset} |{digest}"
         )
     return (
         f"| trained on | {evidence.dataset}, Training part, recipe `{evidence.recipe_name}`, "
-        f"seed {evidence.seed}, {evidence.minutes:.0f} minutes |"
+        f"seed {evidence.seed}, {evidence.minutes:.0f} minutes |{digest}"
     )
 
 
@@ -158,9 +163,19 @@ def _files(manifest: Manifest) -> str:
 def _label_sets(manifest: Manifest) -> str:
     return "\n".join(
         f"| {label_set} | {', '.join(manifest.decoder(label_set).labels)} | {one.temperature} "
-        f"| {one.threshold:.2f} |"
+        f"| {f'{one.threshold:.2f}' if one.scores else 'not measured'} |"
         for label_set, one in manifest.calibrations.items()
     )
+
+
+def _all_measured(manifest: Manifest) -> str:
+    first = first_format(manifest.files) or "float"
+    measured = "\n".join(
+        _measured(label_set, one.scores, first)
+        for label_set, one in manifest.calibrations.items()
+        if one.scores
+    )
+    return measured + _plurality(manifest) + MEASURED_BY if measured else NOT_MEASURED
 
 
 def _measured(label_set: str, scores: Mapping[str, Scores], first: str) -> str:
@@ -212,6 +227,7 @@ def _unmeasured(gate: Gate) -> str:
             "- Corruptions by noise, blur or compression: `edgefer evaluate --corruptions`."
         )
     lines += [f"- {name}: left out by the limits of the gate." for name in gate.omitted]
+    lines += [f"- {name}: no images to judge by." for name in gate.unjudged]
     return "\n".join(lines)
 
 
@@ -221,6 +237,7 @@ def _verdict(gate: Gate) -> str:
     allowed = sum(check.allowed is not None for check in gate.checks)
     notes = [f"{allowed} allowed to fail"] if allowed else []
     notes += [f"{len(gate.undecided)} with not enough images to tell"] if gate.undecided else []
+    notes += [f"{len(gate.unjudged)} not judged, for want of images"] if gate.unjudged else []
     return f"passed, but for {' and '.join(notes)}" if notes else "passed"
 
 

@@ -8,9 +8,13 @@ from pathlib import Path
 
 from edgefer.appearance import Appearance, read_appearance
 from edgefer.bundle import Bundle
+from edgefer.errors import SettingsError, one_line
+from edgefer.gate_limits import GateLimits
 from edgefer_convert.gate.limits import Exemption, exemptions, load_limits
 from edgefer_train.data.dataset import Dataset
-from edgefer_train.recipe import GateLimits
+
+NAME = 64
+"""Characters of a bundle's name, at most."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Request:
 
     formats: str | None = None
     """`a,b` or `all`; None is `formats.table.DEFAULT`, where the model can be converted to them."""
+    name: str | None = None
+    """Of the bundle; None for that of the recipe or the model's file."""
     ptq: bool = False
     """Quantize a run's float model after training instead of converting its quantized one."""
     representative: Path | None = None
@@ -53,6 +59,7 @@ class Request:
 
 def request_of(  # noqa: PLR0913, PLR0917 - the verb's options
     formats: str | None,
+    name: str | None,
     ptq: bool,
     representative: Path | None,
     calibration: Path | None,
@@ -62,8 +69,13 @@ def request_of(  # noqa: PLR0913, PLR0917 - the verb's options
     because: Sequence[str],
 ) -> Request:
     """Return the request that the options make; raise `SettingsError` for invalid ones."""
+    if name is not None and (not name.strip() or len(name) > NAME or one_line(name) != name):
+        raise SettingsError(
+            f"--name must be 1 to {NAME} characters on one line, got {one_line(name)[:NAME]!r}"
+        )
     return Request(
         formats,
+        name,
         ptq,
         representative,
         calibration,

@@ -19,6 +19,8 @@ from edgefer.tflite_file import Graph, GraphTensor, read_graph
 
 FORMAT = "int8"
 """The file of a bundle whose graph is shown."""
+STEM = "SPACE_TO_DEPTH"
+"""The operation that a conversion adds to it, after it was checked for the Edge TPU."""
 
 
 def show(bundle: Bundle) -> None:
@@ -86,7 +88,7 @@ def _facts(manifest: Manifest) -> Table:
         ("quantization", evidence.quantization),
         ("size", f"{evidence.parameters:,} parameters, {evidence.macs / 1e6:.1f} MMAC"),
         ("Edge TPU", evidence.edgetpu or "not checked"),
-        ("dataset", f"{evidence.dataset}, sha256 {evidence.fingerprint[:16]}…"),
+        ("dataset", _dataset(evidence)),
     ):  # fmt: skip
         table.add_row(name, value)
     return table
@@ -107,6 +109,12 @@ def _calibration(one: Calibration) -> str:
     return f"temperature {one.temperature}, 85 % at a confidence of {one.threshold:.2f} or more"
 
 
+def _dataset(evidence: Evidence) -> str:
+    if not evidence.fingerprint:
+        return "none: what the model predicts was not judged"
+    return f"{evidence.dataset}, sha256 {evidence.fingerprint[:16]}…"
+
+
 def _origin(evidence: Evidence) -> str:
     if evidence.origin:
         return f"{evidence.origin}, imported"
@@ -115,9 +123,10 @@ def _origin(evidence: Evidence) -> str:
 
 
 def _files(manifest: Manifest) -> Table:
-    table = Table("format", "file", "bytes", "runs on", "sha256")
+    table = Table("format", "file, and what runs it", "bytes", "sha256")
     for name, file in manifest.files.items():
-        table.add_row(name, file.path, f"{file.bytes:,}", file.target, f"{file.sha256[:16]}…")
+        what = f"{file.path}\n{file.target}"
+        table.add_row(name, what, f"{file.bytes:,}", f"{file.sha256[:12]}…")
     return table
 
 
@@ -134,6 +143,8 @@ def gate_table(gate: Gate) -> Table:
         table.add_row(check.name, check.found, check.wanted, styled((check.verdict, colour)))
     for name in gate.omitted:
         table.add_row(name, "-", "-", styled(("left out by the limits", "yellow")))
+    for name in gate.unjudged:
+        table.add_row(name, "-", "-", styled(("not judged: no images", "yellow")))
     return table
 
 
@@ -160,6 +171,8 @@ def _ops(graph: Graph, title: str) -> Table:
     table = Table("operation", "version", "count", title=f"{title}: {len(graph.ops)} operations")
     for (name, version), count in graph.counts().most_common():
         table.add_row(name, str(version), str(count))
+        if name == STEM:
+            table.caption = f"{STEM} is for processors: the Edge TPU's file is made without it."
     return table
 
 

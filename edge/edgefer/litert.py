@@ -22,6 +22,8 @@ from edgefer.tflite_check import require_runnable
 
 EDGETPU = "edgetpu"
 """The runtime with an Edge TPU, and the bundle's format that it runs."""
+MOBILE = "mobile"
+"""The bundle's format for phones: uint8 RGB in, probabilities out."""
 EDGETPU_LIBRARY = "libedgetpu.so.1"
 EDGETPU_INSTALL = (
     "install libedgetpu1-std for this system from https://github.com/feranick/libedgetpu/releases"
@@ -30,9 +32,9 @@ EDGETPU_INSTALL = (
 
 
 class LiteRT:
-    """A TFLite file, one face an invocation: int8, float16 or the one for phones.
+    """A TFLite file, one face an invocation.
 
-    Its input tensor decides what it gets: int8, float32 in 0..1, or uint8 RGB.
+    Its input tensor decides what it gets: int8, float32 in 0..1 or uint8, of phones in RGB.
     """
 
     def __init__(self, bundle: Bundle, format: str = "int8", threads: int = 1) -> None:
@@ -50,12 +52,15 @@ class LiteRT:
         self.manifest, self._model = bundle.manifest, interpreter
         self._heads = bundle.manifest.heads_of(format)
         (given,), results = interpreter.get_input_details(), interpreter.get_output_details()
-        _require_ends(given, results, bundle, self._heads)
+        self._for_phones = format == MOBILE
+        _require_ends(given, results, bundle, self._heads, channels=3 if self._for_phones else 1)
         self._input_dtype, self._output_dtype = given["dtype"], results[0]["dtype"]
         # Called for a view into the model's own memory; none may be kept while it runs.
         self._input = interpreter.tensor(given["index"])
         self._outputs = [interpreter.tensor(result["index"]) for result in results]
         self._table = int8_table(self.manifest.input.affine)
+        if self._input_dtype == np.uint8:
+            self._table = _flipped(self._table, np.uint8)
 
     def logits(self, crops: Pixels) -> Logits:
         """Return logits float32 (N, labels of all heads) of face crops uint8 (N, size, size)."""
@@ -68,24 +73,38 @@ class LiteRT:
             self._model.invoke()
             for result, output in zip(results, self._outputs, strict=True):
                 result[row] = output()[0]
-        return np.concatenate(list(map(_to_real, results, self._heads)), axis=1)
+        return np.concatenate(list(map(self._to_real, results, self._heads)), axis=1)
 
     def _fill(self, crop: Pixels) -> None:
         """Write one face crop (size, size) into the model's input."""
-        if self._input_dtype == np.int8:
-            cv2.LUT(crop, self._table, self._input()[0, :, :, 0])
+        if self._for_phones:
+            self._input()[0] = crop[..., np.newaxis]  # three channels that are alike
         elif self._input_dtype == np.float32:
             self._input()[:] = self.manifest.input.preprocess.to_float(crop[np.newaxis])
         else:
-            self._input()[0] = crop[..., np.newaxis]  # three channels that are alike
+            cv2.LUT(crop, self._table, self._input()[0, :, :, 0])
+
+    def _to_real(self, result: NDArray[Any], head: Head) -> Logits:
+        """Return an output (N, labels), int8, float32 or uint8, as logits."""
+        if self._for_phones:
+            return to_logits(result, head.calibration.temperature)
+        if result.dtype == np.float32:
+            return result
+        return head.affine.dequantize(
+            _flipped(result, np.int8) if result.dtype == np.uint8 else result
+        )
+
+
+def _flipped(quantized: NDArray[Any], to: type[np.int8 | np.uint8]) -> NDArray[Any]:
+    """Turn int8 into uint8 of the same real value, or back: their zero points are 128 apart."""
+    return (quantized.view(np.uint8) ^ 0x80).view(to)
 
 
 def _require_ends(
-    given: Any, results: Sequence[Any], bundle: Bundle, heads: Sequence[Head]
+    given: Any, results: Sequence[Any], bundle: Bundle, heads: Sequence[Head], channels: int
 ) -> None:
     """Raise ValueError unless input and outputs are what the manifest says."""
     size = bundle.manifest.input.preprocess.size
-    channels = 3 if given["dtype"] == np.uint8 else 1
     if len(results) != len(heads):
         raise ValueError(f"it has {len(results)} outputs, by the manifest {len(heads)}")
     ends: list[tuple[str, Any, tuple[int, ...]]] = [("input", given, (1, size, size, channels))]
@@ -98,13 +117,6 @@ def _require_ends(
         if found != shape or tensor["dtype"] not in (np.int8, np.float32, np.uint8):
             kind = np.dtype(tensor["dtype"]).name
             raise ValueError(f"its {end} is {kind} {found}, by the manifest it is {shape}")
-
-
-def _to_real(result: NDArray[Any], head: Head) -> Logits:
-    """Return an output (N, labels), int8, float32 or the uint8 of phones, as logits."""
-    if result.dtype == np.uint8:
-        return to_logits(result, head.calibration.temperature)
-    return result if result.dtype == np.float32 else head.affine.dequantize(result)
 
 
 def to_logits(quantized: NDArray[np.uint8], temperature: float) -> Logits:

@@ -207,6 +207,8 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: tuple[Check, ...]
     omitted: tuple[str, ...] = ()
     """Checks that the limits left out."""
+    unjudged: tuple[str, ...] = ()
+    """Checks that there were no images for."""
 
     @property
     def passed(self) -> bool:
@@ -278,6 +280,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the heads in a format's file: all, unless it may have one output only."""
         only = self.files[format].head if format in self.files else ""
         return tuple(head for head in self.heads if only in ("", head.label_set))
+
+    def predicts(self, labels: str, format: str) -> bool:
+        """Whether a format's file has what a label set, or `both`, is read from."""
+        return self.files[format].head in ("", labels)
 
     def decoder(self, labels: str = BOTH, format: str = "") -> Decoder:
         """Return how the logits of a format's file become probabilities.

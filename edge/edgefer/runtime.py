@@ -28,7 +28,7 @@ from edgefer.errors import (
     RuntimeMissing,
     SettingsError,
 )
-from edgefer.litert import EDGETPU, LiteRT
+from edgefer.litert import EDGETPU, MOBILE, LiteRT
 from edgefer.litert_gpu import GPU, LiteRTGpu
 from edgefer.metrics import Logits
 from edgefer.onnx_runtime import OnnxRuntime
@@ -84,10 +84,13 @@ Opener = Callable[[Bundle, str, int], Classifier]
 RUNTIMES: dict[str, Opener] = {
     "int8": LiteRT,
     "onnx-int8": OnnxRuntime,
+    "uint8": LiteRT,
     "float16": LiteRT,
+    "dynamic": LiteRT,
     "onnx": OnnxRuntime,
     "onnx-symmetric": OnnxRuntime,
-    "mobile": LiteRT,
+    "int16x8": LiteRT,
+    MOBILE: LiteRT,
     "keras": Keras,
 }
 """By format of the bundle, in order of preference for a device."""
@@ -123,7 +126,7 @@ FALLBACKS = {"tensorrt": "cuda"}
 
 
 FORMATS = {
-    "litert": ("int8", "float16", "mobile"),
+    "litert": ("int8", "uint8", "float16", "dynamic", "int16x8", MOBILE),
     "onnxruntime": ("onnx-int8", "onnx", "onnx-symmetric"),
     **{name: accelerator.formats for name, accelerator in ACCELERATORS.items()},
 }

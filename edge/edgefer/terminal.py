@@ -1,7 +1,8 @@
 """Tables and lines for a person, on standard output.
 
-A text is shown as it is, whoever wrote it: rich's markup in it is no markup, and what would move
-the cursor or turn the writing's direction is escaped.
+A narrow terminal folds what a table's cell holds and cuts nothing off. A text is shown as it is,
+whoever wrote it: rich's markup in it is no markup, and what would move the cursor or turn the
+writing's direction is escaped.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from edgefer.errors import one_line
@@ -19,6 +21,13 @@ class Terminal(Console):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **settings)
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print as rich does, but cut no cell off: half a file's name is of no use."""
+        for table in objects:
+            for column in table.columns if isinstance(table, Table) else ():
+                column.overflow = "ellipsis" if column.no_wrap else "fold"
+        super().print(*objects, **how)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a text as it is, but its lines safe."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from convert.conftest import edgefer, last_line
 from edgefer.bundle import open_bundle
+from edgefer.cli import main
 from edgefer.manifest import Manifest, write_manifest
 from edgefer_convert.formats.table import COMPILED, FORMATS
 from edgefer_train.run import Run
@@ -203,6 +206,22 @@ def test_formats_are_compared_by_evidence_size_and_time() -> None:
         for label, one in scores["float"].per_class.items()
     )
     assert found["int8"]["worst_drop"] == pytest.approx(worst, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "words", [("model", "inspect"), ("model", "formats", "--seconds", "0.05"), ("model", "compare")]
+)
+def test_at_80_columns_no_name_and_no_number_is_cut_off(words: tuple[str, ...]) -> None:
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(main, [*words, "small"])
+    assert done.exit_code == 0, done.output
+    # A hash is shown by its first digits.
+    assert re.sub(r"[0-9a-f]{12,16}…", "", done.stdout).count("…") == 0
+    manifest = open_bundle("small").manifest
+    formats = set(manifest.files) & set(FORMATS) if "compare" not in words else set()
+    for format in formats:
+        assert re.search(rf"\b{format}\b", done.stdout)
+        assert f"{manifest.files[format].bytes:,}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80 or "compare" in words
 
 
 def test_the_table_is_markdown_for_a_document() -> None:

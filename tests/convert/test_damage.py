@@ -15,6 +15,7 @@ from onnx import numpy_helper
 
 from edgefer.affine import Affine
 from edgefer.bundle import Bundle, describe, open_bundle
+from edgefer.gate_limits import GateLimits
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
@@ -24,7 +25,6 @@ from edgefer_convert.formats.tflite_graph import GraphEditor
 from edgefer_convert.gate.checks import run_checks
 from edgefer_convert.gate.measurements import Measurements, calibrate, measure_formats
 from edgefer_train.data.dataset import Dataset, Usage
-from edgefer_train.recipe import GateLimits
 
 HAPPY, NEUTRAL = 3, 6
 

@@ -138,6 +138,68 @@ def test_an_external_onnx_model_is_quantized_by_onnxruntime(
     assert manifest.evidence.quantization.startswith("post-training")
 
 
+@pytest.fixture
+def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGEFER_DATA", raising=False)
+
+
+@pytest.mark.usefixtures("no_data")
+def test_without_a_dataset_card_and_screen_say_what_was_not_judged(
+    weights: list[np.ndarray], faces: Path, tmp_path: Path
+) -> None:
+    path, out = as_h5(weights, tmp_path), tmp_path / "bundle"
+    done = edgefer("convert", path, "--labels", LABELS, "--out", out)
+    assert "no --data: what " in done.stderr
+    manifest, card = open_bundle(out).manifest, (out / "MODEL_CARD.md").read_text()
+    assert set(manifest.files) == {"onnx", "dynamic", "labels", "card"}
+    assert (manifest.heads[0].labels, manifest.label_sets) == (FER2013, ("fer2013",))
+    assert manifest.gate.passed
+    assert [check.name for check in manifest.gate.checks] == ["multiply-accumulates"]
+    for name in ("accuracy drop of dynamic", "labels out of order"):
+        assert name in manifest.gate.unjudged
+        assert f"- {name}: no images to judge by." in card
+    assert done.stdout.count("not judged: no images") == len(manifest.gate.unjudged)
+    assert "## Not measured on faces" in card
+    assert "not judged, for want of images" in card
+    assert "what the model predicts was not judged" in done.stdout
+    for verb in ("inspect", "compare"):
+        edgefer("model", verb, out)
+    edgefer("model", "formats", out, "--seconds", 0.05)
+    done = edgefer("evaluate", out, "--data", faces, "--format", "dynamic")
+    assert "what external was trained on is not known here" in done.stderr
+
+
+@pytest.mark.usefixtures("no_data")
+def test_without_a_dataset_int8_needs_images(weights: list[np.ndarray], tmp_path: Path) -> None:
+    path, out = as_h5(weights, tmp_path), tmp_path / "bundle"
+    words = ("convert", path, "--labels", "a,b,c,d,e,f,g", "--formats", "int8", "--out", out)
+    line = last_line(edgefer(*words, status=1))
+    assert "int8 and int16 find their ranges on images of faces: name some with" in line
+    assert not out.exists()
+    for count, status in ((99, 1), (100, 0)):
+        images = np.random.default_rng(1).integers(0, 256, (count, 48, 48), np.uint8)
+        np.savez(tmp_path / "faces.npz", images=images)
+        done = edgefer(*words, "--representative", tmp_path / "faces.npz", status=status)
+    manifest = open_bundle(out).manifest
+    assert manifest.heads[0].labels == tuple("abcdefg")
+    assert [check.name for check in manifest.gate.checks] == [
+        "float tensors of int8",
+        "size of int8",
+        "multiply-accumulates",
+    ]
+    done = edgefer(*words, "--sensitivity", status=1)
+    assert "--sensitivity needs the int8 TFLite file and faces" in last_line(done)
+
+
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "x" * 65])
+def test_a_name_that_no_list_can_show_is_refused(
+    name: str, weights: list[np.ndarray], tmp_path: Path
+) -> None:
+    words = (as_onnx(weights, tmp_path), "--labels", LABELS, "--out", tmp_path / "bundle")
+    done = edgefer("convert", *words, "--name", name, status=1)
+    assert "--name must be 1 to 64 characters on one line" in last_line(done)
+
+
 def test_formats_that_an_onnx_model_cannot_be_converted_to_are_named(
     weights: list[np.ndarray], faces: Path, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgefer.errors import GateFailed, SettingsError, UnknownKey
+from edgefer.gate_limits import GateLimits
 from edgefer.manifest import Check
 from edgefer.metrics import ClassScore, Scores, calibration_error, error_by_chance
 from edgefer_convert.gate.checks import (
@@ -23,7 +24,6 @@ from edgefer_convert.gate.checks import (
 )
 from edgefer_convert.gate.limits import exemptions, load_limits
 from edgefer_convert.gate.measurements import Measurements
-from edgefer_train.recipe import GateLimits
 
 LABELS = ("angry", "disgust", "happy")
 N = {"angry": 491, "disgust": 55, "happy": 879}

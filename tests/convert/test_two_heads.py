@@ -11,6 +11,7 @@ import pytest
 from convert.conftest import edgefer, last_line
 from edgefer.bundle import Bundle, open_bundle
 from edgefer.labels import FER2013, FERPLUS
+from edgefer.litert import tflite_tensors
 from edgefer.preprocess import Pixels
 from edgefer.runtime import open_classifier
 from edgefer_convert.importers.keras_model import logits_of
@@ -29,7 +30,7 @@ calibration_error = inf
 parity = 0
 label_order = inf
 """
-FORMATS = "int8,onnx,onnx-int8,onnx-symmetric,float16,mobile,keras"
+FORMATS = "int8,onnx,onnx-int8,onnx-symmetric,float16,uint8,dynamic,int16x8,mobile,keras"
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,42 @@ def test_each_file_has_the_logits_of_each_head(
         # The probabilities of phones have lost what is common to all logits.
         apart = [one - one.mean(-1, keepdims=True) for one in (logits, own)]
         assert np.abs(apart[0] - apart[1]).max() < 0.2 * np.abs(own).max() + 0.2
+
+
+def test_uint8_is_int8_to_the_bit_for_bytes(bundle: Bundle, crops: Pixels) -> None:
+    (image, *_), (logits, *_) = (
+        tflite_tensors(bundle.read("uint8"), which) for which in ("inputs", "outputs")
+    )
+    assert (image.dtype, logits.dtype, image.shape) == ("uint8", "uint8", (1, 48, 48, 1))
+    found, expected = (open_classifier(bundle, one).logits(crops) for one in ("uint8", "int8"))
+    np.testing.assert_array_equal(found, expected)
+    for head in bundle.manifest.heads:
+        scores = head.calibration.scores
+        assert scores["uint8"] == scores["int8"]
+
+
+def test_int16x8_and_dynamic_keep_weights_in_int8(bundle: Bundle) -> None:
+    kinds = {
+        one: {t.dtype for t in tflite_tensors(bundle.read(one))} for one in ("int16x8", "dynamic")
+    }
+    assert {"int8", "int16"} <= kinds["int16x8"]
+    assert kinds["dynamic"] >= {"float32"}
+
+
+def test_onnx_int8_is_made_without_the_file_that_it_comes_from(
+    both: Run, bundle: Bundle, faces: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "gate.toml").write_text(GATE)
+    words = ("--run", both.folder, "--data", faces, "--gate", tmp_path / "gate.toml")
+    out = tmp_path / "b"
+    edgefer("convert", *words, "--formats", "onnx-int8", "--name", "Hall mirror", "--out", out)
+    alone = open_bundle(out)
+    assert set(alone.manifest.files) == {"onnx", "onnx-int8", "labels", "card"}
+    assert alone.manifest.name == "Hall mirror"
+    assert alone.read("onnx-int8") == bundle.read("onnx-int8")
+    assert alone.manifest.input == bundle.manifest.input
+    expected = [head.affine for head in bundle.manifest.heads]
+    assert [head.affine for head in alone.manifest.heads] == expected
 
 
 @pytest.mark.parametrize("labels", ["fer2013", "ferplus", "both"])

@@ -71,6 +71,7 @@ FLOAT_FORMATS = ("onnx", "keras", "float16")
 
 COMMON = {
     ("int8", "onnx-int8"): INT8,
+    ("int8", "uint8"): INT8,
     ("int8", "mobile"): INT8,
     ("onnx", "keras"): FLOAT32,
     ("onnx", "float16"): FLOAT16,
@@ -183,7 +184,7 @@ def settings_of(bundle: Bundle, labels: str) -> dict[str, Callable[[], Classifie
     """
     settings: dict[str, Callable[[], Classifier]] = {}
     for format in filter(bundle.manifest.files.__contains__, RUNTIMES):
-        if bundle.manifest.files[format].head not in ("", labels):
+        if not bundle.manifest.predicts(labels, format):
             continue
         settings[format] = partial(open_classifier, bundle, format)
         if bundle.manifest.files[format].path.endswith(".onnx"):

@@ -70,9 +70,10 @@ def to_int8(content: bytes, images: FloatImages) -> bytes:
 
 
 def input_output_affine(content: bytes) -> tuple[Affine, ...]:
-    """Return the quantization of an int8 ONNX file's input and output."""
+    """Return the quantization of an int8 ONNX file's input, and of each of its outputs."""
     graph = onnx.load_model_from_string(content).graph
-    return _affine(graph, _first_node(graph)), _affine(graph, _last_node(graph))
+    last = (_affine(graph, _last_node(graph, end.name)) for end in graph.output)
+    return _affine(graph, _first_node(graph)), *last
 
 
 def _quantized(
@@ -125,9 +126,8 @@ def _first_node(graph: onnx.GraphProto) -> onnx.NodeProto:
         name = node.output[0]
 
 
-def _last_node(graph: onnx.GraphProto) -> onnx.NodeProto:
-    """Return the last node that computes."""
-    name = graph.output[0].name
+def _last_node(graph: onnx.GraphProto, name: str) -> onnx.NodeProto:
+    """Return the last node that computes an output."""
     while True:
         node: onnx.NodeProto = next(one for one in graph.node if name in one.output)
         if node.op_type not in LAYOUT:
@@ -148,7 +148,7 @@ def _make_input_int8(graph: onnx.GraphProto) -> None:
 
 def _make_output_int8(graph: onnx.GraphProto) -> None:
     """Remove the last DequantizeLinear: its int8 input becomes the graph's output."""
-    node = _last_node(graph)
+    node = _last_node(graph, graph.output[0].name)
     _require("DequantizeLinear", node, "output")
     inside, end = node.input[0], node.output[0]
     graph.node.remove(node)

@@ -22,14 +22,24 @@ FloatImages = NDArray[np.float32]
 
 
 def representative(
-    dataset: Dataset, preprocess: Preprocess, file: Path | None = None
+    dataset: Dataset | None, preprocess: Preprocess, file: Path | None = None
 ) -> FloatImages:
     """Return representative images: some of Training, spread evenly, or those of a file.
 
     The file is an .npz with `images` uint8 (N, H, W). Raises `DatasetError` for a set that
     is smaller than `MINIMUM`, holds images that are not of Training, or has one class only:
     ranges from such a set would hold for nothing else, or be fitted to what is measured on.
+    Without a dataset any images of a file will do.
     """
+    if dataset is None:
+        if file is None:
+            raise DatasetError(
+                "int8 and int16 find their ranges on images of faces: name some with "
+                "--representative FILE.npz or --data DIR, or choose --formats onnx,dynamic"
+            )
+        images = _read(file, preprocess)
+        _require_enough(len(images), str(file))
+        return preprocess.to_float(images)
     training = dataset.part(Usage.Training)
     if file is None:
         source = f"{dataset.name}, Training"
@@ -37,10 +47,7 @@ def representative(
     else:
         source = str(file)
         rows = _rows(_read(file, preprocess), training.images, source)
-    if len(rows) < MINIMUM:
-        raise DatasetError(
-            f"{source}: {len(rows)} representative images are too few; give {MINIMUM} or more"
-        )
+    _require_enough(len(rows), source)
     classes = np.unique(training.labels[rows])
     if len(classes) < 2:
         only = dataset.labels[int(classes[0])]
@@ -48,6 +55,13 @@ def representative(
             f"{source}: all representative images are of one class, {only}; give some of each"
         )
     return preprocess.to_float(training.images[rows])
+
+
+def _require_enough(count: int, source: str) -> None:
+    if count < MINIMUM:
+        raise DatasetError(
+            f"{source}: {count} representative images are too few; give {MINIMUM} or more"
+        )
 
 
 def write_calibration(folder: Path, images: FloatImages) -> None:

@@ -20,7 +20,7 @@ class Format:
     requires: tuple[str, ...] = ()
     """The formats that it is made from."""
     integer: bool = False
-    """Whether it computes in int8: the limits of size and calibration are for these."""
+    """Whether it computes in integers: the limits of size and calibration are for these."""
 
 
 FORMATS = {
@@ -31,6 +31,18 @@ FORMATS = {
         "model.symmetric.onnx", "TensorRT; int8 as symmetric QDQ, float32 in and out", integer=True
     ),
     "float16": Format("model.float16.tflite", "LiteRT; float16 weights, float32 in and out"),
+    "uint8": Format(
+        "model.uint8.tflite",
+        "LiteRT and programs that give it bytes; uint8 in and out, int8 inside",
+        requires=("int8",),
+        integer=True,
+    ),
+    "dynamic": Format("model.dynamic.tflite", "LiteRT; int8 weights, float32 in and out"),
+    "int16x8": Format(
+        "model.int16x8.tflite",
+        "LiteRT; int8 weights, int16 activations, float32 in and out",
+        integer=True,
+    ),
     "mobile": Format(
         "model.mobile.tflite",
         "MediaPipe's ImageClassifier; uint8 RGB in, probabilities out",
@@ -49,26 +61,34 @@ FORMATS = {
 COMPILED = {"ethos-u": ETHOS_U, "rknn": ROCKCHIP}
 """Formats that are made from a finished bundle, for one of these accelerators."""
 
-INT8_TFLITE = ("int8", "mobile")
+INT8_TFLITE = ("int8", "uint8", "mobile")
 """TFLite files in which every tensor must be an integer."""
 
 DEFAULT = ("int8", "onnx", "onnx-int8", "edgetpu")
 """Where the model can be converted to them; `edgetpu` needs its compiler on PATH."""
 
+WITHOUT_IMAGES = ("onnx", "dynamic")
+"""What takes the place of `DEFAULT` where there are no images to find int8's ranges on."""
+
 REFERENCE = "onnx"
 """The float model that `edgefer evaluate` compares labels with: part of every bundle."""
 
 
-def select_formats(names: str | None, supported: Collection[str], source: str) -> tuple[str, ...]:
+def select_formats(
+    names: str | None,
+    supported: Collection[str],
+    source: str,
+    default: Collection[str] = DEFAULT,
+) -> tuple[str, ...]:
     """Return the formats to make for `a,b`, `all` or None, those they require included, in order.
 
-    `supported` are those that `source`, named in errors, can be converted to. Raises
-    `SettingsError` for any other name.
+    `supported` are those that `source`, named in errors, can be converted to; `default` are taken
+    of them for None. Raises `SettingsError` for any other name.
     """
     if names == "all":
         selected = set(supported)
     elif names is None:
-        selected = set(DEFAULT) & set(supported)
+        selected = set(default) & set(supported)
     else:
         selected = {name.strip() for name in names.split(",")}
     for name in sorted(selected - set(supported)):

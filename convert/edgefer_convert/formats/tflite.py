@@ -1,4 +1,4 @@
-"""TFLite files made from Keras models: int8 in two ways, and float16."""
+"""TFLite files made from Keras models: integers in several ways, and float16."""
 
 from __future__ import annotations
 
@@ -24,28 +24,45 @@ INTEGERS = {"int8", "uint8", "int32", "int64"}
 """int32 holds biases and shapes, uint8 the images of phones; others are computed in float."""
 
 
-def to_int8(model: Any) -> bytes:
-    """Convert a quantization-aware Keras model to TFLite, int8 in and out, batch 1.
+def to_int8(model: Any, ends: Any = tf.int8) -> bytes:
+    """Convert a quantization-aware Keras model to TFLite, int8 or uint8 in and out, batch 1.
 
     Raises `ConversionError` for a layer that TFLite has no operation for.
     """
     converter = _converter(model)
-    converter.inference_input_type = converter.inference_output_type = tf.int8
+    converter.inference_input_type = converter.inference_output_type = ends
     return _converted(converter)
 
 
-def to_int8_after_training(model: Any, images: FloatImages) -> bytes:
-    """Convert a float Keras model to TFLite, int8 in and out, batch 1.
+def to_int8_after_training(model: Any, images: FloatImages, ends: Any = tf.int8) -> bytes:
+    """Convert a float Keras model to TFLite, int8 or uint8 in and out, batch 1.
 
     Ranges of activations are those that representative `images` show. Source of the method:
     Krishnamoorthi 2018, "Quantizing deep convolutional networks for efficient inference",
     section 3.1. Raises `ConversionError` as `to_int8` does.
     """
-    converter = _converter(model)
-    converter.representative_dataset = lambda: ([image[np.newaxis]] for image in images)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
+    converter = _by_images(model, images, tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
+    converter.inference_input_type = converter.inference_output_type = ends
     return _converted(converter)
+
+
+def to_int16x8(model: Any, images: FloatImages) -> bytes:
+    """Convert a float Keras model to TFLite with int16 activations and int8 weights, batch 1.
+
+    Float32 in and out; ranges as in `to_int8_after_training`. Raises `ConversionError` as
+    `to_int8` does, also for operations that TFLite has in int8 alone.
+    """
+    kind = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    return _converted(_by_images(model, images, kind))
+
+
+def to_dynamic(model: Any) -> bytes:
+    """Convert a float Keras model to TFLite with int8 weights, float32 in and out, batch 1.
+
+    A kernel quantizes its input when it runs ("dynamic range"). Raises `ConversionError` as
+    `to_int8` does.
+    """
+    return _converted(_converter(model))
 
 
 def to_float16(model: Any) -> bytes:
@@ -56,6 +73,14 @@ def to_float16(model: Any) -> bytes:
     converter = _converter(model)
     converter.target_spec.supported_types = [tf.float16]
     return _converted(converter)
+
+
+def _by_images(model: Any, images: FloatImages, operations: Any) -> Any:
+    """Return a converter that finds the ranges of activations on images."""
+    converter = _converter(model)
+    converter.representative_dataset = lambda: ([image[np.newaxis]] for image in images)
+    converter.target_spec.supported_ops = [operations]
+    return converter
 
 
 def _converter(model: Any) -> Any:

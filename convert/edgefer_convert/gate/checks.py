@@ -9,13 +9,14 @@ from functools import partial
 import msgspec
 
 from edgefer.errors import GateFailed, SettingsError
+from edgefer.gate_limits import UNLIMITED, GateLimits
 from edgefer.manifest import Check, Gate
 from edgefer.metrics import paired_difference, wilson
+from edgefer.runtime import RUNTIMES
 from edgefer.settings import nearest
 from edgefer_convert.formats.table import FORMATS, INT8_TFLITE
 from edgefer_convert.gate.limits import Exemption
 from edgefer_convert.gate.measurements import Measurements
-from edgefer_train.recipe import UNLIMITED, GateLimits
 
 SLACK = 1e-9
 """Two of 55 images are not more than two of 55, whatever their difference's last digits."""
@@ -23,7 +24,7 @@ SLACK = 1e-9
 Function = Callable[[str, Measurements], Check]
 """From the check's name and the measurements to the check."""
 
-SAME = {"onnx-int8": "int8", "mobile": "int8"}
+SAME = {"onnx-int8": "int8", "uint8": "int8", "mobile": "int8"}
 """Formats that have the integers of another one."""
 
 
@@ -35,17 +36,24 @@ def run_checks(
     """Compare the measurements of each head with the limits; return the verdict.
 
     A share of images passes or fails where its whole 95 % interval does; else there are not
-    enough images to tell.
+    enough images to tell. Without any, what is predicted is not judged.
     """
     limits, (first, *_) = limits or GateLimits(), measured
-    heads = {head.head: tuple(head.predictions) for head in measured}
-    checks = [
-        check(name, head) for head in measured for name, check in _of_head(head.head, heads, limits)
+    runnable = [format for format in first.bytes if format in RUNTIMES]
+    heads = {head.head: tuple(head.predictions) or runnable for head in measured}
+    of_heads = [
+        (name, check, head)
+        for head in measured
+        for name, check in _of_head(head.head, heads, limits)
     ]
+    checks = [check(name, head) for name, check, head in of_heads if head.scores]
     checks += [check(name, first) for name, check in _of_files(tuple(first.bytes), limits)]
     left = {name for name, _ in planned(heads, limits)}
-    omitted = tuple(name for name, _ in planned(heads, GateLimits()) if name not in left)
-    return Gate(tuple(_exempted(check, exemptions) for check in checks), omitted)
+    return Gate(
+        tuple(_exempted(check, exemptions) for check in checks),
+        omitted=tuple(name for name, _ in planned(heads, GateLimits()) if name not in left),
+        unjudged=tuple(name for name, _, head in of_heads if not head.scores),
+    )
 
 
 def planned(

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from edgefer.errors import SettingsError
+from edgefer.gate_limits import GateLimits
 from edgefer.manifest import Allowed
 from edgefer.settings import parse, read_toml
-from edgefer_train.recipe import GateLimits
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from msgspec.structs import replace as changed
@@ -23,8 +23,8 @@ from edgefer.metrics import (
     softmax,
 )
 from edgefer.preprocess import Pixels
-from edgefer.runtime import RUNTIMES, open_classifier
-from edgefer_convert.formats.table import FORMATS, INT8_TFLITE
+from edgefer.runtime import RUNTIMES, first_format, open_classifier
+from edgefer_convert.formats.table import FORMATS, INT8_TFLITE, REFERENCE
 from edgefer_convert.formats.tflite import float_tensors
 from edgefer_train.data.dataset import Dataset, Relabelled, Usage, plurality
 from edgefer_train.evaluation.corruptions import CORRUPTIONS, corrupt
@@ -36,25 +36,26 @@ COVERED = 0.85
 
 @dataclass(frozen=True)
 class Measurements:
-    """All that the gate checks of one head."""
+    """All that the gate checks of one head; without images nothing of what it predicts."""
 
     head: str
     """Its label set."""
-    scores: Mapping[str, Scores]
-    """By format that a runtime of ours opens, and of `float`, on PrivateTest."""
-    predictions: Mapping[str, np.ndarray]
-    """By format: the predicted label (N,) of each PrivateTest image."""
     bytes: Mapping[str, int]
     """By format."""
     macs: int
     float_tensors: Mapping[str, tuple[str, ...]]
     """By format of TFLite that should have none."""
-    confusion: np.ndarray
-    """(labels, labels) images of PublicTest: a row for the label, a column for the prediction."""
     edgetpu_mapped: float | None
     """Share of the operations, where there is an int8 file."""
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+    """By format that a runtime of ours opens, and of `float`, on PrivateTest."""
+    predictions: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """By format: the predicted label (N,) of each PrivateTest image."""
+    confusion: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), int))
+    """(labels, labels) images of PublicTest: a row for the label, a column for the prediction."""
     error_by_chance: Mapping[str, float] = field(default_factory=dict)
-    """By format: what the calibration error would seldom exceed were there none."""
+    """By format that computes in integers: what the calibration error would seldom exceed were
+    there none."""
     corruption_drop: float = 0.0
     """Of the first format, where the limits ask for it."""
 
@@ -64,7 +65,7 @@ def calibrate(bundle: Bundle, dataset: Dataset) -> tuple[Bundle, dict[str, np.nd
     threshold, and the confusion there by label set. Its first format, which devices run, stands
     for all."""
     manifest = bundle.manifest
-    first = next(format for format in RUNTIMES if format in manifest.files)
+    first = _first(manifest)
     whole = dataset.with_labels(manifest.label_sets[0])
     images = whole.part(Usage.PublicTest).images
     logits = classify_all(open_classifier(bundle, first), images, f"PublicTest, {first}")
@@ -83,7 +84,7 @@ def calibrate(bundle: Bundle, dataset: Dataset) -> tuple[Bundle, dict[str, np.nd
 
 def measure_formats(
     bundle: Bundle,
-    dataset: Dataset,
+    dataset: Dataset | None,
     float_logits: Callable[[Pixels], Logits],
     confusions: Mapping[str, np.ndarray],
     edgetpu_mapped: float | None,
@@ -92,8 +93,23 @@ def measure_formats(
     the scores, and what the gate checks of each head.
 
     `float_logits` is the model that the formats were made from, `confusions` those of `calibrate`.
+    Without a dataset it is the files alone.
     """
     manifest = bundle.manifest
+    files = {format: file for format, file in manifest.files.items() if format in FORMATS}
+    tensors = {one: float_tensors(bundle.read(one)) for one in INT8_TFLITE if one in files}
+    of_files = [
+        Measurements(
+            head=head,
+            bytes={format: file.bytes for format, file in files.items()},
+            macs=manifest.evidence.macs,
+            float_tensors=tensors,
+            edgetpu_mapped=edgetpu_mapped,
+        )
+        for head in manifest.label_sets
+    ]
+    if dataset is None:
+        return manifest, tuple(of_files)
     whole = dataset.with_labels(manifest.label_sets[0])
     images = whole.part(Usage.PrivateTest).images
     logits = {
@@ -101,73 +117,80 @@ def measure_formats(
         for format in RUNTIMES
         if format in manifest.files
     }
-    reference = float_logits(images)
-    scores, predictions, by_chance = {}, {}, {}
+    reference, found, scores = float_logits(images), [], {}
     for label_set in manifest.calibrations:
-        own, expected = _labelled(whole, label_set, manifest), manifest.decoder(label_set)
-        private, rows = own.part(Usage.PrivateTest), own.rows_in(whole, Usage.PrivateTest)
-        decoded = dict(_decoded(manifest, label_set, logits))
-        right = expected.logits(reference)[rows]
-        scores[label_set] = {
-            format: score(
-                of_format[rows],
-                private.labels,
-                expected.labels,
-                own.leak_free,
-                expected.calibration.temperature,
-                right,
-            )
-            for format, of_format in {"float": expected.logits(reference), **decoded}.items()
+        own = _labelled(whole, label_set, manifest)
+        rows = own.rows_in(whole, Usage.PrivateTest)
+        of_set = {
+            format: manifest.decoder(label_set, format).logits(heads)[rows]
+            for format, heads in logits.items()
+            if manifest.predicts(label_set, format)
         }
-        predictions[label_set] = {
-            format: of_format[rows].argmax(-1) for format, of_format in decoded.items()
-        }
-        by_chance[label_set] = {
-            format: error_by_chance(softmax(of_format[rows], expected.calibration.temperature))
-            for format, of_format in decoded.items()
-        }
-    files = {format: file for format, file in manifest.files.items() if format in FORMATS}
-    tensors = {one: float_tensors(bundle.read(one)) for one in INT8_TFLITE if one in files}
-    found = tuple(
-        Measurements(
-            head=head,
-            scores=scores[head],
-            predictions=predictions[head],
-            bytes={format: file.bytes for format, file in files.items()},
-            macs=manifest.evidence.macs,
-            float_tensors=tensors,
-            confusion=confusions[head],
-            edgetpu_mapped=edgetpu_mapped,
-            error_by_chance=by_chance[head],
-        )
-        for head in manifest.label_sets
-    )
+        right = manifest.decoder(label_set).logits(reference)[rows]
+        scores[label_set] = _scores(manifest, own, label_set, {"float": right, **of_set})
+        found += [
+            _with_predictions(one, of_set, manifest, scores[label_set], confusions[label_set])
+            for one in of_files
+            if one.head == label_set
+        ]
     calibrations = manifest.calibrations
     measured = {one: changed(calibrations[one], scores=its) for one, its in scores.items()}
-    return manifest.calibrated(measured), found
+    return manifest.calibrated(measured), tuple(found)
+
+
+def _scores(
+    manifest: Manifest, own: Dataset, label_set: str, logits: Mapping[str, Logits]
+) -> dict[str, Scores]:
+    """Return the scores of a label set by format, the first of which is what it should predict."""
+    decoder, right = manifest.decoder(label_set), next(iter(logits.values()))
+    labels, temperature = own.part(Usage.PrivateTest).labels, decoder.calibration.temperature
+    return {
+        format: score(one, labels, decoder.labels, own.leak_free, temperature, right)
+        for format, one in logits.items()
+    }
+
+
+def _with_predictions(
+    of_files: Measurements,
+    logits: Mapping[str, Logits],
+    manifest: Manifest,
+    scores: Mapping[str, Scores],
+    confusion: np.ndarray,
+) -> Measurements:
+    temperature = manifest.decoder(of_files.head).calibration.temperature
+    return replace(
+        of_files,
+        scores=scores,
+        predictions={format: one.argmax(-1) for format, one in logits.items()},
+        confusion=confusion,
+        error_by_chance={
+            format: error_by_chance(softmax(one, temperature))
+            for format, one in logits.items()
+            if FORMATS[format].integer
+        },
+    )
 
 
 def corruption_drops(bundle: Bundle, dataset: Dataset) -> dict[str, float]:
     """Return by head the accuracy on PrivateTest that corruptions of the third strength cost."""
     manifest = bundle.manifest
     whole = dataset.with_labels(manifest.label_sets[0])
-    first = next(format for format in RUNTIMES if format in manifest.files)
+    first = _first(manifest)
     classifier = open_classifier(bundle, first)
+    heads = {head: _labelled(whole, head, manifest) for head in manifest.label_sets}
 
     def accuracies(images: Pixels) -> np.ndarray:
         logits = classify_all(classifier, images, f"PrivateTest, corrupted, {first}")
-        return np.array([_accuracy(whole, head, manifest, logits) for head in manifest.label_sets])
+        found = []
+        for head, own in heads.items():
+            decoded = manifest.decoder(head).logits(logits)[own.rows_in(whole, Usage.PrivateTest)]
+            found.append((decoded.argmax(-1) == own.part(Usage.PrivateTest).labels).mean())
+        return np.array(found)
 
     images = whole.part(Usage.PrivateTest).images
     spoiled = [accuracies(corrupt(images, kind, 3, seed=0)) for kind in CORRUPTIONS]
     drops = accuracies(images) - np.mean(spoiled, 0)
-    return dict(zip(manifest.label_sets, map(float, drops), strict=True))
-
-
-def _accuracy(whole: Dataset, head: str, manifest: Manifest, logits: Logits) -> float:
-    own = _labelled(whole, head, manifest)
-    found = manifest.decoder(head).logits(logits)[own.rows_in(whole, Usage.PrivateTest)]
-    return float((found.argmax(-1) == own.part(Usage.PrivateTest).labels).mean())
+    return dict(zip(heads, map(float, drops), strict=True))
 
 
 def plurality_accuracy(bundle: Bundle, dataset: Dataset) -> Counted | None:
@@ -179,7 +202,7 @@ def plurality_accuracy(bundle: Bundle, dataset: Dataset) -> Counted | None:
         return None
     labels = plurality(private.votes)
     rows = np.flatnonzero(labels >= 0)
-    first = next(format for format in RUNTIMES if format in manifest.files)
+    first = _first(manifest)
     logits = classify_all(open_classifier(bundle, first), private.images[rows], "most votes")
     found = manifest.decoder("ferplus").logits(logits)
     return Counted(float((found.argmax(-1) == labels[rows]).mean()), len(rows))
@@ -190,11 +213,6 @@ def _labelled(dataset: Dataset, label_set: str, manifest: Manifest) -> Dataset:
     return dataset.with_labels(manifest.label_sets[0] if label_set == BOTH else label_set)
 
 
-def _decoded(
-    manifest: Manifest, label_set: str, logits: Mapping[str, Logits]
-) -> Iterator[tuple[str, Logits]]:
-    """Yield the logits of a label set by each format whose file has what they need."""
-    for format, heads in logits.items():
-        only = manifest.files[format].head
-        if only in ("", label_set):
-            yield format, manifest.decoder(label_set, format).logits(heads)
+def _first(manifest: Manifest) -> str:
+    """Return the format that devices run, which stands for all; `onnx` is in every bundle."""
+    return first_format(manifest.files) or REFERENCE

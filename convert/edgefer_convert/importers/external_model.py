@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from edgefer_convert.importers.source import (
 from edgefer_train.data.dataset import Dataset
 from edgefer_train.data.sources import load
 from edgefer_train.run import versions
+
+log = logging.getLogger(__name__)
 
 
 def import_model(path: Path, pixels: str = "0..1") -> ExternalModel:
@@ -72,49 +75,47 @@ def label_set_of(labels: Sequence[str]) -> str:
 
 def load_dataset(
     labels: Sequence[str], data: Path | None, split: str, model: ExternalModel
-) -> Dataset:
+) -> Dataset | None:
     """Return the dataset to measure a model with these labels on, its faces of the model's size.
 
-    Raises `DatasetError` where there is none, and `ConversionError` where the labels, unknown
-    here, are not the names of the dataset's own folders either.
+    Without `data` there is none, and a warning. Raises `DatasetError` for what cannot be read, and
+    `ConversionError` where the labels, unknown here, are not the dataset's own folders either.
     """
     name = label_set_of(labels)
+    if data is None:
+        log.warning("no --data: what %s predicts is not judged, only its files are", model.path)
+        return None
     try:
         return load(data, name, split, model.side)
     except DatasetError as exc:
-        if name != FOLDERS or data is None:
+        if name != FOLDERS:
             raise
         known = " nor ".join(LABEL_SETS)
         raise ConversionError(
             f"{model.path}: has the labels {', '.join(labels)}: neither those of {known}, so the "
-            f"dataset must have a folder for each; {exc}"
+            f"dataset must have a folder for each, or leave --data and EDGEFER_DATA out; {exc}"
         ) from exc
 
 
 def source_of_model(
-    model: ExternalModel, labels: Sequence[str], dataset: Dataset, images: ImageSource
+    model: ExternalModel, labels: Sequence[str], dataset: Dataset | None, images: ImageSource
 ) -> Source:
     """Return an external model as a source, its outputs in the order of the dataset's labels.
 
-    They match without regard to case. Raises `ConversionError` for other labels than the
-    dataset's, and where the model returns probabilities instead of logits.
+    They match without regard to case. Without a dataset the order is that of a label set that is
+    known, else the model's own. Raises `ConversionError` for other labels than the dataset's, and
+    where the model returns probabilities instead of logits.
     """
-    folded = {label.casefold(): label for label in dataset.labels}
-    labels = [
-        label if label in dataset.labels else folded.get(label.casefold(), label)
-        for label in labels
-    ]
-    if len(labels) != len(dataset.labels) or set(labels) != set(dataset.labels):
-        raise ConversionError(
-            f"{model.path}: has the labels {', '.join(labels)}; {dataset.name} has "
-            f"{', '.join(dataset.labels)}"
-        )
+    label_set = label_set_of(labels)
+    ours = LABEL_SETS.get(label_set, tuple(labels))
+    if dataset:
+        ours, labels = dataset.labels, _spelled_as(dataset, labels, model.path)
     _require_logits(model, dataset)
-    ordered = model.reordered([labels.index(label) for label in dataset.labels])
+    ordered = model.reordered([labels.index(label) for label in ours])
     return Source(
         name=model.path.stem,
-        heads={label_set_of(labels): dataset.labels},
-        only=label_set_of(labels),
+        heads={label_set: ours},
+        only=label_set,
         side=model.side,
         evidence=_evidence(ordered, dataset),
         licences={"model": "as its maker states"},
@@ -123,17 +124,31 @@ def source_of_model(
     )
 
 
-def _evidence(model: ExternalModel, dataset: Dataset) -> Evidence:
+def _spelled_as(dataset: Dataset, labels: Sequence[str], path: Path) -> list[str]:
+    folded = {label.casefold(): label for label in dataset.labels}
+    spelled = [
+        label if label in dataset.labels else folded.get(label.casefold(), label)
+        for label in labels
+    ]
+    if len(spelled) != len(dataset.labels) or set(spelled) != set(dataset.labels):
+        raise ConversionError(
+            f"{path}: has the labels {', '.join(spelled)}; {dataset.name} has "
+            f"{', '.join(dataset.labels)}"
+        )
+    return spelled
+
+
+def _evidence(model: ExternalModel, dataset: Dataset | None) -> Evidence:
     content = model.onnx()
     digest = hashlib.sha256(_bytes(model.path)).hexdigest()
     return Evidence(
-        dataset=dataset.name,
-        fingerprint=dataset.fingerprint,
+        dataset=dataset.name if dataset else "none",
+        fingerprint=dataset.fingerprint if dataset else "",
         recipe_name="none",
         recipe={
             "architecture": model.architecture,
             "side": model.side,
-            "split": dataset.split,
+            "split": dataset.split if dataset else "official",
         },
         seed=0,
         parameters=parameters(content),
@@ -146,9 +161,11 @@ def _evidence(model: ExternalModel, dataset: Dataset) -> Evidence:
     )
 
 
-def _require_logits(model: ExternalModel, dataset: Dataset) -> None:
+def _require_logits(model: ExternalModel, dataset: Dataset | None) -> None:
     """Refuse probabilities: a softmax is removed where it is the last layer, and only there."""
-    logits = model.logits(dataset.faces.images[:16])
+    # Of noise too they would sum to one.
+    noise = np.random.default_rng(0).integers(0, 256, (16, model.side, model.side), np.uint8)
+    logits = model.logits(dataset.faces.images[:16] if dataset else noise)
     require_finite(model.path, [logits])
     if (logits >= 0).all() and np.allclose(logits.sum(-1), 1, atol=1e-3):
         raise ConversionError(

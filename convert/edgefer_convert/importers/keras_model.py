@@ -16,6 +16,7 @@ from typing import Any
 import h5py
 import msgspec
 import numpy as np
+import tensorflow as tf
 
 from edgefer.errors import ConversionError
 from edgefer.files import from_zip, to_zip
@@ -23,7 +24,13 @@ from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels, Preprocess
 from edgefer_convert.formats import onnx_int8
 from edgefer_convert.formats.onnx_files import to_int8_onnx, to_onnx
-from edgefer_convert.formats.tflite import to_float16, to_int8, to_int8_after_training
+from edgefer_convert.formats.tflite import (
+    to_dynamic,
+    to_float16,
+    to_int8,
+    to_int8_after_training,
+    to_int16x8,
+)
 from edgefer_convert.importers.source import PIXEL_RANGES, Converter, ImageSource, input_side
 
 BATCH = 512
@@ -36,18 +43,22 @@ def converters(model: Any, qat_model: Any | None, images: ImageSource) -> dict[s
 
     Without a quantization-aware form, int8 gets its ranges from representative images.
     """
-
     names = list(model.output_names)
 
-    def int8() -> bytes:
-        return to_int8(qat_model) if qat_model else to_int8_after_training(model, images())
+    def int8(ends: Any = tf.int8) -> bytes:
+        if qat_model:
+            return to_int8(qat_model, ends)
+        return to_int8_after_training(model, images(), ends)
 
     return {
         "int8": lambda _: int8(),
         "onnx": lambda _: to_onnx(model),
-        "onnx-int8": lambda files: to_int8_onnx(files["int8"], names),
+        "onnx-int8": lambda files: to_int8_onnx(files.get("int8") or int8(), names),
         "onnx-symmetric": lambda files: onnx_int8.to_symmetric(files["onnx"], images()),
         "float16": lambda _: to_float16(model),
+        "uint8": lambda _: int8(tf.uint8),
+        "dynamic": lambda _: to_dynamic(model),
+        "int16x8": lambda _: to_int16x8(model, images()),
         "keras": lambda _: to_keras(model),
     }
 

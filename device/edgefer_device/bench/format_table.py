@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 from msgspec.structs import replace
-from rich.table import Table
 
 from edgefer.bundle import Bundle
 from edgefer.console import track
@@ -17,6 +16,7 @@ from edgefer.runtime import ACCELERATORS, RUNTIMES, open_classifier
 from edgefer.terminal import Terminal
 from edgefer_device.bench.benchmarks import time_classifier
 from edgefer_device.bench.loops import LOOPS, Plan
+from edgefer_device.bench.view import numbers_table
 
 NONE = "not measured"
 
@@ -61,14 +61,14 @@ def compare(bundle: Bundle, seconds: float, labels: str | None = None) -> Compar
     evidence = decoder.calibration.scores
     formats = [name for name in (*RUNTIMES, *ACCELERATORS) if name in manifest.files]
     rows = tuple(_row(bundle, format, seconds, evidence) for format in track(formats, "formats"))
-    images = next(iter(evidence.values())).n
+    images = next((one.n for one in evidence.values()), 0)
     return Comparison(f"{manifest.name}, {decoder.label_set}", machine(), images, rows)
 
 
 def _row(bundle: Bundle, format: str, seconds: float, evidence: Mapping[str, Scores]) -> Row:
     row = Row(format, bundle.manifest.files[format].bytes, _time(bundle, format, seconds))
-    scores, reference = evidence.get(format), evidence["float"]
-    if scores is None:
+    scores, reference = evidence.get(format), evidence.get("float")
+    if scores is None or reference is None:
         return row
     drops = {
         label: one.recall - scores.per_class[label].recall
@@ -100,8 +100,14 @@ def _time(bundle: Bundle, format: str, seconds: float) -> float | None:
 
 HEADINGS = (
     "format", "bytes", "accuracy", "drop, points", "worst class, points", "same label as float",
-    "calibration error", "one face, ms",
+    "ECE", "one face, ms",
 )  # fmt: skip
+
+NARROW = ("bytes", "acc.", "drop", "worst class", "= float", "ECE", "ms")
+CAPTION = (
+    "acc.: accuracy; drop: points of it that float has more, worst class: of its recall; = float: "
+    "same label; ms: of one face"
+)
 
 
 def cells(comparison: Comparison) -> Iterator[tuple[str, ...]]:
@@ -131,9 +137,9 @@ def _points(share: float | None) -> str:
 
 def show_comparison(comparison: Comparison) -> None:
     """Print the table."""
-    table = Table(*HEADINGS, title=_title(comparison))
+    table = numbers_table(_title(comparison), CAPTION, NARROW, HEADINGS[0])
     for row in cells(comparison):
-        table.add_row(*row)
+        table.add_row(*("-" if cell == NONE else cell.replace(" (", "\n(") for cell in row))
     Terminal().print(table)
 
 

@@ -23,7 +23,7 @@ from edgefer_device.bench.components import noise
 from edgefer_device.bench.loops import Plan
 from edgefer_device.bench.result import Candidate
 
-PREFERRED = ("int8", "onnx-int8", "float16", "onnx", *ACCELERATORS)
+PREFERRED = ("int8", "onnx-int8", "float16", "dynamic", "onnx", *ACCELERATORS)
 """Formats in order of preference, then accelerators; the other formats are for phones and
 TensorRT."""
 TOLERANCE = 0.05
