@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -110,8 +111,8 @@ def legend_below(figure: Figure, panel: Axes) -> None:
     handles, labels = panel.get_legend_handles_labels()
     columns = max(1, min(len(labels), LETTERS // (max(map(len, labels), default=0) + 6)))
     if labels:
-        where = "outside lower center"
-        figure.legend(handles, labels, loc=where, ncols=columns, frameon=False)
+        below: Literal["outside lower center"] = "outside lower center"
+        figure.legend(handles, labels, loc=below, ncols=columns, frameon=False)
 
 
 def epoch_axis(panel: Axes, epochs: int) -> None:

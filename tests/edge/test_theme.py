@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from edgefer.theme import LIGHT, epoch_axis, legend_below
+
+
+def lay_out(figure: Figure) -> None:
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]  # matplotlib's
 
 
 @pytest.mark.parametrize(
@@ -18,7 +23,7 @@ def test_a_legend_is_below_the_panel_and_within_the_figure(names: list[str]) -> 
         for name in names:
             panel.plot([1, 2], [0, 1], label=name)
         legend_below(figure, panel)
-        FigureCanvasAgg(figure).draw()
+        lay_out(figure)
     (legend,) = figure.legends
     box, curves = legend.get_window_extent(), panel.get_window_extent()
     assert not box.overlaps(curves)
@@ -33,7 +38,7 @@ def test_epochs_are_whole_and_one_is_seen(epochs: int) -> None:
     panel = figure.subplots()
     (line,) = panel.plot(range(1, epochs + 1), range(epochs))
     epoch_axis(panel, epochs)
-    FigureCanvasAgg(figure).draw()
+    lay_out(figure)
     ticks = [float(tick) for tick in panel.get_xticks() if 0.5 <= tick <= epochs + 0.5]
     assert ticks
     assert ticks == [round(tick) for tick in ticks]
