@@ -110,7 +110,10 @@ def test_a_sweep_trains_prints_the_best_and_is_resumed(
     assert runs["learning_rate=0.001"].float.model.stat().st_mtime_ns == written
 
 
-def test_an_address_without_a_cluster_is_one_line(space: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["localhost:1", "ray://localhost:1", "here", "here:x"])
+def test_an_address_without_a_cluster_is_one_line(
+    space: Path, tmp_path: Path, address: str
+) -> None:
     words = ("sweep", space, "--data", tmp_path, "--out", tmp_path / "out")
-    done = edgefer(*words, "--address", "localhost:1", status=1)
-    assert "edgefer: Ray: no cluster at --address localhost:1: " in done.stderr
+    done = edgefer(*words, "--address", address, status=1)
+    assert f"edgefer: --address {address}: nothing listens there; expected HOST:PORT" in done.stderr

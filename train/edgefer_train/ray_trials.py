@@ -13,6 +13,7 @@ import ray
 from ray import tune
 
 from edgefer.errors import EdgeferError, SettingsError
+from edgefer_train.fitting.cluster import is_there
 from edgefer_train.run import Run
 from edgefer_train.sweep import Result, Trial
 
@@ -56,6 +57,12 @@ def run_trials(
 
     Raises `SettingsError` where there is no cluster at the address.
     """
+    place = (address or "auto").removeprefix("ray://")
+    if place != "auto" and not is_there(place):
+        raise SettingsError(
+            f"--address {address}: nothing listens there; expected HOST:PORT of a Ray cluster, as "
+            "`ray start --head` prints it, or auto for the one of this machine"
+        )
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     try:

@@ -105,7 +105,7 @@ def wait_for_others(cluster: Cluster, minutes: float) -> None:
     end = time.monotonic() + 60 * minutes
     with _listening(own):
         log.info("waiting for %s, at most %g minutes", ", ".join(missing), minutes)
-        while missing := [address for address in missing if not _is_there(address)]:
+        while missing := [address for address in missing if not is_there(address)]:
             if time.monotonic() > end:
                 raise RunError(
                     f"waited {minutes:g} minutes, {', '.join(missing)} did not come; start a "
@@ -123,11 +123,12 @@ def _listening(address: str) -> socket.socket:
         raise SettingsError(f"TF_CONFIG: cannot listen at '{address}': {exc}") from exc
 
 
-def _is_there(address: str) -> bool:
+def is_there(address: str) -> bool:
+    """Return whether anything listens at HOST:PORT."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
-    except (OSError, UnicodeError):
+    except (OSError, ValueError, OverflowError):  # the last two for what is no address
         return False
     return True
 
