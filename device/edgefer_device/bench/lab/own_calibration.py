@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from edgefer.bundle import open_bundle
 from edgefer.console import track
+from edgefer.errors import SettingsError
 from edgefer.heads import VectorScaling, log_probabilities
 from edgefer.labels import FER2013
 from edgefer.machine import machine
 from edgefer_device.bench.lab.readings import (
-    AROUND,
     FRAME,
+    LEAST,
     DrawnFaces,
     Reading,
     noise_of,
@@ -45,6 +46,8 @@ TIMES = 1, 2
 """How often the clips' spread: people from a handful of clips are no extremes."""
 SHOWN = 60
 """Faces that each person shows later."""
+BETWEEN = 5
+"""Frames on either side of a change that belong to neither look."""
 SMILE = "single_face.mp4"
 """The one clip whose expressions are known: neutral, then smiling."""
 
@@ -92,6 +95,8 @@ def measure(request: OwnCalibrationRequest) -> OwnCalibrationResult:
     cv2.setNumThreads(1)
     bundle = open_bundle(request.model or Config().model)
     classifier = FaceClassifier.open(bundle)
+    if classifier.labels != FER2013:
+        raise SettingsError(f"{bundle.path}: expected a model of FER2013's labels")
     clips = read_clips(request.data, (), classifier)
     noise = [part for rows in clips.values() for part in noise_of(rows, classifier.labels)]
     faces = DrawnFaces(read_part(request.data, "PublicTest"), classifier, noise, request.seed)
@@ -164,12 +169,14 @@ def _person(random: np.random.Generator, bias: float, temperature: float) -> Vec
 def _smile(rows: Sequence[Reading], labels: tuple[str, ...]) -> Iterator[Effect]:
     """Yield the effect on a real person: the first half of each look is enrolled."""
     read = np.array([list(one.probabilities.values()) for one in rows if one.probabilities])
-    if not len(read):
+    if len(read) < LEAST:
         return
     smiles = read.argmax(1) == labels.index("happy")
     # The change is where both sides differ most; the frames around it are in between.
     cut = int(np.argmax([smiles[at:].mean() - smiles[:at].mean() for at in range(1, len(read))]))
-    sides = ("neutral", read[: cut - AROUND // 3]), ("happy", read[cut + AROUND // 3 :])
+    sides = ("neutral", read[: max(0, cut - BETWEEN)]), ("happy", read[cut + BETWEEN :])
+    if min(len(part) for _, part in sides) < 2 * BETWEEN:
+        return
     looks, before, truth = [], [], []
     for label, part in sides:
         index, half = labels.index(label), len(part) // 2
