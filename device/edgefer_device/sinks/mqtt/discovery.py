@@ -1,6 +1,6 @@
 """MQTT device discovery: the retained message that describes this device to Home Assistant.
 
-As Home Assistant 2026.2.3 took it (`tests/rig/rig_homeassistant.py`): `origin` is required; names
+As Home Assistant 2026.11.0 took it (`tests/rig/rig_homeassistant.py`): `origin` is required; names
 come from `default_entity_id`; an enum sensor has `options` and no `state_class`, and refuses any
 other value; its own word for no value is "unknown", so our `unknown` is published
 as `uncertain`, and no face as `nobody`.
