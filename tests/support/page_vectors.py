@@ -214,6 +214,7 @@ def _search() -> dict[str, Any]:
     row = [
         Detection(Box(20.0 + 130 * at, 200.0, 80.0, 80.0), 0.9 - at / 100, 0.0) for at in range(4)
     ]
+    faint_last = msgspec.structs.replace(row[3], score=0.6)
     script: list[tuple[list[Detection], bool, dict[str, list[list[Detection]]]]] = [
         ([], True, {}),
         ([], True, {"far": [[faint], [tiny, there]]}),
@@ -224,6 +225,7 @@ def _search() -> dict[str, Any]:
         ([there], True, {"near": [[moved]], "far": [[there], [tiny]]}),
         ([there, tiny], False, {"near": [[moved], []], "far": [[there]]}),
         (row, True, {"far": [row[:3]], "near": [[row[3]]]}),
+        (row, False, {"far": [[*row[:3], faint_last]], "near": [[row[3]]]}),
     ]
     looked: list[Any] = []
     answers: dict[str, Any] = {}

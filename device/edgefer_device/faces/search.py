@@ -94,10 +94,12 @@ class FaceSearch(FaceDetector):
         if not known:
             return distinct(self._search(image))
         many = len(known) > FEW
-        found = self._far.detect(image) if many else []
+        whole = self._far.detect(image) if many else []
+        found = [face for face in whole if face.score >= SURE]
         for box in known:
             if not _seen(found, box):
                 found += self._near.look(image, _followed(box))
+        found += whole
         if not many and (search or not all(_seen(found, box) for box in known)):
             found += self._far.detect(image)
         if search:

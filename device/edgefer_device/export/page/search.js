@@ -39,10 +39,12 @@ export class FaceSearch {
     }
     if (!known.length) return this.#distinct(await this.#search(pixels));
     const many = known.length > this.settings.few;
-    const found = many ? await this.#whole(pixels) : [];
+    const whole = many ? await this.#whole(pixels) : [];
+    const found = whole.filter((face) => face.score >= this.settings.sure);
     for (const box of known) {
       if (!this.#seen(found, box)) found.push(...await this.near.look(pixels, this.followed(box)));
     }
+    found.push(...whole);
     if (!many && (search || !known.every((box) => this.#seen(found, box)))) {
       found.push(...await this.#whole(pixels));
     }
