@@ -59,6 +59,8 @@ def one_line(text: str) -> str:
 
 def foreign(exc: BaseException) -> str:
     """Return the first line of what a library says of a damaged file, without its own marks."""
+    if isinstance(exc, UnicodeDecodeError):
+        return "a name in it is not UTF-8"
     first = next((line.strip() for line in str(exc).splitlines() if line.strip()), "")
     return re.sub(r"^(\[[\w ]+\]\s*:?\s*)?(\d+ : [A-Z_]+ : )?", "", first)[:160]
 

@@ -11,7 +11,7 @@ from edgefer.errors import LONGEST, EdgeferError
 FOREIGN = re.compile(
     r"Traceback|__\w+__|positional argument|object at 0x|<class |NoneType|invalid literal|"
     r"codec can't|\[Errno|Error -\d|index out of range|`\w+`|\w+(Error|Exception)\b|"
-    r"could not convert|not in list|unpack"
+    r"could not convert|not in list|to unpack|unpack requires"
 )
 """What Python and its libraries write of themselves."""
 TOLD = re.compile(r"[:;,] \S|\bmust be\b|\bis missing\b")
