@@ -618,7 +618,7 @@ def read_wire_message(case: bytes, path: Path) -> None:
 PARSERS = {
     "addresses": Parser(addresses, read_address, ""),
     "configuration": Parser(
-        lambda: toml_cases(configuration()), read_configuration, r"case|key\.pub"
+        lambda: toml_cases(configuration()), read_configuration, r"case|the key"
     ),
     "recipe": Parser(lambda: toml_cases(RECIPE), read_recipe),
     "fleet": Parser(lambda: toml_cases(FLEET), read_fleet),
