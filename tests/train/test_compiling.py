@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import tf_keras as keras
 
 from edgefer.errors import SettingsError
 from edgefer_train.fitting.compiling import (
+    LONG,
     Compute,
     choose_compute,
+    choose_precision,
     compile_model,
     make_deterministic,
 )
+from edgefer_train.fitting.xla_trial import is_faster_by_xla
 from edgefer_train.recipe import Fit, Recipe
 
 ONES = np.ones((64, 16), np.float32)
@@ -118,34 +122,66 @@ PLAIN = "processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16x\nmodel name\t: amx
 
 
 @pytest.mark.parametrize(
-    ("architecture", "cpuinfo", "chosen"),
+    ("architecture", "cpuinfo", "is_faster", "chosen"),
     [
-        ("small", PLAIN, "float32, XLA"),
-        ("vgg16", PLAIN, "float32, XLA"),
-        ("deepfer", PLAIN, "float32, XLA"),
-        ("tiny", PLAIN, "float32, no XLA"),
-        ("large", PLAIN, "float32, no XLA"),
-        ("mini_xception", PLAIN, "float32, no XLA"),
-        ("resnet50", PLAIN, "float32, no XLA"),
-        ("small", AMX, "bfloat16, no XLA"),
-        ("tiny", AMX, "bfloat16, no XLA"),
+        ("small", PLAIN, True, "float32, XLA"),
+        ("small", PLAIN, False, "float32, no XLA"),
+        ("vgg16", PLAIN, True, "float32, XLA"),
+        ("deepfer", PLAIN, True, "float32, XLA"),
+        ("tiny", PLAIN, True, "float32, no XLA"),
+        ("large", PLAIN, True, "float32, no XLA"),
+        ("mini_xception", PLAIN, True, "float32, no XLA"),
+        ("resnet50", PLAIN, True, "float32, no XLA"),
+        ("small", AMX, True, "bfloat16, no XLA"),
+        ("tiny", AMX, True, "bfloat16, no XLA"),
     ],
 )
-def test_auto_follows_the_processor_and_the_architecture(
-    architecture: str, cpuinfo: str, chosen: str, tmp_path: Path
+def test_auto_follows_the_processor_the_architecture_and_a_trial(
+    architecture: str, cpuinfo: str, is_faster: bool, chosen: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text(cpuinfo)
-    assert str(choose_compute(Recipe(architecture), cpuinfo=path)) == chosen
+    compute = choose_compute(Recipe(architecture), LONG, cpuinfo=path, trial=lambda *net: is_faster)
+    assert str(compute) == chosen
+
+
+def test_a_short_training_tries_nothing(tmp_path: Path) -> None:
+    def trial(*net: object) -> bool:
+        raise AssertionError("compiling would take longer than the training")
+
+    path = tmp_path / "none"
+    assert not choose_compute(Recipe("small"), LONG - 1, cpuinfo=path, trial=trial).xla
+    assert not choose_compute(Recipe("small"), LONG, replicas=2, cpuinfo=path, trial=trial).xla
 
 
 def test_a_recipe_can_say_both_itself(tmp_path: Path) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text(AMX)
     recipe = Recipe("tiny", fit=Fit(precision="float32", xla=True))
-    assert choose_compute(recipe, cpuinfo=path) == Compute("float32", xla=True)
-    assert choose_compute(recipe, replicas=2, cpuinfo=path) == Compute("float32", xla=False)
+    assert choose_compute(recipe, 1, cpuinfo=path) == Compute("float32", xla=True)
+    assert choose_compute(recipe, 1, replicas=2, cpuinfo=path) == Compute("float32", xla=False)
+
+
+@pytest.mark.slow
+def test_the_trial_times_both_and_leaves_the_random_numbers_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    keras.utils.set_random_seed(1)
+    expected = tf.random.uniform([3]).numpy()
+    keras.utils.set_random_seed(1)
+    found = is_faster_by_xla("elu_cnn", 48, 8)
+    assert (tf.random.uniform([3]).numpy() == expected).all()
+    times = re.search(r"a step of elu_cnn takes ([\d.]+) s, with XLA ([\d.]+) s", caplog.text)
+    assert times, caplog.text
+    assert isinstance(found, bool)
+
+
+def test_a_trial_that_fails_is_a_no(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert not is_faster_by_xla("no such net", 48, 8)
+    assert "no XLA: the trial did not end well" in caplog.text
 
 
 def test_a_machine_without_cpuinfo_computes_in_float32(tmp_path: Path) -> None:
-    assert choose_compute(Recipe("large"), cpuinfo=tmp_path / "none").precision == "float32"
+    assert choose_precision(Recipe("large"), tmp_path / "none") == "float32"

@@ -78,7 +78,7 @@ class Fit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     1 / (1 - average) steps are done it is less, (1 + steps) / (10 + steps): a short training
     would else keep its random start."""
     xla: bool | Literal["auto"] = "auto"
-    """Compile the step with XLA; `auto` where that is faster for the architecture."""
+    """Compile the step with XLA; `auto` where a trial before a long training finds that faster."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the activations in training; weights, logits and averages are float32 in either.
     `auto` is bfloat16 on a processor with AMX, which takes nearly half the time for a step.

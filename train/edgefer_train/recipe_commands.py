@@ -53,7 +53,7 @@ def check(name: str) -> None:
 
     recipe = load_recipe(name)
     from edgefer_train.architectures import macs, parameters, require_side
-    from edgefer_train.fitting.compiling import choose_compute
+    from edgefer_train.fitting.compiling import choose_precision
     from edgefer_train.fitting.fit import announce_net
     from edgefer_train.fitting.initial_weights import build_model
     from edgefer_train.fitting.teachers import load_teachers
@@ -64,4 +64,4 @@ def check(name: str) -> None:
         require_side(recipe.architecture, None)
     load_teachers(recipe.distill)
     announce_net(recipe, parameters(model), macs(model))
-    say(f"{name}: a training would start, {choose_compute(recipe)}")
+    say(f"{name}: a training would start, in {choose_precision(recipe)}")

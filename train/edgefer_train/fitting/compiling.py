@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +15,14 @@ from numpy.typing import NDArray
 
 from edgefer.errors import SettingsError
 from edgefer_train.architectures import ARCHITECTURES, Tensor
+from edgefer_train.fitting.xla_trial import is_faster_by_xla
 from edgefer_train.recipe import VOTES, Fit, Recipe
 
 CPUINFO = Path("/proc/cpuinfo")
+LONG = 1000
+"""Steps of a training that is worth a trial of XLA: compiling takes as long as ten of them."""
+Trial = Callable[[str, int, int], bool]
+"""From an architecture, the images' side and the batch size to whether XLA is faster."""
 
 STREAMS = 1_000_003
 """Between the seeds of two layers; no seeds that are tried beside each other are so far apart."""
@@ -33,19 +38,35 @@ class Compute(msgspec.Struct, frozen=True):
         return f"{self.precision}, {'XLA' if self.xla else 'no XLA'}"
 
 
-def choose_compute(recipe: Recipe, replicas: int = 1, cpuinfo: Path = CPUINFO) -> Compute:
-    """Return what `precision` and `xla` of a recipe come to on this machine.
+def choose_precision(recipe: Recipe, cpuinfo: Path = CPUINFO) -> Literal["float32", "bfloat16"]:
+    """Return what a recipe's `precision` comes to on this machine.
 
-    bfloat16 needs AMX: without it a step of `small` takes 13 times as long. XLA pays where the
-    registry has it, in float32 only: in bfloat16 oneDNN's AMX kernels are faster. Several
-    replicas go without it.
+    bfloat16 needs AMX: without it a step of `small` takes 13 times as long.
     """
-    precision, xla = recipe.fit.precision, recipe.fit.xla
-    if precision == "auto":
-        precision = "bfloat16" if has_amx(cpuinfo) else "float32"
+    if recipe.fit.precision == "auto":
+        return "bfloat16" if has_amx(cpuinfo) else "float32"
+    return recipe.fit.precision
+
+
+def choose_compute(
+    recipe: Recipe,
+    steps: int,
+    replicas: int = 1,
+    cpuinfo: Path = CPUINFO,
+    trial: Trial = is_faster_by_xla,
+) -> Compute:
+    """Return what `precision` and `xla` of a recipe come to on this machine for so many steps.
+
+    With `auto` a trial decides on XLA, where it may pay: in float32, for in bfloat16 oneDNN's AMX
+    kernels are faster; for architectures of plain convolutions; and for a training that takes far
+    longer than to compile. Several replicas go without it.
+    """
+    precision, xla = choose_precision(recipe, cpuinfo), recipe.fit.xla
     if xla == "auto":
-        design = ARCHITECTURES.get(recipe.architecture)
-        xla = precision == "float32" and design is not None and design.xla
+        design, how = ARCHITECTURES.get(recipe.architecture), recipe.fit
+        may = precision == "float32" and replicas == 1 and steps >= LONG
+        may = may and design is not None and design.xla
+        xla = may and trial(recipe.architecture, recipe.side, how.batch_size)
     return Compute(precision, xla and replicas == 1)
 
 

@@ -32,7 +32,12 @@ from edgefer_train.fitting.callbacks import (
     ProgressBar,
     TensorBoard,
 )
-from edgefer_train.fitting.compiling import Compute, choose_compute, compile_model, computing_in
+from edgefer_train.fitting.compiling import (
+    choose_compute,
+    choose_precision,
+    compile_model,
+    computing_in,
+)
 from edgefer_train.fitting.initial_weights import Heads, build_model
 from edgefer_train.fitting.strategy import ReplicaGroup, single
 from edgefer_train.fitting.teachers import Teachers, load_teachers
@@ -75,7 +80,7 @@ def fit(
     group.require_equal_parts(recipe)
     keras.utils.set_random_seed(recipe.seed)
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
-    compute = choose_compute(recipe, group.replicas)
+    precision = choose_precision(recipe)
     with writing(out), group.run_dir(out) as folder:
         run, heads = Run(folder), heads_of(recipe, dataset)
         model = build_model(recipe, heads, recipe.side, training.images)
@@ -83,7 +88,7 @@ def fit(
         group.start(run, record, resume)
         announce_net(recipe, record.parameters, record.macs)
         teachers = load_teachers(recipe.distill)
-        trained = _trainable(model, recipe, heads, group, compute)
+        trained = _trainable(model, recipe, heads, group, precision)
         if recipe.head.epochs:
             fit_heads(trained, run.head, recipe, dataset, teachers, group)
         fit_stage(trained, run.float, recipe, dataset, teachers, group)
@@ -123,12 +128,12 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _trainable(
-    model: Any, recipe: Recipe, heads: Heads, group: ReplicaGroup, compute: Compute
+    model: Any, recipe: Recipe, heads: Heads, group: ReplicaGroup, precision: str
 ) -> Any:
     """The model to fit in this one's place, with its weights: itself where that can be."""
-    if not recipe.fit.sizes and group.replicas == 1 and compute.precision == "float32":
+    if not recipe.fit.sizes and group.replicas == 1 and precision == "float32":
         return model
-    with group.strategy.scope(), computing_in(compute.precision):
+    with group.strategy.scope(), computing_in(precision):
         # While the images grow, the same layers must take any side.
         copy = build_model(recipe, heads, None if recipe.fit.sizes else recipe.side)
     copy.set_weights(model.get_weights())
@@ -183,7 +188,7 @@ def fit_stage(
     followed = "agreement" if float_targets else "accuracy"
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
     steps = steps_per_epoch(training, how.batch_size, how.balance, how.epoch_share)
-    compute = choose_compute(recipe, group.replicas)
+    compute = choose_compute(recipe, steps * how.epochs, group.replicas)
     length = f"{len(training):,} images, {how.epochs} epochs of {steps} steps of {how.batch_size}"
     log.info("%s, %s: %s, %s", model.name, stage.name, length, compute)
     adjusted = how.balance == "logit_adjustment"

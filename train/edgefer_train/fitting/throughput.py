@@ -83,13 +83,14 @@ def throughput(recipe: Recipe, name: str, seconds: float) -> Throughput:
     The images are noise: what they show changes no figure. From memory comes one and the same
     batch again and again, which costs nothing: no `fit` on tensors can be faster.
     """
-    dataset, compute = noise(recipe), choose_compute(recipe)
+    dataset = noise(recipe)
+    steps = steps_per_epoch(dataset.faces, recipe.fit.batch_size)
+    compute = choose_compute(recipe, steps * recipe.fit.epochs)
     sides = sorted({side for side, _ in side_schedule(recipe)})
     with computing_in(compute.precision):
         side = None if recipe.fit.sizes else recipe.side
         heads = {name: len(labels) for name, labels in heads_of(recipe, dataset).items()}
         model = build(recipe.architecture, heads, side)
-    steps = steps_per_epoch(dataset.faces, recipe.fit.batch_size)
     compile_model(model, recipe, steps, compute.xla)
     teachers = load_teachers(recipe.distill)
     times = tuple(
