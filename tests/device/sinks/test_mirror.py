@@ -546,7 +546,7 @@ def test_page_says_why_it_is_not_sure(browser: Chrome) -> None:
         browser.get(mirror.sink.server.url)
         dark = msgspec.structs.replace(report("unknown", 0.3), reason="dark")
         wait_for(browser, "not sure", lambda: mirror.publish_report(dark))
-        assert read(browser, "#detail") == "too dark"
+        assert read(browser, "#detail") == "too dark: more light on the face"
 
 
 @needs_chromium
