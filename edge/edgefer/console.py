@@ -18,8 +18,6 @@ from datetime import datetime, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, TypeVar
 
-import click
-
 from edgefer.errors import one_line
 
 if TYPE_CHECKING:
@@ -43,15 +41,15 @@ class FallbackWarning(EdgeferWarning):
 
 def say(*lines: str | Sequence[Part], err: bool = False) -> None:
     """Print lines on stdout, or on stderr; what a stranger put into one is escaped."""
+    import click  # not on a device that only infers
+
     for line in lines:
         parts = [line] if isinstance(line, str) else line
-        click.echo("".join(map(_printed, parts)), err=err)  # noqa: TID251  # the one place
-
-
-def _printed(part: Part) -> str:
-    return (
-        one_line(part) if isinstance(part, str) else click.style(one_line(part[0]), fg=part[1])
-    )  # the one place
+        printed = (
+            one_line(part) if isinstance(part, str) else click.style(one_line(part[0]), fg=part[1])
+            for part in parts
+        )
+        click.echo("".join(printed), err=err)  # noqa: TID251  # the one place
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
