@@ -133,8 +133,14 @@ def test_a_damaged_history_is_found_by_doctor_and_can_be_deleted(store: HistoryS
     store.path.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
     found = check_history(str(store.path.parent))
     assert (found.level, found.advice) == (Level.fail, "edgefer history --delete removes it")
+    with pytest.raises(HistoryError, match="edgefer history --delete removes it"):
+        store.spans()
     assert store.delete() == 0
     assert not store.path.exists()
+    store.path.write_text("mine")
+    with pytest.raises(HistoryError, match="file is not a database; move it out of the way"):
+        store.spans()
+    store.path.unlink()
     assert check_history(str(store.path.parent)).level is Level.ok
 
 
@@ -305,6 +311,26 @@ def test_each_minute_has_the_seconds_of_its_moods(store: HistoryStore) -> None:
         1: {"happy": pytest.approx(45, abs=0.3)},
         2: {"happy": pytest.approx(10, abs=0.2), "unknown": pytest.approx(5, abs=0.2)},
     }
+
+
+def test_what_was_deleted_is_not_written_by_a_daemon_that_had_seen_it(store: HistoryStore) -> None:
+    clock = Clock()
+    sink = HistorySink(store, 90, clock, clock)
+
+    async def whole() -> None:
+        async with sink:
+            for _ in range(30):
+                await sink.publish(report("happy"))
+                clock.now += 1.0
+            HistoryStore(store.path).delete()
+            clock.now += 10 * 60.0
+            for _ in range(30):
+                await sink.publish(report("sad"))
+                clock.now += 1.0
+
+    asyncio.run(whole())
+    (moods,) = kept(store).values()
+    assert moods.keys() == {"sad"}
 
 
 def test_silence_counts_for_nothing(store: HistoryStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -66,6 +67,7 @@ class HistorySink:
 
     async def publish(self, report: Report) -> None:
         """Add the time since the last report to the mood that it had."""
+        await self._forget_deleted()
         if report.problem is not None:
             self._stopwatch.stop()
         passed, mood, self._mood = self._stopwatch.lap(), self._mood, report.mood
@@ -79,6 +81,7 @@ class HistorySink:
 
     async def _write(self) -> None:
         """Store what is added up; keep it if that fails."""
+        await self._forget_deleted()
         try:
             if self._minutes:
                 await asyncio.to_thread(self._store.add, self._minutes)
@@ -94,6 +97,12 @@ class HistorySink:
             self.fault = TROUBLE
             while len(self._minutes) > PENDING:
                 del self._minutes[min(self._minutes)]
+
+    async def _forget_deleted(self) -> None:
+        """Drop what is added up where `edgefer history --delete` deleted the rest."""
+        with contextlib.suppress(HistoryError):  # writing says it
+            if self._store.is_touched and await asyncio.to_thread(self._store.is_emptied):
+                self._minutes = {}
 
     def _clear(self) -> None:
         """Delete what is older than the days to keep."""

@@ -82,6 +82,7 @@ class HistoryStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._written, self._version = 0, -1
 
     def add(self, minutes: Minutes) -> None:
         """Add what was seen: all of it, or nothing."""
@@ -151,6 +152,28 @@ class HistoryStore:
                 self.path.with_name(self.path.name + end).unlink(missing_ok=True)
             return 0
 
+    @property
+    def is_touched(self) -> bool:
+        """Whether anything opened the file since `is_emptied` looked into it."""
+        return self._time() != self._written
+
+    def is_emptied(self) -> bool:
+        """Whether any program deleted everything since this was asked last."""
+        try:
+            with self._open() as file:
+                # `delete` is all that writes the file anew, and VACUUM counts this up.
+                (version,) = file.execute("PRAGMA schema_version").fetchone()
+        finally:
+            self._written = self._time()
+        before, self._version = self._version, version
+        return before not in (-1, version)
+
+    def _time(self) -> int:
+        try:
+            return self.path.stat().st_mtime_ns
+        except OSError:
+            return 0
+
     def is_damaged(self, cause: BaseException | None) -> bool:
         """Whether SQLite refused a file of its own: what is no database is somebody else's."""
         refused = isinstance(cause, sqlite3.DatabaseError)
@@ -185,7 +208,11 @@ class HistoryStore:
         except UnicodeDecodeError as exc:  # of SQLite's own error, which repeats a damaged schema
             raise HistoryError(f"{self.path}: the history cannot be used: it is damaged") from exc
         except (sqlite3.Error, OSError) as exc:
-            why = exc.strerror if isinstance(exc, OSError) else exc
+            why = str((exc.strerror if isinstance(exc, OSError) else None) or exc)
+            if self.is_damaged(exc):
+                why += "; edgefer history --delete removes it"
+            elif type(exc) is sqlite3.DatabaseError:
+                why += "; move it out of the way"
             raise HistoryError(f"{self.path}: the history cannot be used: {why}") from exc
 
     def _prepare(self, file: sqlite3.Connection) -> None:
