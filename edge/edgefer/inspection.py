@@ -106,6 +106,8 @@ def _ensemble(ensemble: Ensemble) -> str:
 
 
 def _calibration(one: Calibration) -> str:
+    if not one.scores:
+        return "neither measured nor calibrated"
     return f"temperature {one.temperature}, 85 % at a confidence of {one.threshold:.2f} or more"
 
 

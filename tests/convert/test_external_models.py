@@ -181,6 +181,8 @@ def test_without_a_dataset_int8_needs_images(weights: list[np.ndarray], tmp_path
         np.savez(tmp_path / "faces.npz", images=images)
         done = edgefer(*words, "--representative", tmp_path / "faces.npz", status=status)
     manifest = open_bundle(out).manifest
+    assert "images that were given" in manifest.evidence.quantization
+    assert "neither measured nor calibrated" in edgefer("model", "inspect", out).stdout
     assert manifest.heads[0].labels == tuple("abcdefg")
     assert [check.name for check in manifest.gate.checks] == [
         "float tensors of int8",
@@ -189,6 +191,40 @@ def test_without_a_dataset_int8_needs_images(weights: list[np.ndarray], tmp_path
     ]
     done = edgefer(*words, "--sensitivity", status=1)
     assert "--sensitivity needs the int8 TFLite file and faces" in last_line(done)
+
+
+@pytest.mark.usefixtures("no_data")
+def test_dim_images_do_not_narrow_the_input(weights: list[np.ndarray], tmp_path: Path) -> None:
+    images = np.random.default_rng(1).integers(20, 97, (100, 48, 48), np.uint8)
+    np.savez(tmp_path / "faces.npz", images=images)
+    words = (as_h5(weights, tmp_path), "--labels", LABELS, "--formats", "int8")
+    given = ("--representative", tmp_path / "faces.npz")
+    edgefer("convert", *words, *given, "--out", tmp_path / "bundle")
+    affine = open_bundle(tmp_path / "bundle").manifest.input.affine
+    assert affine.scale == pytest.approx(1 / 255)
+    assert affine.zero_point == -128
+
+
+@pytest.mark.usefixtures("no_data")
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [("junk", "not an .npz with an array `images`"), (None, "No such file or directory")],
+)
+def test_representative_images_that_cannot_be_read_are_one_line(
+    content: str | None, complaint: str, weights: list[np.ndarray], tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "faces.npz").write_text(content)
+    words = (as_h5(weights, tmp_path), "--labels", LABELS, "--formats", "int8")
+    given = ("--representative", tmp_path / "faces.npz")
+    done = edgefer("convert", *words, *given, "--out", tmp_path / "bundle", status=1)
+    assert complaint in last_line(done)
+    assert "pickle" not in done.stderr
+
+
+def test_a_label_that_is_named_twice_is_refused(weights: list[np.ndarray], tmp_path: Path) -> None:
+    words = (as_h5(weights, tmp_path), "--labels", "a,a,c,d,e,f,g", "--out", tmp_path / "bundle")
+    assert "--labels names 'a' twice: a, a, c" in last_line(edgefer("convert", *words, status=1))
 
 
 @pytest.mark.parametrize("name", ["", " ", "two\nlines", "x" * 65])
@@ -355,7 +391,10 @@ def test_what_cannot_be_converted_is_one_clear_line(
     [
         (None, "name its 7 outputs in their order: --labels a,b,c or a file"),
         ("happy,sad", "has 7 outputs, --labels names 2: happy, sad"),
-        ("happy,happy,sad,angry,fear,disgust,neutral", "has 7 outputs, --labels names 6"),
+        (
+            "happy,happy,sad,angry,fear,disgust,neutral",
+            "--labels names 'happy' twice: happy, happy",
+        ),
         (
             "a,b,c,d,e,f,g",
             "has the labels a, b, c, d, e, f, g: neither those of fer2013 nor ferplus",

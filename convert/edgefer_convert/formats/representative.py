@@ -39,7 +39,7 @@ def representative(
             )
         images = _read(file, preprocess)
         _require_enough(len(images), str(file))
-        return preprocess.to_float(images)
+        return _of_all_levels(preprocess.to_float(images))
     training = dataset.part(Usage.Training)
     if file is None:
         source = f"{dataset.name}, Training"
@@ -54,7 +54,19 @@ def representative(
         raise DatasetError(
             f"{source}: all representative images are of one class, {only}; give some of each"
         )
-    return preprocess.to_float(training.images[rows])
+    return _of_all_levels(preprocess.to_float(training.images[rows]))
+
+
+def _of_all_levels(images: FloatImages) -> FloatImages:
+    """Return the images with black and white among their pixels: dim ones would narrow the input.
+
+    A camera's faces may have any grey level, which is why the input's scale is 1/255.
+    """
+    if images.min() > 0:
+        images[0, 0, 0] = 0.0
+    if images.max() < 1:
+        images[0, -1, -1] = 1.0
+    return images
 
 
 def _require_enough(count: int, source: str) -> None:
@@ -80,9 +92,11 @@ def _read(file: Path, preprocess: Preprocess) -> Pixels:
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             images = arrays["images"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
+    except OSError as exc:
+        raise DatasetError(f"{file}: cannot be read: {exc.strerror or 'it is damaged'}") from exc
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
         raise DatasetError(
-            f"{file}: not an .npz with an array `images` of representative images: {exc}"
+            f"{file}: not an .npz with an array `images` of representative images, uint8 (N, H, W)"
         ) from exc
     if images.dtype != np.uint8 or images.ndim != 3:
         raise DatasetError(

@@ -18,6 +18,7 @@ from edgefer_convert.formats.onnx_files import macs, parameters
 from edgefer_convert.importers.keras_model import open_keras
 from edgefer_convert.importers.onnx_model import open_onnx
 from edgefer_convert.importers.source import (
+    GIVEN_IMAGES,
     POST_TRAINING,
     ExternalModel,
     ImageSource,
@@ -58,9 +59,12 @@ def read_labels(text: str | None, model: ExternalModel) -> tuple[str, ...]:
     labels = tuple(line.strip() for line in lines if line.strip())
     ours = tuple(map(spelled, labels))
     labels = labels if label_set_of(ours) == FOLDERS else ours
-    if len(labels) != model.outputs or len(set(labels)) != model.outputs:
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise SettingsError(f"--labels names '{twice[0]}' twice: {', '.join(labels)}")
+    if len(labels) != model.outputs:
         raise SettingsError(
-            f"{model.path}: has {model.outputs} outputs, --labels names {len(set(labels))}: "
+            f"{model.path}: has {model.outputs} outputs, --labels names {len(labels)}: "
             f"{', '.join(labels) or 'none'}"
         )
     check_labels(labels, str(model.path))
@@ -157,7 +161,7 @@ def _evidence(model: ExternalModel, dataset: Dataset | None) -> Evidence:
         machine=machine(),
         versions=versions(),
         origin=f"{model.path.name}, sha256 {digest}",
-        quantization=POST_TRAINING,
+        quantization=POST_TRAINING if dataset else GIVEN_IMAGES,
     )
 
 

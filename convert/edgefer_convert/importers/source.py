@@ -23,6 +23,7 @@ ImageSource = Callable[[], FloatImages]
 """Returns the representative images, read when the first format needs them."""
 
 POST_TRAINING = "post-training, ranges from representative images of Training"
+GIVEN_IMAGES = "post-training, ranges, where a format has any, from images that were given"
 """How int8 got its scales without quantization-aware training."""
 
 PIXEL_RANGES = {"0..1": (1.0, 0.0), "-1..1": (2.0, -1.0), "0..255": (255.0, 0.0)}
