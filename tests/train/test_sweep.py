@@ -62,6 +62,8 @@ def test_every_combination_is_a_trial_and_ranges_are_drawn_alike_each_time(space
         ("[0.001, 0.05]", "[]", "`vary` must name one key or more, each with a value"),
         ("[0.001, 0.05]", "[0.1, 0.1]", "two trials have the same values"),
         ("[0.001, 0.05]", "{ low = 2, high = 1 }", "low must be below high"),
+        ("[0.001, 0.05]", "{ low = 0.1, high = inf }", "low must be below high, both of them num"),
+        ("[0.001, 0.05]", "{ low = nan, high = 1 }", "low must be below high, both of them num"),
         ('"tiny"', '"tyni"', "unknown recipe 'tyni'; known: custom_cnn"),
         ("fit.learning_rate", "fit.learning_rat", "did you mean"),
         ("recipe", "recipes", "unknown key 'recipes'; did you mean 'recipe'?"),
@@ -80,6 +82,21 @@ def test_a_space_that_cannot_be_trained_is_one_line(
 def test_a_folder_in_use_is_refused(space: Path, tmp_path: Path) -> None:
     done = edgefer("sweep", space, "--data", tmp_path, "--out", tmp_path, status=1)
     assert "already holds a sweep; add --resume to continue it" in done.stderr
+
+
+def test_a_key_that_stands_twice_is_refused(space: Path, tmp_path: Path) -> None:
+    space.write_text(SPACE.replace("[set]", '[set]\n"fit.learning_rate" = 0.1'))
+    done = edgefer("sweep", space, "--data", tmp_path, "--out", tmp_path / "out", status=1)
+    assert "fit.learning_rate stands in [set] and in [vary]; leave it in one" in done.stderr
+
+
+def test_data_that_cannot_be_read_is_refused_before_ray_starts(space: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = edgefer("sweep", space, "--data", tmp_path / "nothing", "--out", out, status=1)
+    error = done.stderr.splitlines()[-1]
+    assert f"{tmp_path}/nothing" in error
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ def sweep(space: Path, data: Path | None, out: Path, address: str | None, resume
     require_free(out, resume)
     from edgefer_train.ray_trials import run_trials
 
-    log.info("%d trials into %s", len(trials), out)
+    log.info("%s: %d trials", out, len(trials))
     show(run_trials(trials, data.resolve() if data else None, out.resolve(), address), out)
 
 

@@ -13,6 +13,7 @@ import ray
 from ray import tune
 
 from edgefer.errors import EdgeferError, SettingsError
+from edgefer_train.data.sources import load
 from edgefer_train.fitting.cluster import is_there
 from edgefer_train.run import Run
 from edgefer_train.sweep import Result, Trial
@@ -55,7 +56,8 @@ def run_trials(
 ) -> list[Result]:
     """Train each trial on all of a machine, and return what came of those that ended well.
 
-    Raises `SettingsError` where there is no cluster at the address.
+    Raises `SettingsError` where there is no cluster at the address, and `DatasetError` for data
+    that cannot be read here.
     """
     place = (address or "auto").removeprefix("ray://")
     if place != "auto" and not is_there(place):
@@ -63,6 +65,9 @@ def run_trials(
             f"--address {address}: nothing listens there; expected HOST:PORT of a Ray cluster, as "
             "`ray start --head` prints it, or auto for the one of this machine"
         )
+    recipe = trials[0].chosen.apply()
+    # Refused before Ray starts, and not by each trial.
+    load(data, recipe.labels, recipe.split, recipe.side)
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     try:

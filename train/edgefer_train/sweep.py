@@ -34,8 +34,12 @@ class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Draw its logarithm evenly instead: for what matters by factors."""
 
     def __post_init__(self) -> None:
-        if self.low >= self.high or (self.log and self.low <= 0):
-            raise ValueError(f"low must be below high, and above 0 for log, got {self.low:g}")
+        if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low < self.high):
+            raise ValueError(
+                f"low must be below high, both of them numbers, got {self.low:g} and {self.high:g}"
+            )
+        if self.log and self.low <= 0:
+            raise ValueError(f"low must be above 0 for log, got {self.low:g}")
 
     def draw(self, random: np.random.Generator) -> float:
         """Return a number of three digits."""
@@ -105,6 +109,9 @@ def read_space(path: Path) -> list[Trial]:
         beside = str((path.parent / space.recipe).resolve())
         space = msgspec.structs.replace(space, recipe=beside)
     trials = list(itertools.islice(space.trials(), TRIALS + 1))
+    both = [key for key in space.vary if key in space.set]
+    if both:
+        raise SettingsError(f"{path}: {both[0]} stands in [set] and in [vary]; leave it in one")
     if not space.vary or not trials:
         raise SettingsError(f"{path}: `vary` must name one key or more, each with a value")
     if len(trials) > TRIALS:
