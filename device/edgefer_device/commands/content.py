@@ -10,7 +10,7 @@ import click
 
 from edgefer.console import say
 from edgefer.errors import SettingsError
-from edgefer.options import config_option
+from edgefer.options import Number, config_option
 from edgefer_device.system.clock import WEEKDAYS
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def content() -> None:
     "--at", type=click.DateTime(["%H:%M"]), metavar="HH:MM", help="Time of day; default: now."
 )
 @click.option("--day", type=click.Choice(WEEKDAYS), help="Day of the week; default: today.")
-@click.option("--minutes", type=click.FloatRange(0), help="How long it has held; default: 60.")
-@click.option("--arrival", is_flag=True, help="As somebody came, 0 minutes ago.")
+@click.option("--minutes", type=Number(0), help="How long it has held; default: 60.")
+@click.option("--arrival", is_flag=True, help="As somebody came, --minutes ago; default: 0.")
 def try_rules(
     config: Path | None,
     mood: str,
@@ -67,7 +67,8 @@ def try_rules(
         since_arrival=60 * held + (0 if arrival else 2 * ARRIVAL_SECONDS),
         share=lambda applies, over: min(1.0, held / over) if applies(mood) else 0.0,
     )
-    came = ", somebody has just come" if arrival else ""
+    when = "has just come" if held == 0 else f"came {held:g} min ago"
+    came = f", somebody {when}" if arrival else ""
     say(f"{mood} for {held:g} min, {WEEKDAYS[now.weekday()]} {time_words(now.time(), hours)}{came}")
     if not chosen.content.rules:
         say("no rules: add [[content.rule]], or a library to [content]")

@@ -49,8 +49,10 @@ class ScreenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """With `command`: the program that switches it off, and its arguments."""
 
     def __post_init__(self) -> None:
-        if (self.tool == "command") != bool(self.on and self.off):
-            raise ValueError('on and off are two commands that belong to tool = "command"')
+        if self.tool == "command" and not (self.on and self.off):
+            raise ValueError('tool = "command" wants two commands, on and off')
+        if self.tool != "command" and (self.on or self.off):
+            raise ValueError('on and off belong to tool = "command"')
         if self.rotate and self.tool != "kiosk":
             raise ValueError('rotate belongs to tool = "kiosk"')
 

@@ -677,7 +677,7 @@ text = "Fine."
         (
             "--mood sad --at 19:30 --day mon --minutes 3 --arrival",
             [
-                "sad for 3 min, mon 19:30, somebody has just come",
+                "sad for 3 min, mon 19:30, somebody came 3 min ago",
                 "rule 1, 'Oh, {mood}.' or 1 more: no: the day is mon, not sun;"
                 " the time is 19:30, not from 20:00 to 23:00;"
                 " it is 30% of the last 10 min, not 60%",
@@ -703,6 +703,13 @@ def test_rules_are_tried_without_a_camera(tmp_path: Path, words: str, verdicts: 
     config = str(written(tmp_path, TRIED))
     done = CliRunner().invoke(main, ["content", "try", "--config", config, *words.split()])
     assert (done.exit_code, done.stdout.splitlines()) == (0, verdicts)
+
+
+@pytest.mark.parametrize("minutes", ["nan", "inf", "-1"])
+def test_minutes_that_are_no_number_are_refused(tmp_path: Path, minutes: str) -> None:
+    words = ["--config", str(written(tmp_path, TRIED)), "--mood", "sad", "--minutes", minutes]
+    done = CliRunner().invoke(main, ["content", "try", *words])
+    assert (done.exit_code, "Invalid value for '--minutes'" in done.stderr) == (2, True)
 
 
 def test_rules_are_told_by_the_mirrors_clock(tmp_path: Path) -> None:
