@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -370,6 +371,8 @@ def test_without_a_network_imagenet_weights_are_refused_in_one_line(
     # A proxy that nothing listens on: the download fails here on every machine alike.
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    # urllib keeps an opener for all of the process, and that its proxies.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     with pytest.raises(SettingsError, match=r"cannot be fetched; bring https://.*notop") as refused:
         build("vgg16", HEADS, weights="imagenet")
     assert "\n" not in str(refused.value)

@@ -235,15 +235,16 @@ def test_serve_is_a_verb_that_ends_by_ctrl_c(tmp_path: Path) -> None:
     ) as serving:
         assert serving.stderr is not None
         late = threading.Timer(120, serving.kill)
+        late.daemon = True
         late.start()
         said = serving.stderr.readline()
-        late.cancel()
         address = re.search(r"http://localhost:\d+/", said)
         assert address, said
         with urllib.request.urlopen(address[0]) as answer:
             assert b"edgefer" in answer.read()
         serving.send_signal(signal.SIGINT)
         assert serving.wait(20) == 0
+        late.cancel()
 
 
 # --- what npm gives ----------------------------------------------------------
