@@ -12,7 +12,7 @@ import msgspec
 from edgefer.bundle import open_bundle
 from edgefer.errors import SettingsError
 from edgefer.files import atomic_folder
-from edgefer.messages import to_json
+from edgefer.messages import NOT_JSON, to_json
 from edgefer_device.export import magicmirror, microcontroller, native, web
 
 RECORD = "edgefer-export.json"
@@ -93,7 +93,7 @@ def _files_of_others(out: Path, target: Target) -> list[str]:
         return []
     try:
         record = msgspec.json.decode((out / RECORD).read_bytes(), type=Record)
-    except (OSError, msgspec.DecodeError) as exc:
+    except (OSError, *NOT_JSON) as exc:
         raise SettingsError(
             f"{out}: exists and is no earlier export; choose another --out, or remove it"
         ) from exc

@@ -128,8 +128,11 @@ def test_an_earlier_export_is_replaced_and_a_strangers_folder_is_not(tmp_path: P
     assert "is the export of android; choose another --out" in only_line(
         export("ios", "--out", out)
     )
-    (out / RECORD).unlink()
-    assert "no earlier export; choose another --out" in only_line(export("android", "--out", out))
+    damaged = (b"{", b'{"target":"android","files":{"\xff":"x"}}', b'{"files":' + b"[" * 100_000)
+    for content in (*damaged, None):
+        (out / RECORD).unlink() if content is None else (out / RECORD).write_bytes(content)
+        line = only_line(export("android", "--out", out))
+        assert "no earlier export; choose another --out" in line
     (tmp_path / "file").write_text("mine")
     assert "no earlier export" in only_line(export("ios", "--out", tmp_path / "file"))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
