@@ -80,7 +80,12 @@ def test_a_space_that_cannot_be_trained_is_one_line(
 
 
 def test_a_folder_in_use_is_refused(space: Path, tmp_path: Path) -> None:
-    done = edgefer("sweep", space, "--data", tmp_path, "--out", tmp_path, status=1)
+    words = ("sweep", space, "--data", tmp_path, "--out", tmp_path)
+    for resume in ((), ("--resume",)):
+        done = edgefer(*words, *resume, status=1)
+        assert "is not empty, and holds no sweep; choose another --out" in done.stderr
+    (tmp_path / "ray").mkdir()
+    done = edgefer(*words, status=1)
     assert "already holds a sweep; add --resume to continue it" in done.stderr
 
 

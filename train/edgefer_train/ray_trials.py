@@ -16,7 +16,7 @@ from edgefer.errors import EdgeferError, SettingsError
 from edgefer_train.data.sources import load
 from edgefer_train.fitting.cluster import is_there
 from edgefer_train.run import Run
-from edgefer_train.sweep import Result, Trial
+from edgefer_train.sweep import RAY, Result, Trial
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def run_trials(
             },
             tune_config=tune.TuneConfig(metric="accuracy", mode="max"),
             run_config=tune.RunConfig(
-                name="ray", storage_path=str(out), verbose=0, callbacks=[Progress(len(trials))]
+                name=RAY, storage_path=str(out), verbose=0, callbacks=[Progress(len(trials))]
             ),
         )
         results = tuner.fit()

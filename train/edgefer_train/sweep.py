@@ -20,6 +20,8 @@ from edgefer_train.recipe import Choice, Count
 
 log = logging.getLogger(__name__)
 
+RAY = "ray"
+"""Folder of Ray's own files in that of a sweep."""
 TRIALS = 1000
 """That a sweep may have."""
 Value = bool | int | float | str
@@ -128,7 +130,11 @@ def read_space(path: Path) -> list[Trial]:
 
 def require_free(out: Path, resume: bool) -> None:
     """Raise `RunError` for a folder that is in use, unless its sweep is to go on."""
-    if out.exists() and any(out.iterdir()) and not resume:
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not (out / RAY).is_dir():
+        raise RunError(f"{out}: is not empty, and holds no sweep; choose another --out")
+    if not resume:
         raise RunError(f"{out}: already holds a sweep; add --resume to continue it")
 
 
