@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,16 +26,14 @@ def content() -> None:
 @content.command("try")
 @config_option
 @click.option("--mood", required=True, help="Label, unknown or nobody.")
-@click.option(
-    "--at", type=click.DateTime(["%H:%M"]), metavar="HH:MM", help="Time of day; default: now."
-)
+@click.option("--at", metavar="HH:MM", help="Time of day; default: now.")
 @click.option("--day", type=click.Choice(WEEKDAYS), help="Day of the week; default: today.")
 @click.option("--minutes", type=Number(0), help="How long it has held; default: 60.")
 @click.option("--arrival", is_flag=True, help="As somebody came, --minutes ago; default: 0.")
 def try_rules(
     config: Path | None,
     mood: str,
-    at: datetime | None,
+    at: str | None,
     day: str | None,
     minutes: float | None,
     arrival: bool,
@@ -47,6 +46,7 @@ def try_rules(
     from edgefer_device.sinks.content.rule import ARRIVAL_SECONDS, Situation
     from edgefer_device.sinks.content.settings import mood_error
     from edgefer_device.system.clock import time_words
+    from edgefer_device.system.time_of_day import TIME, time_of_day
 
     chosen = load_config(config)
     if error := mood_error(mood, labels_of(chosen)):
@@ -54,7 +54,9 @@ def try_rules(
     hours = chosen.mirror.clock
     now = datetime.now()
     if at is not None:
-        now = datetime.combine(now.date(), at.time())
+        if not re.fullmatch(TIME, at):
+            raise SettingsError(f"--at must be a time of day such as 06:30, got '{at}'")
+        now = datetime.combine(now.date(), time_of_day(at))
     if day is not None:
         now += timedelta(days=WEEKDAYS.index(day) - now.weekday())
     if minutes is None:

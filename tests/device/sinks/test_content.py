@@ -725,13 +725,12 @@ def test_what_cannot_be_tried_is_one_line(tmp_path: Path) -> None:
 
     def refused(*words: str) -> str:
         done = CliRunner().invoke(main, ["content", "try", "--config", config, *words])
-        assert done.exit_code in (1, 2)
+        assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
         return done.stderr
 
     assert "--mood: unknown mood 'hapy'; did you mean 'happy'?" in refused("--mood", "hapy")
     at = refused("--mood", "sad", "--at", "noon")
-    assert "--at" in at
-    assert "'noon'" in at
+    assert "--at must be a time of day such as 06:30, got 'noon'" in at
     none = CliRunner().invoke(main, ["content", "try", "--mood", "sad"])
     assert "no rules: add [[content.rule]]" in none.stdout
 
