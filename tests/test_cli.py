@@ -239,7 +239,7 @@ def test_every_package_that_ships_with_us_has_a_licence_that_is_known() -> None:
     assert [row for row in rows if not ALLOWED.search(row[2]) and row[0] not in UNSAID] == []
 
 
-def test_every_pinned_package_has_a_licence_that_is_known() -> None:
+def test_every_installed_pin_has_a_licence_that_is_known() -> None:
     pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     found = [one for name in sorted(pinned) if (one := package(name)) is not None]
     assert len(found) > 100

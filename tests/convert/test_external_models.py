@@ -180,6 +180,8 @@ def test_without_a_dataset_int8_needs_images(weights: list[np.ndarray], tmp_path
         images = np.random.default_rng(1).integers(0, 256, (count, 48, 48), np.uint8)
         np.savez(tmp_path / "faces.npz", images=images)
         done = edgefer(*words, "--representative", tmp_path / "faces.npz", status=status)
+        if status:
+            assert "99 representative images are too few; give 100 or more" in last_line(done)
     manifest = open_bundle(out).manifest
     assert "images that were given" in manifest.evidence.quantization
     assert "neither measured nor calibrated" in edgefer("model", "inspect", out).stdout

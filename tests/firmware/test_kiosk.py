@@ -54,6 +54,7 @@ def session(place: Path, page: str, debugging: int) -> Iterator[subprocess.Popen
         tool(name, package)
     tool("grim", "grim")
     tool("wlr-randr", "wlr-randr")
+    tool("chromedriver", "chromium-driver")
     # cage refuses to run as root, and so does Chromium's sandbox.
     ids = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
     environment = {

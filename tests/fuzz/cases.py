@@ -41,7 +41,7 @@ VALUES: tuple[Any, ...] = (
     *TEXTS,
     *NUMBERS,
     *(None, True, False, [], {}, [[]], [None], [{}], {"": ""}, {"a": {"b": [1, 2]}}),
-    *([0] * 200, ["x"] * 100),
+    *([0] * 1000, ["x"] * 100),
 )
 ANY = bytes(range(256))
 LETTERS = b"""[]{}=,.:;"'#\\/-+_ \n\t0123456789aeinrstTZ"""

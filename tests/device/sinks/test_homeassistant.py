@@ -432,10 +432,15 @@ def test_diagnostics_tell_rate_and_time_of_inference(broker: Mosquitto) -> None:
 @pytest.mark.parametrize(
     "payload", [b"", b"{", b'{"instance":"\xff"}', b'{"instance":' + b"[" * 100_000]
 )
-def test_what_strangers_put_on_the_diagnostics_topic_is_dropped(payload: bytes) -> None:
+def test_what_strangers_put_on_the_diagnostics_topic_is_dropped(
+    payload: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     rival = Rival("home")
-    rival.hear(payload)
     rival.hear(msgspec.json.encode({"instance": rival.instance}))
+    rival.hear(payload)
+    assert "another daemon" not in caplog.text
+    rival.hear(msgspec.json.encode({"instance": "another"}))
+    assert "another daemon publishes on 'home' too" in caplog.text
 
 
 def test_the_window_of_ten_minutes_does_not_grow_while_the_broker_is_away() -> None:

@@ -90,8 +90,9 @@ mount -t overlay root -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/roo
 state=$1/root/state
 shift 2
 "$@" run &
-until [ -e "$state/control.sock" ]; do sleep 0.1; done
-until "$@" status; do sleep 0.1; done
+trap 'kill $! 2>/dev/null || true' EXIT
+until [ -e "$state/control.sock" ]; do kill -0 $!; sleep 0.1; done
+until "$@" status; do kill -0 $!; sleep 0.1; done
 "$@" pause
 kill $!
 wait $!
@@ -114,7 +115,7 @@ def test_on_a_read_only_root_log_status_pause_and_doctor_tell_that_no_pause_surv
     program.chmod(0o755)
     alone = ["unshare", "--mount", *([] if os.getuid() == 0 else ["--map-root-user"])]
     words = [*alone, "sh", "-c", READ_ONLY, "sh", str(memory), str(card), str(program)]
-    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=300)
     log = f"edgefer: warning: {state} is in memory: a pause will not outlive a power cut"
     assert done.stderr.count(f"{log}; mount a disk there\n") == 2  # at the start, and by the pause
     told = "".join(done.stdout.split())  # a table's lines are wrapped
