@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from itertools import islice, pairwise
 from statistics import median, quantiles
 from typing import Any
@@ -32,6 +33,10 @@ LEAST_PAIRS = 2
 """Turns of either kind, however short the time."""
 PAIRS = 4
 """Turns of either kind that are to fit into the time, where a step is short enough."""
+READY = 8
+"""Batches that a pipeline holds ready, at most: they are made before anybody waits for them."""
+LEAST_ALONE = 4
+"""Batches of a turn of the pipeline alone: what its two threads have begun is then little of it."""
 
 
 class FeedTimes(msgspec.Struct, frozen=True):
@@ -140,7 +145,7 @@ def _at(
         order = ((feeds[0], memory), (feeds[1], pipeline))
         for feed, turns in order[:: 1 if len(memory) % 2 else -1]:
             turns.append(time_turn(model, feed, steps, min(WARM_UP, steps)))
-    alone = max(1, min(20, round(0.02 * seconds / walls[3])))
+    alone = max(LEAST_ALONE, min(20, round(0.02 * seconds / walls[3])))
     ratios = [a.wall / b.wall for a, b in zip(memory, pipeline, strict=True)]
     low, _, high = quantiles(ratios, n=4)
     return FeedTimes(
@@ -183,11 +188,17 @@ class Clock(keras.callbacks.Callback):
 
 
 def time_pipeline(stream: Any, count: int, turns: int = 3) -> float:
-    """Return the CPU seconds of a batch of a stream that nothing else runs beside."""
+    """Return the CPU seconds of a batch of a stream that nothing else runs beside.
+
+    The batches that were ready before the first was asked for are not counted.
+    """
     batch = iter(stream)
-    times = [time.process_time() for _ in range(turns + 2) if list(islice(batch, count))]
-    # The first turn also fills the buffers.
-    return median(later - earlier for earlier, later in pairwise(times[1:])) / count
+    deque(islice(batch, max(count, READY)), maxlen=0)
+    times = [time.process_time()]
+    for _ in range(turns):
+        deque(islice(batch, count), maxlen=0)
+        times.append(time.process_time())
+    return median(later - earlier for earlier, later in pairwise(times)) / count
 
 
 def describe(done: Throughput) -> str:
