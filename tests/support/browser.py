@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -15,6 +17,12 @@ from edgefer.messages import Box, Face, Report
 
 CHROMIUM = shutil.which("chromium")
 CHROMEDRIVER = shutil.which("chromedriver")
+
+
+def noon() -> str:
+    """Return a time zone in which it is noon now: by night the mirror's page is dimmed."""
+    # East of Greenwich is negative in these names.
+    return f"Etc/GMT{datetime.now(timezone.utc).hour - 12:+d}"
 
 
 @contextmanager
@@ -38,7 +46,8 @@ def chromium(width: int = 1280, height: int = 720, *flags: str) -> Iterator[webd
         ):
             options.add_argument(f"--{flag}")
         # A driver given by path keeps selenium from looking for one on the network.
-        driver = webdriver.Chrome(options, Service(CHROMEDRIVER or "chromedriver"))
+        service = Service(CHROMEDRIVER or "chromedriver", env={**os.environ, "TZ": noon()})
+        driver = webdriver.Chrome(options, service)
         try:
             resize(driver, width, height)
             yield driver
