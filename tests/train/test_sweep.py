@@ -8,8 +8,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
+from edgefer.errors import RunError
 from edgefer_train.run import Run
-from edgefer_train.sweep import read_space
+from edgefer_train.sweep import Result as TrialResult
+from edgefer_train.sweep import read_space, show
 from support.slices import write_slice
 
 SPACE = """
@@ -87,6 +89,32 @@ def test_a_folder_in_use_is_refused(space: Path, tmp_path: Path) -> None:
     (tmp_path / "ray").mkdir()
     done = edgefer(*words, status=1)
     assert "already holds a sweep; add --resume to continue it" in done.stderr
+
+
+def test_draws_differ_and_are_whole_between_whole_bounds(space: Path) -> None:
+    space.write_text(
+        SPACE.replace("[set]", "draws = 60\n[set]").replace(
+            '"fit.learning_rate" = [0.001, 0.05]',
+            '"fit.learning_rate" = { low = 0.1, high = 0.2 }',
+        )
+    )
+    trials = read_space(space)
+    assert len({trial.name for trial in trials}) == len(trials) == 60
+    space.write_text(
+        SPACE.replace("[set]", "draws = 3\n[set]") + '"seed" = { low = 1, high = 64 }\n'
+    )
+    assert all(isinstance(one.values["seed"], int) for one in read_space(space))
+
+
+def test_a_trial_that_fails_is_counted(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = TrialResult("runs/a", {"fit.learning_rate": 0.1}, 0.5, 1.0)
+    show([one], tmp_path, 3)
+    assert "50.00%" in capsys.readouterr().out
+    assert "2 of 3 trials did not end well; repeat: --resume" in caplog.text
+    with pytest.raises(RunError, match="no trial ended well"):
+        show([], tmp_path, 3)
 
 
 def test_a_key_that_stands_twice_is_refused(space: Path, tmp_path: Path) -> None:

@@ -96,9 +96,12 @@ def sweep(space: Path, data: Path | None, out: Path, address: str | None, resume
     trials = read_space(space)
     require_free(out, resume)
     from edgefer_train.ray_trials import run_trials
+    from edgefer_train.training import continued_by
 
     log.info("%s: %d trials", out, len(trials))
-    show(run_trials(trials, data.resolve() if data else None, out.resolve(), address), out)
+    with continued_by(f"edgefer sweep {space} --out {out} --resume"):
+        found = run_trials(trials, data.resolve() if data else None, out.resolve(), address)
+    show(found, out, len(trials))
 
 
 @click.command()

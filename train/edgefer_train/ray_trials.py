@@ -27,6 +27,8 @@ SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # Ray would report its use to its makers.
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Else Ctrl-C ends a sweep as if all of it were done.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 """Of Ray, unless the environment has others."""
 
@@ -106,6 +108,8 @@ def machine_resources(nodes: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Return what a trial takes: the processors of the smallest machine, a GPU if each has one."""
     machines = [node["Resources"] for node in nodes if node["Alive"]]
     machines = [one for one in machines if one.get("CPU")]
+    if not machines:
+        raise SettingsError("Ray: no machine of the cluster offers a processor")
     gpu = {"GPU": 1.0} if all(one.get("GPU") for one in machines) else {}
     return {"CPU": min(one["CPU"] for one in machines), **gpu}
 

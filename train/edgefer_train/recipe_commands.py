@@ -38,7 +38,8 @@ def show(name: str) -> None:
     """Print a recipe as TOML, to start one's own."""
     from edgefer_train.recipe import recipe_text
 
-    say(*recipe_text(name).splitlines())
+    # A tab is none of TOML's escapes outside a text.
+    say(*recipe_text(name).expandtabs(4).splitlines())
 
 
 @recipe.command()

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 RAY = "ray"
 """Folder of Ray's own files in that of a sweep."""
+REDRAWS = 100
+"""Tries for numbers that no other trial has."""
 TRIALS = 1000
 """That a sweep may have."""
 Value = bool | int | float | str
@@ -30,8 +32,8 @@ Value = bool | int | float | str
 class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds between which a trial's number is drawn."""
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False
     """Draw its logarithm evenly instead: for what matters by factors."""
 
@@ -43,11 +45,13 @@ class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.log and self.low <= 0:
             raise ValueError(f"low must be above 0 for log, got {self.low:g}")
 
-    def draw(self, random: np.random.Generator) -> float:
-        """Return a number of three digits."""
+    def draw(self, random: np.random.Generator) -> int | float:
+        """Return a number of three digits, a whole one between whole bounds."""
         low, high = (np.log(self.low), np.log(self.high)) if self.log else (self.low, self.high)
         drawn = random.uniform(low, high)
-        return float(f"{np.exp(drawn) if self.log else drawn:.3g}")
+        number = float(f"{np.exp(drawn) if self.log else drawn:.3g}")
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
+        return round(number) if whole else number
 
 
 class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,12 +69,16 @@ class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def trials(self) -> Iterator[Trial]:
         """Yield the trials in order: the same ones for the same space."""
-        random = np.random.default_rng(self.seed)
+        random, seen = np.random.default_rng(self.seed), set[tuple[Value, ...]]()
         lists = {key: one for key, one in self.vary.items() if isinstance(one, tuple)}
         ranges = {key: one for key, one in self.vary.items() if isinstance(one, Range)}
         for values in itertools.product(*lists.values()):
             for _ in range(self.draws if ranges else 1):
-                drawn = {key: one.draw(random) for key, one in ranges.items()}
+                for _ in range(REDRAWS):
+                    drawn = {key: one.draw(random) for key, one in ranges.items()}
+                    if (*values, *drawn.values()) not in seen:
+                        break
+                seen.add((*values, *drawn.values()))
                 yield Trial(self.recipe, self.set, dict(zip(lists, values, strict=True)) | drawn)
 
 
@@ -123,8 +131,10 @@ def read_space(path: Path) -> list[Trial]:
             trial.chosen.apply()
         except SettingsError as exc:
             raise SettingsError(f"{path}: {exc}") from exc
-    if len({trial.name for trial in trials}) < len(trials):
-        raise SettingsError(f"{path}: two trials have the same values: {trials[0].name}, ...")
+    names = [trial.name for trial in trials]
+    twins = [name for at, name in enumerate(names) if name in names[:at]]
+    if twins:
+        raise SettingsError(f"{path}: two trials have the same values, or folder: {twins[0]}")
     return trials
 
 
@@ -138,7 +148,7 @@ def require_free(out: Path, resume: bool) -> None:
         raise RunError(f"{out}: already holds a sweep; add --resume to continue it")
 
 
-def show(found: list[Result], out: Path) -> None:
+def show(found: list[Result], out: Path, trials: int) -> None:
     """Print the results with the best first; raise `RunError` where no trial ended well."""
     ranked = sorted(found, key=lambda one: -one.accuracy)
     if not ranked:
@@ -149,5 +159,9 @@ def show(found: list[Result], out: Path) -> None:
         values = (f"{one.values[key]}" for key in keys)
         table.add_row(*values, f"{one.accuracy:.2%}", f"{one.minutes:.1f}")
     Terminal().print(table)
+    if len(found) < trials:
+        log.warning(
+            "%d of %d trials did not end well; repeat: --resume", trials - len(found), trials
+        )
     best = ranked[0]
     log.info("best: %s; next: edgefer quantize --run %s", best.folder, best.folder)

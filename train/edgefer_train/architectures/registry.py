@@ -47,8 +47,8 @@ class Architecture:
     fixed_by: str = ""
     """Why its side cannot be left free, where it cannot."""
     xla: bool = False
-    """Whether XLA speeds up a float32 step on a CPU. Measured: plain convolutions gain, depthwise
-    ones take ten times as long, `large` 1.7 times (AVX-512, two cores); `elu_cnn` is assumed."""
+    """Whether XLA may speed up a float32 step on a CPU, so that a trial is worth it. Measured:
+    depthwise convolutions take ten times as long, `large` 1.7 times (AVX-512, two cores)."""
 
 
 FLATTEN = "flattens its features"

@@ -117,8 +117,10 @@ def wait_for_others(cluster: Cluster, minutes: float) -> None:
 
 def _listening(address: str) -> socket.socket:
     port = int(address.rpartition(":")[2])
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
     try:
-        return socket.create_server(("", port), backlog=128)
+        return socket.create_server(("", port), family=family, backlog=128, dualstack_ipv6=both)
     except OSError as exc:
         raise SettingsError(f"TF_CONFIG: cannot listen at '{address}': {exc}") from exc
 
@@ -127,7 +129,7 @@ def is_there(address: str) -> bool:
     """Return whether anything listens at HOST:PORT."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=1).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
     except (OSError, ValueError, OverflowError):  # the last two for what is no address
         return False
     return True
@@ -142,6 +144,8 @@ def ending_at_once(minutes: float) -> Iterator[None]:
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, 60 * minutes)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

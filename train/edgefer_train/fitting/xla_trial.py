@@ -41,7 +41,9 @@ def is_faster_by_xla(architecture: str, side: int, batch_size: int) -> bool:
             done.stdout.splitlines()[-1], type=tuple[float, float]
         )
     except (subprocess.SubprocessError, OSError, IndexError, msgspec.DecodeError) as exc:
-        log.info("no XLA: the trial did not end well: %s", exc)
+        said = getattr(exc, "stderr", None) or b""
+        why = said.decode(errors="replace").strip().splitlines()[-1:] or [str(exc)]
+        log.info("no XLA: the trial did not end well: %s", why[0])
         return False
     log.info("a step of %s takes %.2f s, with XLA %.2f s", architecture, plain, compiled)
     return compiled < plain
