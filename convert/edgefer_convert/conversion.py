@@ -143,6 +143,8 @@ def _to_bundle(
     for exemption in request.exemptions:
         heads = dict.fromkeys(source.heads, formats)
         require_known(exemption.name, heads, request.limits or GateLimits())
+    if request.calibration:
+        images()  # refused before the conversion, and not behind it
     try:
         bundle = _measured(source, formats, dataset, out, request)
         if request.on_measured and dataset:
