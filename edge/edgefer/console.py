@@ -6,6 +6,7 @@ Tables are in `terminal.py`.
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import json
 import logging
 import os
@@ -106,9 +107,9 @@ class _NativeStderr:
 
     def drop(self) -> None:
         with self._lock:
-            self._users += 1
-            if self._users == 1:
+            if not self._users:
                 self._lead_nowhere()
+            self._users += 1
 
     def keep(self) -> None:
         with self._lock:
@@ -117,10 +118,15 @@ class _NativeStderr:
                 self._undo.close()
 
     def _lead_nowhere(self) -> None:
-        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        except OSError:  # closed, or no file is left: then what is printed is seen, or is nowhere
+            return
         self._undo.callback(os.close, kept)
         if _is_descriptor_2(sys.stderr):  # else a test or a notebook holds it
             self._undo.enter_context(redirect_stderr(_python_stderr()))
+            if not faulthandler.is_enabled():
+                faulthandler.enable(_python_stderr())
         self._undo.callback(os.dup2, kept, 2)
         os.dup2(nowhere, 2)
         os.close(nowhere)
@@ -142,7 +148,8 @@ def native_stderr_dropped() -> Iterator[None]:
     """Drop what libraries write to the file descriptor of stderr itself, not what Python does.
 
     TensorFlow logs of itself there before any switch of its own has an effect, LiteRT each
-    delegate without one. Their errors are exceptions. Threads may enter at any time.
+    delegate without one. Their errors are exceptions; of a crash Python tells where it was.
+    Threads may enter at any time.
     """
     _native_stderr.drop()
     try:

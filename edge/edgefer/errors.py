@@ -62,7 +62,7 @@ def foreign(exc: BaseException) -> str:
     if isinstance(exc, UnicodeDecodeError):
         return "a name in it is not UTF-8"
     first = next((line.strip() for line in str(exc).splitlines() if line.strip()), "")
-    return re.sub(r"\[\w+Error\][ :]*(\d+ : [A-Z_]+ : )?", "", first)[:160]
+    return re.sub(r"\[\w+Error\][ :]*(\d+ : [A-Z_]+ : )?", "", first)[:160] or type(exc).__name__
 
 
 class EdgeferError(Exception):

@@ -70,8 +70,17 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def to_toml(value: object) -> str:
-    """Return a text, a number, true, false or a list of these as TOML: it writes them as JSON."""
-    return msgspec.json.encode(value).decode()
+    """Return a text, a path, a number (NumPy's too), true, false or a list of these as TOML."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(to_toml, value))}]"
+    if isinstance(value, float):
+        return repr(float(value))  # inf, too
+    # The rest is written as in JSON.
+    return msgspec.json.encode(value, enc_hook=_plain).decode()
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def parse(table: Mapping[str, Any], kind: type[T], source: str, form: Form = TOML) -> T:

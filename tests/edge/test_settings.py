@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
 import pytest
 
 from edgefer.errors import SettingsError, UnknownKey
-from edgefer.settings import expectation, parse, read_toml
+from edgefer.settings import expectation, parse, read_toml, to_toml
 from edgefer_device.daemon.configuration import load_config
 
 
@@ -19,6 +20,20 @@ class Outer(msgspec.Struct, frozen=True):
     name: str
     inner: Inner = Inner()
     sizes: tuple[int, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (float("inf"), "inf"),
+        (np.float64(0.5), "0.5"),
+        (np.int64(3), "3"),
+        (Path("runs/a"), '"runs/a"'),
+        ((1, "x", True), '[1, "x", true]'),
+    ],
+)
+def test_values_of_a_program_are_written_as_toml(value: object, text: str) -> None:
+    assert to_toml(value) == text
 
 
 def test_defaults_fill_what_the_table_leaves_out() -> None:
