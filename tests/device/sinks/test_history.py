@@ -333,6 +333,33 @@ def test_what_was_deleted_is_not_written_by_a_daemon_that_had_seen_it(store: His
     assert moods.keys() == {"sad"}
 
 
+def test_of_a_damaged_history_that_was_deleted_nothing_comes_back(store: HistoryStore) -> None:
+    clock = Clock()
+    sink = HistorySink(store, 90, clock, clock)
+
+    async def whole() -> None:
+        async with sink:
+            for _ in range(30):
+                clock.now += 1.0
+                await sink.publish(report("happy"))
+            store.path.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
+            HistoryStore(store.path).delete()
+            await sink.publish(report(None))
+
+    asyncio.run(whole())
+    assert kept(store) == {}
+
+
+def test_a_deletion_between_the_look_and_the_write_is_seen(store: HistoryStore) -> None:
+    store.add({NOON: {"happy": 1.0}})
+    assert not store.is_emptied()
+    HistoryStore(store.path).delete()
+    store.add({NOON: {"happy": 2.0}})
+    assert store.spans() == []
+    store.add({NOON: {"sad": 3.0}})
+    assert [one.mood for one in store.spans()] == ["sad"]
+
+
 def test_silence_counts_for_nothing(store: HistoryStore) -> None:
     clock = Clock()
     sink = HistorySink(store, 90, clock, clock)

@@ -82,17 +82,23 @@ class HistoryStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._written, self._version = 0, -1
+        self._written = 0
+        self._version: int | None = None
 
     def add(self, minutes: Minutes) -> None:
-        """Add what was seen: all of it, or nothing."""
+        """Add what was seen: all of it, or nothing, as where `delete` was called meanwhile."""
         rows = [
             (minute, mood, round(seconds, 1))
             for minute, moods in minutes.items()
             for mood, seconds in moods.items()
         ]
-        with self._open() as file, file:
-            file.executemany(ADD, rows)
+        try:
+            with self._open() as file, file:
+                file.execute("BEGIN IMMEDIATE")
+                if self._is_version(file):
+                    file.executemany(ADD, rows)
+        finally:
+            self._written = self._time()
 
     def prune(self, now: int, keep_days: int) -> int:
         """Delete what is older than so many days; return the number of entries deleted.
@@ -140,10 +146,14 @@ class HistoryStore:
         try:
             with self._open() as file:
                 with file:
-                    count = file.execute("DELETE FROM moods").rowcount
+                    file.execute("BEGIN IMMEDIATE")
+                    (count,) = file.execute("SELECT count(*) FROM moods").fetchone()
+                    # That counts the version of the schema up, by which a daemon knows of it.
+                    file.execute("DROP TABLE moods")
+                    file.execute(TABLE)
                 file.execute("VACUUM")
                 file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                return count
+                return int(count)
         except HistoryError as exc:
             if not self.is_damaged(exc.__cause__):
                 raise
@@ -159,14 +169,20 @@ class HistoryStore:
 
     def is_emptied(self) -> bool:
         """Whether any program deleted everything since this was asked last."""
+        # A damaged file is removed, and made anew here.
+        known, removed = self._version is not None, not self.path.exists()
         try:
             with self._open() as file:
-                # `delete` is all that writes the file anew, and VACUUM counts this up.
-                (version,) = file.execute("PRAGMA schema_version").fetchone()
+                same = self._is_version(file)
         finally:
             self._written = self._time()
-        before, self._version = self._version, version
-        return before not in (-1, version)
+        return known and (removed or not same)
+
+    def _is_version(self, file: sqlite3.Connection) -> bool:
+        """Whether the schema is as it was when this was asked last, or it was not asked yet."""
+        before = self._version
+        (self._version,) = file.execute("PRAGMA schema_version").fetchone()
+        return before in (None, self._version)
 
     def _time(self) -> int:
         try:
@@ -176,7 +192,8 @@ class HistoryStore:
 
     def is_damaged(self, cause: BaseException | None) -> bool:
         """Whether SQLite refused a file of its own: what is no database is somebody else's."""
-        refused = isinstance(cause, sqlite3.DatabaseError)
+        # UnicodeDecodeError: of SQLite's own error, which repeats a damaged schema.
+        refused = isinstance(cause, (sqlite3.DatabaseError, UnicodeDecodeError))
         if not refused or isinstance(cause, sqlite3.OperationalError):
             return False
         try:
@@ -205,10 +222,10 @@ class HistoryStore:
                 yield file
         except HistoryError:  # an OSError too, and already in words
             raise
-        except UnicodeDecodeError as exc:  # of SQLite's own error, which repeats a damaged schema
-            raise HistoryError(f"{self.path}: the history cannot be used: it is damaged") from exc
-        except (sqlite3.Error, OSError) as exc:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as exc:
             why = str((exc.strerror if isinstance(exc, OSError) else None) or exc)
+            if isinstance(exc, UnicodeDecodeError):
+                why = "it is damaged"
             if self.is_damaged(exc):
                 why += "; edgefer history --delete removes it"
             elif type(exc) is sqlite3.DatabaseError:
