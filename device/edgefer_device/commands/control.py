@@ -14,7 +14,7 @@ from edgefer.options import Number, config_option, json_option
 if TYPE_CHECKING:
     from edgefer_device.daemon.configuration import Config
     from edgefer_device.daemon.status import Status
-    from edgefer_device.mood.own_calibration import CalibrationStore
+    from edgefer_device.mood.own_calibration import OwnCalibration
     from edgefer_device.sinks.enrollment import EnrollmentState
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,8 @@ def pause(config: Path | None) -> None:
     """Close the camera until `edgefer resume`, over restarts too."""
     status_now = _request(config, "pause")
     log.info("paused: the camera is closed")
+    if status_now.camera.startswith(("file:", "images:")):
+        log.warning("that is %s; --config names the daemon of another camera", status_now.camera)
     if status_now.volatility is not None:
         log.warning("%s", status_now.volatility)
 
@@ -107,7 +109,7 @@ def enroll(
     from edgefer.messages import to_json
     from edgefer_device.daemon.configuration import store_of
     from edgefer_device.daemon.control_socket import is_served, request
-    from edgefer_device.daemon.enrolling import enroll_by_daemon, enroll_here
+    from edgefer_device.daemon.enrolling import enroll_by_daemon, enroll_here, in_force
     from edgefer_device.mood.own_calibration import remove_calibration
     from edgefer_device.sinks.enrollment import EnrollmentRequest
 
@@ -121,7 +123,9 @@ def enroll(
         log.info("%s: %s", folder, "calibration removed" if there else "there is no calibration")
         return
     if show:
-        _show(store_of(chosen, folder), as_json)
+        # The daemon knows which model it runs.
+        own = in_force(daemon) if daemon else store_of(chosen, folder).read()
+        _show(own, folder, as_json)
         return
     words = Prompter()
     wanted = EnrollmentRequest(looks, seconds)
@@ -135,12 +139,11 @@ def enroll(
     say(to_json(end) if as_json else line)
 
 
-def _show(store: CalibrationStore, as_json: bool) -> None:
+def _show(own: OwnCalibration | None, folder: Path, as_json: bool) -> None:
     from edgefer.messages import to_json
 
-    own = store.read()
     if own is None:
-        log.info("%s: there is no calibration; edgefer enroll makes one", store.path)
+        log.info("%s: there is no calibration; edgefer enroll makes one", folder)
     elif as_json:
         say(to_json(own))
     else:

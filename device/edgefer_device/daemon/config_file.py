@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from edgefer.errors import BundleError, EdgeferError, SettingsError, StateError
+from edgefer.labels import EVERY_LABEL
 from edgefer.options import DETECTORS
 from edgefer.settings import Problem, problems, read_toml
 from edgefer.text_files import read_text
@@ -21,9 +22,9 @@ from edgefer_device.daemon.configuration import (
     decoder_of,
     load_config,
     model_of,
-    rules_refused,
     store_of,
 )
+from edgefer_device.sinks.content.settings import rule_problems
 from edgefer_device.sinks.mqtt.broker import USER
 from edgefer_device.sinks.opening import open_sink
 from edgefer_device.system.address import redacted
@@ -74,12 +75,12 @@ def check(path: Path) -> list[str]:
     table, places = read_toml(path), lines(read_text(path))
     found = [*problems(table, Config), *_addresses(table)]
     if not found:
-        config = msgspec.convert(table, Config)
-        found = list(rules_refused(config))
+        config, labels = msgspec.convert(table, Config), EVERY_LABEL
         try:
-            decoder_of(config, model_of(config))
+            labels = decoder_of(config, model_of(config)).labels
         except EdgeferError as exc:
             found.append(Problem("", str(exc)))
+        found += rule_problems(config.content, labels, config.sinks)
     placed = sorted(((_place(places, one.key), one) for one in found), key=lambda pair: pair[0])
     return [f"{path}{f', line {line}' if line else ''}: {one}" for line, one in placed]
 

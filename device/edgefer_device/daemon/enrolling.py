@@ -12,14 +12,15 @@ from pathlib import Path
 import msgspec
 
 from edgefer.console import FallbackWarning
-from edgefer.errors import EnrollmentError
+from edgefer.errors import ControlError, EnrollmentError
 from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.daemon.assembly import Assembly, Opener, prepare
-from edgefer_device.daemon.configuration import Config
+from edgefer_device.daemon.configuration import Config, labels_of
 from edgefer_device.daemon.control_socket import request
+from edgefer_device.mood.own_calibration import OwnCalibration
 from edgefer_device.pipeline.control_state import Controls, PauseMemory
 from edgefer_device.sinks.content.settings import ContentSettings
-from edgefer_device.sinks.enrollment import EnrollmentRequest, EnrollmentState
+from edgefer_device.sinks.enrollment import EnrollmentRequest, EnrollmentState, usual_looks
 from edgefer_device.sinks.history import HistorySettings
 from edgefer_device.sinks.screen import ScreenSettings
 from edgefer_device.system.paths import lock_state
@@ -34,7 +35,7 @@ OnState = Callable[[EnrollmentState], None]
 def enroll_by_daemon(folder: Path, wanted: EnrollmentRequest, on_state: OnState) -> EnrollmentState:
     """Have the daemon of a state folder run an enrollment; return how it ended.
 
-    Raises `ControlError` where it refuses, `EnrollmentError` where it ends or reloads before.
+    Raises `ControlError` where it refuses or ends, `EnrollmentError` where it reloads before.
     """
 
     def ask(command: str, value: EnrollmentRequest | None = None) -> EnrollmentState:
@@ -47,11 +48,17 @@ def enroll_by_daemon(folder: Path, wanted: EnrollmentRequest, on_state: OnState)
             time.sleep(POLL_SECONDS)
             state = ask("enrollment")
     except KeyboardInterrupt:
-        request([folder], "stop-enrollment")
+        with contextlib.suppress(ControlError):
+            request([folder], "stop-enrollment")
         raise
     if state.outcome is None:
         raise EnrollmentError("the daemon was reloaded or ended meanwhile; enroll again")
     return state
+
+
+def in_force(folder: Path) -> OwnCalibration | None:
+    """Return the calibration that the daemon of a state folder uses; raises `ControlError`."""
+    return msgspec.convert(request([folder], "calibration"), OwnCalibration | None)
 
 
 def enroll_here(
@@ -62,11 +69,8 @@ def enroll_here(
     Raises what opening a daemon's parts raises, `StateError` while another holds the folder, and
     `EnrollmentError` during a pause, or where the camera ends before.
     """
-    held: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-    if pause_persists(config.camera):
-        held = lock_state(folder)
-        if PauseMemory(folder).paused:
-            raise EnrollmentError("the camera is paused; start edgefer run, then edgefer resume")
+    usual_looks(wanted.looks, labels_of(config))
+    lasting = pause_persists(config.camera)
     alone = msgspec.structs.replace(
         config,
         state=str(folder),
@@ -75,7 +79,9 @@ def enroll_here(
         history=HistorySettings(),
         content=ContentSettings(),
     )
-    with held:
+    with lock_state(folder) if lasting else contextlib.nullcontext():
+        if lasting and PauseMemory(folder).paused:
+            raise EnrollmentError("the camera is paused; start edgefer run, then edgefer resume")
         return run_service(_enroll(alone, wanted, on_state))
 
 

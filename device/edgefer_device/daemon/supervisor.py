@@ -20,6 +20,7 @@ from edgefer_device.daemon.configuration import Config
 from edgefer_device.daemon.control_socket import ControlServer, Handler, Value
 from edgefer_device.daemon.status import Status, headline, status_of
 from edgefer_device.daemon.systemd import Notifier, Watchdog
+from edgefer_device.mood.own_calibration import OwnCalibration
 from edgefer_device.pipeline.control_state import Controls, ControlState, PauseMemory
 from edgefer_device.pipeline.frame_rate import watch_temperature
 from edgefer_device.pipeline.runner import Limit
@@ -246,6 +247,11 @@ class Supervisor:
         def enroll(value: Value) -> EnrollmentState:
             return self.enrollment.begin(value if isinstance(value, EnrollmentRequest) else None)
 
+        def calibration(_: Value) -> OwnCalibration | None:
+            if self.enrollment.refused:
+                raise ControlError(self.enrollment.refused)
+            return self.enrollment.own
+
         def then_status(action: Callable[[], None]) -> Handler:
             def handle(_: Value) -> Status:
                 action()
@@ -260,6 +266,7 @@ class Supervisor:
             "reload": then_status(self.reload),
             "restart": then_status(self.controls.request_restart),
             "threshold": threshold,
+            "calibration": calibration,
             "enroll": enroll,
             "enrollment": lambda _: self.enrollment.state,
             "stop-enrollment": lambda _: self.enrollment.stop(),
@@ -272,12 +279,12 @@ class Supervisor:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self.stop)
-        # asyncio has Python complain of signals that come faster than the loop reads them; they are
-        # handled all the same.
-        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
-        # Not the loop's: that resets it to the default, which ends the process.
+        # Not the loop's handlers: what they write to is full after some hundred hangups, and drops
+        # a SIGTERM; and they reset SIGHUP to the default, which ends the process.
+        before = {
+            number: signal.signal(number, self._on_end)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
         signal.signal(signal.SIGHUP, self._on_hangup)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         try:
@@ -286,8 +293,11 @@ class Supervisor:
             # A restart reads the configuration anyway.
             late = signal.SIG_IGN if self.controls.restart else signal.SIG_DFL
             signal.signal(signal.SIGHUP, late)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._loop.remove_signal_handler(number)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_end(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self.stop)
 
     def _on_hangup(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self.reload)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgefer.errors import HistoryError, SettingsError
-from edgefer_device.system.check import Check, current_user, fail, ok, warn
+from edgefer_device.system.check import Check, Level, current_user, fail, ok, warn
 
 if TYPE_CHECKING:
     from edgefer_device.sinks.mqtt.broker import MqttSettings
@@ -55,9 +55,9 @@ def check_state(configured: str | None) -> Check:
     from edgefer_device.system.paths import state_folder, volatility
 
     folder = state_folder(configured)
-    found = volatility(folder)
-    if found is None:
-        return check_writable("state", folder)
+    check, found = check_writable("state", folder), volatility(folder)
+    if check.level is not Level.ok or found is None:
+        return check
     problem, _, advice = found.partition("; ")
     return warn("state", problem, advice)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edgefer.errors import SettingsError, StateError
 from edgefer.files import write_atomic
 from edgefer.heads import Decoder, VectorScaling, log_probabilities
-from edgefer.manifest import Manifest, write_manifest
+from edgefer.manifest import Manifest
 from edgefer.messages import NOT_JSON
 from edgefer.settings import JSON, parse
 
@@ -42,7 +42,7 @@ class OwnCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: str
     fingerprint: str
-    """sha256 of the model's manifest."""
+    """sha256 of the hashes of the model's files, and its temperature."""
     label_set: str
     labels: tuple[str, ...]
     looks: tuple[str, ...]
@@ -77,7 +77,10 @@ class CalibrationStore:
     def __init__(self, folder: Path, manifest: Manifest, decoder: Decoder) -> None:
         self.path = folder / FILE
         self.labels = decoder.labels
-        fingerprint = hashlib.sha256(write_manifest(manifest)).hexdigest()
+        # Not of the manifest's text: a later release may write it with a key more.
+        files = sorted(file.sha256 for file in manifest.files.values())
+        text = f"{decoder.calibration.temperature} {' '.join(files)}"
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
         self._of = (manifest.name, fingerprint, decoder.label_set, decoder.labels)
 
     def read(self) -> OwnCalibration | None:
@@ -174,10 +177,12 @@ def _posterior(looks: Sequence[Look]) -> VectorScaling:
     density = _Density.of(looks)
     found = density.prior
     for _ in range(STEPS):
-        step = density.step(found)
-        while density.loss(found - step) > density.loss(found) and np.abs(step).max() > SMALLEST:
+        step, loss = density.step(found), density.loss(found)
+        while density.loss(found - step) > loss and np.abs(step).max() > SMALLEST:
             step = step / 2
         found = found - step
+        if np.abs(step).max() <= SMALLEST:
+            break
     scales, biases = found.reshape(2, -1)
     return VectorScaling(tuple(map(float, scales.clip(0.1, 5))), tuple(map(float, biases)))
 

@@ -5,8 +5,10 @@ Of each frame only the probabilities are kept, in memory, until the fit.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -133,12 +135,15 @@ class Enrollment(Sink):
         elif problem is None:
             self._rows.append(list(report.faces[0].probabilities.values()))
             self._held += passed
-        share = min(1.0, round(self._held / self._seconds, 1))
+        share = min(1.0, math.ceil(10 * self._held / self._seconds) / 10)
         self.state = msgspec.structs.replace(self.state, share=share, problem=problem)
         if self._held >= self._seconds and len(self._rows) >= LEAST_FRAMES:
             label = self.store.labels.index(self._asked[len(self._looks)])
             self._looks.append(Look(label, np.array(self._rows, np.float32)))
-            self._ask() if len(self._looks) < len(self._asked) else self._fit()
+            if len(self._looks) < len(self._asked):
+                self._ask()
+            else:
+                await self._fit(self._looks)
 
     def _ask(self) -> None:
         number = len(self._looks)
@@ -146,14 +151,17 @@ class Enrollment(Sink):
         self._rows = []
         self.state = EnrollmentState(self._asked[number], number + 1, len(self._asked))
 
-    def _fit(self) -> None:
-        found = fit(self._looks)
+    async def _fit(self, looks: list[Look]) -> None:
+        # A page and a watchdog wait on the loop's thread.
+        found = await asyncio.to_thread(fit, looks)
+        if self._looks is not looks:
+            return  # it was stopped meanwhile
         note = f"log loss of frames held back {found.before:.2f} -> {found.after:.2f} nats"
         if not found.helps:
             self._end("no_gain", note)
             return
         try:
-            self.own, self.refused = self.store.write(found, self._looks), None
+            self.own, self.refused = self.store.write(found, looks), None
         except StateError as exc:
             self._end("failed", str(exc))
             return

@@ -69,6 +69,15 @@ def test_check_lists_each_mood_and_message_of_rules_that_cannot_be(tmp_path: Pat
     assert two.startswith(f"edgefer: {path}, line 7: [[content.rule]] 3: mqtt publishes, but no")
 
 
+def test_check_says_what_the_model_refuses_beside_rules(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('runtime = "tflte"\n[[content.rule]]\ntext = "x"\n')
+    done = CliRunner().invoke(main, ["config", "check", str(path)])
+    assert done.exit_code == 1
+    assert f"edgefer: {path}: " in done.stderr
+    assert "tflte" in done.stderr
+
+
 def test_check_opens_the_model_of_a_file_that_is_sound_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text('camera = "demo:"\n')

@@ -88,6 +88,29 @@ def test_without_a_daemon_one_line_says_where_none_is_and_what_to_do(tmp_path: P
                 dead.bind(near)
 
 
+def test_a_command_that_may_have_been_heard_goes_to_no_other_daemon(tmp_path: Path) -> None:
+    first, second = (tmp_path / name for name in ("own", "service"))
+    heard: list[str] = []
+
+    async def whole() -> None:
+        def hear(_: object) -> None:
+            heard.append("pause")
+
+        async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.transport.abort()  # with the command unread
+
+        first.mkdir()
+        async with (
+            await asyncio.start_unix_server(reset, first / SOCKET),
+            ControlServer(second, {"pause": hear}),
+        ):
+            with pytest.raises(ControlError, match=r"no response|nobody responds"):
+                await asyncio.to_thread(request, (first, second), "pause")
+
+    asyncio.run(whole())
+    assert heard == []
+
+
 def test_what_a_killed_daemon_left_is_taken_over(tmp_path: Path) -> None:
     with short_path(tmp_path / SOCKET) as near, socket.socket(socket.AF_UNIX) as dead:
         dead.bind(near)

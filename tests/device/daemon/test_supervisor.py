@@ -286,6 +286,13 @@ def test_a_restart_is_a_fresh_process_of_the_same_pid(daemon: Daemon) -> None:
     assert daemon.end() == (0, "")
 
 
+def test_it_ends_however_many_hangups_came(daemon: Daemon) -> None:
+    daemon.until(lambda said: said["ok"])
+    for _ in range(5000):
+        daemon.process.send_signal(signal.SIGHUP)
+    assert daemon.end()[0] == 0
+
+
 def test_a_sighup_during_a_restart_does_not_end_the_daemon(daemon: Daemon) -> None:
     before = daemon.until(lambda said: said["analysed"] > 20)
     asked, ended = time.monotonic(), threading.Event()

@@ -90,7 +90,7 @@ def read_clips(
     own = [path for path in files_in(clips) if path.suffix in VIDEOS] if clips.is_dir() else []
     read = {one.name: read_clip(one, classifier) for one in track([*own, *more], "clips")}
     if not any(next(parts_of(rows, classifier.labels), None) for rows in read.values()):
-        raise DatasetError(f"{clips}: no clip shows a face for a second; use --clip")
+        raise DatasetError(f"{clips}: no clip shows a face for a second")
     return read
 
 
