@@ -27,7 +27,7 @@ from edgefer_device.cameras.recorded import (
 )
 from edgefer_device.cameras.stream import StreamOptions, open_stream, server
 from edgefer_device.cameras.v4l2 import DEVICES, V4l2Options, nodes, open_v4l2
-from edgefer_device.system.address import number, parse_address, redacted
+from edgefer_device.system.address import label_of, number, parse_address
 from edgefer_device.system.clock import Clock
 from edgefer_device.system.paths import user_path
 
@@ -79,7 +79,7 @@ def camera_address(uri: str) -> CameraSpec:
     address = parse_address(inner, "camera", FORMS, STREAMS)
     if address.scheme == FAULTY:
         text = f"'{FAULTY}:' stands once, before another camera's address"
-        raise SettingsError(f"{redacted(uri)}: {text}")
+        raise SettingsError(f"{label_of(uri)}: {text}")
     kind = KINDS[address.scheme]
     faults = [Faults] if inner != uri else []
     options = address.read(kind.options, View, *faults)

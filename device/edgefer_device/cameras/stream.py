@@ -11,7 +11,7 @@ import cv2
 from edgefer.errors import CameraError, CameraNotFound
 from edgefer_device.cameras import STALL_SECONDS
 from edgefer_device.cameras.capture import CaptureCamera
-from edgefer_device.system.address import Url, redacted, seconds
+from edgefer_device.system.address import Url, label_of, redacted, seconds
 from edgefer_device.system.clock import Clock
 
 PORTS = {"rtsp": 554, "http": 80, "https": 443}
@@ -49,11 +49,11 @@ def open_stream(url: str, options: StreamOptions, clock: Clock) -> CaptureCamera
     except OSError as exc:
         why = exc.strerror or str(exc)
         raise CameraNotFound(
-            f"{redacted(url)}: {host} port {port} does not answer ({why}); "
+            f"{label_of(url)}: {host} port {port} does not answer ({why}); "
             "check the address and that the camera is on"
         ) from exc
     raise CameraError(
-        f"{redacted(url)}: accepts connections, but gave no video within {options.timeout:g} s; "
+        f"{label_of(url)}: accepts connections, but gave no video within {options.timeout:g} s; "
         "check path, user and password"
     )
 

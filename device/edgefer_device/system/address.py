@@ -83,7 +83,7 @@ class Address:
     def refuse_place(self) -> None:
         """Refuse a place where the scheme has none."""
         if self.place:
-            found = redacted(self.place)
+            found = label_of(self.place)
             raise SettingsError(f"{self.label}: '{self.scheme}:' takes no path; got '{found}'")
 
     def host_and_port(self, usual: tuple[str, int]) -> tuple[str, int]:
@@ -110,7 +110,7 @@ def parse_address(
     the server, and options stand behind `#`.
     """
     scheme, colon, rest = uri.partition(":")
-    label = redacted(uri)
+    label = label_of(uri)
     if not colon or scheme not in forms:
         known = ", ".join(dict.fromkeys(forms.values()))
         raise SettingsError(f"unknown {kind} '{label}'; known: {known}")
@@ -153,33 +153,32 @@ class Url:
         except ValueError:  # whose text repeats what may be a password; or it is not UTF-8
             host, port = None, None
         if not host:
-            raise SettingsError(f"{redacted(text)}: no valid host or port; expected {form}")
+            raise SettingsError(f"{label_of(text)}: no valid host or port; expected {form}")
         user = None if parts.username is None else unquote(parts.username)
         password = None if parts.password is None else unquote(parts.password)
         plain = not parts.query and not parts.fragment
         return cls(host, port, unquote(parts.path), user, password, plain)
 
 
+def label_of(address: str) -> str:
+    """Return an address as errors begin with it: redacted, a very long one without its middle."""
+    shown, half = redacted(address), LONGEST // 2
+    return shown if len(shown) <= LONGEST else f"{shown[:half]} ... {shown[-half:]}"
+
+
 def redacted(text: str) -> str:
     """Return an address, or a text that holds some, as people may see it.
 
     A URL is shown without user, password, query and fragment; a `name=value` in its path, where
-    some cameras want the password, without the value; a webhook's without its path. Of a very long
-    one the middle is left out.
+    some cameras want the password, without the value; a webhook's without its path.
     """
-    shown = _redacted(text)
-    half = LONGEST // 2
-    return shown if len(shown) <= LONGEST else f"{shown[:half]} ... {shown[-half:]}"
-
-
-def _redacted(text: str) -> str:
     head, mark, rest = text.partition("://")
     head, more = SECRET.sub(rf"\1{HIDDEN}", head), ""
     if not mark:
         return head
     if re.search(r"\s", head):  # a pipeline or a sentence, not an address alone
         rest, space, more = re.split(r"(\s|$)", rest, maxsplit=1)
-        more = space + _redacted(more)
+        more = space + redacted(more)
     shown = _shown(rest)
     return f"{head}://{shown.partition('/')[0] if head.startswith('webhook:') else shown}{more}"
 
@@ -198,7 +197,7 @@ def _shown(rest: str) -> str:
 def _refuse_ambiguous(text: str) -> None:
     if _is_ambiguous(text.partition("://")[2]):
         file = ", or use password_file" if text.startswith("mqtt") else ""
-        raise SettingsError(f"{redacted(text)}: '@' stands behind the host; {ESCAPES}{file}")
+        raise SettingsError(f"{label_of(text)}: '@' stands behind the host; {ESCAPES}{file}")
 
 
 def _is_ambiguous(rest: str) -> bool:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-TIME = r"([01]?\d|2[0-3]):[0-5]\d"
+TIME = r"([01]?[0-9]|2[0-3]):[0-5][0-9]"
 TimeOfDay = Annotated[
-    str, Meta(pattern=f"^{TIME}$", extra={"expected": "a time of day such as 06:30"})
+    str, Meta(pattern=rf"^{TIME}\Z", extra={"expected": "a time of day such as 06:30"})
 ]
 """Hours and minutes as settings have them; `time_of_day` reads it."""
 

@@ -12,7 +12,7 @@ from edgefer_device.daemon.configuration import Config
 from edgefer_device.doctor.camera_checks import check_camera
 from edgefer_device.sinks.mqtt.broker import parse_broker
 from edgefer_device.sinks.opening import SinkContext, SinkSpec, open_sink, sink_address
-from edgefer_device.system.address import Url, parse_address, redacted
+from edgefer_device.system.address import Url, label_of, parse_address, redacted
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,12 @@ def test_what_follows_a_topic_is_refused_by_its_reason(uri: str) -> None:
 def test_no_server_listens_on_what_is_no_host(uri: str) -> None:
     with pytest.raises(SettingsError, match=r"expected \w+:HOST:PORT, such as \w+:127\.0\.0\.1:"):
         open_sink(uri)
+
+
+def test_a_long_text_is_redacted_whole_and_a_long_label_is_cut() -> None:
+    pipeline = f"gstreamer:{'videoconvert ! ' * 50}appsink"
+    assert redacted(pipeline) == pipeline
+    assert " ... " in label_of(pipeline)
 
 
 def test_an_escaped_password_is_understood() -> None:

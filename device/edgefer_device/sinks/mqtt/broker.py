@@ -14,7 +14,7 @@ import msgspec
 from edgefer.errors import SettingsError
 from edgefer.files import is_public
 from edgefer.text_files import read_text
-from edgefer_device.system.address import ESCAPES, Url, redacted
+from edgefer_device.system.address import ESCAPES, Url, label_of
 from edgefer_device.system.paths import machine_id, user_path
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -120,9 +120,9 @@ def parse_broker(uri: str, settings: MqttSettings | None = None) -> Broker:
     scheme = "mqtts" if uri.startswith("mqtts:") else "mqtt"
     if uri.partition(":")[0] not in PORTS:
         raise SettingsError(
-            f"{redacted(uri)}: no address of a broker; expected mqtt:// or mqtts://"
+            f"{label_of(uri)}: no address of a broker; expected mqtt:// or mqtts://"
         )
-    shown = redacted(uri)
+    shown = label_of(uri)
     form = f"{scheme}://[USER:PASSWORD@]HOST[:PORT]/TOPIC"
     url = Url.parse(uri, form)
     prefix = url.path.strip("/")
