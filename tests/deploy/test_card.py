@@ -77,7 +77,9 @@ def network(name: str, password: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", ['a "net"', "back\\slash", "tab\there", "bell\a", "Zürich 网"])
+@pytest.mark.parametrize(
+    "name", ['a "net"', "back\\slash", "tab\there", "bell\a", "del\x7f", "Zürich 网"]
+)
 def test_any_name_and_password_survive_yaml(name: str) -> None:
     assert network(name, f"secret: {name}") == {name: {"password": f"secret: {name}"}}
 

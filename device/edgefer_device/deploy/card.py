@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgefer.errors import SettingsError
+from edgefer.messages import printable_json
 from edgefer.text_files import read_text
 from edgefer_device.deploy import artifacts
 from edgefer_device.deploy.inventory import read_password
@@ -101,7 +102,11 @@ def _network(text: str, card: Card) -> str:
     if not re.fullmatch("[A-Z]{2}", card.country):
         raise SettingsError(f"{card.country}: no country; expected two capital letters like DE")
     opened = WIFI.sub(lambda part: re.sub(r"(?m)^  # ", "  ", part.group()), text)
-    # A text of JSON is one of YAML, control characters included.
-    opened = opened.replace('"your network"', json.dumps(card.wifi, ensure_ascii=False))
-    opened = opened.replace('"its password"', json.dumps(password, ensure_ascii=False))
+    opened = opened.replace('"your network"', _yaml(card.wifi))
+    opened = opened.replace('"its password"', _yaml(password))
     return opened.replace("regulatory-domain: DE", f"regulatory-domain: {card.country}")
+
+
+def _yaml(text: str) -> str:
+    """Return a text as JSON, which is YAML too where control characters are escaped."""
+    return printable_json(json.dumps(text, ensure_ascii=False))
