@@ -66,18 +66,21 @@ def write_folder(out: Path, target: Target, files: dict[str, bytes]) -> dict[str
     `npm install` does, stays. Raises `SettingsError` where something else lies at `out`, where
     a file would be lost, or where it cannot be written.
     """
-    kept = _files_of_others(out, target)
-    lost = [name for name in kept if name in files]
-    if lost:
-        raise SettingsError(
-            f"{out}: holds {lost[0]}, which was changed since the last export and would be lost; "
-            "move it away, or choose another --out"
-        )
     record = Record(target, {name: sha256(content).hexdigest() for name, content in files.items()})
     try:
+        kept = _files_of_others(out, target)
+        lost = [name for name in kept if name in files]
+        if lost:
+            raise SettingsError(
+                f"{out}: holds {lost[0]}, which was changed since the last export and would be "
+                "lost; move it away, or choose another --out"
+            )
         with atomic_folder(out) as folder:
             for name in kept:
-                shutil.copy2(out / name, _place(folder, name), follow_symlinks=False)
+                if (out / name).is_dir() and not (out / name).is_symlink():
+                    (folder / name).mkdir(parents=True)
+                else:
+                    shutil.copy2(out / name, _place(folder, name), follow_symlinks=False)
             for name, content in (files | {RECORD: to_json(record).encode()}).items():
                 _place(folder, name).write_bytes(content)
     except OSError as exc:
@@ -88,7 +91,10 @@ def write_folder(out: Path, target: Target, files: dict[str, bytes]) -> dict[str
 
 
 def _files_of_others(out: Path, target: Target) -> list[str]:
-    """Return the paths below `out` of what the earlier export did not write as it is now."""
+    """Return the paths below `out` of what the earlier export did not write as it is now.
+
+    Empty folders are among them.
+    """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return []
     try:
@@ -104,11 +110,13 @@ def _files_of_others(out: Path, target: Target) -> list[str]:
 
 
 def _is_leaf(path: Path) -> bool:
-    return path.is_symlink() or not path.is_dir()
+    return path.is_symlink() or not path.is_dir() or not any(path.iterdir())
 
 
 def _is_own(path: Path, name: str, record: Record) -> bool:
-    return name in record.files and sha256(path.read_bytes()).hexdigest() == record.files[name]
+    if name not in record.files or not path.is_file() or path.is_symlink():
+        return False
+    return sha256(path.read_bytes()).hexdigest() == record.files[name]
 
 
 def _place(folder: Path, name: str) -> Path:

@@ -156,6 +156,9 @@ def test_what_npm_put_into_an_exported_module_stays_when_it_is_exported_again(
     assert (out / "node_modules" / ".bin" / "mqtt").readlink() == Path("../mqtt/bin/mqtt.js")
     assert program.read_text() == "// mqtt\n"
     assert not (out / "old.js").exists()
+    (out / ".git" / "refs" / "heads").mkdir(parents=True)
+    assert export("magicmirror", "--out", out).exit_code == 0
+    assert (out / ".git" / "refs" / "heads").is_dir()
 
 
 def test_a_file_that_was_changed_is_not_replaced(tmp_path: Path) -> None:
