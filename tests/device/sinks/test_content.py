@@ -119,6 +119,7 @@ def test_without_rules_there_is_none_and_commands_are_off() -> None:
         ),
         ('mood = "sad"', "a rule must have a text, an mqtt message or a command"),
         ('text = "x"\nfrom = "25:00"', "from must be a time of day such as 06:30, got 25:00"),
+        ('text = "x"\nfrom = "06:30\\n"', "from must be a time of day such as 06:30"),
         ('text = "x"\nto = "6"', "to must be a time of day such as 06:30, got 6"),
         (
             'text = "x"\nminutes = -1',

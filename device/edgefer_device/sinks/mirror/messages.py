@@ -107,7 +107,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Days for which shares of moods are kept on disk; 0: none, and there is no weekly view."""
     paused: bool = False
     enrollment: EnrollmentState | None = None
-    """None where the page cannot start one."""
+    """What runs now; `settings.enroll` says whether the page may start one."""
     settings: MirrorSettings = MirrorSettings()
 
 

@@ -26,7 +26,7 @@ ORIGIN = re.compile(rf"https?://{HOST_NAME.pattern}(:\d{{1,5}})?", re.IGNORECASE
 WeekMoment = Annotated[
     str,
     msgspec.Meta(
-        pattern=f"^(({'|'.join(WEEKDAYS)}) {TIME})?$",
+        pattern=rf"^(({'|'.join(WEEKDAYS)}) {TIME})?\Z",
         extra={"expected": "a day and time such as sun 19:00, or empty"},
     ),
 ]
