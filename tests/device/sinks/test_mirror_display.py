@@ -430,12 +430,14 @@ def test_axe_finds_no_violation(browser: Chrome, tmp_path: Path, theme: str) -> 
     context.controls.resume()
 
 
-def test_at_the_largest_text_everything_fits(browser: Chrome) -> None:
+@pytest.mark.parametrize("farthest", ["12:12", "12:36"])  # down, up
+def test_at_the_largest_text_everything_fits(browser: Chrome, farthest: str) -> None:
     table = MirrorSettings(text_size=1.6, clock=12)
     sizes = [(320, 568), (800, 480), (1080, 1920), (1920, 1080)]
+    moment = clock_at(f"2026-11-30T{farthest}")
     for size, seen in product(sizes, [people("contempt", "surprise"), None]):
         resize(browser, *size)
-        with page(browser, seen, SinkContext(mirror=table)):
+        with page(browser, seen, SinkContext(mirror=table), moment):
             outside = (
                 "['#clock', '#date', '#halo', '#mood', '#detail', '#ribbon', '#notice', '#pause']"
                 ".filter((name) => { const box = document.querySelector(name)"
