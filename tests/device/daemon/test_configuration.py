@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,14 @@ import msgspec
 import pytest
 from msgspec.inspect import FloatType, IntType, StructType, VarTupleType, type_info
 
+from configuration_reference import struct_of
 from edgefer.bundle import open_bundle, sign_bundle
 from edgefer.errors import BundleError, SettingsError, UnknownKey
+from edgefer.settings import parse, read_toml
 from edgefer.signature import make_keys
 from edgefer_device.daemon.configuration import Config, load_config, model_of
+
+EXAMPLE = Path(__file__).parents[3] / "firmware-config" / "common" / "edgefer.toml"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -41,10 +46,29 @@ def test_given_values_override_the_file(tmp_path: Path) -> None:
 
 
 def test_the_shipped_example_holds_the_defaults() -> None:
-    example = Path(__file__).parents[3] / "firmware-config" / "common" / "edgefer.toml"
-    config = load_config(example)
+    config = load_config(EXAMPLE)
     assert config == msgspec.structs.replace(Config(), sinks=("mirror:",))
     assert config.camera == "auto:"
+
+
+def keys(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    inner = {field.encode_name: struct_of(field.type) for field in msgspec.structs.fields(kind)}
+    return {name: nested and keys(nested) for name, nested in inner.items()}
+
+
+def keys_of(table: dict[str, Any]) -> dict[str, Any]:
+    first = {name: one[0] if name == "rule" else one for name, one in table.items()}
+    return {name: keys_of(one) if isinstance(one, dict) else None for name, one in first.items()}
+
+
+def test_the_shipped_example_names_every_key(tmp_path: Path) -> None:
+    shipped = EXAMPLE.read_text()
+    whole = re.sub(r"^# ([a-z_]+ = |\[\[)", r"\1", shipped, flags=re.MULTILINE)
+    table = read_toml(written(tmp_path, whole))
+    assert keys_of(table) == keys(Config)
+    table["screen"]["tool"] = "command"
+    table["content"]["allow_commands"] = True
+    assert parse(table, Config, "the example").content.rule[0].mqtt is not None
 
 
 def test_without_a_file_the_defaults_hold() -> None:
