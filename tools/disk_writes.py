@@ -81,13 +81,12 @@ class Browser:
 @contextlib.contextmanager
 def browsing(url: str) -> Iterator[Browser]:
     """Show a page while this is entered."""
-    profile = Path(tempfile.mkdtemp(dir=MEMORY))
-    browser = Browser(url, profile)
-    try:
-        yield browser
-    finally:
-        browser.close()
-        shutil.rmtree(profile, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=MEMORY, ignore_cleanup_errors=True) as profile:
+        browser = Browser(url, Path(profile))
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 def browser_bytes(seconds: float, url: str) -> float:
@@ -106,6 +105,8 @@ def browser_bytes(seconds: float, url: str) -> float:
 def main() -> None:
     """Measure both at once and print them."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600.0
+    if shutil.which("chromium") is None:
+        raise SystemExit("chromium is not installed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

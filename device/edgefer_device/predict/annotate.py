@@ -105,10 +105,8 @@ def _typeset(text: str, height: float) -> Pixels:
         plain = text.encode("ascii", "replace").decode()
         warnings.warn(f"{text}: drawn as {plain}; {PHOTOS}", FallbackWarning, stacklevel=2)
         return _stroked(plain, height)
-    size, path = (
-        1.4 * FINE * height,
-        _font_of("".join(sorted({letter for letter in text if not letter.isascii()}))),
-    )
+    size = 1.4 * FINE * height
+    path = _font_of("".join(sorted({letter for letter in text if not letter.isascii()})))
     font = ImageFont.truetype(path, size) if path else ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(text)
     pad = round(0.45 * FINE * height)
