@@ -90,7 +90,8 @@ def volatility(folder: Path) -> str | None:
     """Return what a state folder in memory means, in words; None for one on a disk."""
     if not is_volatile(folder):
         return None
-    return f"{folder} is in memory: a pause will not outlive a power cut; mount a disk there"
+    kept = "a pause, the history and a calibration"
+    return f"{folder} is in memory: {kept} will not outlive a power cut; mount a disk there"
 
 
 @contextlib.contextmanager
