@@ -11,6 +11,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 REQUEST = re.compile(r"""<(?:script|link|img)[^>]+(?:src|href)=["'](https?:)?//""")
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    ROOT / "firmware-config" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+FOLDERS = ("edge", "train", "convert", "device", "firmware-config", "tests", "tools", "docs")
+LEAST = {"architecture.md": 10, "security.md": 1, "privacy.md": 1, "daemon.md": 1}
+"""How many files a document names at least."""
+NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.py)`")
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +29,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
-
-
-def read(document: str) -> str:
-    return (ROOT / "docs" / document).read_text("utf-8")
 
 
 def test_it_has_a_page_for_each_document(site: Path) -> None:
@@ -40,19 +45,12 @@ def test_it_requests_nothing_from_another_origin(site: Path) -> None:
         assert not REQUEST.search(page.read_text("utf-8")), page
 
 
-@pytest.mark.parametrize("document", ["security.md", "privacy.md", "daemon.md"])
-def test_the_tests_that_a_document_names_exist(document: str) -> None:
-    named = re.findall(r"`(?:tests/[a-z_/]+/)?(test_[a-z0-9_]+\.py)`", read(document))
-    there = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
-    assert named
-    assert set(named) - there == set()
-
-
-def test_the_files_that_the_architecture_names_exist() -> None:
-    text = read("architecture.md")
-    table = text[text.index("## Where do I find") : text.index("## Adding something")]
-    named = re.findall(
-        r"`((?:edge|train|convert|device|firmware-config|tests|tools)/[^`]+)`", table
-    )
-    assert len(named) >= 10
-    assert [name for name in named if not (ROOT / name).exists()] == []
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_files_that_a_document_names_exist(document: Path) -> None:
+    named = NAMED.findall(document.read_text("utf-8"))
+    assert len(named) >= LEAST.get(document.name, 0)
+    whole = [name for name in named if name.partition("/")[0] in FOLDERS]
+    assert [name for name in whole if not (ROOT / name).exists()] == []
+    there = [f"/{path}" for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    python = [name for name in named if name.endswith(".py")]
+    assert [name for name in python if not any(one.endswith(f"/{name}") for one in there)] == []
