@@ -31,7 +31,7 @@ Probabilities = NDArray[np.float32]
 Kind = TypeVar("Kind", bound="FaceClassifier")
 
 GAP_SECONDS = 2.0
-"""Gap between two frames after which a face may be somebody else's."""
+"""Gap between two frames after which a face may be somebody else's; as when time begins again."""
 
 
 class FaceClassifier:
@@ -132,7 +132,7 @@ class FrameAnalyzer:
 
     def _follow(self, frame: Frame) -> None:
         """Look for faces, if it is time to."""
-        if frame.time - self._last > GAP_SECONDS:
+        if not 0 <= frame.time - self._last <= GAP_SECONDS:
             self._tracker.reset()
         self._last = frame.time
         wants, known = self._tracker.wants_detection, self._tracker.boxes(frame.time)

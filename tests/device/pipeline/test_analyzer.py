@@ -90,6 +90,17 @@ def test_the_detector_rests_while_nothing_changes() -> None:
     assert detector.calls == 3 + 5
 
 
+def test_where_time_begins_again_faces_are_looked_for_at_once() -> None:
+    detector = ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]])
+    watcher = analyzer(detector)
+    first = [watcher.process(frame) for frame in frames(9)]
+    before = detector.calls
+    again = [watcher.process(frame) for frame in frames(9)]
+    assert detector.calls == 2 * before
+    assert again[0].faces == ()
+    assert again[-1].faces[0].track == first[-1].faces[0].track + 1
+
+
 @pytest.mark.parametrize(("top", "most"), [(0, 3 + 3 / 0.2), (95, 3 + 5)])
 def test_the_detector_looks_more_often_while_the_face_moves(top: int, most: float) -> None:
     detector = ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]])
