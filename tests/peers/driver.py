@@ -65,12 +65,15 @@ class Subject:
 
 
 def looped(path: str) -> Iterator[tuple[Any, float]]:
-    """Yield a clip's pictures, BGR, and their times in seconds, over and over."""
+    """Yield a clip's pictures, BGR, and their times in seconds, over and over.
+
+    One thread decodes, as in our daemon: more take more processor time for the same pictures.
+    """
     import cv2
 
     number = 0
     while True:
-        capture = cv2.VideoCapture(path)
+        capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         rate, before = capture.get(cv2.CAP_PROP_FPS) or 30.0, number
         while (shot := capture.read())[0]:
             yield shot[1], number / rate
