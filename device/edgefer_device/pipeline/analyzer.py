@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +33,26 @@ Kind = TypeVar("Kind", bound="FaceClassifier")
 
 GAP_SECONDS = 2.0
 """Gap between two frames after which a face may be somebody else's; as when time begins again."""
+HELD_SECONDS = 0.2
+"""For which a face that has not changed keeps its reading at most."""
+LEVELS, PARTS = 6.0, 6
+"""Mean grey levels by which none of so many parts of a crop across and down, each about an eye's
+size, may differ from the crop that was read. With a mean over the whole crop in place of the parts
+fewer are kept, and those differ more."""
+LIT = 100.0
+"""Mean grey level of a crop below which it is so much fewer: less light shows less of a change."""
+
+
+class Reading(NamedTuple):
+    """What was last read of a face, and of what."""
+
+    row: Probabilities
+    """(labels,)"""
+    crop: Pixels
+    """(size, size)"""
+    time: float
+    """Seconds; `seen` is the track's then: its box is the same until the next detection."""
+    seen: float
 
 
 class FaceClassifier:
@@ -73,6 +94,13 @@ class FaceClassifier:
             self._classifier.logits(np.stack(list(map(lightened, crops))))
         )
 
+    def alike(self, one: Pixels, other: Pixels) -> bool:
+        """Whether two crops (size, size) show the same, so that one reading serves for both."""
+        changes = cv2.absdiff(one, other)
+        parts = cv2.resize(changes, (PARTS, PARTS), interpolation=cv2.INTER_AREA)
+        light = min(1.0, cv2.mean(other)[0] / LIT)
+        return cv2.minMaxLoc(parts)[1] < LEVELS * light
+
     def by_label(self, row: NDArray[np.floating]) -> dict[str, float]:
         """Return one face's probabilities by label."""
         return dict(zip(self.labels, map(float, row), strict=True))
@@ -103,7 +131,7 @@ class FrameAnalyzer:
         self._motion = Motion()
         self._last = 0.0
         self._moods: dict[int, Mood] = {}
-        self._rows: dict[int, Probabilities] = {}
+        self._readings: dict[int, Reading] = {}
 
     @property
     def has_unconfirmed(self) -> bool:
@@ -149,30 +177,45 @@ class FrameAnalyzer:
             return
         threshold = self._threshold() or self._settings.threshold or self._classifier.threshold
         crops = self._classifier.crop(frame.image, [track.box for track in tracks])
-        legible = []
+        fresh = []
         for track, crop in zip(tracks, crops, strict=True):
-            mood = self._moods.get(track.number)
-            if mood is None:
-                labels = self._classifier.labels
-                mood = self._moods[track.number] = Mood(labels, self._settings, threshold)
-            mood.threshold = threshold
-            reason = rejection_reason(crop, track.box.width, track.turn, self._quality)
-            if reason is None:
-                legible.append((track.number, crop))
+            mood = self._mood(track.number, threshold)
+            held = self._held(track, crop, frame.time)
+            if held is not None:
+                mood.update(held.row, frame.time)
+            elif why := rejection_reason(crop, track.box.width, track.turn, self._quality):
+                mood.miss(why, frame.time)
+                self._readings.pop(track.number, None)
             else:
-                mood.miss(reason, frame.time)
-                self._rows.pop(track.number, None)
-        rows = self._classifier.read([crop for _, crop in legible])
-        for (number, _), row in zip(legible, rows, strict=True):
-            self._moods[number].update(row, frame.time)
-            self._rows[number] = np.asarray(row, np.float32)
+                fresh.append((track, crop))
+        rows = self._classifier.read([crop for _, crop in fresh])
+        for (track, crop), row in zip(fresh, rows, strict=True):
+            reading = Reading(np.asarray(row, np.float32), crop, frame.time, track.seen)
+            self._readings[track.number] = reading
+            self._moods[track.number].update(reading.row, frame.time)
+
+    def _mood(self, number: int, threshold: float) -> Mood:
+        """Return a track's mood, which begins with it, its threshold set."""
+        mood = self._moods.get(number)
+        if mood is None:
+            labels = self._classifier.labels
+            mood = self._moods[number] = Mood(labels, self._settings, threshold)
+        mood.threshold = threshold
+        return mood
+
+    def _held(self, track: Track, crop: Pixels, time: float) -> Reading | None:
+        """Return a face's last reading, if it shows now what it showed then."""
+        last = self._readings.get(track.number)
+        if last is None or last.seen != track.seen or time - last.time > HELD_SECONDS:
+            return None
+        return last if self._classifier.alike(crop, last.crop) else None
 
     def _forget(self, alive: set[int]) -> None:
         for number in self._moods.keys() - alive:
             del self._moods[number]
-            self._rows.pop(number, None)
+            self._readings.pop(number, None)
 
     def _face(self, track: Track) -> Face:
-        mood, row = self._moods[track.number], self._rows.get(track.number)
-        by_label = {} if row is None else self._classifier.by_label(row)
+        mood, reading = self._moods[track.number], self._readings.get(track.number)
+        by_label = {} if reading is None else self._classifier.by_label(reading.row)
         return Face(track.number, track.box, track.score, mood.label, by_label, mood.reason)

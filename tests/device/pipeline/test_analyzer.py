@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgefer.bundle import open_bundle
 from edgefer.messages import Box, Detection, Report
 from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
@@ -177,6 +179,54 @@ def test_a_face_that_walks_out_of_the_picture_ends_nothing(
         told.append(watcher.process(Frame(there, time, number)))
     assert len(told[8].faces) == 1
     assert told[-1].faces == ()
+
+
+@pytest.mark.parametrize("light", [1, 5])
+@pytest.mark.parametrize(("step", "readings"), [(0, 1), (4, 1), (9, 2)])
+def test_a_face_is_read_again_once_a_part_of_it_changes(
+    light: int, step: int, readings: int
+) -> None:
+    classifier = ScriptedClassifier([HAPPY])
+    watcher = analyzer(ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]]), classifier)
+    for frame in frames(6):
+        image = frame.image.copy()
+        if frame.number >= 4:
+            image[60:80, 55:85] += np.uint8(step)
+        told = watcher.process(replace(frame, image=image // np.uint8(light)))
+    assert len(classifier.crops) == readings
+    assert told.faces[0].probabilities["happy"] > 0.9
+
+
+def test_a_face_that_never_changes_is_read_a_few_times_a_second() -> None:
+    classifier = ScriptedClassifier([HAPPY])
+    watcher = analyzer(ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]]), classifier)
+    told = [watcher.process(frame) for frame in frames(92)]
+    assert 3 * 5 - 2 <= len(classifier.crops) <= 3 * 7
+    assert all(report.faces[0].probabilities for report in told[2:])
+
+
+class Again(FaceClassifier):
+    """Reads every frame anew."""
+
+    def alike(self, one: Pixels, other: Pixels) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("name", ["hungry.mkv", "single_face.mp4", "face_noface.mov"])
+def test_readings_that_are_kept_are_those_that_would_be_read(data: Path, name: str) -> None:
+    bundle, settings = open_bundle("small"), TrackingSettings()
+    kept, read = (
+        FrameAnalyzer(open_detector(None), kind.open(bundle), Tracker(settings), MoodSettings())
+        for kind in (FaceClassifier, Again)
+    )
+    with closing(open_camera(f"file:{data / 'clips' / name}")) as camera:
+        both = [(kept.process(frame), read.process(frame)) for frame in camera.frames()]
+    faces = [(a.faces[0].probabilities, b.faces[0].probabilities) for a, b in both if a.faces]
+    assert all(a.keys() == b.keys() for a, b in faces)
+    differences = [max(abs(a[label] - b[label]) for label in b) for a, b in faces if b]
+    assert [a.mood for a, _ in both] == [b.mood for _, b in both]
+    assert 0 < max(differences) < 0.12
+    assert np.mean(differences) < 0.01
 
 
 def darkened(frame: Frame) -> Frame:

@@ -64,19 +64,24 @@ class MirroredInTurn(FaceClassifier):
         step = -1 if self._odd else 1
         return super().read([np.ascontiguousarray(crop[:, ::step]) for crop in crops])
 
+    def alike(self, one: Pixels, other: Pixels) -> bool:
+        """Every frame is read, lest it were no longer every second one that is mirrored."""
+        return False
+
 
 def read_clip(path: Path, classifier: FaceClassifier) -> list[Reading]:
     """Return the readings of a clip's frames with a face; raise `CameraError` for no clip."""
     settings = Config()
     detector, tracker = open_detector(settings.detector), Tracker(settings.tracking)
     analyzer = FrameAnalyzer(detector, classifier, tracker, settings.mood, quality=settings.quality)
+    readings = []
     with closing(open_camera(f"file:{path}")) as camera:
-        reports = [analyzer.process(frame) for frame in camera.frames()]
-    firsts = [(report.time, report.faces[0]) for report in reports if report.faces]
-    found = [Reading(time, face.probabilities, face.reason) for time, face in firsts]
-    # A missed face keeps its last probabilities and is not read.
-    fresh = [one for last, one in pairwise(found) if not one[1] or one[1] != last[1]]
-    return [*found[:1], *fresh]
+        for frame in camera.frames():
+            faces = analyzer.process(frame).faces
+            # A missed face is not read and keeps its last probabilities.
+            if faces and not tracker.tracks[0].missed:
+                readings.append(Reading(frame.time, faces[0].probabilities, faces[0].reason))
+    return readings
 
 
 def read_clips(
