@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,6 +15,9 @@ import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
 from edgefer.errors import SettingsError
+from edgefer_train.data.sources import load
+from edgefer_train.fitting import compiling
+from edgefer_train.fitting import fit as fitting
 from edgefer_train.fitting.compiling import (
     LONG,
     Compute,
@@ -22,8 +26,11 @@ from edgefer_train.fitting.compiling import (
     compile_model,
     make_deterministic,
 )
+from edgefer_train.fitting.fit import fit
 from edgefer_train.fitting.xla_trial import is_faster_by_xla
-from edgefer_train.recipe import Fit, Recipe
+from edgefer_train.quantization.quantize import quantize
+from edgefer_train.recipe import FineTune, Fit, Recipe
+from support.slices import write_slice
 
 ONES = np.ones((64, 16), np.float32)
 
@@ -173,6 +180,38 @@ def test_a_short_training_tries_nothing(tmp_path: Path) -> None:
     path = tmp_path / "none"
     assert not choose_compute(Recipe("small"), LONG - 1, cpuinfo=path, trial=trial).xla
     assert not choose_compute(Recipe("small"), LONG, replicas=2, cpuinfo=path, trial=trial).xla
+
+
+TWENTY_STEPS = Recipe(
+    "small",
+    side=16,
+    fit=Fit(epochs=2, batch_size=32, precision="float32"),
+    quantize=FineTune(epochs=3),
+)
+
+
+@pytest.mark.slow
+def test_a_run_tries_xla_once_if_its_steps_in_all_epochs_are_worth_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def trial(*net: object) -> bool:
+        tried.append(net)
+        return False
+
+    monkeypatch.setattr(fitting, "is_faster_by_xla", trial)
+    monkeypatch.setattr(compiling, "LONG", 21)
+    dataset = load(write_slice(data, tmp_path / "faces.npz", 320, 64, 64), side=16)
+    run = fit(TWENTY_STEPS, "a", dataset, tmp_path / "run", resume=False)
+    assert (tried, run.record().xla) == ([], None)
+    longer = msgspec.structs.replace(TWENTY_STEPS.fit, epochs=3)
+    recipe = msgspec.structs.replace(TWENTY_STEPS, fit=longer)
+    fit(recipe, "a", dataset, tmp_path / "run", resume=True)
+    assert (tried, run.record().xla) == ([("small", 16, 32)], False)
+    fit(recipe, "a", dataset, tmp_path / "run", resume=True, xla=True)
+    quantize(run, dataset)
+    assert (len(tried), run.record().xla) == (1, False)
 
 
 def test_a_recipe_can_say_both_itself(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from edgefer.cli import main
 from edgefer.errors import RunError
+from edgefer_train.data.sources import load
 from edgefer_train.run import Run
 from edgefer_train.sweep import Result as TrialResult
 from edgefer_train.sweep import read_space, show
@@ -79,6 +80,28 @@ def test_a_space_that_cannot_be_trained_is_one_line(
     assert line in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_xla_is_tried_once_for_all_trials_of_a_net(
+    data: Path, space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgefer_train.fitting import compiling, xla_trial
+    from edgefer_train.ray_trials import decide_xla
+
+    tried = []
+
+    def trial(*net: object) -> bool:
+        tried.append(net)
+        return True
+
+    monkeypatch.setattr(compiling, "LONG", 10)
+    monkeypatch.setattr(xla_trial, "is_faster_by_xla", trial)
+    automatic = SPACE.replace('"fit.xla" = false', '"fit.precision" = "float32"')
+    space.write_text(automatic.replace("tiny", "small"))
+    trials, faces = read_space(space), write_slice(data, tmp_path / "fer2013.npz", 320, 64, 64)
+    found = decide_xla(trials, load(faces), tmp_path / "out")
+    assert found == dict.fromkeys((one.name for one in trials), True)
+    assert tried == [("small", 48, 32)]
 
 
 def test_a_folder_in_use_is_refused(space: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import ray
 from ray import tune
 
 from edgefer.errors import EdgeferError, SettingsError
+from edgefer_train.data.dataset import Dataset, Usage
 from edgefer_train.data.sources import load
 from edgefer_train.fitting.cluster import is_there
 from edgefer_train.run import Run
@@ -69,7 +70,8 @@ def run_trials(
         )
     recipe = trials[0].chosen.apply()
     # Refused before Ray starts, and not by each trial.
-    load(data, recipe.labels, recipe.split, recipe.side)
+    dataset = load(data, recipe.labels, recipe.split, recipe.side)
+    xla = decide_xla(trials, dataset, out)
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
@@ -91,6 +93,7 @@ def run_trials(
                 "trial": tune.grid_search([msgspec.to_builtins(one) for one in trials]),
                 "data": str(data) if data else None,
                 "out": str(out),
+                "xla": xla,
             },
             tune_config=tune.TuneConfig(metric="accuracy", mode="max"),
             run_config=tune.RunConfig(
@@ -102,6 +105,36 @@ def run_trials(
         ray.shutdown()
     metrics = [results[at].metrics or {} for at in range(len(results))]
     return msgspec.convert([one["result"] for one in metrics if "result" in one], list[Result])
+
+
+def decide_xla(trials: Sequence[Trial], dataset: Dataset, out: Path) -> dict[str, bool | None]:
+    """Return for each trial's name whether XLA is faster, tried once for all of the same net.
+
+    What a run of the sweep has found before is not tried again; None is as in `Record.xla`.
+    """
+    from edgefer_train.fitting.batches import steps_per_epoch
+    from edgefer_train.fitting.compiling import choose_compute
+    from edgefer_train.fitting.xla_trial import is_faster_by_xla
+
+    known: dict[tuple[str, int, int], bool] = {}
+    recipes = {trial.name: trial.chosen.apply() for trial in trials}
+    nets = {name: (one.architecture, one.side, one.fit.batch_size) for name, one in recipes.items()}
+    for name, net in nets.items():
+        record = Run(out / name).record_if_any()
+        if record is not None and record.xla is not None:
+            known[net] = record.xla
+
+    def trial(*net: Any) -> bool:
+        if net not in known:
+            known[net] = is_faster_by_xla(*net)
+        return known[net]
+
+    training = dataset.part(Usage.Training)
+    for recipe in recipes.values():
+        how = recipe.fit
+        steps = steps_per_epoch(training, how.batch_size, how.balance, how.epoch_share)
+        choose_compute(recipe, steps * how.epochs, trial=trial)
+    return {name: known.get(net) for name, net in nets.items()}
 
 
 def machine_resources(nodes: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -124,7 +157,8 @@ def train_trial(config: dict[str, Any]) -> dict[str, Any]:
         from edgefer_train.training import train
 
         try:
-            train(trial.chosen, Path(data) if data else None, run.folder, resume=True)
+            place, xla = Path(data) if data else None, config["xla"][trial.name]
+            train(trial.chosen, place, run.folder, resume=True, xla=xla)
         except EdgeferError as exc:
             # Its own kind cannot be brought from one process to another.
             raise RuntimeError(f"{trial.name}: {exc}") from None

@@ -25,6 +25,8 @@ from edgefer_train.recipe import Recipe
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 
 T = TypeVar("T")
+XlaTrial = Callable[[str, int, int], bool]
+"""From an architecture, the images' side and the batch size to whether XLA is faster."""
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +43,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     macs: int
     versions: dict[str, str]
     machine: str
+    xla: bool | None = None
+    """Whether XLA was faster in a trial; None before one was worth its time."""
 
 
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +62,7 @@ class Stage:
     """One fit of a run, `float` or `qat`: its model, its curves and its checkpoint."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.name = name
+        self.folder, self.name = folder, name
         self.weights = folder / f"{name}.weights.h5"
         """The moving average of the epoch that did best on PublicTest."""
         self.model = folder / f"{name}.h5"
@@ -118,9 +122,26 @@ class Run:
                 raise RunError(
                     f"{self.folder}: already holds a training; add --resume to continue it"
                 )
-            self._require_same(self.record(), record)
+            before = self.record()
+            self._require_same(before, record)
+            record = replace(record, xla=record.xla if before.xla is None else before.xla)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._write(record)
+
+    def _write(self, record: Record) -> None:
         write_atomic(self.record_file, msgspec.json.format(msgspec.json.encode(record)))
+
+    def keeping(self, trial: XlaTrial) -> XlaTrial:
+        """Return a trial of XLA whose answer all stages and resumes of the run share."""
+
+        def kept(architecture: str, side: int, batch_size: int) -> bool:
+            record = self.record()
+            if record.xla is None:
+                record = replace(record, xla=trial(architecture, side, batch_size))
+                self._write(record)
+            return record.xla is True
+
+        return kept
 
     def _require_same(self, before: Record, now: Record) -> None:
         fit = replace(before.recipe.fit, epochs=now.recipe.fit.epochs)

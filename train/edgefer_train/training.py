@@ -18,13 +18,18 @@ log = logging.getLogger(__name__)
 
 
 def train(
-    chosen: Choice, data: Path | None, out: Path, resume: bool = False, strategy: str = "none"
+    chosen: Choice,
+    data: Path | None,
+    out: Path,
+    resume: bool = False,
+    strategy: str = "none",
+    xla: bool | None = None,
 ) -> Run:
     """Train a float model into the folder `out`, and log how good it is.
 
-    A resumed run keeps its own recipe unless the choice names one. What starts from a bundle or
-    a run is compared with it on held-out images. Raises `SettingsError`, `DatasetError`,
-    `RunError` and `BundleError`.
+    A resumed run keeps its own recipe unless the choice names one; `xla` is as in `fit`. What
+    starts from a bundle or a run is compared with it on held-out images. Raises `SettingsError`,
+    `DatasetError`, `RunError` and `BundleError`.
     """
     before = Run(out).record_if_any() if resume else None
     if chosen.start:
@@ -37,7 +42,7 @@ def train(
     from edgefer_train.fitting.strategy import from_name
 
     with continued_by(f"edgefer train --resume --out {out}"):
-        done = fit(recipe, Path(name).stem, dataset, out, resume, from_name(strategy))
+        done = fit(recipe, Path(name).stem, dataset, out, resume, from_name(strategy), xla)
     accuracy = public_accuracy(done.float, recipe.labels)
     log.info("%s: trained, %s; next: edgefer quantize --run %s", done.folder, accuracy, done.folder)
     if chosen.start:

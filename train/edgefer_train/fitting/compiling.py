@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +17,11 @@ from edgefer.errors import SettingsError
 from edgefer_train.architectures import ARCHITECTURES, Tensor
 from edgefer_train.fitting.xla_trial import is_faster_by_xla
 from edgefer_train.recipe import VOTES, Fit, Recipe
+from edgefer_train.run import XlaTrial
 
 CPUINFO = Path("/proc/cpuinfo")
 LONG = 1000
 """Steps of a training that is worth a trial of XLA: compiling takes as long as ten of them."""
-Trial = Callable[[str, int, int], bool]
-"""From an architecture, the images' side and the batch size to whether XLA is faster."""
 
 STREAMS = 1_000_003
 """Between the seeds of two layers; no seeds that are tried beside each other are so far apart."""
@@ -53,7 +52,7 @@ def choose_compute(
     steps: int,
     replicas: int = 1,
     cpuinfo: Path = CPUINFO,
-    trial: Trial = is_faster_by_xla,
+    trial: XlaTrial = is_faster_by_xla,
 ) -> Compute:
     """Return what `precision` and `xla` of a recipe come to on this machine for so many steps.
 

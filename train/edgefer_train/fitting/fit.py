@@ -41,6 +41,7 @@ from edgefer_train.fitting.compiling import (
 from edgefer_train.fitting.initial_weights import Heads, build_model
 from edgefer_train.fitting.strategy import ReplicaGroup, single
 from edgefer_train.fitting.teachers import Teachers, load_teachers
+from edgefer_train.fitting.xla_trial import is_faster_by_xla
 from edgefer_train.recipe import VOTES, Recipe
 from edgefer_train.run import Outcome, Record, Run, Stage, save_model, versions
 
@@ -62,13 +63,14 @@ def fit(
     out: Path,
     resume: bool,
     group: ReplicaGroup | None = None,
+    xla: bool | None = None,
 ) -> Run:
     """Train `recipe` on the dataset's Training part into the folder `out`.
 
     The weights kept are the moving average of the epoch that did best on
-    PublicTest. Raises `RunError` when `out` holds another training or a worker of the group
-    is lost, `DatasetError` when the dataset has other labels than the recipe and
-    `SettingsError` when the group cannot share the recipe's batches.
+    PublicTest. `xla` is what a trial of it answered before. Raises `RunError` when `out` holds
+    another training or a worker of the group is lost, `DatasetError` when the dataset has other
+    labels than the recipe and `SettingsError` when the group cannot share the recipe's batches.
     """
     expected = LABEL_SETS.get(recipe.labels, dataset.labels)
     if expected != dataset.labels:
@@ -85,7 +87,7 @@ def fit(
         run, heads = Run(folder), heads_of(recipe, dataset)
         model = build_model(recipe, heads, recipe.side, training.images)
         record = record_of(recipe, recipe_name, dataset, model, heads)
-        group.start(run, record, resume)
+        group.start(run, replace(record, xla=xla), resume)
         announce_net(recipe, record.parameters, record.macs)
         teachers = load_teachers(recipe.distill)
         trained = _trainable(model, recipe, heads, group, precision)
@@ -188,7 +190,8 @@ def fit_stage(
     followed = "agreement" if float_targets else "accuracy"
     training, validation = dataset.part(Usage.Training), dataset.part(Usage.PublicTest)
     steps = steps_per_epoch(training, how.batch_size, how.balance, how.epoch_share)
-    compute = choose_compute(recipe, steps * how.epochs, group.replicas)
+    trial = Run(stage.folder).keeping(is_faster_by_xla)
+    compute = choose_compute(recipe, steps * how.epochs, group.replicas, trial=trial)
     length = f"{len(training):,} images, {how.epochs} epochs of {steps} steps of {how.batch_size}"
     log.info("%s, %s: %s, %s", model.name, stage.name, length, compute)
     adjusted = how.balance == "logit_adjustment"
