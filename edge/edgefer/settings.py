@@ -115,6 +115,19 @@ def problems(
         yield from _refused_by_itself(sound, kind, at)
 
 
+def sound_part(table: Mapping[str, Any], kind: type[T], found: Iterable[Problem]) -> T | None:
+    """Return a table as `kind` without the keys at its top in which problems were found.
+
+    What is wrong beside them can be found in it. None where nothing can be made of the rest.
+    """
+    wrong = {re.split(r"[.\]:]", one.key.strip("[ "))[0] for one in found}
+    rest = {key: table[key] for key in _fields(kind) if key in table and key not in wrong}
+    try:
+        return msgspec.convert(rest, kind, strict=True)
+    except msgspec.ValidationError:
+        return None
+
+
 @cache
 def _fields(kind: type[msgspec.Struct]) -> dict[str, FieldInfo]:
     """Return a struct's fields by key; msgspec evaluates their hints anew each time."""

@@ -97,6 +97,19 @@ def test_a_recipe_extends_another_in_its_folder_or_by_name(tmp_path: Path) -> No
     assert "extends itself by way of" in refusal("recipe", "check", tmp_path / "c.toml")
 
 
+def test_check_lists_every_mistake_of_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(
+        'extends = "tiny"\nside = 49\narchitecture = "mini_xception"\nweights = "/nowhere"\n'
+        '[fit]\nbatch_size = 0\nepoch = 3\n[distill]\nteachers = ["/nobody"]\n'
+    )
+    found = edgefer("recipe", "check", path, status=1).stderr.splitlines()
+    assert found[0].startswith(f"edgefer: {path}: fit.batch_size must be from 1 to ")
+    assert found[1] == f"edgefer: {path}: unknown key 'fit.epoch'; did you mean 'fit.epochs'?"
+    assert "/nowhere" in found[-2]
+    assert found[-1].startswith("edgefer: /nobody: no teacher here")
+
+
 def test_tensorflow_prints_nothing_of_itself() -> None:
     words = [sys.executable, "-m", "edgefer.cli", "recipe", "check", "custom_cnn"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from edgefer.errors import SettingsError
 from edgefer.gate_limits import GateLimits
-from edgefer.settings import parse, read_toml, to_toml
+from edgefer.settings import Problem, parse, problems, read_toml, sound_part, to_toml
 from edgefer.text_files import read_text
 
 VOTES = "ferplus"
@@ -232,6 +232,16 @@ def load_recipe(name: str) -> Recipe:
     """Return a shipped recipe by its name or any by its file; raise `SettingsError`."""
     path = _path(name)
     return parse(_extended(path), Recipe, str(path))
+
+
+def examine(name: str) -> tuple[list[Problem], Recipe | None]:
+    """Return all that is wrong with a recipe, and the recipe of what is sound, if it is one.
+
+    Raises `SettingsError` for a file that cannot be read or is not TOML.
+    """
+    table = _extended(_path(name))
+    found = list(problems(table, Recipe))
+    return found, sound_part(table, Recipe, found)
 
 
 class Choice(msgspec.Struct, frozen=True):

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from typing import TYPE_CHECKING
+
 import click
 
 from edgefer.console import say
+from edgefer.errors import EdgeferError
+from edgefer.labels import LABEL_SETS
 from edgefer.options import json_option
+
+if TYPE_CHECKING:
+    from edgefer_train.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 
 @click.group()
@@ -45,24 +55,45 @@ def show(name: str) -> None:
 @recipe.command()
 @click.argument("name", metavar="RECIPE")
 def check(name: str) -> None:
-    """Check a recipe's keys, ranges, network and weights.
+    """List every mistake in a recipe, its network and weights.
 
     The exit status is 1 where a training would be refused.
     """
-    from edgefer.labels import LABEL_SETS
-    from edgefer_train.recipe import load_recipe
+    from edgefer_train.recipe import examine
 
-    recipe = load_recipe(name)
-    from edgefer_train.architectures import macs, parameters, require_side
+    found, recipe = examine(name)
+    refused = [f"{name}: {one}" for one in found]
+    if recipe is not None:
+        refused += _refused_by_net(recipe)
+    for line in refused:
+        log.error("%s", line)
+    if refused or recipe is None:
+        raise SystemExit(1)
     from edgefer_train.fitting.compiling import choose_precision
+
+    say(f"{name}: a training would start, in {choose_precision(recipe)}")
+
+
+def _refused_by_net(recipe: Recipe) -> list[str]:
+    """Return what the network, its weights and teachers refuse; log what the network is."""
+    from edgefer_train.architectures import macs, parameters, require_side
     from edgefer_train.fitting.fit import announce_net
     from edgefer_train.fitting.initial_weights import build_model
     from edgefer_train.fitting.teachers import load_teachers
 
-    labels = LABEL_SETS.get(recipe.labels, LABEL_SETS["fer2013"])
-    model = build_model(recipe, {recipe.labels: labels}, recipe.side)
-    if recipe.fit.sizes:
-        require_side(recipe.architecture, None)
-    load_teachers(recipe.distill)
-    announce_net(recipe, parameters(model), macs(model))
-    say(f"{name}: a training would start, in {choose_precision(recipe)}")
+    def build() -> None:
+        labels = LABEL_SETS.get(recipe.labels, LABEL_SETS["fer2013"])
+        model = build_model(recipe, {recipe.labels: labels}, recipe.side)
+        announce_net(recipe, parameters(model), macs(model))
+
+    def grow() -> None:
+        if recipe.fit.sizes:
+            require_side(recipe.architecture, None)
+
+    refused = []
+    for step in (build, grow, lambda: load_teachers(recipe.distill)):
+        try:
+            step()
+        except EdgeferError as exc:
+            refused.append(str(exc))
+    return list(dict.fromkeys(refused))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ import msgspec
 
 from edgefer.errors import BundleError, EdgeferError, SettingsError, StateError
 from edgefer.labels import EVERY_LABEL
-from edgefer.options import DETECTORS
-from edgefer.settings import Problem, problems, read_toml
+from edgefer.settings import Problem, problems, read_toml, sound_part
 from edgefer.text_files import read_text
 from edgefer_device.cameras.opening import camera_address
 from edgefer_device.daemon.configuration import (
@@ -24,13 +24,16 @@ from edgefer_device.daemon.configuration import (
     model_of,
     store_of,
 )
+from edgefer_device.faces.opening import open_detector
 from edgefer_device.sinks.content.settings import rule_problems
 from edgefer_device.sinks.mqtt.broker import USER
-from edgefer_device.sinks.opening import open_sink
+from edgefer_device.sinks.opening import SinkContext, open_sink
 from edgefer_device.system.address import redacted
 from edgefer_device.system.paths import state_folder
 
 HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\-\"' ]+?)\s*\]")
+CREDENTIALS = "/run/credentials/"
+"""Where systemd puts them, systemd.exec(5)."""
 KEY = re.compile(r"\s*([\w.\-\"]+)\s*=")
 
 
@@ -73,31 +76,42 @@ def check(path: Path) -> list[str]:
     Raises `SettingsError` for a file that cannot be read or is not TOML.
     """
     table, places = read_toml(path), lines(read_text(path))
-    found = [*problems(table, Config), *_addresses(table)]
-    if not found:
-        config, labels = msgspec.convert(table, Config), EVERY_LABEL
-        try:
-            labels = decoder_of(config, model_of(config)).labels
-        except EdgeferError as exc:
-            found.append(Problem("", str(exc)))
-        found += rule_problems(config.content, labels, config.sinks)
+    found = list(problems(table, Config))
+    config = sound_part(table, Config, found) or Config()
+    found += [*_addresses(config), *_by_model(config)]
     placed = sorted(((_place(places, one.key), one) for one in found), key=lambda pair: pair[0])
     return [f"{path}{f', line {line}' if line else ''}: {one}" for line, one in placed]
 
 
-def _addresses(table: Mapping[str, Any]) -> Iterator[Problem]:
+def _addresses(config: Config) -> Iterator[Problem]:
     """Yield what is wrong with what is chosen by name or address."""
-    camera, sinks, detector = (table.get(key) for key in ("camera", "sinks", "detector"))
-    if isinstance(detector, str) and detector not in DETECTORS.choices:
-        yield Problem("detector", f"must be one of {', '.join(DETECTORS.choices)}, got {detector}")
-    listed = sinks if isinstance(sinks, list) else []
-    named = [("camera", camera), *(("sinks", one) for one in listed)]
-    for key, address in named:
-        if isinstance(address, str):
-            try:
-                camera_address(address) if key == "camera" else open_sink(address)
-            except EdgeferError as exc:
-                yield Problem(key, f": {exc}")
+    mqtt = config.mqtt
+    # What systemd hands to the service is there for it alone.
+    if (mqtt.password_file or "").startswith(CREDENTIALS):
+        mqtt = msgspec.structs.replace(mqtt, password_file=None)
+    if (mqtt.key or "").startswith(CREDENTIALS):
+        mqtt = msgspec.structs.replace(mqtt, certificate=None, key=None)
+    openings: list[tuple[str, Callable[[], object]]] = [
+        ("camera", partial(camera_address, config.camera)),
+        *(("sinks", partial(open_sink, one, SinkContext(mqtt=mqtt))) for one in config.sinks),
+    ]
+    if config.detector is not None:
+        openings.append(("detector", partial(open_detector, config.detector)))
+    for key, opening in openings:
+        try:
+            opening()
+        except EdgeferError as exc:
+            yield Problem(key, f": {exc}")
+
+
+def _by_model(config: Config) -> Iterator[Problem]:
+    """Yield what the model refuses, and what rules ask for that it lacks."""
+    labels = EVERY_LABEL
+    try:
+        labels = decoder_of(config, model_of(config)).labels
+    except EdgeferError as exc:
+        yield Problem("", str(exc))
+    yield from rule_problems(config.content, labels, config.sinks)
 
 
 class Row(msgspec.Struct, frozen=True):

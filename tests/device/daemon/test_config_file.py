@@ -78,6 +78,38 @@ def test_check_says_what_the_model_refuses_beside_rules(tmp_path: Path) -> None:
     assert "tflte" in done.stderr
 
 
+def test_check_lists_what_the_model_lacks_and_what_cannot_be_opened_beside_wrong_keys(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(
+        'camara = "demo:"\nlabels = "ferplus"\nmodel = "tiny"\ndetector = "whale"\n'
+        'sinks = ["mqtt://h/t"]\nthreads = 0\n[mqtt]\npassword_file = "/nowhere/password"\n'
+        '[[content.rule]]\ntext = "x"\nmood = "contemt"\n'
+    )
+    done = CliRunner().invoke(main, ["config", "check", str(path)])
+    lines = [line.removeprefix(f"edgefer: {path}, line ") for line in done.stderr.splitlines()]
+    for line, start in zip(lines, [
+        "1: unknown key 'camara'; did you mean 'camera'?",
+        "4: detector: unknown detector 'whale'; known: blazeface",
+        "5: sinks: /nowhere/password: ",
+        "6: threads must be from 1 to",
+        "11: [[content.rule]] 1: mood: unknown mood 'contemt'; did you mean 'contempt'?",
+    ], strict=True):  # fmt: skip
+        assert line.startswith(start)
+
+
+def test_check_reads_no_credential_that_the_service_alone_has(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(
+        'sinks = ["mqtts://h/t"]\n[mqtt]\ncertificate = "/nowhere.crt"\n'
+        'password_file = "/run/credentials/edgefer.service/mqtt-password"\n'
+        'key = "/run/credentials/edgefer.service/mqtt-key"\n'
+    )
+    done = CliRunner().invoke(main, ["config", "check", str(path)])
+    assert done.exit_code == 0, done.stderr
+
+
 def test_check_opens_the_model_of_a_file_that_is_sound_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text('camera = "demo:"\n')
