@@ -224,6 +224,21 @@ def test_at_80_columns_no_name_and_no_number_is_cut_off(words: tuple[str, ...]) 
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_at_60_columns_each_format_is_a_paragraph_with_all_figures() -> None:
+    words = ("model", "formats", "small", "--seconds", "0.05")
+    done = CliRunner(env={"COLUMNS": "60"}).invoke(main, words)
+    assert "…" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 60
+    text, manifest = " ".join(done.stdout.split()), open_bundle("small").manifest
+    for format, scores in manifest.heads[0].calibration.scores.items():
+        if format in manifest.files:
+            found = re.search(rf"\b{format}: bytes ([\d,]+), acc. ([\d.]+)%, drop", text)
+            assert found is not None
+            size, accuracy = f"{manifest.files[format].bytes:,}", f"{100 * scores.accuracy:.2f}"
+            assert found.groups() == (size, accuracy)
+    assert len(re.findall(r" ECE [\d.]+, ms [\d.]+", text)) == text.count(": bytes ")
+
+
 def test_the_table_is_markdown_for_a_document() -> None:
     text = edgefer("model", "formats", "small", "--seconds", "0.05", "--markdown").stdout
     title, _, headings, rule, *rows = text.splitlines()
