@@ -12,7 +12,7 @@ import pytest
 
 from deploy.conftest import GOOD, Laptop
 from rig.container import cable
-from support.broken_wheels import altered, dying, no_model, unimportable
+from support.broken_wheels import altered, dying, no_model, telling_its_user, unimportable
 from support.mosquitto import free_port
 
 STATUS = "STATE_DIRECTORY=/var/lib/edgefer /opt/edgefer/current/bin/edgefer status --json"
@@ -92,6 +92,13 @@ def test_what_cannot_work_is_never_switched_to(
     assert done.status == 1
     assert re.search(f"failed +{reason}.*; {runs} runs as before", done.out), done.out
     assert (deployed.running(), status(deployed)["pid"]) == (runs, pid)
+
+
+def test_what_is_not_proven_yet_runs_as_the_services_user(deployed: Laptop, tmp_path: Path) -> None:
+    done = deployed.deploy("--wheel", telling_its_user(deployed.wheel, tmp_path))
+    user = deployed.device.check(f"stat -c %u /proc/{status(deployed)['pid']}").strip()
+    assert user != "0"
+    assert f"the release does not start: as user {user};" in done.out
 
 
 def test_settings_for_a_camera_that_is_not_there_are_undone(deployed: Laptop) -> None:

@@ -8,6 +8,7 @@ portrait in place of a CSI camera's pictures; NVIDIA's daemon for that camera is
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from deploy.conftest import Laptop
 from edgefer_device.deploy import artifacts
+from edgefer_device.deploy.agent.layout import AS_SERVICE
 from edgefer_device.deploy.wheels import Wheelhouse
 from rig.card import PYTHONS, face
 from rig.container import Device
@@ -75,8 +77,9 @@ def measured(deployed: Laptop) -> Iterator[Done]:
     (device.files / "root" / "face.bgr").write_bytes(face().tobytes())
     unit(device, "camera", CAMERA)
     unit(device, "nvargus-daemon", ARGUS)
-    # An engine as the measuring would leave it: made by root, before the service has a folder.
-    device.check("mkdir -p /var/cache/edgefer/tensorrt/0 && touch /var/cache/edgefer/tensorrt/0/a")
+    # An engine as the measuring leaves it: made as the service's user, in the service's folder.
+    built = 'mkdir -p "$CACHE_DIRECTORY/tensorrt/0" && touch "$CACHE_DIRECTORY/tensorrt/0/a"'
+    device.check(shlex.join(["sh", "-c", AS_SERVICE, "sh", "/bin/sh", "-c", built]))
     words = ("--target", "jetson", "--wheel", deployed.wheel, "--wheel", onnxruntime(deployed))
     yield deployed.deploy(*words, settings=SETTINGS)
     # Back to what ran before, without a Jetson's units.
@@ -110,7 +113,6 @@ def test_a_jetson_is_measured_and_its_engines_are_the_services(
     settings = device.check("cat /etc/edgefer/edgefer.toml")
     assert f'runtime = "{tuned["runtime"]}"' in settings
     assert "CACHE_DIRECTORY=/var/cache/edgefer" in environment(device)
-    # systemd took it over for the service's own user.
     pid = device.property("edgefer", "MainPID")
     owner = device.check(f"stat -c %u /proc/{pid} /var/cache/edgefer/tensorrt/0/a").split()
     assert owner[0] == owner[1] != "0"

@@ -16,6 +16,11 @@ from edgefer_device.deploy.release_builder import tune
 from edgefer_device.deploy.staging import Placed
 from edgefer_device.deploy.targets import TARGETS, model_for
 
+SYSTEMD_RUN = """#!/bin/sh
+while case "$1" in -*) true ;; *) false ;; esac; do echo "$1" >>"${0%/*}/options"; shift; done
+exec "$@"
+"""
+"""Runs a program as who it is, and writes down as whom it was to."""
 OWN_PYTHON = f'#!/bin/sh\nshift  # -I: edgefer is on the path here\nexec {sys.executable} "$@"\n'
 
 
@@ -30,7 +35,8 @@ class Here:
 
     def run(self, script: str, doing: str, report: Report | None = None) -> str:
         led = script.replace("/opt/", f"{self.root}/opt/").replace("/var/", f"{self.root}/var/")
-        environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+        path = f"{self.root}:{os.environ['PATH']}"
+        environment = {**os.environ, "PYTHONPATH": ":".join(sys.path), "PATH": path}
         done = subprocess.run(
             ["sh", "-c", led], check=False, capture_output=True, text=True, env=environment
         )
@@ -54,6 +60,8 @@ def device(tmp_path: Path) -> Here:
     (release / "bin").mkdir(parents=True)
     (release / "bin" / "python").write_text(OWN_PYTHON)
     (release / "bin" / "python").chmod(0o755)
+    (tmp_path / "systemd-run").write_text(SYSTEMD_RUN)
+    (tmp_path / "systemd-run").chmod(0o755)
     (release / "model.zip").write_bytes(model_for(TARGETS["jetson"], "small").content)
     return device
 
@@ -74,8 +82,8 @@ def test_a_jetson_without_a_gpu_reports_so_and_takes_the_fastest_of_the_rest(dev
     assert lines[-1] == f"fastest: runtime = {best['runtime']}, threads = {best['threads']}"
     quickest = next(line for line in lines if "ms a face" in line)
     assert quickest.startswith(f"{best['runtime']}, threads {best['threads']}: ")
-    # Nothing was built, so that nothing is kept.
-    assert not device.there("/var/cache").exists()
+    options = device.there("options").read_text().splitlines()
+    assert {"--property=User=edgefer", "--property=CapabilityBoundingSet="} <= set(options)
 
 
 def test_a_model_that_the_configured_key_has_not_signed_is_not_run_to_measure_it(

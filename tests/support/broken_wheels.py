@@ -26,6 +26,13 @@ def unimportable(wheel: Path, folder: Path) -> Path:
     return altered(wheel, folder, "edgefer/cli.py", "import click\n", "import clack\n")
 
 
+def telling_its_user(wheel: Path, folder: Path) -> Path:
+    """Copy a wheel; its doctor ends with the number of the user that it runs as."""
+    first = "    config = _load(path)\n"
+    telling = first + '    import os\n\n    raise SystemExit(f"as user {os.geteuid()}")\n'
+    return altered(wheel, folder, "edgefer_device/doctor/diagnosis.py", first, telling)
+
+
 def dying(wheel: Path, folder: Path, seconds: float) -> Path:
     """Copy a wheel; its daemon falls so many seconds after it has said that it is ready."""
     falling = READY + FALL.format(seconds=seconds)

@@ -17,7 +17,7 @@ from packaging.utils import parse_wheel_filename
 from edgefer import __version__
 from edgefer.errors import CommandFailed
 from edgefer.files import cache_folder
-from edgefer_device.deploy.agent.layout import CACHE, HOME, MODEL
+from edgefer_device.deploy.agent.layout import AS_SERVICE, HOME, MODEL
 from edgefer_device.deploy.agent.messages import Manifest, Tuned, to_json
 from edgefer_device.deploy.agent_client import parsed, without_json
 from edgefer_device.deploy.connection import Remote, Report, shell_variables
@@ -146,8 +146,6 @@ for one in (best, *others):
 report(json.dumps({"runtime": best.runtime, "threads": best.threads}))
 """
 """Runs in the new release, beside the one that runs: its share of the processor counts too."""
-KEEP = f"[ ! -d {CACHE}/. ] || chown -R --reference={CACHE}/. {CACHE}/."
-"""The service's user has what is kept for it, once it has one (systemd.exec(5), DynamicUser=)."""
 
 
 def tune(remote: Remote, release: str, signed_by: str | None, report: Report) -> None:
@@ -159,8 +157,8 @@ def tune(remote: Remote, release: str, signed_by: str | None, report: Report) ->
     report(f"{action} there")
     folder = f"{HOME}/releases/{release}"
     given = (f"{folder}/{MODEL}", signed_by or "")
-    command = shlex.join([f"{folder}/bin/python", "-I", "-c", MEASURE, *given])
-    script = f"CACHE_DIRECTORY={CACHE} {command} && {{ {KEEP}; }}"
+    measuring = (f"{folder}/bin/python", "-I", "-c", MEASURE, *given)
+    script = shlex.join(["sh", "-c", AS_SERVICE, "sh", *measuring])
     best = parsed(Tuned, remote.run(script, action, without_json(report)), action)
     remote.send(to_json(best).encode(), tuned_file(release), 0o644)
     report(f"fastest: runtime = {best.runtime}, threads = {best.threads}")

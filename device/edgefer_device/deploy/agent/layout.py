@@ -19,8 +19,16 @@ from __future__ import annotations
 from pathlib import Path
 
 HOME = "/opt/edgefer"
-CACHE = "/var/cache/edgefer"
-"""What systemd makes of `CacheDirectory=edgefer`: engines that were built for this GPU."""
+AS_SERVICE = """
+groups=$(getent group video plugdev render | cut -d: -f1 | tr '\\n' ' ')
+exec systemd-run --quiet --collect --wait --pipe --property=User=edgefer \\
+    --property=DynamicUser=yes --property=CapabilityBoundingSet= --property=UMask=0077 \\
+    --property="SupplementaryGroups=$groups" --property=StateDirectory=edgefer \\
+    --property=StateDirectoryMode=0700 --property=CacheDirectory=edgefer \\
+    --property=CacheDirectoryMode=0700 "$@"
+"""
+"""A shell script that runs its arguments as the user of edgefer.service, with its folders and no
+privileges: what a release that is not proven yet does, it does not do as root."""
 MODEL = "model.zip"
 """The bundle's place in a release."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import files, releases
 from .health import DAEMON, Health, check_health
-from .layout import CACHE, HOME, Layout, Refused
+from .layout import AS_SERVICE, HOME, Layout, Refused
 from .messages import Change, Checks, Outcome, to_json
 from .services import Services
 
@@ -23,8 +23,8 @@ PATIENCE = 10.0
 DOCTOR_SECONDS = 300.0
 """How long the doctor may take, on an emulated board too."""
 SETTINGS = "/etc/edgefer/edgefer.toml"
-PASSED_OVER = ("broker", "state", "permission", "clock")
-"""What the doctor, as root, cannot judge for the service; the health afterwards does."""
+PASSED_OVER = ("broker", "state", "jsonl", "permission", "clock")
+"""What the doctor, without the service's unit, cannot judge; the health afterwards does."""
 
 Doctor = Callable[[Path, Path, bool], "str | None"]
 """Takes a release's program, the settings and whether there is a camera; returns the fault."""
@@ -35,12 +35,11 @@ def run_doctor(program: Path, settings: Path, camera: bool) -> str | None:
 
     It opens the model, whose hashes it compares, has it read twice, and reads the settings.
     """
-    command = [str(program), "doctor", "--json", "--config", str(settings)]
-    # It finds the engines that the service will find.
-    kept = {**os.environ, "CACHE_DIRECTORY": CACHE}
+    command = ["sh", "-c", AS_SERVICE, "sh", f"--property=RuntimeMaxSec={DOCTOR_SECONDS:g}"]
+    command += [str(program), "doctor", "--json", "--config", str(settings)]
     try:
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=DOCTOR_SECONDS, env=kept
+            command, check=False, capture_output=True, text=True, timeout=DOCTOR_SECONDS
         )
         checks = json.loads(done.stdout)["checks"]
     except (OSError, subprocess.TimeoutExpired) as exc:
@@ -139,15 +138,16 @@ class Switch:
         """Yield the settings as they will be, with the model of the new release."""
         staged = next((file for file in change.files if file.path == SETTINGS), None)
         place = self._layout.resolve(SETTINGS)
+        mode = place.stat().st_mode & 0o777 if place.is_file() else 0o644
         if staged is not None and staged.sha256 is not None:
-            place = files.source(folder, staged)
+            place, mode = files.source(folder, staged), staged.mode
         # Bytes: what is no UTF-8 is the doctor's to report.
         content = place.read_bytes() if place.is_file() else b""
         # `current` still leads to the release before.
         release = f"{HOME}/releases/{change.release}/".encode()
         checked = self._layout.home / "checked.toml"
-        # It may hold a password: for root alone, as the doctor runs here.
-        files.write(checked, content.replace(f"{HOME}/current/".encode(), release), 0o600)
+        # It may hold a password: for whom the settings themselves are, the service among them.
+        files.write(checked, content.replace(f"{HOME}/current/".encode(), release), mode)
         try:
             yield checked
         finally:
