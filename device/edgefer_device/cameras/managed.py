@@ -10,6 +10,7 @@ from typing import Protocol
 
 from edgefer.errors import CameraLost
 from edgefer_device.cameras.camera import Camera, Due, Frame, View, always
+from edgefer_device.cameras.recorded import Portrait
 from edgefer_device.system.backoff import Backoff
 from edgefer_device.system.clock import Clock
 
@@ -109,6 +110,12 @@ class ManagedCamera:
     def open(self) -> bool:
         """Whether the camera is held now."""
         return self._opened is not None
+
+    @property
+    def is_portrait(self) -> bool:
+        """Whether what is open now is the demo's portrait."""
+        opened = self._opened
+        return opened is not None and isinstance(opened[0], Portrait)
 
     def frames(self, due: Due = always) -> Iterator[Frame]:
         """Yield frames until the camera ends by itself or `close`; raises as `View.apply`."""

@@ -46,8 +46,6 @@ def pause(config: Path | None) -> None:
     """Close the camera until `edgefer resume`, over restarts too."""
     status_now = _request(config, "pause")
     log.info("paused: the camera is closed")
-    if status_now.camera.startswith(("file:", "images:")):
-        log.warning("that is %s; --config names the daemon of another camera", status_now.camera)
     if status_now.volatility is not None:
         log.warning("%s", status_now.volatility)
 
@@ -115,7 +113,7 @@ def enroll(
 
     if (show or remove) and (looks or (show and remove)):
         raise click.UsageError("--show and --remove ask for no look: give them alone")
-    chosen, folders = _daemon_of(config)
+    chosen, folders = _daemon_of(config, warns=not show)
     daemon = next(filter(is_served, folders), None)
     folder = daemon or folders[0]
     if remove:
@@ -183,13 +181,38 @@ def _request(config: Path | None, command: str) -> Status:
     from edgefer_device.daemon.control_socket import request
     from edgefer_device.daemon.status import Status
 
-    return msgspec.convert(request(_daemon_of(config)[1], command), Status)
+    _, folders = _daemon_of(config, warns=command != "status")
+    return msgspec.convert(request(folders, command), Status)
 
 
-def _daemon_of(config: Path | None) -> tuple[Config, tuple[Path, ...]]:
-    """Return the configuration, and the state folders of the daemons that may be meant."""
+def _daemon_of(config: Path | None, warns: bool) -> tuple[Config, tuple[Path, ...]]:
+    """Return the configuration, and the state folders of the daemons that may be meant.
+
+    One that reads a clip comes last; where none is named, and it is the one, that is a warning.
+    """
     from edgefer_device.daemon.configuration import Config, load_config
-    from edgefer_device.daemon.control_socket import find_folders
+    from edgefer_device.daemon.control_socket import find_folders, is_served
 
     chosen = load_config(config) if config else Config()
-    return chosen, find_folders(chosen.state, explicit=config is not None)
+    folders = find_folders(chosen.state, explicit=config is not None)
+    clips = {folder: clip for folder in filter(is_served, folders) if (clip := _clip_of(folder))}
+    folders = tuple(sorted(folders, key=clips.__contains__))
+    first = next(filter(is_served, folders), None)
+    if warns and config is None and first in clips:
+        log.warning("this is for %s; --config names the daemon of another camera", clips[first])
+    return chosen, folders
+
+
+def _clip_of(folder: Path) -> str | None:
+    """Return the address of the clip or images that the daemon of a state folder reads, or None."""
+    import msgspec
+
+    from edgefer.errors import ControlError
+    from edgefer_device.daemon.control_socket import request
+    from edgefer_device.daemon.status import Status
+
+    try:
+        camera = msgspec.convert(request([folder], "status"), Status).camera
+    except (ControlError, msgspec.ValidationError):  # what it is asked for tells
+        return None
+    return camera if camera.startswith(("file:", "images:")) else None

@@ -63,7 +63,7 @@ def prepare(
     """
     # One face at a time leaves OpenCV nothing to share out but its threads' overhead.
     cv2.setNumThreads(1)
-    camera_address(config.camera)
+    kind = camera_address(config.camera).scheme
     for uri in config.sinks:
         sink_address(uri)
     detector = open_detector(config.detector)
@@ -89,6 +89,7 @@ def prepare(
 
     def finish() -> Assembly:
         camera = open_camera(config.camera, pause=controls)
+        enrollment.lacks_camera = lambda: kind == "auto" and camera.is_portrait
         frame_rate = FrameRate(config.frame_rate)
         pipeline = Pipeline(
             camera,

@@ -146,7 +146,7 @@ def request(folders: Iterable[Path], command: str, value: Value = None) -> Any:
     for path in (folder / SOCKET for folder in folders):
         try:
             line = _exchanged(path, msgspec.json.encode(Request(command, value)) + b"\n")
-        except (TimeoutError, ConnectionResetError) as exc:
+        except (TimeoutError, ConnectionResetError, BrokenPipeError) as exc:
             # It may have been heard: the next daemon is not the one that was meant.
             raise ControlError(
                 f"{path}: no response within {TIMEOUT_SECONDS:g} s; ask edgefer status"

@@ -13,7 +13,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import NoReturn
 
-from edgefer.errors import ControlError, EdgeferError
+import msgspec
+
+from edgefer.errors import ControlError, EdgeferError, StateError
 from edgefer_device.cameras.opening import pause_persists
 from edgefer_device.daemon.assembly import Assembly, Opener, prepare
 from edgefer_device.daemon.configuration import Config
@@ -25,6 +27,8 @@ from edgefer_device.pipeline.control_state import Controls, ControlState, PauseM
 from edgefer_device.pipeline.frame_rate import watch_temperature
 from edgefer_device.pipeline.runner import Limit
 from edgefer_device.sinks.enrollment import Enrollment, EnrollmentRequest, EnrollmentState
+from edgefer_device.sinks.history import HistorySettings
+from edgefer_device.system.address import redacted
 from edgefer_device.system.paths import lock_state, state_folder, volatility
 from edgefer_device.system.service import run_service
 from edgefer_device.system.tasks import cancel_and_wait
@@ -76,6 +80,7 @@ class Supervisor:
         self._stopping = False
         self._refused: str | None = None
         self._volatility: str | None = None
+        self._held, self._owns = contextlib.ExitStack(), False
 
     async def run(self, limit: Limit) -> bool:
         """Run to the end; return whether the daemon is to be restarted.
@@ -197,7 +202,7 @@ class Supervisor:
         """Build the new configuration while the old one runs, then let that one end."""
         self._notifier.reloading()
         try:
-            config = await asyncio.to_thread(self._reread)
+            config = self._claimed(await asyncio.to_thread(self._reread))
             self._next = config, self._prepare(config, self.controls)
         except Exception as exc:
             self._refuse(exc)
@@ -273,6 +278,21 @@ class Supervisor:
             "remove-calibration": lambda _: self.enrollment.remove(),
         }
 
+    def _claimed(self, config: Config) -> Config:
+        """Return a configuration, without its history where the state folder is another daemon's.
+
+        Of clips and images several daemons may share a folder, of which one alone may write.
+        """
+        if self._owns or not config.history.keep_days:
+            return config
+        try:
+            self._held.enter_context(lock_state(state_folder(config.state)))
+        except StateError as exc:
+            log.warning("no history is kept of %s: %s", redacted(config.camera), exc)
+            return msgspec.structs.replace(config, history=HistorySettings())
+        self._owns = True
+        return config
+
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         """Stop on SIGTERM and Ctrl-C, reload on SIGHUP; signals reach the main thread only."""
@@ -308,8 +328,12 @@ class Supervisor:
         log.warning("%s; the previous configuration stays", self._refused)
         log.debug("reload failed", exc_info=exc)
 
-    def _state(self) -> contextlib.AbstractContextManager[None]:
-        """Hold the state folder, where the camera is one that can be paused."""
-        if pause_persists(self._config.camera):
-            return lock_state(state_folder(self._config.state))
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def _state(self) -> Iterator[None]:
+        """Hold the state folder, where a pause or a history is kept in it."""
+        with self._held:
+            if pause_persists(self._config.camera):
+                self._held.enter_context(lock_state(state_folder(self._config.state)))
+                self._owns = True
+            self._config = self._claimed(self._config)
+            yield

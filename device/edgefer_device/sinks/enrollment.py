@@ -9,7 +9,7 @@ import asyncio
 import dataclasses
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -79,6 +79,8 @@ class Enrollment(Sink):
         except StateError as exc:
             self.refused = str(exc)
             log.warning("%s", exc)
+        self.lacks_camera: Callable[[], bool] = lambda: False
+        """Whether the demo stands in for a camera: that is no face of the household."""
         self.state = EnrollmentState()
         self._asked: tuple[str, ...] = ()
         self._looks: list[Look] = []
@@ -93,9 +95,13 @@ class Enrollment(Sink):
         return self.own.summary if self.own else self.refused
 
     def begin(self, request: EnrollmentRequest | None = None) -> EnrollmentState:
-        """Ask for the first look; raises `SettingsError`, or `EnrollmentError` while one runs."""
+        """Ask for the first look; raises `SettingsError`, or `EnrollmentError` where it cannot."""
         if self.state.look is not None:
             raise EnrollmentError("an enrollment runs already; wait until it has ended")
+        if self.lacks_camera():
+            raise EnrollmentError(
+                "no camera was found, the demo is shown; connect one, then enroll"
+            )
         request = request or EnrollmentRequest()
         self._asked, self._seconds = usual_looks(request.looks, self.store.labels), request.seconds
         self._looks, self._last = [], None

@@ -13,9 +13,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from edgefer.cli import main
 from edgefer.errors import ControlError
+from edgefer_device.daemon import control_socket
 from edgefer_device.daemon.control_socket import (
     MAX_CONNECTIONS,
     SOCKET,
@@ -251,6 +254,41 @@ def test_the_users_daemon_is_preferred_to_the_service(
                 assert await asyncio.to_thread(request, both, "status") == "own"
 
     asyncio.run(whole())
+
+
+@pytest.mark.parametrize(("camera", "chosen"), [("demo:", "own"), ("file:a.mkv", "service")])
+def test_a_daemon_that_reads_a_clip_comes_after_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, camera: str, chosen: str
+) -> None:
+    own, service = tmp_path / "own" / "edgefer", tmp_path / "service"
+    monkeypatch.setenv("XDG_STATE_HOME", str(own.parent))
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setattr(control_socket, "SYSTEM", service)
+    paused = []
+
+    def handlers(name: str, camera: str) -> dict[str, Handler]:
+        status = msgspec.structs.replace(OK, camera=camera)
+
+        def pause(_: object) -> Status:
+            paused.append(name)
+            return status
+
+        return {"status": lambda _: status, "pause": pause}
+
+    async def whole() -> tuple[str, str]:
+        async with ControlServer(own, handlers("own", camera)):
+            async with ControlServer(service, handlers("service", "v4l2:")):
+                both = await asyncio.to_thread(CliRunner().invoke, main, ["pause"])
+            one = await asyncio.to_thread(CliRunner().invoke, main, ["pause"])
+        return both.stderr, one.stderr
+
+    both, one = asyncio.run(whole())
+    assert paused == [chosen, "own"]
+    assert both == "edgefer: paused: the camera is closed\n"
+    warning = (
+        f"edgefer: warning: this is for {camera}; --config names the daemon of another camera\n"
+    )
+    assert one == (warning if chosen == "service" else "") + both
 
 
 # --- the status --------------------------------------------------------------

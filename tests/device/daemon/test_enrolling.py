@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -12,9 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgefer.cli import main
-from edgefer.errors import CameraNotFound
+from edgefer.console import FallbackWarning
+from edgefer.errors import CameraNotFound, EnrollmentError
 from edgefer.portrait import read_portrait, view
 from edgefer.preprocess import Pixels
+from edgefer_device.daemon.assembly import prepare
+from edgefer_device.daemon.configuration import Config
+from edgefer_device.pipeline.control_state import Controls
 
 RATE = 2
 """Frames a second of the clips: an enrollment of seconds is a few frames."""
@@ -110,6 +115,24 @@ def test_the_demo_is_not_enrolled_in_place_of_a_camera(
     done = edgefer("enroll", "--config", configure(tmp_path, "auto:"))
     assert done.exit_code == 1
     assert done.stderr == "edgefer: no camera (no /dev/video*); connect one\n"
+
+
+def test_a_daemon_that_shows_the_demo_for_want_of_a_camera_enrolls_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> None:
+        raise CameraNotFound("no camera (no /dev/video*)")
+
+    monkeypatch.setattr("edgefer_device.cameras.opening.first_camera", none)
+    with pytest.warns(FallbackWarning, match="showing demo: instead"):
+        daemon = prepare(Config(state=str(tmp_path), sinks=()), Controls())()
+    with contextlib.closing(daemon.camera):
+        with pytest.raises(EnrollmentError, match="no camera was found, the demo is shown"):
+            daemon.enrollment.begin()
+        assert daemon.enrollment.state.look is None
+    asked = prepare(Config("demo:", state=str(tmp_path), sinks=()), Controls())()
+    with contextlib.closing(asked.camera):
+        assert asked.enrollment.begin().look == "neutral"
 
 
 def test_a_pause_outlives_the_daemon_here_too(tmp_path: Path) -> None:

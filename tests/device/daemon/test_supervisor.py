@@ -328,6 +328,28 @@ def test_a_second_daemon_on_one_state_folder_is_refused_in_one_line(daemon: Daem
     daemon.until(lambda said: said["analysed"] > 0)
 
 
+def test_a_clips_daemon_keeps_no_history_in_the_folder_of_another(
+    daemon: Daemon, tmp_path: Path, data: Path
+) -> None:
+    daemon.until(lambda said: said["analysed"] > 0)
+    clip = f"file:{data / 'clips/single_face.mp4'}"
+    config = tmp_path / "clip.toml"
+    config.write_text(
+        f'state = "{daemon.state}"\ncamera = "{clip}"\nsinks = []\n[history]\nkeep_days = 7\n'
+    )
+    done = typed("run", "--config", str(config), "--frames", "30")
+    assert done.exit_code == 0, done.output
+    warned = (
+        f"edgefer: warning: no history is kept of {clip}: {daemon.state}: another edgefer run uses"
+    )
+    assert warned in done.stderr
+    assert not (daemon.state / "history.sqlite").exists()
+    daemon.end()
+    done = typed("run", "--config", str(config), "--frames", "30")
+    assert "no history is kept" not in done.stderr
+    assert (daemon.state / "history.sqlite").exists()
+
+
 def test_a_state_folder_that_is_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("mine")
     refused = pytest.raises(StateError, match="state: is no folder; set another one as state")
