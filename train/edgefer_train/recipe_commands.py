@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -90,8 +92,9 @@ def _refused_by_net(recipe: Recipe) -> list[str]:
         if recipe.fit.sizes:
             require_side(recipe.architecture, None)
 
+    steps: list[Callable[[], object]] = [build, grow, partial(load_teachers, recipe.distill)]
     refused = []
-    for step in (build, grow, lambda: load_teachers(recipe.distill)):
+    for step in steps:
         try:
             step()
         except EdgeferError as exc:
