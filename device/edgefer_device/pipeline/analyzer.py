@@ -145,14 +145,14 @@ class FrameAnalyzer:
         tracks = self._tracker.tracks
         self._forget({track.number for track in tracks})
         self._read(frame, [track for track in tracks if not track.missed])
-        first = self._moods[tracks[0].number] if tracks else None
+        faces = tuple(map(self._face, tracks))
         report = Report(
             time=frame.time,
             frame=frame.number,
-            faces=tuple(map(self._face, tracks)),
-            mood=first.label if first else None,
-            confidence=first.confidence if first else None,
-            reason=first.reason if first else None,
+            faces=faces,
+            mood=faces[0].label if faces else None,
+            confidence=self._moods[faces[0].track].confidence if faces else None,
+            reason=faces[0].reason if faces else None,
             still=tuple(track.box for track in self._tracker.still),
         )
         self._on_latency(self._clock() - begun)
