@@ -68,7 +68,9 @@ def test_after_a_minute_without_a_picture_the_face_before_is_forgotten() -> None
     noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
 
     def process(time: float) -> Report:
-        return analyzer.process(Frame(noise, time, int(10 * time)))
+        # No two frames are alike, so that each is read.
+        image = np.roll(noise, 5 * round(10 * time), axis=1)
+        return analyzer.process(Frame(image, time, int(10 * time)))
 
     assert look_until(process, 0.0, 2.1)[-1] == "happy"
     # Somebody else stands there now, in the very same place.
