@@ -51,9 +51,10 @@ class LiteRT:
         """Keep an interpreter whose tensors are allocated, and views of its ends."""
         self.manifest, self._model = bundle.manifest, interpreter
         self._heads = bundle.manifest.heads_of(format)
-        (given,), results = interpreter.get_input_details(), interpreter.get_output_details()
+        inputs, results = interpreter.get_input_details(), interpreter.get_output_details()
         self._for_phones = format == MOBILE
-        _require_ends(given, results, bundle, self._heads, channels=3 if self._for_phones else 1)
+        _require_ends(inputs, results, bundle, self._heads, channels=3 if self._for_phones else 1)
+        (given,) = inputs
         self._input_dtype, self._output_dtype = given["dtype"], results[0]["dtype"]
         # Called for a view into the model's own memory; none may be kept while it runs.
         self._input = interpreter.tensor(given["index"])
@@ -101,13 +102,19 @@ def _flipped(quantized: NDArray[Any], to: type[np.int8 | np.uint8]) -> NDArray[A
 
 
 def _require_ends(
-    given: Any, results: Sequence[Any], bundle: Bundle, heads: Sequence[Head], channels: int
+    inputs: Sequence[Any],
+    results: Sequence[Any],
+    bundle: Bundle,
+    heads: Sequence[Head],
+    channels: int,
 ) -> None:
     """Raise ValueError unless input and outputs are what the manifest says."""
     size = bundle.manifest.input.preprocess.size
-    if len(results) != len(heads):
-        raise ValueError(f"it has {len(results)} outputs, by the manifest {len(heads)}")
-    ends: list[tuple[str, Any, tuple[int, ...]]] = [("input", given, (1, size, size, channels))]
+    counts = (("inputs", inputs, 1), ("outputs", results, len(heads)))
+    for what, tensors, wanted in counts:
+        if len(tensors) != wanted:
+            raise ValueError(f"it has {len(tensors)} {what}, by the manifest {wanted}")
+    ends: list[tuple[str, Any, tuple[int, ...]]] = [("input", inputs[0], (1, size, size, channels))]
     ends += [
         ("output", result, (1, len(head.labels)))
         for result, head in zip(results, heads, strict=True)

@@ -32,7 +32,7 @@ def written_path(text: str) -> Path:
     """
     path = user_path(text)
     if text.startswith("~") and path == Path(text) and not Path(path.parts[0]).exists():
-        raise SettingsError(f"{text}: no such home folder; write the whole path, or ./{text}")
+        raise SettingsError(f"{text}: no such home folder; write the whole path, or ./ before it")
     return path
 
 

@@ -79,6 +79,8 @@ def test_no_folder_of_a_user_who_is_not_there_is_made(
         state_folder(state)
     with pytest.raises(SettingsError, match=r"~nosuchuser/x\.jsonl: no such home folder"):
         open_sink("jsonl:~nosuchuser/x.jsonl")
+    with pytest.raises(SettingsError, match=r"no such home folder; write the whole path, or \./"):
+        open_sink(f"jsonl:~nosuchuser/{'x' * 3000}")
     assert state_folder(f"./{state}") == Path(state)
 
 
