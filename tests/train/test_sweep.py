@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -11,8 +12,8 @@ from edgefer.cli import main
 from edgefer.errors import RunError
 from edgefer_train.data.sources import load
 from edgefer_train.run import Run
+from edgefer_train.sweep import Range, read_space, show
 from edgefer_train.sweep import Result as TrialResult
-from edgefer_train.sweep import read_space, show
 from support.slices import write_slice
 
 SPACE = """
@@ -127,6 +128,13 @@ def test_draws_differ_and_are_whole_between_whole_bounds(space: Path) -> None:
         SPACE.replace("[set]", "draws = 3\n[set]") + '"seed" = { low = 1, high = 64 }\n'
     )
     assert all(isinstance(one.values["seed"], int) for one in read_space(space))
+
+
+def test_a_draw_lies_between_its_bounds_however_close_they_are() -> None:
+    random = np.random.default_rng(0)
+    whole, part = Range(1001, 1004), Range(0.12345, 0.12385)
+    assert {whole.draw(random) for _ in range(60)} == {1001, 1002, 1003, 1004}
+    assert all(0.12345 <= part.draw(random) <= 0.12385 for _ in range(60))
 
 
 def test_a_trial_that_fails_is_counted(

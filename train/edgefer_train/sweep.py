@@ -46,12 +46,14 @@ class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"low must be above 0 for log, got {self.low:g}")
 
     def draw(self, random: np.random.Generator) -> int | float:
-        """Return a number of three digits, a whole one between whole bounds."""
+        """Return a whole number between whole bounds, else one of three digits."""
         low, high = (np.log(self.low), np.log(self.high)) if self.log else (self.low, self.high)
-        drawn = random.uniform(low, high)
-        number = float(f"{np.exp(drawn) if self.log else drawn:.3g}")
-        whole = isinstance(self.low, int) and isinstance(self.high, int)
-        return round(number) if whole else number
+        drawn = float(random.uniform(low, high))
+        number = float(np.exp(drawn)) if self.log else drawn
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return round(number)
+        # Three digits may lie beyond a bound that has more.
+        return min(max(float(f"{number:.3g}"), self.low), self.high)
 
 
 class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
