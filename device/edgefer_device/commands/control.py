@@ -195,10 +195,13 @@ def _daemon_of(config: Path | None, warns: bool) -> tuple[Config, tuple[Path, ..
 
     chosen = load_config(config) if config else Config()
     folders = find_folders(chosen.state, explicit=config is not None)
-    clips = {folder: clip for folder in filter(is_served, folders) if (clip := _clip_of(folder))}
+    if config is not None:
+        return chosen, folders
+    served = list(filter(is_served, folders))
+    clips = {folder: clip for folder in served if (clip := _clip_of(folder))}
     folders = tuple(sorted(folders, key=clips.__contains__))
-    first = next(filter(is_served, folders), None)
-    if warns and config is None and first in clips:
+    first = next((folder for folder in folders if folder in served), None)
+    if warns and first in clips:
         log.warning("this is for %s; --config names the daemon of another camera", clips[first])
     return chosen, folders
 

@@ -148,9 +148,8 @@ def request(folders: Iterable[Path], command: str, value: Value = None) -> Any:
             line = _exchanged(path, msgspec.json.encode(Request(command, value)) + b"\n")
         except (TimeoutError, ConnectionResetError, BrokenPipeError) as exc:
             # It may have been heard: the next daemon is not the one that was meant.
-            raise ControlError(
-                f"{path}: no response within {TIMEOUT_SECONDS:g} s; ask edgefer status"
-            ) from exc
+            limit = f" within {TIMEOUT_SECONDS:g} s" if isinstance(exc, TimeoutError) else ""
+            raise ControlError(f"{path}: no response{limit}; ask edgefer status") from exc
         except OSError as exc:
             tried.append(f"{path} ({exc.strerror or exc})")
         else:
