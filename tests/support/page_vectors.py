@@ -31,9 +31,9 @@ from edgefer_device.faces.quality import QualitySettings, lightened, rejection_r
 from edgefer_device.faces.search import FaceSearch, smallest_tiles
 from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import Mood, MoodSettings
-from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
+from edgefer_device.pipeline.analyzer import FrameAnalyzer
 from support.bundles import manifest
-from support.scripted import ScriptedClassifier, ScriptedDetector
+from support.scripted import EveryFrame, ScriptedClassifier, ScriptedDetector
 
 FILE = Path(__file__).parents[1] / "device" / "page" / "vectors.json"
 
@@ -370,18 +370,11 @@ def _mood() -> list[dict[str, Any]]:
     return said
 
 
-class _EveryFrame(FaceClassifier):
-    """Keeps no reading from one frame to the next: the page reads a face in every frame."""
-
-    def alike(self, one: Pixels, other: Pixels) -> bool:
-        return False
-
-
 def _analysis() -> list[dict[str, Any]]:
     """Return frames with scripted faces and answers, and what is reported of each."""
     faces = _scripted_faces()
     rows = [HAPPY] * 14 + [SAD] * 16 + [TORN] * 3
-    classifier = _EveryFrame(ScriptedClassifier(rows), manifest(), manifest().decoder())
+    classifier = EveryFrame(ScriptedClassifier(rows), manifest(), manifest().decoder())
     detector = ScriptedDetector(faces)
     settings = MoodSettings(threshold=_threshold())
     analyzer = FrameAnalyzer(detector, classifier, Tracker(TrackingSettings()), settings)

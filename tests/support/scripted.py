@@ -11,6 +11,7 @@ from edgefer.metrics import Logits
 from edgefer.preprocess import Pixels
 from edgefer_device.cameras.camera import Due, Frame, always
 from edgefer_device.faces.detector import FaceDetector
+from edgefer_device.pipeline.analyzer import FaceClassifier
 from edgefer_device.pipeline.sink import Sink
 
 
@@ -77,6 +78,13 @@ class ScriptedClassifier:
         self.crops.append(crops)
         logits = np.log(np.maximum(row, np.float32(1e-6)))
         return np.repeat(logits[np.newaxis], len(crops), axis=0)
+
+
+class EveryFrame(FaceClassifier):
+    """Reads a face anew in every frame, as the page does."""
+
+    def alike(self, one: Pixels, other: Pixels) -> bool:
+        return False
 
 
 class RecordingSink(Sink):

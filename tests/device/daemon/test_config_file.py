@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from edgefer.cli import main
 from edgefer_device.daemon.configuration import load_config
@@ -32,10 +32,14 @@ from = "25:00"
 """
 
 
+def checked(path: Path, text: str) -> Result:
+    path.write_text(text)
+    return CliRunner().invoke(main, ["config", "check", str(path)])
+
+
 def test_check_lists_every_mistake_with_its_line_and_what_is_expected(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
-    path.write_text(BAD)
-    done = CliRunner().invoke(main, ["config", "check", str(path)])
+    done = checked(path, BAD)
     assert done.exit_code == 1
     start = f"edgefer: {path}, line "
     found = [line.removeprefix(start) for line in done.stderr.splitlines()]
@@ -59,11 +63,11 @@ def test_check_lists_every_mistake_with_its_line_and_what_is_expected(tmp_path: 
 
 def test_check_lists_each_mood_and_message_of_rules_that_cannot_be(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
-    path.write_text(
+    done = checked(
+        path,
         '[[content.rule]]\ntext = "x"\n[[content.rule]]\ntext = "x"\nmood = "hapy"\n'
-        '[[content.rule]]\nmqtt = { topic = "x" }\n'
+        '[[content.rule]]\nmqtt = { topic = "x" }\n',
     )
-    done = CliRunner().invoke(main, ["config", "check", str(path)])
     one, two = done.stderr.splitlines()
     assert one.startswith(f"edgefer: {path}, line 5: [[content.rule]] 2: mood: unknown mood 'hapy'")
     assert two.startswith(f"edgefer: {path}, line 7: [[content.rule]] 3: mqtt publishes, but no")
@@ -71,8 +75,7 @@ def test_check_lists_each_mood_and_message_of_rules_that_cannot_be(tmp_path: Pat
 
 def test_check_says_what_the_model_refuses_beside_rules(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
-    path.write_text('runtime = "tflte"\n[[content.rule]]\ntext = "x"\n')
-    done = CliRunner().invoke(main, ["config", "check", str(path)])
+    done = checked(path, 'runtime = "tflte"\n[[content.rule]]\ntext = "x"\n')
     assert done.exit_code == 1
     assert f"edgefer: {path}: " in done.stderr
     assert "tflte" in done.stderr
@@ -82,12 +85,12 @@ def test_check_lists_what_the_model_lacks_and_what_cannot_be_opened_beside_wrong
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "a.toml"
-    path.write_text(
+    done = checked(
+        path,
         'camara = "demo:"\nlabels = "ferplus"\nmodel = "tiny"\ndetector = "whale"\n'
         'sinks = ["mqtt://h/t"]\nthreads = 0\n[mqtt]\npassword_file = "/nowhere/password"\n'
-        '[[content.rule]]\ntext = "x"\nmood = "contemt"\n'
+        '[[content.rule]]\ntext = "x"\nmood = "contemt"\n',
     )
-    done = CliRunner().invoke(main, ["config", "check", str(path)])
     lines = [line.removeprefix(f"edgefer: {path}, line ") for line in done.stderr.splitlines()]
     for line, start in zip(lines, [
         "1: unknown key 'camara'; did you mean 'camera'?",
@@ -101,12 +104,12 @@ def test_check_lists_what_the_model_lacks_and_what_cannot_be_opened_beside_wrong
 
 def test_check_reads_no_credential_that_the_service_alone_has(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
-    path.write_text(
+    done = checked(
+        path,
         'sinks = ["mqtts://h/t"]\n[mqtt]\ncertificate = "/nowhere.crt"\n'
         'password_file = "/run/credentials/edgefer.service/mqtt-password"\n'
-        'key = "/run/credentials/edgefer.service/mqtt-key"\n'
+        'key = "/run/credentials/edgefer.service/mqtt-key"\n',
     )
-    done = CliRunner().invoke(main, ["config", "check", str(path)])
     assert done.exit_code == 0, done.stderr
 
 
@@ -114,8 +117,7 @@ def test_check_opens_the_model_of_a_file_that_is_sound_otherwise(tmp_path: Path)
     path = tmp_path / "a.toml"
     path.write_text('camera = "demo:"\n')
     assert CliRunner().invoke(main, ["config", "check", str(path)]).exit_code == 0
-    path.write_text('model = "/nowhere"\n')
-    done = CliRunner().invoke(main, ["config", "check", str(path)])
+    done = checked(path, 'model = "/nowhere"\n')
     assert done.exit_code == 1
     assert "/nowhere: no such model bundle" in done.stderr
 

@@ -25,7 +25,7 @@ from edgefer_device.faces.tracker import Tracker, TrackingSettings
 from edgefer_device.mood.filter import MoodSettings
 from edgefer_device.pipeline.analyzer import FaceClassifier, FrameAnalyzer
 from support.bundles import manifest
-from support.scripted import ScriptedClassifier, ScriptedDetector, blank_frames
+from support.scripted import EveryFrame, ScriptedClassifier, ScriptedDetector, blank_frames
 
 HAPPY = (0.01, 0.01, 0.01, 0.94, 0.01, 0.01, 0.01)
 SAD = (0.01, 0.01, 0.01, 0.01, 0.94, 0.01, 0.01)
@@ -205,19 +205,12 @@ def test_a_face_that_never_changes_is_read_a_few_times_a_second() -> None:
     assert all(report.faces[0].probabilities for report in told[2:])
 
 
-class Again(FaceClassifier):
-    """Reads every frame anew."""
-
-    def alike(self, one: Pixels, other: Pixels) -> bool:
-        return False
-
-
 @pytest.mark.parametrize("name", ["hungry.mkv", "single_face.mp4", "face_noface.mov"])
 def test_readings_that_are_kept_are_those_that_would_be_read(data: Path, name: str) -> None:
     bundle, settings = open_bundle("small"), TrackingSettings()
     kept, read = (
         FrameAnalyzer(open_detector(None), kind.open(bundle), Tracker(settings), MoodSettings())
-        for kind in (FaceClassifier, Again)
+        for kind in (FaceClassifier, EveryFrame)
     )
     with closing(open_camera(f"file:{data / 'clips' / name}")) as camera:
         both = [(kept.process(frame), read.process(frame)) for frame in camera.frames()]
