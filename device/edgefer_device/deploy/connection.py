@@ -104,16 +104,22 @@ class Connection:
         self._state = api.State(inventory, api.Config(CONNECT_TIMEOUT=self._timeouts.connect))
         self._peer: Any = next(iter(inventory))
         logging.getLogger("pyinfra").setLevel(logging.CRITICAL)
+        with contextlib.ExitStack() as failed:
+            failed.push(self.__exit__)
+            self._connect(exceptions.ConnectError)
+            self._keep_alive()
+            self._become_root()
+            failed.pop_all()
+        return self
+
+    def _connect(self, refusal: type[Exception]) -> None:
         try:
             self._peer.connect(show_errors=False, raise_exceptions=True)
-        except exceptions.ConnectError as exc:
+        except refusal as exc:
             raise _refusal(self.host, exc, self._access, self._timeouts) from exc
         except Exception as exc:
             # paramiko raises what it likes for a server that speaks nonsense.
             raise HostUnreachable(f"{self.host}: {_text(exc)}", str(self.host)) from exc
-        self._keep_alive()
-        self._become_root()
-        return self
 
     def __exit__(self, *_: object) -> None:
         # A host that was lost cannot be disconnected from.
