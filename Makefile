@@ -20,9 +20,8 @@ PYTEST ?=
 CUTS   ?= 20
 UV     := uv==0.13.9
 AUDIT  := pip-audit==2.10.1
-# As many workers as cores, up to four: each takes up to 3 GB where it trains. A file's tests share
-# a worker, the longest files go first, see tests/conftest.py.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# How many workers, and that the longest files go first: tests/conftest.py. A file's tests share one.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 PINS    := pyproject.toml constraints.txt device/assets.txt
 SOURCES := edge train convert device tests

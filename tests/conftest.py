@@ -9,6 +9,7 @@ Tiers: `make test` runs what is in none, `make test-all` everything.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,17 @@ LONGEST = (
     *("device/export/test_phone_page", "train/test_quantize", "arm/test_bench_arm"),
 )
 """Folders and files that start first, for no worker to be left alone with one at the end."""
+MOST_WORKERS = 4
+"""Each takes up to 3 GB where it trains."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background so, and what tests start would never end by Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the workers of `-n auto`: one more than cores, for some test is always waiting."""
+    return min(MOST_WORKERS, (os.cpu_count() or 1) + 1)
 
 
 @pytest.fixture(scope="session")
