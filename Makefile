@@ -95,6 +95,10 @@ seeds: .venv/installed ## table of the seeds' networks on DATA, trained where th
 balance: .venv/installed ## table of the ways to balance labels, by tiny on DATA (SHOW=1: as it is)
 	.venv/bin/python tools/training_table.py balance $(DATA) runs/balance $(if $(SHOW),--show)
 
+.PHONY: augmentation
+augmentation: .venv/installed ## table of what each camera degradation adds, by tiny on DATA (SHOW=1: as it is)
+	.venv/bin/python tools/training_table.py augmentation $(DATA) runs/augmentation $(if $(SHOW),--show)
+
 .PHONY: bench
 bench: .venv-device/installed ## how fast the shipped model runs on this machine
 	.venv-device/bin/edgefer bench --short

@@ -1,6 +1,6 @@
-"""Tables of several trainings: the networks of the seeds, and ways to balance labels.
+"""Tables of several trainings: the seeds' networks, ways to balance labels, and augmentation.
 
-    python tools/training_table.py seeds|balance DIR RUNS [--show]
+    python tools/training_table.py seeds|balance|augmentation DIR RUNS [--show]
 
 Trains what is not finished in RUNS, or goes on with it, and prints a row each; `--show` trains
 nothing: what is not there is "not trained here".
@@ -25,11 +25,38 @@ BALANCES = (
     *("class_weights", "batches", "logit_adjustment"),
 )
 ALONE = ["--recipe", "tiny", "--set", "distill.teachers=[]", "--set", "fit.votes_weight=0"]
+CAMERA = {
+    **{"gamma": 0.2, "occlusion": 0.02, "blur": 0.1},
+    **{"low_resolution": 0.1, "noise": 0.2, "jpeg": 0.15},
+}
+"""Degradations, each left out once from all of them."""
+SHORT = ["--recipe", "tiny", "--set", 'weights="tiny"', "--set", "fit.epochs=6"]
+
+
+def degraded(without: str = "") -> list[str]:
+    """Return the options of a short training on camera degradations, one of them left out."""
+    rates = (f"augment.{kind}={rate}" for kind, rate in CAMERA.items() if kind != without)
+    return [*SHORT, *(word for rate in rates for word in ("--set", rate))]
+
+
 TABLES = {
     "seeds": {name: ["--recipe", name] for name in SEEDS},
     "balance": {kind: [*ALONE, "--set", f"fit.balance={kind}"] for kind in BALANCES},
+    "augmentation": {
+        **{"none": SHORT, "all": degraded()},
+        **{f"all but {kind}": degraded(kind) for kind in CAMERA},
+    },
 }
-HEAD = "| | epochs | minutes | PublicTest | PrivateTest | leak-free | mean recall |"
+HEAD = ("epochs", "minutes", "PublicTest", "PrivateTest", "leak-free", "mean recall")
+CORRUPTIONS = {
+    "noise": "gaussian_noise",
+    **{"blur": "defocus_blur", "motion": "motion_blur", "24x24": "low_resolution"},
+    **{"JPEG": "jpeg", "brightness": "brightness", "darkness": "darkness"},
+    "occlusion": "occlusion",
+}
+"""Columns of the table of augmentation: kinds of `evaluate --corruptions`."""
+STRENGTH = 2
+"""Of theirs: the third of five."""
 
 
 def edgefer(*words: str) -> str:
@@ -45,12 +72,24 @@ def train(options: list[str], data: str, run: Run) -> None:
         edgefer("train", *options, "--data", data, "--out", str(run.folder), *begun)
 
 
-def row(name: str, data: str, run: Run) -> str:
+def robustness(data: str, run: Run) -> list[str]:
+    """Return a float model's accuracy on PublicTest: as it is, by corruption, and over all."""
+    words = ("evaluate", str(run.folder), "--data", data, "--format", "float", "--json")
+    found = json.loads(edgefer(*words, "--corruptions", "--part", "PublicTest"))
+    by_kind = {kind: [one["accuracy"] for one in of] for kind, of in found["corrupted"].items()}
+    shown = [by_kind[kind][STRENGTH] for kind in CORRUPTIONS.values()]
+    figures = [found["clean"]["accuracy"], *shown, mean(map(mean, by_kind.values()))]
+    return [f"{figure:.1%}" for figure in figures]
+
+
+def row(which: str, name: str, data: str, run: Run) -> str:
     """Return a training's row, by its float model."""
     outcome = run.float.outcome()
     if outcome is None:
         done = len(run.float.rows())
-        return f"| `{name}` | {f'{done} so far' if done else 'not trained here'} | | | | | |"
+        return f"| `{name}` | {f'{done} so far' if done else 'not trained here'} |"
+    if which == "augmentation":
+        return f"| {name} | {' | '.join(robustness(data, run))} |"
     words = ("evaluate", str(run.folder), "--data", data, "--format", "float", "--json")
     found, recipe = json.loads(edgefer(*words)), run.record().recipe
     cells = (
@@ -67,12 +106,13 @@ def row(name: str, data: str, run: Run) -> str:
 def main() -> None:
     """Train and print, row by row."""
     which, data, runs, *show = sys.argv[1:]
-    print(HEAD, "| --- | --- | --- | --- | --- | --- | --- |", sep="\n")
+    head = ("as it is", *CORRUPTIONS, "all 75") if which == "augmentation" else HEAD
+    print(f"| | {' | '.join(head)} |", "| --- " * (len(head) + 1) + "|", sep="\n")
     for name, options in TABLES[which].items():
         run = Run(Path(runs) / name)
         if not show:
             train(options, data, run)
-        print(row(name, data, run), flush=True)
+        print(row(which, name, data, run), flush=True)
 
 
 if __name__ == "__main__":
