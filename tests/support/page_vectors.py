@@ -312,7 +312,7 @@ def _quality() -> list[dict[str, Any]]:
     plain = made(40, 200)
     return [
         one(*plain), one(*plain, side=27.9), one(*plain, turn=-0.41), one(*plain, turn=None),
-        one(*made(0, 40)), one(*made(247, 255)), one(*made(40, 200, 8)),
+        one(*made(0, 40)), one(*made(247, 255)), one(*made(40, 200, 8)), one(*made(90, 140)),
     ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from edgefer.preprocess import Preprocess
 from edgefer_device.faces import motion, search
 from edgefer_device.faces.blazeface import FULL, LOWEST, SAME_FACE, SHORT
 from edgefer_device.faces.detector import BoxCalibration
-from edgefer_device.faces.quality import DIM, WHITE, QualitySettings
+from edgefer_device.faces.quality import FLAT, WHITE, QualitySettings
 from edgefer_device.faces.tracker import FARTHEST, HIDDEN, TrackingSettings
 from edgefer_device.mood.baseline import expected
 from edgefer_device.mood.filter import (
@@ -118,7 +118,7 @@ class Contract(msgspec.Struct, frozen=True):
     quality: QualitySettings = QualitySettings()
     frame_rate: FrameRateSettings = FrameRateSettings()
     white: int = WHITE
-    dim: float = DIM
+    flat: float = FLAT
     motion: Motion = Motion()
     gap: float = GAP_SECONDS
     far: Detector = Detector(FULL.size, FULL.grids, FULL.calibration)

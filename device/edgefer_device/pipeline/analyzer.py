@@ -39,8 +39,6 @@ LEVELS, PARTS = 6.0, 6
 """Mean grey levels by which none of so many parts of a crop across and down, each about an eye's
 size, may differ from the crop that was read. With a mean over the whole crop in place of the parts
 fewer are kept, and those differ more."""
-LIT = 100.0
-"""Mean grey level of a crop below which it is so much fewer: less light shows less of a change."""
 
 
 class Reading(NamedTuple):
@@ -96,10 +94,9 @@ class FaceClassifier:
 
     def alike(self, one: Pixels, other: Pixels) -> bool:
         """Whether two crops (size, size) show the same, so that one reading serves for both."""
-        changes = cv2.absdiff(one, other)
+        changes = cv2.absdiff(lightened(one), lightened(other))
         parts = cv2.resize(changes, (PARTS, PARTS), interpolation=cv2.INTER_AREA)
-        light = min(1.0, cv2.mean(other)[0] / LIT)
-        return cv2.minMaxLoc(parts)[1] < LEVELS * light
+        return cv2.minMaxLoc(parts)[1] < LEVELS
 
     def by_label(self, row: NDArray[np.floating]) -> dict[str, float]:
         """Return one face's probabilities by label."""

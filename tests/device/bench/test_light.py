@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from edgefer.cli import main
 from edgefer_device.bench.lab import light as lights
-from edgefer_device.bench.lab.light import LIGHTS, equalized, lit, stretched
-from edgefer_device.faces.quality import DIM, curved, lightened
+from edgefer_device.bench.lab.light import LIGHTS, curved, equalized, lit
+from edgefer_device.faces.quality import FLAT, lightened, stretched
 
 GREY = np.full((48, 48), 200, np.uint8)
 
@@ -66,7 +66,15 @@ def test_a_folder_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "name the folder with photos, clips and FER2013: --data FOLDER" in done.stderr
 
 
-def test_only_dim_faces_are_lightened() -> None:
-    dim, bright = (np.full((48, 48), level, np.uint8) for level in (DIM - 1, DIM))
-    assert lightened(bright) is bright
-    assert 120 <= lightened(dim).mean() <= 135
+def test_only_faces_of_little_contrast_are_stretched() -> None:
+    face = np.random.default_rng(0).normal(size=(48, 48))
+    flat, plain = (
+        np.clip(127 + deviation * face, 0, 255).astype(np.uint8)
+        for deviation in (FLAT / 2, FLAT + 2)
+    )
+    assert lightened(plain) is plain
+    read = lightened(flat)
+    assert (read.min(), read.max()) == (0, 255)
+    # A hundredth at each end is beyond the range, all else keeps its order.
+    assert 20 <= (read == 0).sum() <= 80
+    assert (np.diff(read.ravel()[flat.ravel().argsort()].astype(int)) >= 0).all()

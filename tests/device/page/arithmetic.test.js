@@ -127,7 +127,7 @@ test("the same faces cannot be read, for the same reason", () => {
     const pixels = { data: Uint8Array.from(Buffer.from(crop, "base64")), width: 48, height: 48, channels: 1 };
     assert.equal(rejectionReason(pixels, side, turn, contract.quality, contract.white), wanted);
     near(sharpness(pixels), sharp, 1e-4 * sharp);
-    assert.equal(Buffer.from(lightened(pixels, contract.dim).data).toString("base64"), read);
+    assert.equal(Buffer.from(lightened(pixels, contract.flat).data).toString("base64"), read);
   }
 });
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,10 @@ def test_a_face_is_read_again_once_a_part_of_it_changes(
     classifier = ScriptedClassifier([HAPPY])
     watcher = analyzer(ScriptedDetector([[Detection(Box(40, 30, 60, 60), 0.95)]]), classifier)
     for frame in frames(6):
-        image = frame.image.copy()
+        # As much contrast as a face has: a flat one is stretched, and shows more of a change.
+        across = np.interp(np.arange(frame.image.shape[1]), (40, 100), (0, 240))
+        image = np.empty_like(frame.image)
+        image[:] = across[:, np.newaxis]
         if frame.number >= 4:
             image[60:80, 55:85] += np.uint8(step)
         told = watcher.process(replace(frame, image=image // np.uint8(light)))
@@ -217,8 +221,11 @@ def test_readings_that_are_kept_are_those_that_would_be_read(data: Path, name: s
     faces = [(a.faces[0].probabilities, b.faces[0].probabilities) for a, b in both if a.faces]
     assert all(a.keys() == b.keys() for a, b in faces)
     differences = [max(abs(a[label] - b[label]) for label in b) for a, b in faces if b]
-    assert [a.mood for a, _ in both] == [b.mood for _, b in both]
-    assert 0 < max(differences) < 0.12
+    moods = [[report.mood for report in reports] for reports in zip(*both, strict=True)]
+    assert [mood for mood, _ in groupby(moods[0])] == [mood for mood, _ in groupby(moods[1])]
+    # A mood that is on the verge of its threshold may change a frame later.
+    assert sum(a != b for a, b in zip(*moods, strict=True)) <= 1
+    assert 0 < max(differences) < 0.08
     assert np.mean(differences) < 0.01
 
 

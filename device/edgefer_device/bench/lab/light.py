@@ -7,6 +7,7 @@ rolling shutter. Each face is read as it is and with its grey levels normalized 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from edgefer.runtime import choose, open_classifier
 from edgefer_device.bench.lab.face_sizes import grainy, known_faces
 from edgefer_device.bench.labelled_faces import read_part, read_photos
 from edgefer_device.faces.opening import open_detector
-from edgefer_device.faces.quality import QualitySettings, curved, rejection_reason
+from edgefer_device.faces.quality import QualitySettings, rejection_reason, stretched
 
 VEIL = 60.0
 """Grey levels that light from behind adds."""
@@ -64,11 +65,11 @@ def lit(image: Pixels, light: Light) -> Pixels:
     return grainy(changed, np.random.default_rng(0))
 
 
-def stretched(crop: Pixels) -> Pixels:
-    """Return a face crop whose grey levels, but for a hundredth at each end, fill the range."""
-    low, high = np.percentile(crop, (1, 99))
-    levels = (crop.astype(np.float32) - low) * (255 / max(1.0, float(high - low)))
-    return np.asarray(np.clip(levels, 0, 255), np.uint8)
+def curved(crop: Pixels) -> Pixels:
+    """Return a face crop whose mean a gamma curve brings to middle grey."""
+    share = min(max(cv2.mean(crop)[0], 1.0), 254.0) / 255
+    levels = 255 * (np.arange(256) / 255) ** (math.log(0.5) / math.log(share))
+    return np.asarray(cv2.LUT(crop, np.rint(levels).astype(np.uint8)), np.uint8)
 
 
 def equalized(crop: Pixels) -> Pixels:

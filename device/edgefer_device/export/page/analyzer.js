@@ -86,12 +86,12 @@ export class FrameAnalyzer {
    * @param {number} time
    */
   async #read(pixels, { number, box, turn }, time) {
-    const { labels, mood: filter, preprocess, quality, white, dim } = this.contract;
+    const { labels, mood: filter, preprocess, quality, white, flat } = this.contract;
     const mood = this.moods.get(number) ?? new Mood(labels, filter);
     this.moods.set(number, mood);
     const crop = cropFace(pixels, box, preprocess);
     const reason = rejectionReason(crop, box.width, turn, quality, white);
-    if (reason === null) mood.update(await this.classifier.classify(lightened(crop, dim)), time);
+    if (reason === null) mood.update(await this.classifier.classify(lightened(crop, flat)), time);
     else mood.miss(reason, time);
   }
 

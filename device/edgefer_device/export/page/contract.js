@@ -78,7 +78,7 @@
  * @property {TrackingSettings} tracking
  * @property {QualitySettings} quality
  * @property {FrameRateSettings} frame_rate  frames a second, and seconds
- * @property {number} dim
+ * @property {number} flat  standard deviation of a face's grey levels from which it is read as it is
  * @property {number} white  grey level from which a pixel is overexposed
  * @property {{ width: number, height: number, enough: number, levels: number, change: number }} motion
  * @property {number} gap  seconds between frames after which tracks are forgotten

@@ -1,8 +1,6 @@
 // @ts-check
 /** Whether a face can be read at all, as quality.py judges it. */
 
-import { rounded } from "./pixels.js";
-
 /** @typedef {import("./pixels.js").Pixels} Pixels */
 /** @typedef {import("./contract.js").QualitySettings} QualitySettings */
 
@@ -29,17 +27,22 @@ export function rejectionReason(crop, side, turn, settings, white) {
 }
 
 /**
- * A face crop as it is read: a dim one by a gamma curve that brings its mean to middle grey.
+ * A face crop as it is read: one of little contrast with its grey levels, but for a hundredth at
+ * each end, over the whole range.
  *
  * @param {Pixels} crop
- * @param {number} dim  mean grey level from which it is read as it is
+ * @param {number} flat  standard deviation of grey levels from which it is read as it is
  * @returns {Pixels}
  */
-export function lightened(crop, dim) {
-  const level = mean(crop.data);
-  if (level >= dim) return crop;
-  const power = Math.log(0.5) / Math.log(Math.min(Math.max(level, 1), 254) / 255);
-  return { ...crop, data: crop.data.map((grey) => rounded(255 * (grey / 255) ** power)) };
+export function lightened(crop, flat) {
+  if (Math.sqrt(variance(crop.data)) >= flat) return crop;
+  const ordered = crop.data.slice().sort();
+  const end = Math.floor(ordered.length / 100);
+  const low = ordered[end];
+  const span = Math.max(1, ordered[ordered.length - 1 - end] - low);
+  const level = (/** @type {number} */ grey) =>
+    Math.floor((510 * Math.min(Math.max(grey - low, 0), span) + span) / (2 * span));
+  return { ...crop, data: crop.data.map(level) };
 }
 
 /**
