@@ -182,8 +182,9 @@ def test_a_face_that_walks_out_of_the_picture_ends_nothing(
     assert told[-1].faces == ()
 
 
-@pytest.mark.parametrize("light", [1, 5])
-@pytest.mark.parametrize(("step", "readings"), [(0, 1), (3, 1), (9, 2)])
+@pytest.mark.parametrize(
+    ("light", "step", "readings"), [(1, 0, 1), (1, 4, 1), (1, 9, 2), (5, 0, 1), (5, 9, 2)]
+)
 def test_a_face_is_read_again_once_a_part_of_it_changes(
     light: int, step: int, readings: int
 ) -> None:
