@@ -10,6 +10,7 @@ import numpy as np
 
 from edgefer.messages import Box
 from edgefer.preprocess import PIXEL, Pixels, Preprocess
+from edgefer_device.faces.quality import lightened
 from edgefer_device.pipeline.analyzer import FaceClassifier
 from edgefer_train.data import sources
 from edgefer_train.data.dataset import Usage
@@ -31,7 +32,11 @@ def test_training_evaluation_and_device_see_real_faces_alike_to_the_bit(data: Pa
 
     in_order = trained.numpy()[order.numpy().argmax(1).argsort()]
     assert (in_order == evaluated.numpy()).all()
-    assert (PIXEL.dequantize(Preprocess().to_int8(seen, PIXEL)) == evaluated.numpy()).all()
+    # The device stretches faces of little contrast, which a dataset's good light has few of.
+    plain = np.array([lightened(image) is image for image in faces.images])
+    assert plain.mean() > 0.9
+    read = PIXEL.dequantize(Preprocess().to_int8(seen, PIXEL))
+    assert (read[plain] == evaluated.numpy()[plain]).all()
 
 
 def on_the_device(image: Pixels) -> Pixels:

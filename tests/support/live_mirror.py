@@ -14,7 +14,7 @@ from edgefer_device.sinks.opening import SinkContext, open_sink
 from support.browser import report
 
 T = TypeVar("T")
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds that a test waits for what should come within one: CI machines are busy."""
 
 

@@ -14,7 +14,7 @@ from selenium.webdriver import Chrome
 from edgefer_device.export.web import application
 from edgefer_device.web.server import listen
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 class LivePage:

@@ -42,7 +42,7 @@ from support.live_mirror import LiveMirror, mirror_sink
 T = TypeVar("T")
 # Generic only since aiohttp 3.14, so the parameter is for the type checker alone.
 Page: TypeAlias = "ClientWebSocketResponse[bool]"
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds that a test waits for what should come within one: CI machines are busy."""
 
 needs_chromium = pytest.mark.skipif(

@@ -19,7 +19,7 @@ from support.browser import report
 from support.live_mirror import mirror_sink
 
 T = TypeVar("T")
-PATIENCE = 15.0
+PATIENCE = 60.0
 PROXIED = {"X-Forwarded-For": "192.0.2.7"}
 NOBODY = {
     "mood": None,

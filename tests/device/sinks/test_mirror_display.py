@@ -28,7 +28,7 @@ from support.scripted import RecordingSink
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and CHROMEDRIVER), reason="chromium and chromedriver are not installed"
 )
-PATIENCE = 15.0
+PATIENCE = 60.0
 NOBODY, HAPPY = report(None), report("happy", 0.9)
 HASTE = (
     "const patient = setTimeout;"
