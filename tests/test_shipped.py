@@ -78,6 +78,7 @@ def test_a_shipped_model_measures_what_its_manifest_has(data: Path, name: str, l
     assert measured["n_leak_free"] == scores["n_leak_free"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gaussian_noise", "defocus_blur", "low_resolution", "jpeg"])
 def test_what_a_camera_does_to_a_face_costs_the_shipped_model_little(data: Path, kind: str) -> None:
     words = ("evaluate", "small", "--data", data, "--corruptions", "--kind", kind, "--json")
