@@ -1,6 +1,6 @@
 """The quality of a face crop: reasons for which it cannot be classified.
 
-The limits stand where the accuracy of the first shipped `small` on 1,000 PublicTest images
+The limits stand where the accuracy of an earlier `small` on 1,000 PublicTest images
 (65 %) has fallen by five to twenty points, and beyond all but a few of FER2013's own images
 and every frame of the test clips; the table is in docs/daemon.md.
 """
