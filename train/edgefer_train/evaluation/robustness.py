@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -161,8 +162,10 @@ def show_robustness(done: Robustness) -> None:
 def draw_robustness(done: Robustness, theme: Theme) -> bytes:
     """Draw accuracy against strength for each kind of corruption, as PNG."""
     about = f"{done.model}, {done.format}; {done.part}, n = {done.n:,}"
-    figure = theme.figure(7.5, "Robustness to corruptions", about)
-    panels = figure.subplots(3, 5, sharex=True, sharey=True).ravel()
+    columns = min(5, len(done.corrupted))
+    rows = math.ceil(len(done.corrupted) / columns)
+    figure = theme.figure(max(4.0, 2.5 * rows), "Robustness to corruptions", about)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     strengths = (0, *STRENGTHS)
     for panel, (kind, scores) in zip(panels, done.corrupted.items(), strict=False):
         values = [done.clean.accuracy, *(one.accuracy for one in scores)]
